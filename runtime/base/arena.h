@@ -1,0 +1,36 @@
+/* arena.h -- memory that dies with its request.
+ *
+ * Blocks are taken from a cache that belongs to one thread and go back to it, so a request at rest costs no
+ * malloc. The arena has a limit; an allocation past it returns NULL and sets `overflow`, which the request's
+ * owner turns into a refusal. Nothing is freed by hand.
+ * SPDX-License-Identifier: MIT */
+#ifndef BASE_ARENA_H
+#define BASE_ARENA_H
+#include "base/bytes.h"
+
+enum { ARENA_BLOCK = 4096 };
+
+/* Spare blocks of one thread. Zero-initialised is ready. */
+struct arena_cache {
+    struct arena_block *free;
+    unsigned count; /* at most ARENA_CACHE_MAX are kept, the rest is freed */
+};
+
+struct arena {
+    struct arena_block *blocks;
+    char *at, *end;
+    size_t used, limit;
+    bool overflow;
+    struct arena_cache *cache; /* borrowed, may be NULL */
+};
+
+void arena_init(struct arena *arena, struct arena_cache *cache, size_t limit); /* allocates nothing yet */
+void arena_free(struct arena *arena);
+void arena_cache_free(struct arena_cache *cache);
+/* Aligned for any type, not zeroed. NULL past the limit. Blocks larger than ARENA_BLOCK stand alone. */
+void *arena_alloc(struct arena *arena, size_t size);
+void *arena_zalloc(struct arena *arena, size_t size);
+/* Copies. The copy carries a NUL behind its end that is not counted. {NULL,0} past the limit. */
+struct slice arena_copy(struct arena *arena, struct slice text);
+struct slice arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
+#endif

@@ -1,0 +1,75 @@
+/* bytes.h -- slices of somebody else's memory, and buffers that grow up to a limit.
+ *
+ * A slice is borrowed: whoever keeps bytes copies them. A buffer is owned by whoever initialised it.
+ * SPDX-License-Identifier: MIT */
+#ifndef BASE_BYTES_H
+#define BASE_BYTES_H
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <string.h>
+
+struct slice {
+    const char *ptr; /* not NUL-terminated; may be NULL when len is 0 */
+    size_t len;
+};
+
+#define SLICE_NONE ((struct slice){NULL, 0})
+/* A slice of a string literal. */
+#define LIT(s) ((struct slice){(s), sizeof(s) - 1})
+
+static inline struct slice slice_of(const char *text)
+{
+    return (struct slice){text, text == NULL ? 0 : strlen(text)};
+}
+
+static inline bool slice_equals(struct slice a, struct slice b)
+{
+    return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
+}
+
+/* ASCII case folding only: for header names and schemes (RFC 9110 5.1). */
+bool slice_equals_nocase(struct slice a, struct slice b);
+bool slice_starts_with(struct slice text, struct slice prefix);
+/* Without leading and trailing SP, HTAB, CR, LF. */
+struct slice slice_trim(struct slice text);
+/* The first occurrence of `needle`, or NULL. */
+const char *slice_find(struct slice text, struct slice needle);
+/* Decimal digits only, no sign, no blanks; false on anything else or above INT64_MAX. */
+bool slice_to_int(struct slice text, int64_t *out);
+
+/* Bytes that grow. `limit` bounds len; an append that would pass it appends nothing, sets `overflow`
+ * and is ignored from then on, so that a writer checks once at its end. */
+struct buffer {
+    char *ptr;
+    size_t len, cap, limit;
+    bool overflow;
+};
+
+void buffer_init(struct buffer *buffer, size_t limit);      /* allocates nothing yet */
+void buffer_free(struct buffer *buffer);                    /* back to the state after init */
+void buffer_clear(struct buffer *buffer);                   /* len 0, overflow false, memory kept */
+/* Room for `room` more bytes (not counted in len yet); NULL and overflow when the limit forbids. */
+char *buffer_reserve(struct buffer *buffer, size_t room);
+void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
+void buffer_append_slice(struct buffer *buffer, struct slice text);
+#define buffer_append_lit(buffer, s) buffer_append((buffer), (s), sizeof(s) - 1)
+void buffer_append_byte(struct buffer *buffer, char byte);
+void buffer_append_int(struct buffer *buffer, int64_t number);
+/* printf into the buffer: for places that are not hot. */
+void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
+/* Drops `count` bytes from the front (memmove). */
+void buffer_consume(struct buffer *buffer, size_t count);
+
+static inline struct slice buffer_slice(const struct buffer *buffer)
+{
+    return (struct slice){buffer->ptr, buffer->len};
+}
+
+/* Small fixed things: aborts with a line on stderr when memory is out. Anything sized by a client comes
+ * from a buffer or an arena with a limit instead. */
+void *xmalloc(size_t size);
+void *xcalloc(size_t count, size_t size);
+void *xrealloc(void *old, size_t size);
+char *xstrndup(const char *text, size_t len);
+#endif

@@ -1,0 +1,68 @@
+/* json.h -- a pull reader and a few writers over JSON text (RFC 8259). Builds no tree, allocates nothing.
+ *
+ * The reader walks the text once; each call takes the value that stands next. It is strict: no comments, no trailing
+ * commas, no NaN, valid UTF-8 only, depth bounded. The first error sticks: every later call returns false, so a caller
+ * may check once at the end. String slices are *raw*: the bytes between the quotes, still escaped; that is also how
+ * struct chat and struct event carry text, so that text crosses from one JSON wire to another without a copy.
+ * SPDX-License-Identifier: MIT */
+#ifndef BASE_JSON_H
+#define BASE_JSON_H
+#include "base/arena.h"
+
+enum { JSON_DEPTH_MAX = 64 };
+
+enum json_type { JSON_BAD, JSON_NULL, JSON_FALSE, JSON_TRUE, JSON_NUMBER, JSON_STRING, JSON_ARRAY, JSON_OBJECT };
+
+enum json_error {
+    JSON_OK,
+    JSON_SYNTAX,
+    JSON_TOO_DEEP,
+    JSON_BAD_UTF8,
+    JSON_WRONG_TYPE, /* the caller asked for another type than stands there */
+};
+
+struct json {
+    const char *start, *at, *end;
+    unsigned depth, depth_max;
+    bool first; /* nothing of the innermost object or array was read yet */
+    enum json_error error;
+    uint64_t is_object; /* bit per depth */
+};
+
+void json_init(struct json *json, struct slice text, unsigned depth_max); /* depth_max <= JSON_DEPTH_MAX */
+/* The type of the value that stands next; JSON_BAD at an error. Consumes blanks only. */
+enum json_type json_peek(struct json *json);
+/* Where the next value begins (after blanks), as an offset from the start of the text. */
+size_t json_offset(const struct json *json);
+
+bool json_object(struct json *json);                     /* enters { */
+bool json_member(struct json *json, struct slice *key);  /* next key, raw; false behind the last one ('}' consumed) or at an error */
+bool json_array(struct json *json);                      /* enters [ */
+bool json_element(struct json *json);                    /* true: a value follows; false behind the last one or at an error */
+bool json_string(struct json *json, struct slice *raw);
+bool json_number(struct json *json, struct slice *raw);  /* the digits as they stand */
+bool json_bool(struct json *json, bool *value);
+bool json_skip(struct json *json, struct slice *raw);    /* any value, fully checked; raw (may be NULL): its text with quotes or brackets */
+/* True when null stands next; consumes it. Otherwise false without an error. */
+bool json_take_null(struct json *json);
+bool json_finish(struct json *json);                     /* only blanks remain and no error happened */
+const char *json_error_text(enum json_error error);
+
+/* True when the raw (escaped) string means `plain`. Fast where nothing is escaped. */
+bool json_raw_equals(struct slice raw, struct slice plain);
+/* Raw -> UTF-8 bytes. Returns raw itself when nothing is escaped; otherwise a copy in the arena. A lone surrogate
+ * becomes U+FFFD. SLICE_NONE (ptr NULL) when the arena is full. */
+struct slice json_unescape(struct arena *arena, struct slice raw);
+/* UTF-8 bytes -> raw. Returns text itself when nothing must be escaped. */
+struct slice json_escape(struct arena *arena, struct slice text);
+void json_append_unescaped(struct buffer *out, struct slice raw);
+void json_append_escaped(struct buffer *out, struct slice text); /* without quotes; invalid UTF-8 becomes U+FFFD */
+void json_append_string(struct buffer *out, struct slice text);  /* with quotes, escaping what must be */
+/* A raw number to a count: integers, and floats with a whole value ("12.0"); false for negative or above 2^53. */
+bool json_to_count(struct slice number, int64_t *out);
+bool json_to_double(struct slice number, double *out);
+/* The raw value (as json_skip gives it) of a member of the object `object`, or SLICE_NONE: for short, cold texts (errors). */
+struct slice json_find(struct slice object, const char *key);
+/* The same, and the inner raw text when that value is a string, else SLICE_NONE. */
+struct slice json_find_string(struct slice object, const char *key);
+#endif

@@ -1,0 +1,30 @@
+/* log.h -- one JSON object a line, written by a thread of its own so that a stopped reader never stops a request.
+ *
+ * A line is put together in the caller's buffer and handed over whole. The queue is bounded (LOG_QUEUE_MAX); what does not fit is
+ * dropped and counted, and the next line that fits says how many. Secrets never reach this file: callers pass typed fields.
+ * SPDX-License-Identifier: MIT */
+#ifndef BASE_LOG_H
+#define BASE_LOG_H
+#include "base/bytes.h"
+
+enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
+enum log_format { LOG_JSON, LOG_TEXT };
+enum { LOG_QUEUE_MAX = 4 * 1024 * 1024 };
+
+struct log;
+
+/* Starts the writer thread on `fd` (not owned). */
+struct log *log_open(int fd, enum log_level level, enum log_format format);
+void log_close(struct log *log); /* writes what is queued (waits at most 1 s), joins */
+bool log_wants(const struct log *log, enum log_level level); /* any thread */
+void log_set_level(struct log *log, enum log_level level, enum log_format format);
+enum log_format log_format(const struct log *log);
+/* Hands over one line without its newline. Any thread; never blocks on the reader. */
+void log_line(struct log *log, struct slice line);
+/* {"time":…,"level":…,"event":"event", and then `fields` given as printf of JSON members without braces}. Cold places only. */
+void log_event(struct log *log, enum log_level level, const char *event, const char *fields, ...)
+    __attribute__((format(printf, 4, 5)));
+/* Opens a line in `out`: {"time":"…","level":"info","event":"…"  -- the caller appends ,"name":value members and "}". */
+void log_begin(struct buffer *out, int64_t wall_us, enum log_level level, const char *event);
+uint64_t log_dropped(const struct log *log);
+#endif

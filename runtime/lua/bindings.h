@@ -1,0 +1,18 @@
+/* bindings.h -- the pieces of the Lua module gateway.runtime.
+ *
+ * Each open_* pushes one table of functions and returns 1; lua_module.c puts them together. One file per brick.
+ * SPDX-License-Identifier: MIT */
+#ifndef LUA_BINDINGS_H
+#define LUA_BINDINGS_H
+#include <lauxlib.h>
+#include <lua.h>
+
+int open_json(lua_State *L);   /* lua_json.c: json, and the unescape/escape bricks */
+int open_sse(lua_State *L);    /* lua_sse.c */
+int open_http1(lua_State *L);  /* lua_http1.c: the upstream response codec */
+int open_framing(lua_State *L);/* lua_framing.c: the checker of client bytes */
+int open_wire(lua_State *L);   /* lua_wire.c: dialects, for specs */
+int open_walk(lua_State *L);   /* lua_walk.c: the plan's walk, for specs and gateway.testing */
+int open_health(lua_State *L); /* lua_health.c */
+int open_order(lua_State *L);  /* lua_order.c: gateway.order */
+#endif
