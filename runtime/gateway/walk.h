@@ -1,0 +1,133 @@
+/* walk.h -- how a plan is walked: one pure state machine, the only place that knows retries, hedges, fallback,
+ * deadlines and the attempt budget.
+ *
+ * It opens no socket, reads no clock and calls nobody. The worker (and specs, gateway.testing, later replay) feed it what happened
+ * with `now`, then drain walk_next until it returns false and carry the actions out:
+ *
+ *      walk_begin ── walk_plan ──► START ─► events of that attempt ─► COMMIT (streamed: first content) ─► ANSWER (complete)
+ *                        ▲                        │ failure                                      └──► FAIL (cut after commit)
+ *                        │                        ▼
+ *                        │       same step again (retries, back-off) while allowed
+ *                        │                        ▼ nothing is in flight any more
+ *                        └──── recover's plan ◄─ ASK ──(walk_give_up: no plan)──► FAIL
+ *
+ * Rules it keeps: one attempt budget and one total deadline per request, over retries, hedges and fallbacks; nothing is
+ * committed before first content; after commit nothing is tried again; the same dead target is never started twice except by a
+ * step's own retries; an uncertain attempt is made again at most once, and only when allowed; the loser of a hedge is cancelled.
+ * Times are microseconds, monotonic.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_WALK_H
+#define GATEWAY_WALK_H
+#include "base/failure.h"
+
+enum { WALK_ATTEMPTS_MAX = 16, PLAN_STEPS_MAX = 32 };
+
+/* One step of a plan. 0 means: the default of the limits. */
+struct step {
+    unsigned target; /* index of a target in the config of this generation */
+    int64_t first_token_us, timeout_us; /* timeout: this attempt as a whole */
+    int64_t hedge_after_us;             /* start the next step as well when no content came by then; 0 never */
+    unsigned retries;                   /* more attempts at this very target, after a back-off */
+};
+
+struct plan {
+    struct step steps[PLAN_STEPS_MAX];
+    unsigned count;
+};
+
+/* What the config says, for this request. */
+struct walk_limits {
+    unsigned attempts;      /* in all, at least 1 */
+    bool stream;            /* commit at first content; otherwise at the complete answer */
+    bool replay_uncertain;  /* an uncertain attempt may be made once more */
+    bool hedge;             /* hedging allowed for this request (budget) */
+    int64_t connect_us, tls_us, headers_us, first_token_us, idle_us, total_us;
+    int64_t backoff_base_us, backoff_max_us; /* full jitter: random(0, min(max, base * 2^n)) */
+    int64_t retry_after_max_us;              /* a longer hint means: do not retry this target */
+    uint64_t seed;                           /* for the jitter */
+};
+
+enum walk_event_kind {
+    WALK_CONNECTED, /* TCP is there; TLS begins if the target speaks it */
+    WALK_READY,     /* the connection can carry the request (also at once for a pooled one) */
+    WALK_SENT,      /* the last byte of the request left */
+    WALK_HEADERS,   /* a 2xx head came */
+    WALK_CONTENT,   /* streamed: first text, reasoning, tool or refusal delta, or the finish */
+    WALK_CHUNK,     /* more bytes: keeps the idle deadline away */
+    WALK_DONE,      /* the answer is complete by the provider's own end marker (not streamed: whole and parsed) */
+    WALK_FAILED,    /* `failure` says how; also for a non-2xx head, an error event, an incomplete answer */
+    WALK_TIME,      /* no attempt: the time asked for with WAKE has come (early or late calls do no harm) */
+    WALK_GONE,      /* no attempt: the client left */
+};
+
+struct walk_event {
+    enum walk_event_kind kind;
+    unsigned attempt;       /* the number START gave */
+    struct failure failure; /* for WALK_FAILED; slices must live as long as the walk */
+};
+
+enum walk_action_kind {
+    ACTION_START,  /* begin `attempt` at `target`; `fresh`: not on a pooled connection */
+    ACTION_CANCEL, /* `attempt` is not wanted any more (hedge lost, deadline, client gone): close its connection; report nothing */
+    ACTION_WAKE,   /* call again with WALK_TIME at `at_us`; replaces any earlier WAKE; -1: no wake wanted */
+    ACTION_COMMIT, /* `attempt` has won: send its content on to the client from now on (streamed only) */
+    ACTION_ANSWER, /* `attempt` is complete: answer with it (streamed: end well). The walk is over */
+    ACTION_ASK,    /* ask policy.recover: `failure` and the steps not tried yet (walk_rest). Answer with walk_plan or walk_give_up */
+    ACTION_FAIL,   /* answer with `failure` (after COMMIT: as an error event). The walk is over */
+    ACTION_OVER,   /* the client left and everything is cancelled. The walk is over */
+};
+
+struct walk_action {
+    enum walk_action_kind kind;
+    unsigned attempt; /* START CANCEL COMMIT ANSWER; for ASK and FAIL the attempt that failed last (or WALK_NO_ATTEMPT) */
+    unsigned target;  /* START */
+    bool fresh;       /* START */
+    int64_t at_us;    /* WAKE */
+    const struct failure *failure; /* ASK FAIL: lives as long as the walk */
+};
+
+enum { WALK_NO_ATTEMPT = ~0u };
+
+enum attempt_state { ATTEMPT_NONE, ATTEMPT_CONNECTING, ATTEMPT_TLS, ATTEMPT_SENDING, ATTEMPT_SENT, ATTEMPT_HEADERS, ATTEMPT_STREAMING, ATTEMPT_DONE, ATTEMPT_FAILED, ATTEMPT_CANCELLED };
+
+/* What became of each attempt: for the log line, X-Attempts and the ledger. */
+struct walk_attempt {
+    unsigned target;
+    unsigned step;              /* which step of the plan in force when it began */
+    enum attempt_state state;
+    int64_t began_us, ended_us; /* ended 0: still running */
+    int64_t content_us;         /* 0: none came */
+    struct failure failure;     /* state FAILED (or CANCELLED by a deadline of ours) */
+    bool hedge;                 /* started beside another */
+    /* deadlines in force, private to walk.c */
+    int64_t phase_due_us, content_due_us, timeout_due_us;
+};
+
+struct walk {
+    struct walk_limits limits;
+    struct plan plan;
+    struct walk_attempt attempts[WALK_ATTEMPTS_MAX];
+    unsigned attempt_count;
+    unsigned next_step;     /* the first step not begun */
+    /* the rest is private to walk.c; put here so that a walk needs no allocation. The owner of walk.c may add fields. */
+    int64_t began_us, total_due_us;
+    uint64_t random;
+};
+
+/* Starts the total deadline. The walk lives inside the request and needs no free. */
+void walk_begin(struct walk *walk, const struct walk_limits *limits, int64_t now_us);
+/* Hands over a plan: the first one, or recover's answer to ASK. Steps whose target already failed for good in this request are
+ * skipped. count 0 is a programmer's mistake (the pipeline refuses empty plans). */
+void walk_plan(struct walk *walk, const struct plan *plan, int64_t now_us);
+/* Answers ASK with: no plan. */
+void walk_give_up(struct walk *walk, int64_t now_us);
+void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_us);
+/* The next action, or false when all are drained. Drain after every call above. */
+bool walk_next(struct walk *walk, struct walk_action *action);
+/* The steps of the current plan that were not begun and whose target did not fail: what recover gets as `rest`. */
+void walk_rest(const struct walk *walk, struct plan *rest);
+bool walk_is_over(const struct walk *walk);
+bool walk_is_committed(const struct walk *walk);
+/* True when no further attempt would have been allowed: then the answer says x-should-retry: false. */
+bool walk_is_exhausted(const struct walk *walk);
+#endif

@@ -1,0 +1,328 @@
+/* provider.h -- how dialects meet: one neutral conversation (struct chat), one neutral event (struct event), and a table
+ * of functions per wire. Never a translator per pair.
+ *
+ * A *wire* is a dialect of HTTP bodies: "openai", "anthropic", … It can stand on the client's side (read a request, write an answer) and on
+ * the provider's side (write a request, read an answer). A *vendor* is a row of data over a wire: Groq, DeepSeek and the like
+ * speak "openai" with quirks. Everything here is pure: bytes in, bytes out, no I/O, no clock, no lock.
+ *
+ * Text is raw. Every slice named *_raw, and the text of parts and events, is the inside of a JSON string as it stood there, still
+ * escaped (base/json.h). Ids and names too. Tool arguments are raw as well: the JSON object's text, escaped once as in OpenAI's
+ * `arguments` string (a wire that carries an object unescapes when it writes and escapes when it reads). Values that are whole JSON values are named *_json.
+ *
+ * Same wire on both sides: the client's bytes go on with the edits that facts/`wire->edits` declare; the answer's bytes go back as they came,
+ * and the wire's reader only *taps* them (usage, finish, first content, errors).
+ * SPDX-License-Identifier: MIT */
+#ifndef PROVIDERS_PROVIDER_H
+#define PROVIDERS_PROVIDER_H
+#include "base/arena.h"
+#include "base/failure.h"
+#include "base/json.h"
+
+/* ---------------------------------------------------------------- what a request says: one scan */
+
+/* A place in the body: [at, at+len). len 0: not there. */
+struct span {
+    size_t at, len;
+};
+
+enum { NEED_TOOLS = 1, NEED_VISION = 2, NEED_JSON_SCHEMA = 4, NEED_REASONING = 8, NEED_AUDIO = 16, NEED_DOCUMENT = 32 };
+
+struct facts {
+    struct slice model_raw;
+    struct span model;            /* the value with its quotes */
+    bool stream, include_usage;   /* include_usage: the client itself asked for usage in the stream */
+    struct span stream_options;   /* the value */
+    struct span object_start;     /* the opening '{' of the body: where a member can be put in */
+    int64_t max_tokens;           /* max_completion_tokens before max_tokens; -1 not given */
+    double temperature;           /* NAN not given */
+    bool replayable;              /* false for `store: true` and `background: true` */
+    unsigned needs;               /* NEED_* */
+    size_t prompt_bytes;          /* of text, for the estimate */
+    unsigned image_count;
+    uint64_t affinity;            /* hash of the conversation's beginning: equal for every turn of one conversation */
+    struct slice user_raw;        /* `user` */
+    struct slice metadata_json;
+    /* the gateway's extensions: never sent upstream */
+    struct slice strategy_raw, provider_raw;
+    int fallback;                 /* -1 not given, 0, 1 */
+    struct span extensions[4];    /* each with its key and one comma, ready to be cut */
+    unsigned extension_count;
+};
+
+/* ---------------------------------------------------------------- the neutral conversation */
+
+enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
+
+enum part_kind {
+    PART_TEXT,        /* text_raw */
+    PART_IMAGE,       /* url_raw (http, https or data:) or media_type_raw + data_raw (base64) */
+    PART_DOCUMENT,    /* the same; name_raw is the file name; text_raw for a plain text document */
+    PART_AUDIO,       /* media_type_raw ("wav", "mp3") + data_raw */
+    PART_REASONING,   /* text_raw + signature_raw (empty: none) */
+    PART_REDACTED,    /* data_raw: opaque reasoning */
+    PART_REFUSAL,     /* text_raw */
+    PART_TOOL_CALL,   /* id_raw, name_raw, text_raw = arguments, escaped */
+    PART_TOOL_RESULT, /* id_raw of the call, is_error, children: text and images */
+    PART_OPAQUE,      /* json: something only its own wire understands (server tools …); kept for that wire, dropped for others */
+};
+
+struct part {
+    struct part *next;
+    enum part_kind kind;
+    bool is_error;
+    struct slice text_raw, id_raw, name_raw, url_raw, media_type_raw, data_raw, signature_raw;
+    struct slice cache_control_json; /* a cache marker, as it stood there */
+    struct slice json;               /* PART_OPAQUE; PART_TOOL_CALL: extra_content of the call, if any */
+    struct part *children;           /* PART_TOOL_RESULT */
+};
+
+struct message {
+    struct message *next;
+    enum role role;
+    bool developer;            /* role system said as "developer" */
+    bool plain;                /* content was one string, not a list of parts */
+    struct slice name_raw;
+    struct part *parts;        /* in order; a tool message holds exactly one PART_TOOL_RESULT */
+};
+
+struct tool {
+    struct tool *next;
+    struct slice name_raw, description_raw;
+    struct slice schema_json;  /* parameters; empty: none given */
+    struct slice cache_control_json;
+    int strict;                /* -1 not given */
+    struct slice json;         /* a tool of the vendor's own kind, as it stood there; name may be empty */
+};
+
+enum tool_choice { TOOL_CHOICE_NONE_GIVEN, TOOL_CHOICE_AUTO, TOOL_CHOICE_NONE, TOOL_CHOICE_REQUIRED, TOOL_CHOICE_NAMED };
+enum format { FORMAT_NONE_GIVEN, FORMAT_TEXT, FORMAT_JSON, FORMAT_SCHEMA };
+
+/* A parameter that no field of struct chat carries: name and value as they stood there. */
+struct extra {
+    struct extra *next;
+    struct slice name_raw, value_json;
+};
+
+/* Numbers are kept as the digits the client wrote; empty: not given. All of it lives in the request's arena or its body. */
+struct chat {
+    struct slice model_raw;
+    struct message *messages;
+    struct tool *tools;
+    enum tool_choice tool_choice;
+    struct slice tool_choice_name_raw;
+    int parallel_tool_calls; /* -1 not given */
+    enum format format;
+    struct slice schema_json, schema_name_raw;
+    int schema_strict;       /* -1 not given */
+    struct slice max_tokens, temperature, top_p, top_k, n, seed, presence_penalty, frequency_penalty, top_logprobs;
+    int logprobs;            /* -1 not given */
+    struct slice *stops_raw;
+    unsigned stop_count;
+    struct slice effort_raw;      /* reasoning_effort */
+    struct slice thinking_json;   /* Anthropic's thinking object (also as an extension on the OpenAI side) */
+    struct slice user_raw, service_tier_raw, metadata_json, cache_control_json;
+    bool stream, include_usage;
+    struct extra *extras;         /* everything else */
+};
+
+/* ---------------------------------------------------------------- the neutral answer, as events */
+
+enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_TOOL_CALLS, FINISH_CONTENT_FILTER };
+
+/* Disjoint counts of tokens; -1 unknown. input excludes what was read from or written to a cache; output includes reasoning. */
+struct usage {
+    int64_t input, cache_read, cache_write, output, reasoning, audio_input, audio_output;
+    bool known;
+};
+
+enum event_kind {
+    EVENT_START,      /* id_raw, model_raw, created (seconds, 0 unknown) */
+    EVENT_TEXT,       /* text_raw: a piece */
+    EVENT_REASONING,  /* text_raw: a piece of reasoning */
+    EVENT_SIGNATURE,  /* end of a reasoning block: text_raw = the block's whole text, signature_raw */
+    EVENT_REDACTED,   /* data_raw: an opaque reasoning block */
+    EVENT_REFUSAL,    /* text_raw: a piece */
+    EVENT_TOOL_BEGIN, /* tool (dense from 0 per choice), id_raw, name_raw */
+    EVENT_TOOL_ARGS,  /* tool, text_raw: a piece of the arguments */
+    EVENT_TOOL_END,   /* tool; arguments were empty when no piece came: writers emit {} */
+    EVENT_USAGE,      /* usage; may come more than once, the last counts */
+    EVENT_FINISH,     /* finish; once per choice */
+    EVENT_END,        /* the wire's own end marker: only now is the answer complete */
+    EVENT_ERROR,      /* failure: the provider says it failed; nothing may follow */
+    EVENT_PING,       /* a keep-alive */
+};
+
+struct event {
+    enum event_kind kind;
+    unsigned choice, tool;
+    struct slice text_raw, id_raw, name_raw, model_raw, signature_raw, data_raw;
+    struct slice stop_sequence_raw; /* EVENT_FINISH where the wire says which */
+    int64_t created;
+    enum finish finish;
+    struct usage usage;
+    struct failure failure;
+};
+
+typedef void (*event_fn)(void *owner, const struct event *event); /* slices are borrowed until it returns */
+
+/* First text, reasoning, tool or refusal, or the finish: from here on an answer is committed. */
+bool event_is_content(const struct event *event);
+
+/* ---------------------------------------------------------------- who is spoken to */
+
+/* A refusal of the client's request: what is wrong and where. kind is one of the gateway's own kinds. */
+struct complaint {
+    enum failure_kind kind;
+    struct slice message, param; /* static, or in the arena that was passed */
+};
+
+enum { PROVIDER_HEADERS_MAX = 16 };
+
+/* An entry of config `providers`, as the wires need it. Lives with its generation. */
+struct provider {
+    struct slice name;           /* the entry's own name: "openai", "azure-eu" */
+    const struct vendor *vendor;
+    struct slice origin;         /* "https://api.openai.com" */
+    struct slice path;           /* "/v1": put before the wire's own path, no trailing slash */
+    struct slice proxy;
+    struct slice *keys;          /* at least one unless the vendor needs none */
+    unsigned key_count;
+    struct slice header_names[PROVIDER_HEADERS_MAX], header_values[PROVIDER_HEADERS_MAX]; /* config `headers` */
+    unsigned header_count;
+    struct slice api_version;
+    int64_t default_max_tokens;  /* 0: the model's own */
+    struct slice empty_text_placeholder;
+    bool drop_params;            /* drop what the wire cannot carry instead of refusing; dropped names are reported */
+    int64_t reasoning_budgets[5];/* tokens for minimal low medium high xhigh; 0: the wire's default */
+    unsigned index;
+};
+
+/* What a wire must know of the model it writes for. */
+struct model_facts {
+    struct slice model;          /* the id the provider knows, plain UTF-8 */
+    int64_t max_output;          /* 0 unknown */
+    unsigned capabilities;       /* NEED_* bits it can serve; set by config or the catalog */
+    struct slice base_model;     /* the family the id stands for, when config says so; else empty */
+};
+
+/* A vendor: a wire and its quirks as data. One row each in vendors.c. */
+enum {
+    VENDOR_MAX_TOKENS = 1,        /* max_completion_tokens must be sent as max_tokens */
+    VENDOR_NO_STREAM_OPTIONS = 2, /* stream_options is refused (usage comes anyway) */
+    VENDOR_NO_DEVELOPER = 4,      /* role developer must be sent as system */
+    VENDOR_RANDOM_SEED = 8,       /* seed is called random_seed */
+    VENDOR_NO_KEY = 16,           /* works without a key */
+    VENDOR_STRICT_FIELDS = 32,    /* refuses unknown fields: only `fields` are sent */
+    VENDOR_REASONING_APART = 64,  /* completion_tokens excludes reasoning tokens */
+    VENDOR_ID9 = 128,             /* tool call ids must be nine alphanumerics */
+};
+
+struct vendor {
+    const char *name;             /* "groq": what `kind` in the config says */
+    const struct wire *wire;
+    const char *base_url;         /* "https://api.groq.com/openai/v1"; NULL: the config must say */
+    const char *key_env[3];       /* names of environment variables, NULL-terminated */
+    const char *prefix[3];        /* model prefixes beside the name: "together_ai" */
+    unsigned quirks;
+    const char *const *fields;    /* VENDOR_STRICT_FIELDS: NULL-terminated */
+};
+
+extern const struct vendor vendors[];
+extern const unsigned vendor_count;
+const struct vendor *vendor_find(struct slice name); /* by name or prefix; NULL unknown */
+
+/* ---------------------------------------------------------------- a wire */
+
+/* A change to the client's body: at `at`, `len` bytes go and `text` comes. Sorted, not overlapping. */
+struct edit {
+    size_t at, len;
+    struct slice text;
+};
+enum { EDITS_MAX = 12 };
+
+/* The state of reading one provider answer. Zeroed by its wire's `reader_size`-sized allocation in the request's arena. */
+struct reader {
+    const struct wire *wire;
+    const struct vendor *vendor;
+    struct arena *arena;
+    event_fn emit;
+    void *owner;
+    bool ended;      /* EVENT_END was emitted */
+    bool failed;     /* EVENT_ERROR was emitted */
+    bool stream;
+};
+
+/* How one SSE event of the provider may be passed on to a client of the same wire. */
+enum pass {
+    PASS_AS_IS,
+    PASS_DROP,    /* nothing for the client: a usage chunk nobody asked for */
+    PASS_REWRITE, /* `rewritten` holds what to send instead */
+};
+
+/* The state of writing one answer for a client. */
+struct writer {
+    const struct wire *wire;
+    struct arena *arena;      /* for what must be kept between events (ids, names); bounded */
+    bool stream, include_usage;
+    struct slice id;          /* the id this gateway gives the answer when the provider gave none */
+    struct slice model;       /* plain: the model to name when the provider names none */
+    int64_t created;          /* seconds */
+};
+
+struct wire {
+    const char *name; /* "openai" "anthropic" */
+
+    /* --- towards the client */
+    /* One scan: checks the JSON, refuses duplicate keys that matter and wrong types, fills facts. False: *complaint. */
+    bool (*read_facts)(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
+    /* The whole request in neutral form, for another wire to write. */
+    bool (*read_chat)(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
+    size_t writer_size;
+    void (*writer_begin)(struct writer *writer); /* the struct writer part is filled by the caller, the rest is zero */
+    /* Streamed: appends the client's SSE bytes for this event (possibly none). Whole: collects; at EVENT_END appends the whole JSON body. */
+    void (*write_event)(struct writer *writer, const struct event *event, struct buffer *out);
+    /* An error body (whole) or error event (streamed, after commit), always complete, always this dialect's shape. */
+    void (*write_failure)(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
+    int (*failure_status)(const struct failure *failure);
+
+    /* --- towards the provider */
+    /* Path under provider->path, e.g. "/chat/completions"; appended to out. */
+    void (*write_path)(const struct provider *provider, const struct model_facts *model, bool stream, struct buffer *out);
+    /* The provider's own headers (auth, version), each "Name: value\r\n", appended to out. `key` is the one chosen from the pool. */
+    void (*write_auth)(const struct provider *provider, struct slice key, struct buffer *out);
+    /* The body. False: *complaint names the parameter. Names of dropped parameters are appended to `dropped` separated by ", ". */
+    bool (*write_request)(const struct chat *chat, const struct provider *provider, const struct model_facts *model,
+                          struct arena *arena, struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+    /* Same wire on both sides: which edits make the client's body fit for this provider (model name, usage asked for, extensions cut,
+     * vendor renames). Returns the count; -1: the body must go through read_chat/write_request after all (a vendor that needs more than edits). */
+    int (*edits)(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                 struct arena *arena, struct edit edits[EDITS_MAX]);
+    size_t reader_size;
+    void (*reader_begin)(struct reader *reader); /* the struct reader part is filled by the caller, the rest is zero */
+    /* One SSE event of the provider: emits neutral events. `pass`/`rewritten` (may be NULL): what a client of this same wire gets. include_usage: that client asked for usage */
+    void (*read_event)(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten);
+    /* A whole 2xx body: emits the same events a stream would. A body that is not a complete answer emits EVENT_ERROR. */
+    void (*read_answer)(struct reader *reader, struct slice body);
+    /* The stream's bytes ended: emits EVENT_END when this wire allows an end without marker (openai: finish was seen), else nothing. */
+    void (*read_eof)(struct reader *reader);
+    /* A non-2xx answer: its class by status, headers (by look-up), text. Fills everything but phase. `sent` is REFUSED. */
+    void (*read_failure)(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
+                         int64_t wall_us, struct arena *arena, struct failure *failure);
+    const char *accept_stream; /* Accept header for streams */
+};
+
+extern const struct wire wire_openai, wire_anthropic;
+
+/* ---------------------------------------------------------------- shared by the wires: errors.c */
+
+/* The first pass by status, then by code and text (wires/errors: sections 2 and 3). */
+enum failure_kind failure_classify(int status, struct slice code, struct slice text);
+/* Retry-After in all its forms: seconds, floats, HTTP-date, retry-after-ms, Go durations ("6m0s"), RFC 3339. -1: none. */
+int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us);
+/* The provider's message out of any shape of body (extraction order of wires/errors), cleaned: valid UTF-8, no control bytes, at most
+ * FAILURE_MESSAGE_MAX, anything that looks like a key or a bearer token replaced by ***. */
+struct slice failure_message(struct slice body, int status, struct arena *arena);
+
+/* The body with its edits, without copying it: fills parts (slices of body and of the edits). Returns the count. */
+unsigned edits_apply(struct slice body, const struct edit *edits, unsigned count, struct slice *parts, unsigned parts_max);
+#endif
