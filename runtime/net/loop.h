@@ -1,0 +1,52 @@
+/* loop.h -- one epoll, its timers, and the order of a turn. One loop per worker thread; nothing here is shared.
+ *
+ * A turn: wait -> timers that are due -> file descriptors that are ready -> the turn-end hooks in the order they were added
+ * (upstream flushes and pumps libcurl, then streams are flushed, then the server runs libmicrohttpd once). A hook
+ * may ask for another turn without waiting. Only loop_wake may be called from another thread.
+ * SPDX-License-Identifier: MIT */
+#ifndef NET_LOOP_H
+#define NET_LOOP_H
+#include <stdbool.h>
+#include <stdint.h>
+
+struct loop;
+
+/* Somebody who waits for a descriptor. Embedded in its owner; the loop keeps only the pointer. */
+struct watch {
+    void (*ready)(struct watch *watch, uint32_t events); /* EPOLL* bits */
+    int fd;
+};
+
+/* A point in time somebody waits for. Embedded in its owner; zero-initialised is unarmed. */
+struct timer {
+    void (*due)(struct timer *timer);
+    int64_t at_us;
+    int heap_index; /* private: 0 unarmed, else position + 1 */
+};
+
+/* Called at the end of every turn. Returns the longest wait it allows for the next turn in us: 0 run again at once, -1 no opinion. */
+struct turn_hook {
+    int64_t (*run)(struct turn_hook *hook);
+    struct turn_hook *next; /* private */
+};
+
+struct loop *loop_new(void); /* NULL: out of descriptors */
+void loop_free(struct loop *loop);
+int64_t loop_now_us(const struct loop *loop);  /* monotonic, read once after each wait */
+int64_t loop_refresh_us(struct loop *loop);    /* reads the clock now: after long work */
+int64_t loop_wall_us(const struct loop *loop); /* wall clock of this turn, read lazily once per turn */
+
+bool loop_watch(struct loop *loop, struct watch *watch, uint32_t events); /* adds or changes; false: errno */
+/* Forgets it. Safe inside callbacks: an event of this turn that is still waiting for this watch is dropped. */
+void loop_unwatch(struct loop *loop, struct watch *watch);
+void loop_timer_set(struct loop *loop, struct timer *timer, int64_t at_us); /* arms or moves */
+void loop_timer_clear(struct loop *loop, struct timer *timer);
+void loop_add_hook(struct loop *loop, struct turn_hook *hook);
+
+/* Runs until loop_stop. */
+void loop_run(struct loop *loop);
+void loop_stop(struct loop *loop);
+/* Any thread: makes the loop take a turn and call `on_wake` (set once before loop_run) in it. */
+void loop_set_wake(struct loop *loop, void (*on_wake)(void *owner), void *owner);
+void loop_wake(struct loop *loop);
+#endif
