@@ -12,22 +12,33 @@
  *                        └──── recover's plan ◄─ ASK ──(walk_give_up: no plan)──► FAIL
  *
  * Rules it keeps: one attempt budget and one total deadline per request, over retries, hedges and fallbacks; nothing is
- * committed before first content; after commit nothing is tried again; the same dead target is never started twice except by a
- * step's own retries; an uncertain attempt is made again at most once, and only when allowed; the loser of a hedge is cancelled.
- * Times are microseconds, monotonic.
+ * committed before first content; after commit nothing is tried again; a target that failed is never started again in this
+ * request except by its step's own retries; the loser of a hedge is cancelled.
+ * Uncertain: after an attempt that may have been done (uncertain, or cut inside an answer not committed) another one starts, at
+ * any target, only with replay_uncertain, and after two such nothing starts any more: nobody pays for more than one replay.
+ * A hedge sends twice by intent, so it needs replay_uncertain as well, and no uncertain failure before it.
+ * ASK comes only where a START would be allowed; otherwise a failure ends in FAIL, unasked.
+ * Stale connections: UNAVAILABLE on a reused one before any byte of the answer is made again at once on a fresh one, once a
+ * step, without using up the step's retries (but the budget and the rule above hold).
+ * Deadlines are looked at when WALK_TIME comes: an event that was reported before it wins. connect and tls rule until the next
+ * event; headers from READY to HEADERS (so a peer that does not read is caught as well); first_token, streams only, from START to
+ * first content; idle, streams only, between bytes after it; timeout and total rule throughout. A body that is not streamed has only
+ * these two after its head. One that fires: CANCEL, and a TIMEOUT failure whose message says "deadline first_token passed".
+ * Times are microseconds, monotonic, above 0.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_WALK_H
 #define GATEWAY_WALK_H
 #include "base/failure.h"
 
-enum { WALK_ATTEMPTS_MAX = 16, PLAN_STEPS_MAX = 32 };
+enum { WALK_ATTEMPTS_MAX = 8, PLAN_STEPS_MAX = 32 };
 
-/* One step of a plan. 0 means: the default of the limits. */
+/* One step of a plan. */
 struct step {
     unsigned target; /* index of a target in the config of this generation */
-    int64_t first_token_us, timeout_us; /* timeout: this attempt as a whole */
-    int64_t hedge_after_us;             /* start the next step as well when no content came by then; 0 never */
-    unsigned retries;                   /* more attempts at this very target, after a back-off */
+    int64_t first_token_us; /* 0: the limits' */
+    int64_t timeout_us;     /* each attempt of this step as a whole; 0: none but total. Firing it leaves failure.deadline NONE */
+    int64_t hedge_after_us; /* start the next step as well when no content came by then; 0: never. At most two run at a time */
+    unsigned retries;       /* more attempts at this very target, after a back-off */
 };
 
 struct plan {
@@ -37,18 +48,18 @@ struct plan {
 
 /* What the config says, for this request. */
 struct walk_limits {
-    unsigned attempts;      /* in all, at least 1 */
+    unsigned attempts;      /* in all: 1 .. WALK_ATTEMPTS_MAX, clamped */
     bool stream;            /* commit at first content; otherwise at the complete answer */
-    bool replay_uncertain;  /* an uncertain attempt may be made once more */
+    bool replay_uncertain;  /* after an attempt that may have been done one more may follow */
     bool hedge;             /* hedging allowed for this request (budget) */
-    int64_t connect_us, tls_us, headers_us, first_token_us, idle_us, total_us;
+    int64_t connect_us, tls_us, headers_us, first_token_us, idle_us, total_us; /* 0: no such deadline */
     int64_t backoff_base_us, backoff_max_us; /* full jitter: random(0, min(max, base * 2^n)) */
-    int64_t retry_after_max_us;              /* a longer hint means: do not retry this target */
+    int64_t retry_after_max_us;              /* a longer hint means: do not retry this target. A hint within it: wait no less */
     uint64_t seed;                           /* for the jitter */
 };
 
 enum walk_event_kind {
-    WALK_CONNECTED, /* TCP is there; TLS begins if the target speaks it */
+    WALK_CONNECTED, /* TCP is there; TLS begins if the target speaks it. Steps may be left out, never reported backwards */
     WALK_READY,     /* the connection can carry the request (also at once for a pooled one) */
     WALK_SENT,      /* the last byte of the request left */
     WALK_HEADERS,   /* a 2xx head came */
@@ -63,13 +74,15 @@ enum walk_event_kind {
 struct walk_event {
     enum walk_event_kind kind;
     unsigned attempt;       /* the number START gave */
+    bool reused;            /* for WALK_FAILED: the connection had carried another request before */
     struct failure failure; /* for WALK_FAILED; slices must live as long as the walk */
 };
 
 enum walk_action_kind {
     ACTION_START,  /* begin `attempt` at `target`; `fresh`: not on a pooled connection */
-    ACTION_CANCEL, /* `attempt` is not wanted any more (hedge lost, deadline, client gone): close its connection; report nothing */
-    ACTION_WAKE,   /* call again with WALK_TIME at `at_us`; replaces any earlier WAKE; -1: no wake wanted */
+    ACTION_CANCEL, /* `attempt` is not wanted any more (hedge lost, deadline, client gone): close its connection; report nothing.
+                    * Its state says which: FAILED (a deadline: `failure` counts for health) or CANCELLED (neutral) */
+    ACTION_WAKE,   /* call again with WALK_TIME at `at_us` or a little later; replaces any earlier WAKE. Void once the walk is over */
     ACTION_COMMIT, /* `attempt` has won: send its content on to the client from now on (streamed only) */
     ACTION_ANSWER, /* `attempt` is complete: answer with it (streamed: end well). The walk is over */
     ACTION_ASK,    /* ask policy.recover: `failure` and the steps not tried yet (walk_rest). Answer with walk_plan or walk_give_up */
@@ -79,16 +92,20 @@ enum walk_action_kind {
 
 struct walk_action {
     enum walk_action_kind kind;
-    unsigned attempt; /* START CANCEL COMMIT ANSWER; for ASK and FAIL the attempt that failed last (or WALK_NO_ATTEMPT) */
+    unsigned attempt; /* START CANCEL COMMIT ANSWER; for ASK and FAIL the attempt that failed last, or WALK_NO_ATTEMPT */
     unsigned target;  /* START */
     bool fresh;       /* START */
     int64_t at_us;    /* WAKE */
-    const struct failure *failure; /* ASK FAIL: lives as long as the walk */
+    const struct failure *failure; /* ASK FAIL: lives as long as the walk. FAIL's retry_after is the soonest any target hinted at */
 };
 
 enum { WALK_NO_ATTEMPT = ~0u };
 
-enum attempt_state { ATTEMPT_NONE, ATTEMPT_CONNECTING, ATTEMPT_TLS, ATTEMPT_SENDING, ATTEMPT_SENT, ATTEMPT_HEADERS, ATTEMPT_STREAMING, ATTEMPT_DONE, ATTEMPT_FAILED, ATTEMPT_CANCELLED };
+enum attempt_state {
+    ATTEMPT_NONE,
+    ATTEMPT_CONNECTING, ATTEMPT_TLS, ATTEMPT_SENDING, ATTEMPT_SENT, ATTEMPT_HEADERS, ATTEMPT_STREAMING, /* running, in this order */
+    ATTEMPT_DONE, ATTEMPT_FAILED, ATTEMPT_CANCELLED,
+};
 
 /* What became of each attempt: for the log line, X-Attempts and the ledger. */
 struct walk_attempt {
@@ -97,37 +114,55 @@ struct walk_attempt {
     enum attempt_state state;
     int64_t began_us, ended_us; /* ended 0: still running */
     int64_t content_us;         /* 0: none came */
-    struct failure failure;     /* state FAILED (or CANCELLED by a deadline of ours) */
+    struct failure failure;     /* state FAILED; deadline TOTAL: the request's time was up, which need not be this target's fault */
     bool hedge;                 /* started beside another */
+    bool fresh;                 /* made again because a reused connection was stale */
     /* deadlines in force, private to walk.c */
-    int64_t phase_due_us, content_due_us, timeout_due_us;
+    int64_t phase_due_us, content_due_us, timeout_due_us, hedge_due_us;
 };
 
+enum walk_stage { STAGE_NEW, STAGE_RUNNING, STAGE_ASKING, STAGE_COMMITTED, STAGE_OVER };
+
+/* A whole walk makes fewer actions than this: START, CANCEL and ASK per attempt, COMMIT, and one end. */
+enum { WALK_QUEUE_MAX = 3 * WALK_ATTEMPTS_MAX + 2 };
+
+/* Below 4 KB: one lives in every request. */
 struct walk {
     struct walk_limits limits;
     struct plan plan;
     struct walk_attempt attempts[WALK_ATTEMPTS_MAX];
     unsigned attempt_count;
     unsigned next_step;     /* the first step not begun */
-    /* the rest is private to walk.c; put here so that a walk needs no allocation. The owner of walk.c may add fields. */
-    int64_t began_us, total_due_us;
+    /* the rest is private to walk.c; put here so that a walk needs no allocation */
+    enum walk_stage stage;
+    unsigned in_flight;
+    unsigned plan_began;    /* the first attempt of the plan in force */
+    unsigned retry_of;      /* the attempt to make again at retry_due_us */
+    bool dirty;             /* a deadline may have come nearer: look before the drain ends */
+    int64_t began_us, total_due_us, retry_due_us;
+    int64_t wake_us;        /* the WAKE given and not come yet */
     uint64_t random;
+    struct failure failure; /* what FAIL answers with */
+    struct { uint8_t kind, attempt; } queue[WALK_QUEUE_MAX]; /* actions not drained yet */
+    uint8_t queue_head, queue_tail;
 };
 
 /* Starts the total deadline. The walk lives inside the request and needs no free. */
 void walk_begin(struct walk *walk, const struct walk_limits *limits, int64_t now_us);
-/* Hands over a plan: the first one, or recover's answer to ASK. Steps whose target already failed for good in this request are
- * skipped. count 0 is a programmer's mistake (the pipeline refuses empty plans). */
+/* Hands over a plan: the first one, or recover's answer to ASK; ignored at any other time. Steps whose target already failed in
+ * this request are skipped; when none is left, FAIL with the failure ASK showed (without one, an empty first plan: POLICY_BAD_PLAN). */
 void walk_plan(struct walk *walk, const struct plan *plan, int64_t now_us);
 /* Answers ASK with: no plan. */
 void walk_give_up(struct walk *walk, int64_t now_us);
 void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_us);
-/* The next action, or false when all are drained. Drain after every call above. */
+/* The next action, or false when all are drained. Drain after every call above; a call from inside a drain is fine, its actions
+ * come out of the same drain. */
 bool walk_next(struct walk *walk, struct walk_action *action);
 /* The steps of the current plan that were not begun and whose target did not fail: what recover gets as `rest`. */
 void walk_rest(const struct walk *walk, struct plan *rest);
 bool walk_is_over(const struct walk *walk);
 bool walk_is_committed(const struct walk *walk);
-/* True when no further attempt would have been allowed: then the answer says x-should-retry: false. */
+/* True when no further attempt would have been allowed (budget, total deadline, uncertain): then the answer says
+ * x-should-retry: false. */
 bool walk_is_exhausted(const struct walk *walk);
 #endif
