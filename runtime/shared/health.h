@@ -2,9 +2,14 @@
  *
  * One record per target name ("openai/gpt-4o"), shared by all workers and found by name, so that a reload finds it again. Each record has
  * its own lock; no call blocks beyond it, none reads a clock. Records nobody names for an hour are evicted and counted.
- * Breaker and cool-down follow field numbers: open on 5 consecutive failures or >= 50 % of >= 10 in 30 s; open 5 s * 2^k up to 300 s,
- * +-20 % jitter; one half-open probe at a time, 2 successes close; slow start 30 s from 10 %; 429 cools down by its hint clamped
- * to 1..60 s (5 s without), later and longer wins. The client's own cancels and 4xx never count.
+ * Breaker: open on 5 consecutive failures or >= 50 % of >= 10 in 30 s; open 5 s * 2^k up to 300 s, +-20 % jitter; one half-open
+ * probe at a time, 2 successes close, one failure opens again with the next k; slow start for 30 s from 10 %. k begins again only
+ * when the slow start was survived. What counts as failure is the FAILURE_HEALTH column; everything else (the client's cancel and
+ * 4xx, 429, quota, a refused key) is neutral and only frees the slot. While the breaker is not closed only probes move it.
+ * Cool-down, apart from the breaker: RATE_LIMITED by its hint clamped to 1..60 s (5 s without), QUOTA the same (60 s without),
+ * OVERLOADED only when it hints. The later end wins.
+ * A target nobody measured yet is fit here: whether that is news depends on the rest of its pool, so who builds the pool decides
+ * by `samples`. The same goes for ejecting at most half of a pool.
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_HEALTH_H
 #define SHARED_HEALTH_H
@@ -15,25 +20,33 @@ struct health;       /* one target's record; refcounted */
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
-struct health_settings { /* config `breaker` */
+struct health_settings { /* config `breaker`; 0: the default */
     unsigned failures;   /* consecutive, default 5 */
     int64_t open_us;     /* first open time, default 5 s */
+};
+
+enum { HEALTH_HISTORY_MAX = 8 };
+
+struct health_change { /* a change of the breaker's state */
+    int64_t at_us;
+    enum breaker_state state;
 };
 
 /* A picture of one record, taken under its lock. */
 struct health_view {
     unsigned in_flight;
-    double success_rate;              /* of the last 30 s window, 1.0 when there was no traffic */
-    uint64_t successes, failures, requests;
+    double success_rate;              /* of the last 30 s (since the breaker closed), 1.0 when there was no traffic */
+    uint64_t successes, failures, requests; /* since the record was made; requests: all that ended, neutral ones too */
     enum breaker_state breaker;
-    int64_t opened_us, retry_at_us;   /* breaker not closed */
+    int64_t opened_us, retry_at_us;   /* breaker not closed; else 0 */
     int64_t cooldown_until_us;        /* 0: none */
     unsigned consecutive_failures;
     bool warming;                     /* slow start after recovery */
     double warm_share;                /* 0.1 .. 1.0 while warming */
     double first_token_ms, per_token_ms; /* decayed averages; NAN where never measured */
-    double p50_ms, p95_ms, p99_ms;    /* duration of whole answers; NAN where never measured */
-    uint64_t samples;
+    double p50_ms, p95_ms, p99_ms;    /* duration of whole answers, decayed; NAN where never measured */
+    double first_token_p95_ms;        /* streams: what hedge_after = "p95" means for them; NAN where never measured */
+    uint64_t samples;                 /* answers measured */
     uint64_t input_tokens, output_tokens;
 };
 
@@ -48,21 +61,25 @@ struct health_outcome {
 
 struct health_table *health_table_new(size_t limit /* records */, uint64_t seed);
 void health_table_free(struct health_table *table);
-/* Finds or makes the record and takes a reference. NULL when the table is full of records in use. */
+/* Finds or makes the record and takes a reference; a full table evicts the unreferenced record that was unnamed longest. NULL
+ * when all are in use. `settings` (NULL: the defaults) hold from now on, also for a record found: a reload changes them so. */
 struct health *health_find(struct health_table *table, struct slice name, const struct health_settings *settings, int64_t now_us);
 void health_unref(struct health *health);
 void health_evict(struct health_table *table, int64_t now_us); /* records without references for an hour */
 uint64_t health_evictions(const struct health_table *table);
 
-/* An attempt begins. *probe is set when it is the half-open probe. False: breaker open or cooling down (nothing was taken). */
+/* An attempt begins. *probe says whether it is the half-open probe. False: breaker open or cooling down (nothing was taken).
+ * A warming target is not refused here: that is is_fit's business, before a plan is made. */
 bool health_begin(struct health *health, int64_t now_us, bool *probe);
 /* The same without asking the breaker: last resort. */
 void health_begin_anyway(struct health *health, int64_t now_us);
-/* The attempt is over: exactly once per begin. */
+/* The attempt is over: exactly once per begin, with the `probe` that begin gave. */
 void health_end(struct health *health, const struct health_outcome *outcome, bool probe, int64_t now_us);
 /* May a request be sent there now? Without side effects. `chance` 0..1 decides the warming share. */
 bool health_is_fit(struct health *health, int64_t now_us, double chance, const char **reason /* "breaker" "cooldown" "warming" */);
 void health_view(struct health *health, int64_t now_us, struct health_view *view);
+/* The last changes of the breaker's state, oldest first; returns how many. */
+unsigned health_history(struct health *health, int64_t now_us, struct health_change changes[HEALTH_HISTORY_MAX]);
 void health_reset(struct health *health, int64_t now_us); /* admin: closed, cool-down over */
 const char *breaker_name(enum breaker_state state); /* "closed" "open" "half_open" */
 #endif

@@ -1,0 +1,98 @@
+/* config.h -- what gateway.lua said, as the runtime needs it. Built once per generation, then read-only (but for ad hoc targets).
+ *
+ * lua/lua_config.c fills it from the table that lua/gateway/config.lua checked; everything lives in the config's own arena and dies with
+ * the generation. Durations are microseconds, sizes bytes, money pico-dollars per token.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CONFIG_H
+#define GATEWAY_CONFIG_H
+#include "base/arena.h"
+#include "base/log.h"
+#include "gateway/walk.h"
+#include "providers/provider.h"
+#include "shared/health.h"
+#include "shared/keyring.h"
+#include "shared/turns.h"
+#include <pthread.h>
+
+enum { PRICE_INPUT, PRICE_OUTPUT, PRICE_CACHE_READ, PRICE_CACHE_WRITE, PRICE_COUNT };
+enum { TARGETS_MAX = 4096 };
+
+/* One model at one provider. */
+struct target {
+    struct slice name;             /* "openai/gpt-4o" */
+    struct provider *provider;
+    struct model_facts model;      /* id at the provider, max_output, capabilities */
+    double weight, quality, leaderboard, max_temperature;
+    int64_t priority, context;
+    int64_t price[PRICE_COUNT];    /* pico-dollars per token; -1: unpriced */
+    int64_t timeout_us, first_token_us; /* 0: the config's */
+    struct health *health;         /* a reference of the generation's; NULL when the table is full */
+    struct slice head_json, head_stream; /* the request head up to "Content-Length: ", made once: request line, Host, auth, static headers.
+                                          * With a pool of keys: without auth */
+    unsigned index;                /* in config->targets */
+};
+
+/* A name a client may ask for. */
+struct model {
+    struct slice name;
+    struct target **targets;
+    unsigned target_count;
+    atomic_uint_fast64_t *turn;    /* shared by name */
+};
+
+struct provider_status {           /* providers that are off, for the start message and /health */
+    struct slice name, why_off;    /* why_off empty: on */
+};
+
+struct config {
+    struct arena arena;
+    struct slice path, directory;  /* of gateway.lua */
+
+    struct slice listen_host;      /* "127.0.0.1" */
+    int listen_port;
+    bool listen_is_loopback;
+    unsigned workers;              /* 0: one per core */
+    bool open;
+
+    struct provider *providers;
+    unsigned provider_count;
+    struct provider_status *statuses;
+    unsigned status_count;
+    bool wants_mock;               /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */
+
+    struct target **targets;       /* room for TARGETS_MAX */
+    atomic_uint target_count;
+    unsigned listed_target_count;  /* those the config and the catalog named; the rest came ad hoc */
+    pthread_mutex_t ad_hoc_lock;
+    struct model *models;          /* sorted by name: what /v1/models lists, then bare names of the catalog */
+    unsigned model_count;
+
+    struct user *users;
+    unsigned user_count;
+    struct keyring *keyring;
+    bool has_admin_key;
+    uint8_t admin_digest[SHA256_BYTES];
+
+    struct walk_limits limits;     /* attempts, replay_uncertain, the six deadlines, back-off */
+    struct health_settings health;
+    size_t body_limit;
+    int64_t drain_us;
+    enum log_level log_level;
+    enum log_format log_format;
+    bool log_bodies;
+    struct slice *cors_origins;
+    unsigned cors_count;
+
+    struct slice strategy;         /* default for request.strategy */
+    struct slice policy_name;      /* "default": for X-Policy */
+};
+
+/* The model a client asked for. Order: `models`, provider/model of a provider that is on (made ad hoc, bounded by TARGETS_MAX),
+ * a bare name of the catalog. "auto": every listed target. NULL: unknown. Any thread. */
+const struct model *config_model(struct config *config, struct slice name, struct arena *arena);
+/* Up to `max` names nearest to `name` by edit distance, for the 404. Returns the count. */
+unsigned config_nearest(const struct config *config, struct slice name, struct slice *names, unsigned max);
+/* A target by its name, or NULL. */
+struct target *config_target(const struct config *config, struct slice name);
+struct provider *config_provider(const struct config *config, struct slice name);
+#endif

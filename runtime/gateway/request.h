@@ -1,0 +1,121 @@
+/* request.h -- one request from its head to its log line: what is known of it, its walk, its attempts, its answer.
+ *
+ *   queued ─► connecting ─► sent ─► headers ─► first content ─► streaming ─► end ─► settled
+ *      │          │           │        │             │              │
+ *      └──────────┴───────────┴────────┴─────────────┴──── client gone: cancel upstream, settle
+ *
+ * The pipeline (lua/gateway/pipeline.lua) decides when; the functions here do. The order of calls is:
+ * request_identify, request_refuse | request_walk (again after each ask), request_settled. A request lives in its worker's thread.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_REQUEST_H
+#define GATEWAY_REQUEST_H
+#include "base/sse.h"
+#include "gateway/config.h"
+#include "net/server.h"
+#include "net/upstream.h"
+
+struct worker;
+struct route;
+
+enum { REQUEST_ARENA_MAX = 8 * 1024 * 1024, REQUEST_ID_MAX = 128 };
+
+/* Why a target cannot serve this request. */
+struct unfit {
+    struct target *target;
+    const char *reason; /* "breaker" "cooldown" "warming" "tools" "vision" "json_schema" "reasoning" "context" "key" */
+    bool permanent;     /* no waiting would help */
+};
+
+enum cause { CAUSE_OK, CAUSE_CLIENT_CLOSED, CAUSE_LIMITED, CAUSE_REFUSED, CAUSE_FAILED, CAUSE_POLICY };
+const char *cause_name(enum cause cause); /* "ok" "client_closed" "limited" "refused" "failed" "policy" */
+
+struct attempt; /* one try at one target: its call, its reader (request_attempt.c) */
+
+struct request {
+    struct worker *worker;
+    struct exchange *exchange;      /* NULL once closed */
+    const struct route *route;
+    struct engine *engine;          /* the generation it began with, as its worker sees it */
+    struct config *config;          /* of that generation */
+    struct arena arena;
+
+    char id[33];                    /* ours: 32 hex digits, NUL */
+    struct slice client_request_id; /* the caller's, when well formed; else empty */
+    struct slice body;
+    int64_t began_us, began_wall_us;
+    const char *step;               /* "identify" "admit" "route" "attempt" "answer" "settle" "record" */
+
+    /* identify */
+    const struct user *user;        /* NULL: anonymous of tier "default" */
+    struct facts facts;
+    struct slice model_name;        /* plain */
+    const struct model *model;
+    struct slice strategy, preference; /* asked for by the client (plain), else the config's strategy / empty */
+    bool fallback, replayable;
+    uint64_t turn;
+    double random;                  /* 0..1, drawn once */
+    int64_t input_tokens, output_tokens; /* estimate */
+    struct target **targets;        /* fit candidates, config order */
+    unsigned target_count;
+    struct unfit *unfits;
+    unsigned unfit_count;
+
+    /* attempt */
+    struct walk walk;
+    bool walk_begun;
+    const struct failure *ask;      /* set while the walk waits for recover's answer */
+    struct attempt *attempts[WALK_ATTEMPTS_MAX];
+    struct attempt *winner;
+    struct timer timer;
+
+    /* answer */
+    bool answered;                  /* a status went out, or the client is gone */
+    bool over;                      /* nothing more will happen: settle and record may run */
+    int status;
+    enum cause cause;
+    struct failure failure;         /* when cause is not OK */
+    const struct target *served;
+    struct usage usage;
+    enum finish finish;
+    int64_t cost_pico;              /* -1 unpriced */
+    int64_t first_content_us, ended_us; /* monotonic; 0 not reached */
+    int64_t overhead_us;            /* our own part: duration less the time attempts were waiting for a provider */
+    struct slice dropped;           /* parameters that were left out, for the header */
+    struct slice labels_json;       /* what settle returned: ,"name":value members */
+
+    /* the script's */
+    void *script_state;             /* the pipeline's coroutine */
+    int script_ref;                 /* the request handle */
+    bool script_waiting;            /* the pipeline is suspended in request_walk */
+
+    struct request *next;           /* the worker's list / free list */
+    /* private to request*.c */
+    struct writer *writer;
+    struct buffer out;
+    struct plan plan;
+};
+
+/* ---- what the pipeline calls; all in the worker's thread */
+
+/* key -> user, body -> facts, name -> model, candidates. False: request->failure says why (call request_refuse). */
+bool request_identify(struct request *request);
+/* Who can serve it: fills targets and unfits. Called by request_identify; again is cheap. */
+void request_candidates(struct request *request);
+/* What keeps this target from serving this request, or NULL: also asked for whatever recover returns. */
+const char *request_unfit_reason(struct request *request, const struct target *target, bool *permanent);
+/* Begins the walk, or answers its ask. The caller then waits; script->resume is called when request->ask is set or request->over. `plan` is copied. */
+void request_walk(struct request *request, const struct plan *plan);
+/* Answers the ask with: no plan. request->over follows through script->resume, never inside this call. */
+void request_give_up(struct request *request);
+/* Ends it with a failure of our own (or a policy's). Answers the client at once; request->over is set when it returns. */
+void request_refuse(struct request *request, const struct failure *failure);
+/* The log line. `labels` are JSON members (",\"a\":1"), already bounded. Called once, when over. */
+void request_record(struct request *request, struct slice labels);
+/* The last call: everything is released, the handle must be dead. */
+void request_release(struct request *request);
+
+/* ---- facts that are worked out when a policy asks */
+int64_t request_cost_pico(const struct request *request, const struct target *target); /* of the estimate; -1 unpriced */
+double request_expected_ms(const struct request *request, const struct target *target);
+struct slice request_client_header(const struct request *request, const char *name); /* allow-listed names only; else empty */
+#endif

@@ -1,0 +1,37 @@
+/* script.h -- what the house asks of a scripting engine. lua/ fills it; nobody below lua/ knows that it is Lua.
+ *
+ * A generation is config + policies under one number: sources are read once, tried aside, and opened once per worker; then all
+ * workers switch between two requests.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_SCRIPT_H
+#define GATEWAY_SCRIPT_H
+#include "gateway/config.h"
+
+struct request;
+struct script;  /* the engine of one worker in one generation; used by one thread at a time */
+struct sources; /* the bytes of gateway.lua and of every policy, read once */
+
+enum { COMPLAINT_MAX = 1024 };
+
+struct script_engine {
+    /* --- any thread that owns what it passes; complaints are one line: "gateway.lua:12: providers.openai.key: expected …" */
+    /* Reads gateway.lua, .env beside it and the folder of the policy that it names; evaluates and checks the config. */
+    struct sources *(*read)(const char *config_path, struct config **config, char complaint[COMPLAINT_MAX]);
+    void (*sources_free)(struct sources *sources);
+    /* Opens an engine: sandbox, policies loaded, shape and strategies checked. NULL: complaint. */
+    struct script *(*open)(const struct sources *sources, struct config *config, struct log *log, char complaint[COMPLAINT_MAX]);
+    void (*close)(struct script *script);
+    /* True when a file of these sources has changed on disk since it was read (stat only). */
+    bool (*changed)(const struct sources *sources);
+
+    /* --- the worker's thread */
+    /* Starts the pipeline for a request whose head and body are in. Returns when it waits (for the walk) or is over. */
+    void (*begin)(struct script *script, struct request *request);
+    /* The walk asks (request->ask is set) or is over: the pipeline goes on until it waits again or is over. */
+    void (*resume)(struct script *script, struct request *request);
+    /* explain: facts, limits, plan as JSON text; nothing is sent. */
+    void (*explain)(struct script *script, struct request *request, struct buffer *out);
+    /* Calls and memory of this engine, for the log and /health: kilobytes in use. */
+    size_t (*memory_kb)(struct script *script);
+};
+#endif
