@@ -175,25 +175,12 @@ static void fail(struct walk *walk, unsigned number, const struct failure *failu
     finish(walk, ACTION_FAIL, number);
 }
 
-static unsigned last_failed(const struct walk *walk)
-{
-    unsigned last = NOBODY;
-    for (unsigned i = 0; i < walk->attempt_count; i++) {
-        if (walk->attempts[i].state == ATTEMPT_FAILED &&
-            (last == NOBODY || walk->attempts[i].ended_us >= walk->attempts[last].ended_us)) {
-            last = i;
-        }
-    }
-    return last;
-}
-
 /* FAIL with what the last failed attempt said, or with `otherwise` where none failed. */
 static void fail_with_last(struct walk *walk, enum failure_kind otherwise, const char *message, int64_t now_us)
 {
-    unsigned last = last_failed(walk);
-    struct failure failure =
-        last == NOBODY ? failure_make(otherwise, slice_of(message)) : walk->attempts[last].failure;
-    fail(walk, last, &failure, now_us);
+    struct failure failure = walk->last_failed == NOBODY ? failure_make(otherwise, slice_of(message))
+                                                         : walk->attempts[walk->last_failed].failure;
+    fail(walk, walk->last_failed, &failure, now_us);
 }
 
 /* --- what follows a failure ------------------------------------------------------------------------------------ */
@@ -269,6 +256,7 @@ static void attempt_failed(struct walk *walk, unsigned number, const struct fail
     struct walk_attempt *attempt = &walk->attempts[number];
     attempt->failure = *failure;
     end_attempt(walk, number, ATTEMPT_FAILED, now_us);
+    walk->last_failed = number;
     if (walk->stage == STAGE_COMMITTED) {
         attempt->failure.sent = SENT_CONTENT;
         fail(walk, number, &attempt->failure, now_us);
@@ -373,10 +361,7 @@ static void total_passed(struct walk *walk, int64_t now_us)
             push(walk, ACTION_CANCEL, i);
         }
     }
-    if (furthest == NOBODY) {
-        furthest = last_failed(walk);
-    }
-    fail(walk, furthest, &failure, now_us);
+    fail(walk, furthest == NOBODY ? walk->last_failed : furthest, &failure, now_us);
 }
 
 static void start_hedge(struct walk *walk, int64_t now_us)
@@ -516,6 +501,7 @@ void walk_begin(struct walk *walk, const struct walk_limits *limits, int64_t now
     walk->attempt_count = walk->next_step = 0;
     walk->stage = STAGE_NEW;
     walk->in_flight = walk->plan_began = walk->retry_of = 0;
+    walk->last_failed = NOBODY;
     walk->dirty = true;
     walk->began_us = now_us;
     walk->total_due_us = after(now_us, limits->total_us);

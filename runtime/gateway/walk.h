@@ -137,6 +137,7 @@ struct walk {
     enum walk_stage stage;
     unsigned in_flight;
     unsigned plan_began;    /* the first attempt of the plan in force */
+    unsigned last_failed;
     unsigned retry_of;      /* the attempt to make again at retry_due_us */
     bool dirty;             /* a deadline may have come nearer: look before the drain ends */
     int64_t began_us, total_due_us, retry_due_us;
