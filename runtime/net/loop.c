@@ -18,7 +18,7 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 
-enum { EVENT_BATCH = 256 };
+enum { EVENT_BATCH = 256, HOOK_PASSES_MAX = 4 };
 
 struct slot {
     struct watch *watch; /* NULL: nobody waits for this descriptor */
@@ -33,7 +33,7 @@ struct loop {
     size_t timer_count, timer_cap;
     struct turn_hook *hooks;
     int64_t now_us, wall_us, wait_us;
-    bool wall_known, stopping, coarse;
+    bool wall_known, stopping, coarse, again;
     struct watch wake_watch;
     void (*on_wake)(void *owner);
     void *wake_owner;
@@ -267,6 +267,20 @@ void loop_add_hook(struct loop *loop, struct turn_hook *hook)
     *end = hook;
 }
 
+void loop_remove_hook(struct loop *loop, struct turn_hook *hook)
+{
+    struct turn_hook **link = &loop->hooks;
+    while (*link != NULL && *link != hook)
+        link = &(*link)->next;
+    if (*link != NULL)
+        *link = hook->next;
+}
+
+void loop_again(struct loop *loop)
+{
+    loop->again = true;
+}
+
 /* How long the next wait may be: until the soonest timer, at most what the hooks allowed; -1 for ever. */
 static int64_t allowed_wait(const struct loop *loop)
 {
@@ -294,6 +308,17 @@ static int wait_for_events(struct loop *loop)
     return epoll_wait(loop->epoll_fd, loop->events, EVENT_BATCH, ms > 1000000 ? 1000000 : (int)ms);
 }
 
+static void run_hooks(struct loop *loop)
+{
+    loop->again = false;
+    loop->wait_us = -1;
+    for (struct turn_hook *hook = loop->hooks; hook != NULL; hook = hook->next) {
+        int64_t wait = hook->run(hook);
+        if (wait >= 0 && (loop->wait_us < 0 || wait < loop->wait_us))
+            loop->wait_us = wait;
+    }
+}
+
 static void take_turn(struct loop *loop)
 {
     int count = wait_for_events(loop);
@@ -302,12 +327,12 @@ static void take_turn(struct loop *loop)
     loop->wall_known = false;
     run_timers(loop);
     run_watches(loop, count);
-    loop->wait_us = -1;
-    for (struct turn_hook *hook = loop->hooks; hook != NULL; hook = hook->next) {
-        int64_t wait = hook->run(hook);
-        if (wait >= 0 && (loop->wait_us < 0 || wait < loop->wait_us))
-            loop->wait_us = wait;
-    }
+    int passes = 0;
+    do {
+        run_hooks(loop);
+    } while (loop->again && ++passes < HOOK_PASSES_MAX);
+    if (loop->again)
+        loop->wait_us = 0;
 }
 
 void loop_run(struct loop *loop)

@@ -42,6 +42,10 @@ void loop_unwatch(struct loop *loop, struct watch *watch);
 void loop_timer_set(struct loop *loop, struct timer *timer, int64_t at_us); /* arms or moves */
 void loop_timer_clear(struct loop *loop, struct timer *timer);
 void loop_add_hook(struct loop *loop, struct turn_hook *hook);
+void loop_remove_hook(struct loop *loop, struct turn_hook *hook); /* not from inside a hook */
+/* There is new work for a hook that may have run already: all hooks run once more before this turn ends (a few times at
+ * most, then another turn begins without waiting). So a hook may run several times a turn and must be cheap when idle. */
+void loop_again(struct loop *loop);
 
 /* Runs until loop_stop. */
 void loop_run(struct loop *loop);

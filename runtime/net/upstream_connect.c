@@ -1,0 +1,475 @@
+/* upstream_connect.c -- libcurl as the opener of connections: DNS, happy eyeballs, proxies, TLS with verification.
+ *
+ * CONNECT_ONLY easies are added to multis that run on our loop; nothing is ever transferred by libcurl, whose transfer engine costs
+ * three times our own and replays requests. libcurl's callbacks only note and (un)watch; events go out after it returned.
+ * The facts about 7.88 that are leaned on: curl_easy_send/recv attach the easy to its connection, from then on no pruning touches it; removing a CONNECT_ONLY
+ * easy closes its connection through CLOSESOCKETFUNCTION; QUICK_EXIT keeps a cancelled look-up from being waited for.
+ * SPDX-License-Identifier: MIT */
+#include "net/upstream_private.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <netinet/in.h>
+#include <openssl/ssl.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+
+/* ---- trust ---- */
+
+struct trust {
+    char *ca_file;
+    pthread_mutex_t lock; /* guards loading; afterwards the store locks itself */
+    X509_STORE *store;
+    bool loaded, usable;
+};
+
+/* Where distributions keep their bundle: Debian, Fedora, Alpine and the BSDs. */
+static const char *system_bundle(void)
+{
+    static const char *const places[] = {"/etc/ssl/certs/ca-certificates.crt", "/etc/pki/tls/certs/ca-bundle.crt", "/etc/ssl/cert.pem"};
+    const char *named = getenv("SSL_CERT_FILE");
+    if (named != NULL && named[0] != '\0')
+        return named;
+    for (size_t i = 0; i < sizeof(places) / sizeof(places[0]); i++)
+        if (access(places[i], R_OK) == 0)
+            return places[i];
+    return places[0];
+}
+
+struct trust *trust_new(const char *ca_file)
+{
+    if (curl_global_init(CURL_GLOBAL_DEFAULT) != CURLE_OK)
+        return NULL;
+    struct trust *trust = xcalloc(1, sizeof(*trust));
+    const char *file = ca_file != NULL ? ca_file : system_bundle();
+    trust->ca_file = xstrndup(file, strlen(file));
+    pthread_mutex_init(&trust->lock, NULL);
+    return trust;
+}
+
+void trust_free(struct trust *trust)
+{
+    if (trust == NULL)
+        return;
+    X509_STORE_free(trust->store);
+    pthread_mutex_destroy(&trust->lock);
+    free(trust->ca_file);
+    free(trust);
+    curl_global_cleanup();
+}
+
+static void load_trust(struct trust *trust)
+{
+    pthread_mutex_lock(&trust->lock);
+    if (!trust->loaded) {
+        trust->loaded = true;
+        trust->store = X509_STORE_new();
+        /* As libcurl sets them: an intermediate or a lone certificate in the file is trusted as it stands. */
+        X509_STORE_set_flags(trust->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
+        trust->usable = X509_STORE_load_file(trust->store, trust->ca_file) == 1;
+    }
+    pthread_mutex_unlock(&trust->lock);
+}
+
+/* libcurl would parse the bundle for every connection (19 ms): all connections get the one store. */
+static CURLcode configure_tls(CURL *easy, void *ssl_ctx, void *owner)
+{
+    (void)easy;
+    struct trust *trust = owner;
+    SSL_CTX_set1_cert_store(ssl_ctx, trust->store);
+    SSL_CTX_set_mode(ssl_ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    /* A FIN without close_notify may be an attacker's: it must not end a body that is delimited by close. */
+    SSL_CTX_clear_options(ssl_ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    return CURLE_OK;
+}
+
+/* ---- libcurl on our loop ---- */
+
+/* A descriptor that libcurl waits for while it dials. */
+struct dial_watch {
+    struct watch watch;
+    struct shard *shard;
+};
+
+static void harvest(struct shard *shard);
+
+static void dial_ready(struct watch *watch, uint32_t events)
+{
+    struct shard *shard = ((struct dial_watch *)watch)->shard;
+    int bits = (events & EPOLLIN ? CURL_CSELECT_IN : 0) | (events & EPOLLOUT ? CURL_CSELECT_OUT : 0) |
+               (events & (EPOLLERR | EPOLLHUP) ? CURL_CSELECT_ERR : 0);
+    int running;
+    curl_multi_socket_action(shard->multi, watch->fd, bits, &running); /* may free the watch */
+    harvest(shard);
+}
+
+static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *known)
+{
+    (void)easy;
+    struct shard *shard = owner;
+    struct dial_watch *dial = known;
+    if (what == CURL_POLL_REMOVE) {
+        if (dial != NULL) {
+            loop_unwatch(shard->upstream->loop, &dial->watch);
+            free(dial);
+        }
+        return 0;
+    }
+    if (dial == NULL) {
+        dial = xcalloc(1, sizeof(*dial));
+        *dial = (struct dial_watch){{dial_ready, fd}, shard};
+        curl_multi_assign(shard->multi, fd, dial);
+    }
+    uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
+    return loop_watch(shard->upstream->loop, &dial->watch, events) ? 0 : -1;
+}
+
+static int on_timer(CURLM *multi, long ms, void *owner)
+{
+    (void)multi;
+    struct shard *shard = owner;
+    struct loop *loop = shard->upstream->loop;
+    if (ms < 0)
+        loop_timer_clear(loop, &shard->timer);
+    else
+        loop_timer_set(loop, &shard->timer, loop_now_us(loop) + ms * US_PER_MS);
+    return 0;
+}
+
+static void timer_due(struct timer *timer)
+{
+    struct shard *shard = (struct shard *)((char *)timer - offsetof(struct shard, timer));
+    int running;
+    curl_multi_socket_action(shard->multi, CURL_SOCKET_TIMEOUT, 0, &running);
+    harvest(shard);
+}
+
+static struct shard *shard_new(struct upstream *upstream)
+{
+    CURLM *multi = curl_multi_init();
+    if (multi == NULL)
+        return NULL;
+    struct shard *shard = xcalloc(1, sizeof(*shard));
+    *shard = (struct shard){.next = upstream->shards, .upstream = upstream, .multi = multi, .timer.due = timer_due};
+    upstream->shards = shard;
+    curl_multi_setopt(multi, CURLMOPT_SOCKETFUNCTION, on_socket);
+    curl_multi_setopt(multi, CURLMOPT_SOCKETDATA, shard);
+    curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
+    curl_multi_setopt(multi, CURLMOPT_TIMERDATA, shard);
+    curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
+    /* More than there can be: libcurl must never close one of ours to make room. */
+    curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 2L * SHARD_MAX);
+    return shard;
+}
+
+static void shard_free(struct shard *shard)
+{
+    curl_multi_cleanup(shard->multi);
+    loop_timer_clear(shard->upstream->loop, &shard->timer);
+    free(shard);
+}
+
+static struct shard *shard_with_room(struct upstream *upstream)
+{
+    for (struct shard *shard = upstream->shards; shard != NULL; shard = shard->next)
+        if (shard->handles < SHARD_MAX)
+            return shard;
+    return shard_new(upstream);
+}
+
+void dial_sweep(struct upstream *upstream)
+{
+    bool spare = false; /* one empty multi is kept for the next connection */
+    for (struct shard **link = &upstream->shards; *link != NULL;) {
+        struct shard *shard = *link;
+        if (shard->handles == 0 && spare) {
+            *link = shard->next;
+            shard_free(shard);
+            continue;
+        }
+        spare |= shard->handles == 0;
+        link = &shard->next;
+    }
+}
+
+/* Names and TLS sessions are shared by all multis of a worker: one look-up, resumed handshakes. One thread, so no locks. */
+bool dial_share_new(struct upstream *upstream)
+{
+    upstream->share = curl_share_init();
+    if (upstream->share == NULL)
+        return false;
+    curl_share_setopt(upstream->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_DNS);
+    curl_share_setopt(upstream->share, CURLSHOPT_SHARE, CURL_LOCK_DATA_SSL_SESSION);
+    return true;
+}
+
+void dial_share_free(struct upstream *upstream)
+{
+    while (upstream->shards != NULL) {
+        struct shard *shard = upstream->shards;
+        upstream->shards = shard->next;
+        shard_free(shard);
+    }
+    curl_share_cleanup(upstream->share);
+}
+
+/* ---- sockets ---- */
+
+/* libcurl does not ask for CLOEXEC; a successor that we start must not inherit providers' connections. */
+static curl_socket_t open_socket(void *owner, curlsocktype purpose, struct curl_sockaddr *address)
+{
+    (void)owner;
+    (void)purpose;
+    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+}
+
+static int close_socket(void *owner, curl_socket_t fd)
+{
+    struct connection *connection = owner;
+    return connection->taken && fd == connection->watch.fd ? 0 : close(fd);
+}
+
+/* ---- dialling ---- */
+
+static void set_connection_options(CURL *easy, struct connection *connection)
+{
+    struct origin *origin = connection->origin;
+    curl_easy_setopt(easy, CURLOPT_PRIVATE, connection);
+    curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, connection->dial->error);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
+    curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, connection);
+    curl_easy_setopt(easy, CURLOPT_SHARE, origin->upstream->share);
+    curl_easy_setopt(easy, CURLOPT_URL, origin->url);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_ONLY, 1L);
+    curl_easy_setopt(easy, CURLOPT_FRESH_CONNECT, 1L);
+    curl_easy_setopt(easy, CURLOPT_NOSIGNAL, 1L);
+    curl_easy_setopt(easy, CURLOPT_QUICK_EXIT, 1L);
+    curl_easy_setopt(easy, CURLOPT_PROTOCOLS_STR, "http,https");
+    curl_easy_setopt(easy, CURLOPT_NETRC, (long)CURL_NETRC_IGNORED);
+    curl_easy_setopt(easy, CURLOPT_TCP_NODELAY, 1L);
+    curl_easy_setopt(easy, CURLOPT_TCP_KEEPALIVE, 1L); /* a stream may be silent for minutes behind a NAT that forgets */
+    curl_easy_setopt(easy, CURLOPT_HTTP_VERSION, (long)CURL_HTTP_VERSION_1_1);
+    curl_easy_setopt(easy, CURLOPT_HTTPPROXYTUNNEL, 1L); /* also for http://, since we speak as to the origin itself */
+    if (strcmp(origin->proxy, "env") != 0)
+        curl_easy_setopt(easy, CURLOPT_PROXY, origin->proxy); /* "" forbids the environment's */
+}
+
+static void set_tls_options(CURL *easy, struct trust *trust)
+{
+    curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
+    curl_easy_setopt(easy, CURLOPT_SSL_VERIFYHOST, 2L);
+    curl_easy_setopt(easy, CURLOPT_SSL_ENABLE_ALPN, 0L);
+    curl_easy_setopt(easy, CURLOPT_CAINFO, NULL);
+    curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
+    curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, configure_tls);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, trust);
+}
+
+void dial_prepare(struct origin *origin)
+{
+    if (!origin->plain)
+        load_trust(origin->upstream->trust);
+}
+
+static void unlink_dial(struct connection *connection)
+{
+    struct dial *dial = connection->dial;
+    if (dial == NULL)
+        return;
+    if (dial->previous != NULL)
+        dial->previous->dial->next = dial->next;
+    else
+        connection->shard->dialling = dial->next;
+    if (dial->next != NULL)
+        dial->next->dial->previous = dial->previous;
+    free(dial);
+    connection->dial = NULL;
+}
+
+bool dial_start(struct connection *connection)
+{
+    struct shard *shard = shard_with_room(connection->origin->upstream);
+    CURL *easy = shard == NULL ? NULL : curl_easy_init();
+    if (easy == NULL)
+        return false;
+    struct dial *dial = xcalloc(1, sizeof(*dial));
+    dial->next = shard->dialling;
+    if (shard->dialling != NULL)
+        shard->dialling->dial->previous = connection;
+    shard->dialling = connection;
+    connection->dial = dial;
+    connection->shard = shard;
+    connection->easy = easy;
+    set_connection_options(easy, connection);
+    set_tls_options(easy, connection->origin->upstream->trust);
+    shard->handles++;
+    if (curl_multi_add_handle(shard->multi, easy) == CURLM_OK)
+        return true;
+    dial_release(connection);
+    return false;
+}
+
+void dial_release(struct connection *connection)
+{
+    if (connection->easy == NULL)
+        return;
+    curl_easy_setopt(connection->easy, CURLOPT_ERRORBUFFER, NULL); /* it dies with the dial */
+    unlink_dial(connection);
+    curl_multi_remove_handle(connection->shard->multi, connection->easy);
+    curl_easy_cleanup(connection->easy);
+    connection->shard->handles--;
+    connection->easy = NULL;
+    connection->shard = NULL;
+}
+
+/* ---- how dialling ended ---- */
+
+static const char *connect_error(int error)
+{
+    switch (error) {
+    case ECONNREFUSED:
+        return "connection refused";
+    case ETIMEDOUT:
+        return "no answer to the connection attempt";
+    case ENETUNREACH:
+    case EHOSTUNREACH:
+        return "host unreachable";
+    case EMFILE:
+    case ENFILE:
+        return "out of file descriptors";
+    case ECONNRESET:
+        return "connection reset while connecting";
+    default:
+        return NULL;
+    }
+}
+
+/* Says what happened in `message`; returns the phase it happened in. libcurl's words carry no secrets of ours. */
+static enum phase explain(struct connection *connection, CURLcode result, char *message)
+{
+    const struct origin *origin = connection->origin;
+    const char *detail = connection->dial->error[0] != '\0' ? connection->dial->error : curl_easy_strerror(result);
+    enum phase phase = connection->dial->connected ? PHASE_TLS : PHASE_CONNECT;
+    long error = 0;
+    curl_easy_getinfo(connection->easy, CURLINFO_OS_ERRNO, &error);
+    switch (result) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+        snprintf(message, MESSAGE_MAX, "cannot resolve the name %s", origin->host);
+        return PHASE_CONNECT;
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        snprintf(message, MESSAGE_MAX, "cannot resolve the name of the proxy");
+        return PHASE_CONNECT;
+    case CURLE_COULDNT_CONNECT:
+        if (connect_error((int)error) != NULL)
+            detail = connect_error((int)error);
+        snprintf(message, MESSAGE_MAX, "%s", detail);
+        return PHASE_CONNECT;
+    case CURLE_PEER_FAILED_VERIFICATION:
+        if (origin->upstream->trust->usable)
+            snprintf(message, MESSAGE_MAX, "the certificate of %s is not trusted: %s", origin->host, detail);
+        else
+            snprintf(message, MESSAGE_MAX, "no certificate is trusted: cannot read the CA file %s", origin->upstream->trust->ca_file);
+        return PHASE_TLS;
+    case CURLE_SSL_CONNECT_ERROR:
+        snprintf(message, MESSAGE_MAX, "TLS handshake failed: %s", detail);
+        return PHASE_TLS;
+    default:
+        snprintf(message, MESSAGE_MAX, "cannot connect: %s", detail);
+        return phase;
+    }
+}
+
+static void stand(struct connection *connection)
+{
+    curl_socket_t fd = CURL_SOCKET_BAD;
+    curl_easy_getinfo(connection->easy, CURLINFO_ACTIVESOCKET, &fd);
+    if (fd == CURL_SOCKET_BAD) {
+        upstream_dial_failed(connection, PHASE_CONNECT, "connection lost as soon as it stood");
+        return;
+    }
+    if (connection->origin->secure && !connection->dial->connected) {
+        connection->dial->connected = true;
+        if (!upstream_dial_connected(connection))
+            return;
+    }
+    connection->watch.fd = fd;
+    if (connection->origin->plain) {
+        connection->taken = true;
+        dial_release(connection);
+    } else {
+        curl_easy_setopt(connection->easy, CURLOPT_ERRORBUFFER, NULL);
+        unlink_dial(connection);
+    }
+    upstream_dialled(connection, fd);
+}
+
+/* TCP is there as soon as libcurl took its time: that ends the connect deadline and begins the one of TLS. */
+static void note_connected(struct shard *shard)
+{
+    struct connection *connection = shard->dialling;
+    while (connection != NULL) {
+        curl_off_t time = 0;
+        if (connection->origin->secure && !connection->dial->connected &&
+            curl_easy_getinfo(connection->easy, CURLINFO_CONNECT_TIME_T, &time) == CURLE_OK && time > 0) {
+            connection->dial->connected = true;
+            (void)upstream_dial_connected(connection);
+            connection = shard->dialling; /* the owner may have cancelled any of them */
+        } else {
+            connection = connection->dial->next;
+        }
+    }
+}
+
+/* After libcurl has run: tells the calls. */
+static void harvest(struct shard *shard)
+{
+    if (shard->dialling != NULL)
+        note_connected(shard);
+    int left;
+    for (CURLMsg *message; (message = curl_multi_info_read(shard->multi, &left)) != NULL;) {
+        struct connection *connection = NULL;
+        CURLcode result = message->data.result;
+        if (message->msg != CURLMSG_DONE)
+            continue;
+        curl_easy_getinfo(message->easy_handle, CURLINFO_PRIVATE, (char **)&connection);
+        assert(connection != NULL && connection->dial != NULL);
+        if (result == CURLE_OK) {
+            stand(connection);
+        } else {
+            char text[MESSAGE_MAX];
+            enum phase phase = explain(connection, result, text);
+            upstream_dial_failed(connection, phase, text);
+        }
+    }
+}
+
+/* ---- secured connections ---- */
+
+ssize_t dial_recv(struct connection *connection, void *bytes, size_t len)
+{
+    size_t received = 0;
+    CURLcode result = curl_easy_recv(connection->easy, bytes, len, &received);
+    if (result == CURLE_OK)
+        return (ssize_t)received;
+    errno = result == CURLE_AGAIN ? EAGAIN : ECONNRESET;
+    return -1;
+}
+
+ssize_t dial_send(struct connection *connection, const void *bytes, size_t len)
+{
+    size_t sent = 0;
+    CURLcode result = curl_easy_send(connection->easy, bytes, len, &sent);
+    if (result == CURLE_OK)
+        return (ssize_t)sent;
+    errno = result == CURLE_AGAIN ? EAGAIN : ECONNRESET;
+    return -1;
+}

@@ -1,0 +1,226 @@
+/* upstream_pool.c -- origins, their idle connections, and the memory connections live in.
+ *
+ * The connection used last is taken first, so that the rest can grow old and be closed. One timer per worker sweeps them. What
+ * lies idle is watched: whatever arrives on it (a FIN, an answer nobody asked for) is the end of it.
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "net/upstream_private.h"
+
+/* ---- connections ---- */
+
+struct connection *pool_connection_new(struct origin *origin, struct call *call, void (*ready)(struct watch *watch, uint32_t events))
+{
+    struct upstream *upstream = origin->upstream;
+    struct connection *connection = upstream->free_connections;
+    if (connection != NULL) {
+        upstream->free_connections = connection->next;
+        upstream->free_connection_count--;
+    } else {
+        connection = xmalloc(sizeof(*connection));
+    }
+    *connection = (struct connection){
+        .watch = {ready, -1}, .origin = origin, .call = call, .born_us = loop_now_us(upstream->loop), .all_next = upstream->connections};
+    if (upstream->connections != NULL)
+        upstream->connections->all_previous = connection;
+    upstream->connections = connection;
+    upstream->counts.open++;
+    return connection;
+}
+
+void pool_close(struct connection *connection)
+{
+    struct upstream *upstream = connection->origin->upstream;
+    loop_unwatch(upstream->loop, &connection->watch);
+    dial_release(connection);
+    if (connection->taken)
+        close(connection->watch.fd);
+    if (connection->all_previous != NULL)
+        connection->all_previous->all_next = connection->all_next;
+    else
+        upstream->connections = connection->all_next;
+    if (connection->all_next != NULL)
+        connection->all_next->all_previous = connection->all_previous;
+    upstream->counts.open--;
+    if (upstream->free_connection_count >= FREE_KEPT) {
+        free(connection);
+        return;
+    }
+    connection->next = upstream->free_connections;
+    upstream->free_connections = connection;
+    upstream->free_connection_count++;
+}
+
+/* ---- the pools ---- */
+
+static void unlink_idle(struct connection *connection)
+{
+    struct origin *origin = connection->origin;
+    if (connection->previous != NULL)
+        connection->previous->next = connection->next;
+    else
+        origin->idle = connection->next;
+    if (connection->next != NULL)
+        connection->next->previous = connection->previous;
+    else
+        origin->oldest = connection->previous;
+    connection->next = connection->previous = NULL;
+    origin->idle_count--;
+    origin->upstream->counts.idle--;
+}
+
+void pool_drop(struct connection *connection)
+{
+    unlink_idle(connection);
+    pool_close(connection);
+}
+
+static bool too_old(const struct connection *connection)
+{
+    const struct upstream *upstream = connection->origin->upstream;
+    int64_t now = loop_now_us(upstream->loop);
+    return now - connection->born_us >= upstream->settings.lifetime_us ||
+           now - connection->idle_since_us >= upstream->settings.idle_us;
+}
+
+void pool_give(struct connection *connection)
+{
+    struct origin *origin = connection->origin;
+    struct upstream *upstream = origin->upstream;
+    connection->call = NULL;
+    connection->idle_since_us = loop_now_us(upstream->loop);
+    if (upstream->settings.idle_max == 0 || too_old(connection)) {
+        pool_close(connection);
+        return;
+    }
+    if (origin->idle_count >= upstream->settings.idle_max)
+        pool_drop(origin->oldest);
+    connection->previous = NULL;
+    connection->next = origin->idle;
+    if (origin->idle != NULL)
+        origin->idle->previous = connection;
+    else
+        origin->oldest = connection;
+    origin->idle = connection;
+    origin->idle_count++;
+    upstream->counts.idle++;
+    if (upstream->sweep.heap_index == 0)
+        loop_timer_set(upstream->loop, &upstream->sweep, connection->idle_since_us + upstream->settings.idle_us);
+}
+
+static void sweep_due(struct timer *timer)
+{
+    struct upstream *upstream = (struct upstream *)((char *)timer - offsetof(struct upstream, sweep));
+    int64_t next = INT64_MAX;
+    for (struct origin *origin = upstream->origins; origin != NULL; origin = origin->next) {
+        while (origin->oldest != NULL && too_old(origin->oldest))
+            pool_drop(origin->oldest);
+        if (origin->oldest != NULL && origin->oldest->idle_since_us < next)
+            next = origin->oldest->idle_since_us;
+    }
+    dial_sweep(upstream);
+    if (next != INT64_MAX)
+        loop_timer_set(upstream->loop, timer, next + upstream->settings.idle_us);
+}
+
+/* Nothing may wait on an idle connection: bytes would be taken for the answer to the next request, which is somebody else's. TLS
+ * may have records of its own to deliver (session tickets): those are read over. */
+static bool is_silent(struct connection *connection)
+{
+    char byte;
+    if (recv(connection->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
+        return errno == EAGAIN;
+    return !connection->origin->plain && dial_recv(connection, &byte, 1) < 0 && errno == EAGAIN;
+}
+
+struct connection *pool_take(struct origin *origin)
+{
+    struct connection *connection;
+    while ((connection = origin->idle) != NULL) {
+        unlink_idle(connection);
+        if (too_old(connection)) {
+            pool_close(connection);
+        } else if (!is_silent(connection)) {
+            origin->upstream->counts.stale_dropped++;
+            pool_close(connection);
+        } else {
+            return connection;
+        }
+    }
+    return NULL;
+}
+
+void pool_ready(struct connection *connection)
+{
+    if (is_silent(connection))
+        return;
+    connection->origin->upstream->counts.stale_dropped++;
+    pool_drop(connection);
+}
+
+void pool_init(struct upstream *upstream)
+{
+    upstream->sweep.due = sweep_due;
+}
+
+void pool_free(struct upstream *upstream)
+{
+    loop_timer_clear(upstream->loop, &upstream->sweep);
+    while (upstream->free_connections != NULL) {
+        struct connection *connection = upstream->free_connections;
+        upstream->free_connections = connection->next;
+        free(connection);
+    }
+    while (upstream->origins != NULL) {
+        struct origin *origin = upstream->origins;
+        upstream->origins = origin->next;
+        free(origin->url);
+        free(origin->proxy);
+        free(origin->host);
+        free(origin);
+    }
+}
+
+/* ---- origins ---- */
+
+/* Between "://" and the port or path. */
+static char *host_of(struct slice url)
+{
+    const char *scheme = slice_find(url, LIT("://"));
+    const char *end = url.ptr + url.len, *start = scheme == NULL ? url.ptr : scheme + 3, *at = start;
+    if (at < end && *at == '[') /* an IPv6 address */
+        while (at < end && *at != ']')
+            at++;
+    while (at < end && *at != ':' && *at != '/')
+        at++;
+    return xstrndup(start, (size_t)(at - start));
+}
+
+struct origin *upstream_origin(struct upstream *upstream, struct slice url, struct slice proxy)
+{
+    for (struct origin *origin = upstream->origins; origin != NULL; origin = origin->next)
+        if (slice_equals(slice_of(origin->url), url) && slice_equals(slice_of(origin->proxy), proxy))
+            return origin;
+    struct origin *origin = xcalloc(1, sizeof(*origin));
+    origin->upstream = upstream;
+    origin->url = xstrndup(url.len > 0 ? url.ptr : "", url.len);
+    origin->proxy = xstrndup(proxy.len > 0 ? proxy.ptr : "", proxy.len);
+    origin->host = host_of(url);
+    origin->secure = url.len >= 8 && slice_equals_nocase((struct slice){url.ptr, 8}, LIT("https://"));
+    /* A proxy that is itself reached by TLS, or that we do not know, leaves its layer on the descriptor. */
+    bool clear_proxy = proxy.len == 0 || slice_starts_with(proxy, LIT("http://")) || slice_starts_with(proxy, LIT("socks"));
+    origin->plain = !origin->secure && clear_proxy;
+    origin->next = upstream->origins;
+    upstream->origins = origin;
+    dial_prepare(origin);
+    return origin;
+}
+
+unsigned origin_idle_count(const struct origin *origin)
+{
+    return origin->idle_count;
+}

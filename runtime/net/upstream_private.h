@@ -1,0 +1,122 @@
+/* upstream_private.h -- what upstream.c (calls), upstream_pool.c and upstream_connect.c (libcurl) share. Nobody else includes it.
+ *
+ * A connection is dialled by libcurl. A plain one is then taken away from it: only our descriptor is left, and an open stream
+ * costs a few hundred bytes. A secured one keeps its easy handle, which stays in its multi as long as it lives.
+ * SPDX-License-Identifier: MIT */
+#ifndef NET_UPSTREAM_PRIVATE_H
+#define NET_UPSTREAM_PRIVATE_H
+#include <curl/curl.h>
+#include <sys/types.h>
+
+#include "net/upstream.h"
+
+enum {
+    READ_BUFFER = 64 * 1024, /* one per worker: what waits costs no memory */
+    RECORD_MAX = 16 * 1024,  /* a TLS record: what is gathered for one write of a secured connection */
+    MESSAGE_MAX = 512,
+    FREE_KEPT = 256, /* spare calls, spare connections */
+    SHARD_MAX = 32, /* handles per multi: libcurl finds connections by walking through all of them */
+};
+
+/* One CURLM and its place on our loop. */
+struct shard {
+    struct shard *next;
+    struct upstream *upstream;
+    CURLM *multi;
+    struct timer timer;
+    unsigned handles;
+    struct connection *dialling;
+};
+
+/* What is needed only until a connection stands. */
+struct dial {
+    struct connection *next, *previous; /* shard->dialling */
+    char error[CURL_ERROR_SIZE];
+    bool connected; /* TCP is there, TLS goes on */
+};
+
+struct connection {
+    struct watch watch;
+    struct origin *origin;
+    struct call *call;                       /* NULL: idle */
+    struct connection *next, *previous;      /* origin's idle list */
+    struct connection *all_next, *all_previous;
+    CURL *easy;         /* NULL: plain, all ours */
+    struct shard *shard;
+    struct dial *dial;  /* NULL: it stands */
+    int64_t born_us, idle_since_us;
+    unsigned served;    /* answers it carried */
+    bool taken;         /* the descriptor is ours: libcurl must not close it */
+};
+
+struct origin {
+    struct origin *next;
+    struct upstream *upstream;
+    char *url, *proxy, *host;
+    bool secure;   /* https */
+    bool plain;    /* after dialling, the descriptor carries HTTP as it is */
+    struct connection *idle, *oldest; /* the last used one first */
+    unsigned idle_count;
+};
+
+struct call {
+    struct call *next, *previous; /* upstream's queue, or its free list */
+    struct upstream *upstream;
+    struct call_request request;
+    struct connection *connection;
+    struct http1 http1;
+    struct buffer held; /* read but not handed out yet, because of a pause */
+    uint64_t body_bytes;
+    size_t part_offset;
+    unsigned part;
+    enum phase phase;
+    bool queued, sent, write_broken, stop_writing, got_head, keep_alive, paused, in_event, over;
+};
+
+struct upstream {
+    struct loop *loop;
+    struct trust *trust;
+    struct upstream_settings settings;
+    struct turn_hook hook;
+    struct timer sweep;
+    struct origin *origins;
+    struct shard *shards;
+    struct connection *connections, *free_connections;
+    struct call *queue, *queue_end, *free_calls;
+    unsigned free_connection_count, free_call_count, queue_count;
+    CURLSH *share;
+    struct upstream_counts counts;
+    struct http1_head head;
+    char message[MESSAGE_MAX];
+    char gather[RECORD_MAX];
+    char read[READ_BUFFER];
+};
+
+/* upstream_pool.c */
+void pool_init(struct upstream *upstream);
+void pool_free(struct upstream *upstream); /* no connection is left */
+struct connection *pool_connection_new(struct origin *origin, struct call *call, void (*ready)(struct watch *watch, uint32_t events));
+void pool_close(struct connection *connection); /* in any state but idle */
+void pool_drop(struct connection *connection);  /* an idle one */
+void pool_give(struct connection *connection);  /* makes it idle, or closes it where there is no room */
+struct connection *pool_take(struct origin *origin); /* the idle one used last on which nothing waits, or NULL */
+void pool_ready(struct connection *connection);      /* something happened on an idle one */
+
+/* upstream_connect.c */
+bool dial_share_new(struct upstream *upstream);
+void dial_share_free(struct upstream *upstream);
+void dial_prepare(struct origin *origin); /* loads the trust store for https */
+/* Begins. false: nothing was begun. Later upstream_dialled, upstream_dial_connected or upstream_dial_failed is called, never at once. */
+bool dial_start(struct connection *connection);
+/* Takes the connection out of libcurl, in any state; closes the descriptor unless it was taken. */
+void dial_release(struct connection *connection);
+void dial_sweep(struct upstream *upstream); /* frees multis that carry nothing */
+/* Like recv and send on a secured connection: -1 with errno, EAGAIN: wait. */
+ssize_t dial_recv(struct connection *connection, void *bytes, size_t len);
+ssize_t dial_send(struct connection *connection, const void *bytes, size_t len);
+
+/* upstream.c, called by upstream_connect.c outside of libcurl's callbacks */
+bool upstream_dial_connected(struct connection *connection); /* false: cancelled, the connection is gone */
+void upstream_dialled(struct connection *connection, int fd);
+void upstream_dial_failed(struct connection *connection, enum phase phase, const char *message);
+#endif
