@@ -6,6 +6,7 @@
 #ifndef GATEWAY_CONFIG_H
 #define GATEWAY_CONFIG_H
 #include "base/arena.h"
+#include "base/clock.h"
 #include "base/log.h"
 #include "gateway/walk.h"
 #include "providers/provider.h"
@@ -87,6 +88,8 @@ struct config {
     struct slice policy_name;      /* "default": for X-Policy */
 };
 
+/* Targets, keyring and arena; health references were given back before. */
+void config_free(struct config *config);
 /* The model a client asked for. Order: `models`, provider/model of a provider that is on (made ad hoc, bounded by TARGETS_MAX),
  * a bare name of the catalog. "auto": every listed target. NULL: unknown. Any thread. */
 const struct model *config_model(struct config *config, struct slice name, struct arena *arena);

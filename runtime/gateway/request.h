@@ -17,6 +17,9 @@
 struct worker;
 struct route;
 
+/* A client that does not take its stream: reading from the provider stops above, and goes on below. */
+enum { STREAM_HIGH = 256 * 1024, STREAM_LOW = 64 * 1024 };
+
 enum { REQUEST_ARENA_MAX = 8 * 1024 * 1024, REQUEST_ID_MAX = 128 };
 
 /* Why a target cannot serve this request. */
@@ -26,10 +29,13 @@ struct unfit {
     bool permanent;     /* no waiting would help */
 };
 
+/* Nothing is known of the tokens. */
+#define USAGE_UNKNOWN ((struct usage){-1, -1, -1, -1, -1, -1, -1, false})
+
 enum cause { CAUSE_OK, CAUSE_CLIENT_CLOSED, CAUSE_LIMITED, CAUSE_REFUSED, CAUSE_FAILED, CAUSE_POLICY };
 const char *cause_name(enum cause cause); /* "ok" "client_closed" "limited" "refused" "failed" "policy" */
 
-struct attempt; /* one try at one target: its call, its reader (request_attempt.c) */
+struct attempt; /* one try at one target: its call, its reader (attempt.h) */
 
 struct request {
     struct worker *worker;
@@ -41,6 +47,7 @@ struct request {
 
     char id[33];                    /* ours: 32 hex digits, NUL */
     struct slice client_request_id; /* the caller's, when well formed; else empty */
+    struct slice trace_id;          /* 32 hex digits: the caller's traceparent, else ours */
     struct slice body;
     int64_t began_us, began_wall_us;
     const char *step;               /* "identify" "admit" "route" "attempt" "answer" "settle" "record" */
@@ -80,6 +87,7 @@ struct request {
     int64_t cost_pico;              /* -1 unpriced */
     int64_t first_content_us, ended_us; /* monotonic; 0 not reached */
     int64_t overhead_us;            /* our own part: duration less the time attempts were waiting for a provider */
+    struct slice policy_label;      /* "default@3", for X-Policy; NUL-terminated */
     struct slice dropped;           /* parameters that were left out, for the header */
     struct slice labels_json;       /* what settle returned: ,"name":value members */
 
@@ -88,11 +96,16 @@ struct request {
     int script_ref;                 /* the request handle */
     bool script_waiting;            /* the pipeline is suspended in request_walk */
 
-    struct request *next;           /* the worker's list / free list */
-    /* private to request*.c */
-    struct writer *writer;
-    struct buffer out;
-    struct plan plan;
+    struct request *next;           /* the worker's free list, or its list of those who wait for a reload */
+
+    /* private to request.c, attempt.c, answer.c */
+    struct buffer out;              /* the body of an answer of our own */
+    bool in_script, wants_resume;   /* the script is running; it must be resumed when it returns */
+    bool released;                  /* request_release was called while the script was running */
+    bool streaming;                 /* the streamed answer has begun */
+    bool gone;                      /* the client left */
+    uint64_t reload_ticket;
+    bool waits_for_reload;          /* in the worker's list of those who wait for a reload's verdict */
 };
 
 /* ---- what the pipeline calls; all in the worker's thread */
@@ -113,6 +126,20 @@ void request_refuse(struct request *request, const struct failure *failure);
 void request_record(struct request *request, struct slice labels);
 /* The last call: everything is released, the handle must be dead. */
 void request_release(struct request *request);
+
+/* ---- what the worker calls */
+
+/* A new request for this exchange, with its generation; never NULL. */
+struct request *request_new(struct worker *worker, struct exchange *exchange, const struct route *route);
+void request_begin(struct request *request); /* starts the pipeline; the request may be gone when it returns */
+void request_gone(struct request *request);  /* the client left */
+void request_drained(struct request *request); /* the client took what was buffered */
+/* Carries out what the walk wants; the request may be gone when it returns. */
+void request_drain(struct request *request);
+/* Reports an event of an attempt to the walk, without draining it. */
+void request_event(struct request *request, const struct walk_event *event);
+/* The pipeline is due: it runs now, or as soon as the script that is running returns. */
+void request_wake_script(struct request *request);
 
 /* ---- facts that are worked out when a policy asks */
 int64_t request_cost_pico(const struct request *request, const struct target *target); /* of the estimate; -1 unpriced */

@@ -21,8 +21,8 @@ struct script_engine {
     /* Opens an engine: sandbox, policies loaded, shape and strategies checked. NULL: complaint. */
     struct script *(*open)(const struct sources *sources, struct config *config, struct log *log, char complaint[COMPLAINT_MAX]);
     void (*close)(struct script *script);
-    /* True when a file of these sources has changed on disk since it was read (stat only). */
-    bool (*changed)(const struct sources *sources);
+    /* A number that changes when a file of these sources changes on disk, comes or goes (stat only). */
+    uint64_t (*stamp)(const struct sources *sources);
 
     /* --- the worker's thread */
     /* Starts the pipeline for a request whose head and body are in. Returns when it waits (for the walk) or is over. */

@@ -2,72 +2,65 @@
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
+#include "gateway/generation.h"
 #include "gateway/request.h"
-#include "gateway/script.h"
-
-/* Config + policies under one number. Held by the gateway (the current one) and by every worker that still has requests of it. */
-struct generation {
-    unsigned number;
-    struct config *config;
-    struct sources *sources;
-    struct script **scripts; /* one per worker */
-    unsigned script_count;
-    atomic_uint references;
-    const struct script_engine *engine;
-};
-
-/* What all workers share. Everything mutable hangs here. */
-struct gateway {
-    const struct script_engine *engine;
-    struct log *log;
-    struct health_table *health;
-    struct turns *turns;
-    struct trust *trust;
-    _Atomic(struct generation *) current;
-    pthread_mutex_t swap_lock;       /* guards current together with its reference */
-    struct worker **workers;
-    unsigned worker_count;
-    atomic_bool draining;
-    int64_t started_us, started_wall_us;
-    uint8_t secret[16];              /* SipHash key for ids and affinities */
-    void (*request_reload)(struct gateway *gateway, void (*done)(void *arg, bool ok, const char *verdict), void *arg);
-    void *process;                   /* struct process: who fills request_reload */
-};
 
 /* A worker's hold on one generation. */
 struct engine {
     struct generation *generation;
     struct script *script;
+    struct slice policy_label; /* "default@3" */
+    struct origin **origins;   /* by provider index, found when first asked for */
     unsigned in_flight;
     struct engine *next;
+};
+
+/* What a reload came to, for those who asked for it by HTTP. */
+struct verdict {
+    uint64_t upto; /* answers every ask with a ticket up to this one */
+    bool ok;
+    unsigned generation;
+    char text[COMPLAINT_MAX];
 };
 
 struct worker {
     struct gateway *gateway;
     unsigned index;
     pthread_t thread;
+    bool started;
     struct loop *loop;
     struct server *server;
     struct upstream *upstream;
-    struct engine *engines;          /* the current one first */
+    struct engine *engines;          /* the current one first, then older ones that still have requests */
     struct arena_cache arena_cache;
     struct request *free_requests;
-    struct origin **origins;         /* by provider index of the current generation; see worker_origin */
-    uint64_t random[2];
-    unsigned in_flight, streams;
+    struct request *reload_waiters;
+    struct buffer line;              /* the log line being made */
+    uint64_t random[4];              /* xoshiro256** */
+    atomic_uint in_flight;           /* read by the process while draining */
     uint64_t requests;
-    char id_prefix[17];
-    uint64_t next_id;
+    atomic_bool wants_quiesce, wants_stop;
+    pthread_mutex_t verdict_lock;    /* guards verdict: written by the process */
+    struct verdict verdict;
+    uint64_t verdict_seen;
 };
 
+/* listen_fd -1: without a door to clients (explain). NULL: out of descriptors or memory. */
 struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd);
 bool worker_start(struct worker *worker);
-void worker_quiesce(struct worker *worker); /* any thread */
+void worker_wake(struct worker *worker);    /* any thread: look for a new generation, a verdict, a quiesce */
+void worker_quiesce(struct worker *worker); /* any thread: stop accepting, close connections as they get idle */
 void worker_stop(struct worker *worker);    /* any thread: ends its loop at once */
 void worker_join(struct worker *worker);
 void worker_free(struct worker *worker);
+void worker_post_verdict(struct worker *worker, const struct verdict *verdict); /* any thread */
 
-void generation_unref(struct generation *generation);
-double worker_random(struct worker *worker); /* 0..1 */
-struct origin *worker_origin(struct worker *worker, const struct provider *provider);
+/* ---- in the worker's own thread */
+struct engine *worker_engine(struct worker *worker); /* of the generation in force now */
+void worker_engine_release(struct worker *worker, struct engine *engine); /* one request of it is over */
+double worker_random(struct worker *worker); /* 0 <= x < 1 */
+uint64_t worker_random64(struct worker *worker);
+struct origin *worker_origin(struct worker *worker, struct engine *engine, const struct provider *provider);
+/* Asks for a reload; the request is answered when its verdict comes. */
+void worker_ask_reload(struct worker *worker, struct request *request);
 #endif

@@ -1,0 +1,243 @@
+/* answer.c -- see answer.h. The names of the headers are the contract's, section 4.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/answer.h"
+#include "gateway/routes.h"
+#include "gateway/worker.h"
+#include <stdio.h>
+
+enum { HEADERS_MAX = 32 };
+
+struct headers {
+    struct request *request;
+    struct answer_header list[HEADERS_MAX];
+    unsigned count;
+};
+
+static void add(struct headers *headers, const char *name, struct slice value)
+{
+    if (headers->count == HEADERS_MAX || value.ptr == NULL)
+        return;
+    headers->list[headers->count++] = (struct answer_header){name, value.ptr};
+}
+
+/* A value that carries no NUL behind it. */
+static void add_copy(struct headers *headers, const char *name, struct slice value)
+{
+    if (value.len > 0)
+        add(headers, name, arena_copy(&headers->request->arena, value));
+}
+
+/* 12345 us -> "12.345" */
+static char *put_ms(char *at, int64_t us)
+{
+    char digits[24];
+    int count = 0;
+    if (us < 0)
+        us = 0;
+    for (int64_t left = us; left > 0 || count < 4; left /= 10)
+        digits[count++] = (char)('0' + left % 10);
+    while (count > 0) {
+        *at++ = digits[--count];
+        if (count == 3)
+            *at++ = '.';
+    }
+    return at;
+}
+
+/* How long attempts were out; the rest of the request's time is our own. */
+static int64_t upstream_us(const struct request *request, int64_t now)
+{
+    int64_t sum = 0;
+    for (unsigned i = 0; i < request->walk.attempt_count; i++) {
+        const struct walk_attempt *walked = &request->walk.attempts[i];
+        if (!walked->hedge)
+            sum += (walked->ended_us == 0 ? now : walked->ended_us) - walked->began_us;
+    }
+    return sum;
+}
+
+static void add_timing(struct headers *headers)
+{
+    struct request *request = headers->request;
+    int64_t now = loop_refresh_us(request->worker->loop);
+    int64_t upstream = request->walk_begun ? upstream_us(request, now) : 0;
+    char *text = arena_alloc(&request->arena, 96), *at = text;
+    request->overhead_us = now - request->began_us - upstream;
+    if (text == NULL)
+        return;
+    at = mempcpy(at, "gateway;dur=", 12);
+    at = put_ms(at, request->overhead_us);
+    at = mempcpy(at, ", upstream;dur=", 15);
+    at = put_ms(at, upstream);
+    *at = '\0';
+    add(headers, "Server-Timing", (struct slice){text, (size_t)(at - text)});
+}
+
+static void add_cors(struct headers *headers)
+{
+    const struct config *config = headers->request->config;
+    struct slice origin = headers->request->exchange == NULL ? SLICE_NONE : exchange_header(headers->request->exchange, "origin");
+    for (unsigned i = 0; origin.len > 0 && i < config->cors_count; i++) {
+        bool any = slice_equals(config->cors_origins[i], LIT("*"));
+        if (!any && !slice_equals(config->cors_origins[i], origin))
+            continue;
+        add_copy(headers, "Access-Control-Allow-Origin", any ? LIT("*") : origin);
+        if (!any)
+            add(headers, "Vary", LIT("Origin"));
+        add(headers, "Access-Control-Expose-Headers",
+            LIT("X-Request-ID, X-Provider, X-Model, X-Cache-Status, X-Attempts, X-Policy, Server-Timing, Retry-After, x-should-retry"));
+        return;
+    }
+}
+
+/* On every answer. */
+static void begin(struct headers *headers, struct request *request)
+{
+    headers->request = request;
+    headers->count = 0;
+    if (request->client_request_id.len > 0)
+        add_copy(headers, "X-Request-ID", request->client_request_id);
+    else
+        add(headers, "X-Request-ID", (struct slice){request->id, 32});
+    add_cors(headers);
+}
+
+static struct slice attempts_text(struct request *request)
+{
+    static const char digits[] = "0\0" "1\0" "2\0" "3\0" "4\0" "5\0" "6\0" "7\0" "8\0" "9";
+    return (struct slice){digits + 2 * (request->walk.attempt_count % 10), 1};
+}
+
+/* Where a target was asked. */
+static void add_served(struct headers *headers, const struct target *target)
+{
+    struct request *request = headers->request;
+    if (target != NULL) {
+        add(headers, "X-Provider", target->provider->name);
+        add(headers, "X-Model", target->model.model);
+    }
+    if (request->walk_begun) {
+        add(headers, "X-Cache-Status", LIT("BYPASS"));
+        add(headers, "X-Attempts", attempts_text(request));
+    }
+    if (request->policy_label.len > 0)
+        add(headers, "X-Policy", request->policy_label);
+    if (request->dropped.len > 0)
+        add(headers, "X-Dropped-Params", request->dropped);
+    add_timing(headers);
+}
+
+static void send_whole(struct headers *headers, int status, struct slice body)
+{
+    struct request *request = headers->request;
+    request->status = status;
+    request->answered = true;
+    if (request->exchange != NULL && !request->gone)
+        exchange_answer(request->exchange, status, headers->list, headers->count, body);
+}
+
+static void take_outcome(struct request *request)
+{
+    const struct attempt *winner = request->winner;
+    request->served = winner->target;
+    request->usage = winner->usage;
+    request->finish = winner->finish;
+}
+
+void answer_whole(struct request *request)
+{
+    struct headers headers;
+    struct attempt *winner = request->winner;
+    take_outcome(request);
+    begin(&headers, request);
+    add(&headers, "Content-Type", LIT("application/json"));
+    add_served(&headers, winner->target);
+    send_whole(&headers, 200, buffer_slice(winner->writer == NULL ? &winner->body : &winner->held));
+}
+
+void answer_stream(struct request *request)
+{
+    struct headers headers;
+    take_outcome(request);
+    begin(&headers, request);
+    add(&headers, "Content-Type", LIT("text/event-stream"));
+    add(&headers, "Cache-Control", LIT("no-cache, no-transform"));
+    add(&headers, "X-Accel-Buffering", LIT("no"));
+    add_served(&headers, request->winner->target);
+    request->status = 200;
+    request->answered = true;
+    request->streaming = true;
+    if (request->exchange != NULL && !request->gone)
+        exchange_stream(request->exchange, 200, headers.list, headers.count);
+}
+
+/* Whole seconds for Retry-After (RFC 9110 10.2.3), rounded up; milliseconds for those who read retry-after-ms. */
+static void add_retry_after(struct headers *headers, int64_t us)
+{
+    if (us < 0)
+        return;
+    struct arena *arena = &headers->request->arena;
+    add(headers, "Retry-After", arena_printf(arena, "%lld", (long long)((us + US_PER_S - 1) / US_PER_S)));
+    add(headers, "retry-after-ms", arena_printf(arena, "%lld", (long long)(us / US_PER_MS)));
+}
+
+/* The SDKs retry by themselves; once our attempts are used up theirs would only multiply them. A true hint to come
+ * back later stays an invitation. */
+static bool should_say_no_retry(const struct request *request, const struct failure *failure)
+{
+    return request->walk_begun && walk_is_exhausted(&request->walk) && failure->retry_after_us < 0;
+}
+
+static const struct target *last_target(const struct request *request)
+{
+    if (!request->walk_begun || request->walk.attempt_count == 0)
+        return NULL;
+    return request->config->targets[request->walk.attempts[request->walk.attempt_count - 1].target];
+}
+
+void answer_failure(struct request *request, const struct failure *failure)
+{
+    const struct wire *wire = route_wire(request->route);
+    struct headers headers;
+    int status = wire->failure_status(failure);
+    request->failure = *failure;
+    if (request->streaming) {
+        take_outcome(request);
+        wire->write_failure(failure, (struct slice){request->id, 32}, true, &request->out);
+        if (request->exchange != NULL && !request->gone) {
+            exchange_write(request->exchange, buffer_slice(&request->out));
+            exchange_end(request->exchange, true);
+        }
+        return;
+    }
+    wire->write_failure(failure, (struct slice){request->id, 32}, false, &request->out);
+    begin(&headers, request);
+    add(&headers, "Content-Type", LIT("application/json"));
+    if (status == 405 && request->route != NULL)
+        add(&headers, "Allow", route_allow(request->route));
+    if (should_say_no_retry(request, failure))
+        add(&headers, "x-should-retry", LIT("false"));
+    add_retry_after(&headers, failure->retry_after_us);
+    add_served(&headers, last_target(request));
+    send_whole(&headers, status, buffer_slice(&request->out));
+}
+
+void answer_json(struct request *request, int status, struct slice body)
+{
+    struct headers headers;
+    buffer_append_slice(&request->out, body);
+    begin(&headers, request);
+    add(&headers, "Content-Type", LIT("application/json"));
+    add(&headers, "Cache-Control", LIT("no-store"));
+    send_whole(&headers, status, buffer_slice(&request->out));
+}
+
+void answer_empty(struct request *request, int status)
+{
+    struct headers headers;
+    begin(&headers, request);
+    add(&headers, "Access-Control-Allow-Methods", LIT("GET, POST, OPTIONS"));
+    add(&headers, "Access-Control-Allow-Headers", LIT("*, Authorization"));
+    add(&headers, "Access-Control-Max-Age", LIT("86400"));
+    send_whole(&headers, status, SLICE_NONE);
+}

@@ -1,0 +1,566 @@
+/* attempt.c -- see attempt.h.
+ *
+ * The order inside one callback is always: look at the bytes, note what they mean, tell the walk, drain. Draining is the last thing because
+ * it may end the request.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/attempt.h"
+#include "gateway/routes.h"
+#include "gateway/worker.h"
+#include <stdlib.h>
+
+/* How long a connection may stay open behind the provider's end marker before we stop waiting for its last chunk. */
+static const int64_t LINGER_US = 50 * US_PER_MS;
+
+static int64_t now_us(const struct attempt *attempt)
+{
+    return loop_now_us(attempt->request->worker->loop);
+}
+
+static void tell(struct attempt *attempt, enum walk_event_kind kind)
+{
+    struct walk_event event = {.kind = kind, .attempt = attempt->number, .reused = attempt->reused};
+    if (kind == WALK_FAILED)
+        event.failure = attempt->failure;
+    request_event(attempt->request, &event);
+}
+
+static void settle_health(struct attempt *attempt, bool ok, bool neutral)
+{
+    if (attempt->settled)
+        return;
+    attempt->settled = true;
+    if (attempt->target->health == NULL)
+        return;
+    const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
+    int64_t now = now_us(attempt);
+    struct health_outcome outcome = {
+        .ok = ok,
+        .neutral = neutral,
+        .failure = attempt->failure,
+        .duration_us = now - walked->began_us,
+        .first_token_us = walked->content_us == 0 ? 0 : walked->content_us - walked->began_us,
+        .input_tokens = attempt->usage.known ? attempt->usage.input : -1,
+        .output_tokens = attempt->usage.known ? attempt->usage.output : -1,
+    };
+    health_end(attempt->target->health, &outcome, attempt->probe, now);
+}
+
+/* The attempt failed: its connection is of no use any more, the walk decides what follows. */
+static void fail(struct attempt *attempt, const struct failure *failure)
+{
+    attempt->failed = true;
+    attempt->failure = *failure;
+    if (attempt->call != NULL) {
+        call_cancel(attempt->call);
+        attempt->call = NULL;
+    }
+    settle_health(attempt, false, false);
+    tell(attempt, WALK_FAILED);
+}
+
+static struct failure incomplete(struct attempt *attempt, const char *what, enum phase phase)
+{
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, slice_of(what));
+    failure.phase = phase;
+    failure.sent = attempt->content ? SENT_CONTENT : SENT_UNCERTAIN;
+    return failure;
+}
+
+/* ---------------------------------------------------------------- reading the answer */
+
+static void on_answer_event(void *owner, const struct event *event)
+{
+    struct attempt *attempt = owner;
+    if (event_is_content(event))
+        attempt->content = true;
+    switch (event->kind) {
+    case EVENT_USAGE:
+        attempt->usage = event->usage;
+        break;
+    case EVENT_FINISH:
+        attempt->finish = event->finish;
+        break;
+    case EVENT_END:
+        attempt->ended = true;
+        break;
+    case EVENT_ERROR:
+        attempt->failed = true;
+        attempt->failure = event->failure;
+        return; /* the client hears of it only when the walk gives up */
+    default:
+        break;
+    }
+    if (attempt->writer != NULL)
+        attempt->writer->wire->write_event(attempt->writer, event, &attempt->held);
+}
+
+static bool is_committed(const struct attempt *attempt)
+{
+    return attempt->request->winner == attempt && attempt->request->streaming;
+}
+
+/* Bytes for the client: now, or when the walk commits. */
+static void pass_on(struct attempt *attempt, struct slice bytes)
+{
+    struct request *request = attempt->request;
+    if (bytes.len == 0)
+        return;
+    if (!is_committed(attempt)) {
+        buffer_append_slice(&attempt->held, bytes);
+        return;
+    }
+    if (request->gone || request->exchange == NULL)
+        return;
+    size_t buffered = exchange_write(request->exchange, bytes);
+    if (buffered > STREAM_HIGH && !attempt->paused && attempt->call != NULL) {
+        attempt->paused = true;
+        call_pause(attempt->call);
+    }
+}
+
+static void flush_held(struct attempt *attempt)
+{
+    if (attempt->held.len == 0 || !is_committed(attempt))
+        return;
+    pass_on(attempt, buffer_slice(&attempt->held));
+    buffer_clear(&attempt->held);
+}
+
+/* One event of the provider for a client of the same wire. Adjacent events leave as one run of bytes. */
+static void pass_event(struct attempt *attempt, const struct sse_event *event, enum pass pass, struct slice rewritten, struct slice *run)
+{
+    if (pass == PASS_AS_IS && run->len > 0 && run->ptr + run->len == event->raw.ptr) {
+        run->len += event->raw.len;
+        return;
+    }
+    pass_on(attempt, *run);
+    *run = SLICE_NONE;
+    if (pass == PASS_AS_IS)
+        *run = event->raw;
+    else if (pass == PASS_REWRITE)
+        pass_on(attempt, rewritten);
+}
+
+static void read_one(struct attempt *attempt, const struct sse_event *event, struct slice *run)
+{
+    enum pass pass = PASS_AS_IS;
+    struct slice rewritten = SLICE_NONE;
+    bool passes = attempt->writer == NULL;
+    if (!event->has_data) { /* a comment: keeps the client's line alive too, once it has one */
+        if (passes && is_committed(attempt))
+            pass_event(attempt, event, PASS_AS_IS, SLICE_NONE, run);
+        return;
+    }
+    attempt->wire->read_event(attempt->reader, event->name, event->data, attempt->request->facts.include_usage,
+                              passes ? &pass : NULL, passes ? &rewritten : NULL);
+    if (passes && !attempt->failed)
+        pass_event(attempt, event, pass, rewritten, run);
+}
+
+static void read_events(struct attempt *attempt, struct slice data)
+{
+    struct sse_event event;
+    struct slice run = SLICE_NONE;
+    sse_feed(&attempt->events, data);
+    while (!attempt->ended && !attempt->failed && sse_next(&attempt->events, &event))
+        read_one(attempt, &event, &run);
+    pass_on(attempt, run);
+    flush_held(attempt);
+    if (attempt->failed)
+        return;
+    if (sse_too_big(&attempt->events)) {
+        attempt->failed = true;
+        attempt->failure = incomplete(attempt, "an event of the provider's stream is larger than 4 MB", PHASE_STREAM);
+    } else if (attempt->held.overflow) {
+        attempt->failed = true;
+        attempt->failure = incomplete(attempt, "the provider's stream brings no content", PHASE_FIRST_TOKEN);
+    }
+}
+
+static struct slice error_header(void *head, struct slice name)
+{
+    const struct attempt *attempt = head;
+    for (unsigned i = 0; i < attempt->header_count; i++)
+        if (slice_equals_nocase(attempt->headers[i].name, name))
+            return attempt->headers[i].value;
+    return SLICE_NONE;
+}
+
+static void keep_headers(struct attempt *attempt, const struct http1_head *head)
+{
+    struct arena *arena = &attempt->request->arena;
+    attempt->headers = arena_zalloc(arena, sizeof *attempt->headers * (head->header_count + 1));
+    for (unsigned i = 0; attempt->headers != NULL && i < head->header_count; i++) {
+        attempt->headers[i].name = arena_copy(arena, head->headers[i].name);
+        attempt->headers[i].value = arena_copy(arena, head->headers[i].value);
+        attempt->header_count = i + 1;
+    }
+}
+
+static void on_head(struct attempt *attempt, const struct http1_head *head)
+{
+    struct slice type = http1_header(head, LIT("content-type"));
+    struct slice coding = http1_header(head, LIT("content-encoding"));
+    attempt->status = head->status;
+    if (head->status < 200 || head->status > 299) {
+        keep_headers(attempt, head);
+        return;
+    }
+    if (coding.len != 0 && !slice_equals_nocase(coding, LIT("identity"))) {
+        struct failure failure = incomplete(attempt, "the provider compressed an answer although it was not asked to", PHASE_HEADERS);
+        fail(attempt, &failure);
+        return;
+    }
+    /* A provider that answers a request for a stream with one JSON body: an error in most cases, read whole. */
+    attempt->sse = attempt->request->facts.stream && !slice_starts_with(type, LIT("application/json"));
+    attempt->reader->stream = attempt->sse;
+    tell(attempt, WALK_HEADERS);
+}
+
+static void on_data(struct attempt *attempt, struct slice data)
+{
+    if (attempt->ended || attempt->failed)
+        return; /* what stands behind the end marker is nobody's */
+    if (attempt->status < 200 || attempt->status > 299) {
+        if (attempt->body.len < ATTEMPT_ERROR_MAX)
+            buffer_append_slice(&attempt->body, data);
+        return;
+    }
+    if (!attempt->sse) {
+        buffer_append_slice(&attempt->body, data);
+        if (attempt->body.overflow) {
+            struct failure failure = incomplete(attempt, "the provider's answer is larger than 64 MB", PHASE_BODY);
+            fail(attempt, &failure);
+        }
+        return;
+    }
+    read_events(attempt, data);
+    if (attempt->content && !attempt->content_told) {
+        attempt->content_told = true;
+        tell(attempt, WALK_CONTENT);
+    } else {
+        tell(attempt, WALK_CHUNK);
+    }
+    if (attempt->failed) {
+        struct failure failure = attempt->failure;
+        if (attempt->content)
+            failure.sent = SENT_CONTENT;
+        if (failure.phase == PHASE_NONE)
+            failure.phase = attempt->content ? PHASE_STREAM : PHASE_FIRST_TOKEN;
+        fail(attempt, &failure);
+    } else if (attempt->ended) {
+        struct request *request = attempt->request;
+        loop_timer_set(request->worker->loop, &request->timer, now_us(attempt) + LINGER_US);
+    }
+}
+
+/* The answer is whole. */
+static void done(struct attempt *attempt)
+{
+    settle_health(attempt, true, false);
+    if (attempt->content && !attempt->content_told) {
+        attempt->content_told = true;
+        if (attempt->request->facts.stream)
+            tell(attempt, WALK_CONTENT);
+    }
+    tell(attempt, WALK_DONE);
+}
+
+static void end_of_error(struct attempt *attempt)
+{
+    struct request *request = attempt->request;
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
+    attempt->wire->read_failure(attempt->status, buffer_slice(&attempt->body), error_header, attempt,
+                                loop_wall_us(request->worker->loop), &request->arena, &failure);
+    failure.phase = PHASE_HEADERS;
+    failure.sent = SENT_REFUSED;
+    fail(attempt, &failure);
+}
+
+static void end_of_whole(struct attempt *attempt)
+{
+    attempt->wire->read_answer(attempt->reader, buffer_slice(&attempt->body));
+    if (attempt->failed || !attempt->ended) {
+        struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, "the provider's answer is incomplete", PHASE_BODY);
+        if (failure.phase == PHASE_NONE)
+            failure.phase = PHASE_BODY;
+        fail(attempt, &failure);
+        return;
+    }
+    done(attempt);
+}
+
+static void end_of_stream(struct attempt *attempt)
+{
+    struct sse_event event;
+    struct slice run = SLICE_NONE;
+    if (!attempt->ended && sse_finish(&attempt->events, &event)) {
+        read_one(attempt, &event, &run);
+        pass_on(attempt, run);
+    }
+    if (!attempt->ended && !attempt->failed)
+        attempt->wire->read_eof(attempt->reader);
+    flush_held(attempt);
+    if (attempt->failed || !attempt->ended) {
+        struct failure failure = attempt->failed
+                                     ? attempt->failure
+                                     : incomplete(attempt, "the provider's stream ended without its end marker", PHASE_STREAM);
+        fail(attempt, &failure);
+        return;
+    }
+    done(attempt);
+}
+
+static void on_end(struct attempt *attempt)
+{
+    attempt->call = NULL;
+    if (attempt->failed)
+        return;
+    if (attempt->status < 200 || attempt->status > 299)
+        end_of_error(attempt);
+    else if (attempt->sse)
+        end_of_stream(attempt);
+    else
+        end_of_whole(attempt);
+}
+
+static void on_failed(struct attempt *attempt, const struct failure *given)
+{
+    struct failure failure = *given;
+    attempt->call = NULL;
+    failure.message = arena_copy(&attempt->request->arena, given->message);
+    if (attempt->ended) { /* the end marker was seen: what happens to the connection behind it does not matter */
+        done(attempt);
+        return;
+    }
+    if (attempt->content && failure.sent != SENT_CONTENT) {
+        failure.sent = SENT_CONTENT;
+        failure.phase = PHASE_STREAM;
+    }
+    fail(attempt, &failure);
+}
+
+static void on_call_event(void *owner, const struct call_event *event)
+{
+    struct attempt *attempt = owner;
+    struct request *request = attempt->request;
+    attempt->reused = event->reused;
+    switch (event->kind) {
+    case CALL_CONNECTED:
+        tell(attempt, WALK_CONNECTED);
+        break;
+    case CALL_READY:
+        tell(attempt, WALK_READY);
+        break;
+    case CALL_SENT:
+        attempt->sent_us = now_us(attempt);
+        tell(attempt, WALK_SENT);
+        break;
+    case CALL_HEAD:
+        on_head(attempt, event->head);
+        break;
+    case CALL_DATA:
+        on_data(attempt, event->data);
+        break;
+    case CALL_END:
+        on_end(attempt);
+        break;
+    case CALL_FAILED:
+        on_failed(attempt, &event->failure);
+        break;
+    }
+    request_drain(request);
+}
+
+/* ---------------------------------------------------------------- writing the request */
+
+static struct writer *new_writer(struct request *request, const struct wire *wire, const struct attempt *attempt)
+{
+    struct writer *writer = arena_zalloc(&request->arena, wire->writer_size);
+    if (writer == NULL)
+        return NULL;
+    writer->wire = wire;
+    writer->arena = &request->arena;
+    writer->stream = request->facts.stream;
+    writer->include_usage = request->facts.include_usage;
+    writer->id = arena_printf(&request->arena, "chatcmpl-%s", request->id);
+    writer->model = attempt->target->model.model;
+    writer->created = request->began_wall_us / US_PER_S;
+    wire->writer_begin(writer);
+    return writer;
+}
+
+static bool new_reader(struct attempt *attempt)
+{
+    struct request *request = attempt->request;
+    struct reader *reader = arena_zalloc(&request->arena, attempt->wire->reader_size);
+    if (reader == NULL)
+        return false;
+    reader->wire = attempt->wire;
+    reader->vendor = attempt->target->provider->vendor;
+    reader->arena = &request->arena;
+    reader->emit = on_answer_event;
+    reader->owner = attempt;
+    reader->stream = request->facts.stream;
+    attempt->wire->reader_begin(reader);
+    attempt->reader = reader;
+    return true;
+}
+
+/* The body in another form, or in the same one where edits do not suffice. */
+static bool encode_body(struct attempt *attempt, struct complaint *complaint)
+{
+    struct request *request = attempt->request;
+    const struct target *target = attempt->target;
+    struct chat *chat = arena_zalloc(&request->arena, sizeof *chat);
+    struct buffer dropped;
+    if (chat == NULL)
+        return false;
+    buffer_init(&dropped, 1024);
+    bool ok = route_wire(request->route)->read_chat(request->body, &request->arena, chat, complaint) &&
+              attempt->wire->write_request(chat, target->provider, &target->model, &request->arena, &attempt->encoded, &dropped, complaint);
+    request->dropped = arena_copy(&request->arena, buffer_slice(&dropped));
+    buffer_free(&dropped);
+    attempt->parts[1] = buffer_slice(&attempt->encoded);
+    attempt->part_count = 2;
+    return ok && !attempt->encoded.overflow && !request->arena.overflow;
+}
+
+static bool prepare_body(struct attempt *attempt, struct complaint *complaint)
+{
+    struct request *request = attempt->request;
+    const struct target *target = attempt->target;
+    const struct wire *client = route_wire(request->route);
+    if (attempt->wire == client) {
+        struct edit *edits = arena_alloc(&request->arena, sizeof *edits * EDITS_MAX);
+        int count = edits == NULL ? -1
+                                  : attempt->wire->edits(request->body, &request->facts, target->provider, &target->model, &request->arena, edits);
+        if (count >= 0) {
+            attempt->part_count = 1 + edits_apply(request->body, edits, (unsigned)count, attempt->parts + 1, ATTEMPT_PARTS_MAX - 1);
+            return true;
+        }
+    }
+    attempt->writer = new_writer(request, client, attempt);
+    return attempt->writer != NULL && encode_body(attempt, complaint);
+}
+
+/* The request head: what was made at load, and what belongs to this request. */
+static bool prepare_head(struct attempt *attempt)
+{
+    struct request *request = attempt->request;
+    const struct target *target = attempt->target;
+    const struct provider *provider = target->provider;
+    struct slice made = request->facts.stream ? target->head_stream : target->head_json;
+    struct buffer head;
+    size_t body_len = 0;
+    char span[17];
+
+    for (unsigned i = 1; i < attempt->part_count; i++)
+        body_len += attempt->parts[i].len;
+    buffer_init(&head, 64 * 1024);
+    buffer_append_slice(&head, made);
+    if (provider->key_count > 1) {
+        unsigned turn = (unsigned)(request->turn + attempt->number) % provider->key_count;
+        attempt->wire->write_auth(provider, provider->keys[turn], &head);
+    }
+    uint64_t span_id = worker_random64(request->worker);
+    hash_to_hex((const uint8_t *)&span_id, sizeof span_id, span);
+    span[16] = '\0';
+    buffer_append_lit(&head, "X-Request-ID: ");
+    buffer_append(&head, request->id, 32);
+    buffer_append_lit(&head, "\r\ntraceparent: 00-");
+    buffer_append_slice(&head, request->trace_id);
+    buffer_append_lit(&head, "-");
+    buffer_append(&head, span, 16);
+    buffer_append_lit(&head, "-01\r\nContent-Length: ");
+    buffer_append_int(&head, (int64_t)body_len);
+    buffer_append_lit(&head, "\r\n\r\n");
+    attempt->parts[0] = arena_copy(&request->arena, buffer_slice(&head));
+    buffer_free(&head);
+    return attempt->parts[0].ptr != NULL;
+}
+
+static bool prepare(struct attempt *attempt, struct complaint *complaint)
+{
+    *complaint = (struct complaint){FAILURE_TOO_LARGE, LIT("the request needs more memory than one request may have"), SLICE_NONE};
+    return new_reader(attempt) && prepare_body(attempt, complaint) && prepare_head(attempt);
+}
+
+struct attempt *attempt_start(struct request *request, const struct walk_action *action)
+{
+    /* Its few hundred bytes must be there even when the request has used up its arena. */
+    struct attempt *attempt = xcalloc(1, sizeof *attempt);
+    struct complaint complaint;
+    attempt->request = request;
+    attempt->number = action->attempt;
+    attempt->target = request->config->targets[action->target];
+    attempt->wire = attempt->target->provider->vendor->wire;
+    attempt->usage = USAGE_UNKNOWN;
+    sse_init(&attempt->events);
+    buffer_init(&attempt->body, ATTEMPT_BODY_MAX);
+    buffer_init(&attempt->held, request->facts.stream ? ATTEMPT_HELD_MAX : ATTEMPT_BODY_MAX);
+    buffer_init(&attempt->encoded, 2 * (size_t)ATTEMPT_BODY_MAX);
+    request->attempts[action->attempt] = attempt;
+    if (attempt->target->health != NULL)
+        health_begin_anyway(attempt->target->health, now_us(attempt));
+
+    if (!prepare(attempt, &complaint)) {
+        struct failure failure = failure_make(complaint.kind, complaint.message);
+        failure.param = complaint.param;
+        attempt->failed = true;
+        attempt->failure = failure;
+        settle_health(attempt, false, true);
+        tell(attempt, WALK_FAILED);
+        return attempt;
+    }
+    struct call_request call = {
+        .origin = worker_origin(request->worker, request->engine, attempt->target->provider),
+        .parts = attempt->parts,
+        .part_count = attempt->part_count,
+        .fresh = action->fresh,
+        .on_event = on_call_event,
+        .owner = attempt,
+    };
+    attempt->call = call_start(&call);
+    return attempt;
+}
+
+void attempt_cancel(struct attempt *attempt)
+{
+    const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
+    if (attempt->call != NULL) {
+        call_cancel(attempt->call);
+        attempt->call = NULL;
+    }
+    /* A deadline of ours counts against the target, but not when it was the request's whole time or the client that ended it. */
+    bool blame = walked->state == ATTEMPT_FAILED && walked->failure.deadline != DEADLINE_TOTAL;
+    attempt->failure = walked->failure;
+    settle_health(attempt, false, !blame);
+}
+
+bool attempt_finish_lingering(struct attempt *attempt)
+{
+    if (!attempt->ended || attempt->failed || attempt->call == NULL)
+        return false;
+    call_cancel(attempt->call);
+    attempt->call = NULL;
+    done(attempt);
+    return true;
+}
+
+void attempt_commit(struct attempt *attempt)
+{
+    flush_held(attempt);
+}
+
+void attempt_fini(struct attempt *attempt)
+{
+    if (attempt->call != NULL)
+        call_cancel(attempt->call);
+    settle_health(attempt, false, true);
+    sse_free(&attempt->events);
+    buffer_free(&attempt->body);
+    buffer_free(&attempt->held);
+    buffer_free(&attempt->encoded);
+    free(attempt);
+}

@@ -1,0 +1,58 @@
+/* attempt.h -- one try of a request at one target: adapt, send, read, and tell the walk what happened.
+ *
+ * Same wire on both sides: the provider's bytes go on as they came and the reader only taps them. Otherwise the reader's events go through the
+ * client's writer. Nothing goes to the client before the walk says COMMIT; until then it is held here, bounded.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_ATTEMPT_H
+#define GATEWAY_ATTEMPT_H
+#include "gateway/request.h"
+
+enum {
+    ATTEMPT_PARTS_MAX = 2 * EDITS_MAX + 4,
+    ATTEMPT_BODY_MAX = 64 * 1024 * 1024, /* a whole answer */
+    ATTEMPT_HELD_MAX = 1024 * 1024,      /* bytes of a stream before it is committed */
+    ATTEMPT_ERROR_MAX = 64 * 1024,       /* the body of an error answer that is looked at */
+};
+
+struct attempt {
+    struct request *request;
+    unsigned number;               /* of the walk */
+    struct target *target;
+    struct call *call;             /* NULL when it is over */
+    const struct wire *wire;       /* the provider's */
+    struct reader *reader;
+    struct writer *writer;         /* NULL: bytes pass as they came */
+    struct slice parts[ATTEMPT_PARTS_MAX];
+    unsigned part_count;
+    struct buffer encoded;         /* the request body, when it was written anew */
+
+    int status;                    /* the provider's */
+    bool sse;                      /* the answer's body is a stream of events */
+    bool settled;                  /* health was told */
+    bool probe;
+    bool reused;
+    bool content, content_told;    /* content came; the walk knows */
+    bool ended, failed;            /* by the reader */
+    bool paused;                   /* the client is slow */
+    struct failure failure;
+    struct usage usage;
+    enum finish finish;
+    struct http1_header *headers;  /* of an answer that is an error; in the arena */
+    unsigned header_count;
+    struct sse events;
+    struct buffer body;            /* a whole answer, or the text of an error */
+    struct buffer held;            /* bytes for the client that were not sent yet */
+    int64_t sent_us;
+};
+
+/* Begins. A failure before anything was sent is reported to the walk (drain it). NULL never. */
+struct attempt *attempt_start(struct request *request, const struct walk_action *action);
+/* Closes its connection and tells health what the walk says of it. */
+void attempt_cancel(struct attempt *attempt);
+/* Told to the walk as complete although the connection did not end: the provider's end marker was seen and its connection lingers. */
+bool attempt_finish_lingering(struct attempt *attempt);
+/* Sends what is held, and everything from now on, to the client. */
+void attempt_commit(struct attempt *attempt);
+/* Gives its buffers back; the struct is the arena's. */
+void attempt_fini(struct attempt *attempt);
+#endif

@@ -1,0 +1,114 @@
+/* generation.c -- see generation.h.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/generation.h"
+#include <stdlib.h>
+
+void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us)
+{
+    uint64_t seed = 0;
+    hash_random(&seed, sizeof seed);
+    *gateway = (struct gateway){.engine = engine, .started_us = now_us, .started_wall_us = wall_us, .reload_fd = -1};
+    gateway->health = health_table_new(HEALTH_RECORDS_MAX, seed);
+    gateway->turns = turns_new(TURNS_MAX);
+    pthread_mutex_init(&gateway->swap_lock, NULL);
+}
+
+void gateway_fini(struct gateway *gateway)
+{
+    if (gateway->current != NULL)
+        generation_unref(gateway->current);
+    health_table_free(gateway->health);
+    turns_free(gateway->turns);
+    pthread_mutex_destroy(&gateway->swap_lock);
+}
+
+void target_bind(struct gateway *gateway, struct config *config, struct target *target, int64_t now_us)
+{
+    pthread_mutex_lock(&config->ad_hoc_lock);
+    if (target->health == NULL)
+        target->health = health_find(gateway->health, target->name, &config->health, now_us);
+    pthread_mutex_unlock(&config->ad_hoc_lock);
+}
+
+/* What outlives generations is found by name. */
+static void bind_shared(struct gateway *gateway, struct config *config, int64_t now_us)
+{
+    for (unsigned i = 0; i < config->model_count; i++)
+        config->models[i].turn = turns_find(gateway->turns, config->models[i].name);
+    for (unsigned i = 0; i < config->listed_target_count; i++)
+        target_bind(gateway, config, config->targets[i], now_us);
+    for (unsigned i = 0; i < config->provider_count; i++)
+        if (slice_equals(slice_of(config->providers[i].vendor->name), LIT("mock")) && config->providers[i].origin.len == 0)
+            config->providers[i].origin = gateway->mock_origin;
+}
+
+static void generation_free(struct generation *generation)
+{
+    const struct script_engine *engine = generation->gateway->engine;
+    struct config *config = generation->config;
+    for (unsigned i = 0; i < generation->script_count; i++)
+        engine->close(generation->scripts[i]);
+    free(generation->scripts);
+    for (unsigned i = 0; config != NULL && i < atomic_load(&config->target_count); i++)
+        if (config->targets[i]->health != NULL)
+            health_unref(config->targets[i]->health);
+    if (generation->sources != NULL)
+        engine->sources_free(generation->sources);
+    if (config != NULL)
+        config_free(config);
+    free(generation);
+}
+
+struct generation *generation_load(struct gateway *gateway, const char *config_path, unsigned scripts, unsigned number,
+                                   int64_t now_us, char complaint[COMPLAINT_MAX])
+{
+    struct generation *generation = xcalloc(1, sizeof *generation);
+    generation->gateway = gateway;
+    generation->number = number;
+    atomic_init(&generation->references, 1);
+    generation->sources = gateway->engine->read(config_path, &generation->config, complaint);
+    if (generation->sources == NULL) {
+        generation->config = NULL;
+        generation_free(generation);
+        return NULL;
+    }
+    bind_shared(gateway, generation->config, now_us);
+    if (scripts == 0)
+        scripts = generation->config->workers == 0 ? gateway->cores : generation->config->workers;
+    generation->scripts = xcalloc(scripts, sizeof *generation->scripts);
+    while (generation->script_count < scripts) {
+        struct script *script = gateway->engine->open(generation->sources, generation->config, gateway->log, complaint);
+        if (script == NULL) {
+            generation_free(generation);
+            return NULL;
+        }
+        generation->scripts[generation->script_count++] = script;
+    }
+    return generation;
+}
+
+void generation_swap(struct gateway *gateway, struct generation *generation)
+{
+    pthread_mutex_lock(&gateway->swap_lock);
+    struct generation *old = gateway->current;
+    gateway->current = generation;
+    atomic_store(&gateway->number, generation->number);
+    pthread_mutex_unlock(&gateway->swap_lock);
+    if (old != NULL)
+        generation_unref(old);
+}
+
+struct generation *generation_current(struct gateway *gateway)
+{
+    pthread_mutex_lock(&gateway->swap_lock);
+    struct generation *generation = gateway->current;
+    atomic_fetch_add(&generation->references, 1);
+    pthread_mutex_unlock(&gateway->swap_lock);
+    return generation;
+}
+
+void generation_unref(struct generation *generation)
+{
+    if (atomic_fetch_sub(&generation->references, 1) == 1)
+        generation_free(generation);
+}

@@ -1,0 +1,58 @@
+/* generation.h -- config + policies under one number, and struct gateway: everything mutable that workers share.
+ *
+ * The process builds a generation aside, from files read once; one swap puts it in force. A worker holds a reference as long as a request of it is
+ * under way; the last one to let go frees it.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_GENERATION_H
+#define GATEWAY_GENERATION_H
+#include "gateway/script.h"
+#include "net/upstream.h"
+
+struct worker;
+
+struct generation {
+    unsigned number;
+    struct gateway *gateway;
+    struct config *config;
+    struct sources *sources;
+    struct script **scripts; /* one per worker */
+    unsigned script_count;
+    atomic_uint references;
+};
+
+struct gateway {
+    const struct script_engine *engine;
+    struct log *log;
+    struct health_table *health;
+    struct turns *turns;
+    struct trust *trust;
+    struct generation *current;      /* guarded by swap_lock; `number` tells workers that it changed */
+    atomic_uint number;
+    pthread_mutex_t swap_lock;
+    struct worker **workers;
+    unsigned worker_count;
+    unsigned cores;                  /* workers = "auto": one per core */
+    atomic_bool draining;
+    atomic_uint_fast64_t reload_asked; /* tickets given out */
+    int reload_fd;                   /* eventfd of the process: somebody asked for a reload */
+    struct slice mock_origin;        /* "http://127.0.0.1:PORT" of the embedded mock, empty when it does not run */
+    int64_t started_us, started_wall_us;
+};
+
+enum { HEALTH_RECORDS_MAX = 16384, TURNS_MAX = 4096 };
+
+/* Everything but log, trust, workers and reload_fd; the caller sets those. */
+void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us);
+void gateway_fini(struct gateway *gateway);
+
+/* Reads and tries everything aside, with one script per worker (`scripts` 0: as many as the config says). NULL: complaint, nothing changed. */
+struct generation *generation_load(struct gateway *gateway, const char *config_path, unsigned scripts, unsigned number,
+                                   int64_t now_us, char complaint[COMPLAINT_MAX]);
+/* Puts it in force; the old one loses the gateway's reference. */
+void generation_swap(struct gateway *gateway, struct generation *generation);
+/* The one in force, with a reference. */
+struct generation *generation_current(struct gateway *gateway);
+void generation_unref(struct generation *generation);
+/* The health record of a target that came ad hoc (listed ones have theirs from the load). Any thread. */
+void target_bind(struct gateway *gateway, struct config *config, struct target *target, int64_t now_us);
+#endif

@@ -1,0 +1,298 @@
+/* identify.c -- the first step of the pipeline: key -> user, body -> facts, name -> model, model -> candidates.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/identify.h"
+#include "gateway/routes.h"
+#include "gateway/worker.h"
+#include <math.h>
+
+enum { NEAREST_MAX = 3, DEFAULT_OUTPUT_TOKENS = 500, BYTES_PER_TOKEN = 4, TOKENS_PER_IMAGE = 800 };
+
+static bool refuse(struct request *request, enum failure_kind kind, struct slice message, struct slice param)
+{
+    request->failure = failure_make(kind, message);
+    request->failure.param = param;
+    return false;
+}
+
+/* ---------------------------------------------------------------- the caller */
+
+struct slice identify_key(const struct exchange *exchange)
+{
+    struct slice value = exchange_header(exchange, "authorization");
+    if (value.len > 7 && slice_equals_nocase((struct slice){value.ptr, 7}, LIT("Bearer ")))
+        return slice_trim((struct slice){value.ptr + 7, value.len - 7});
+    return exchange_header(exchange, "x-api-key");
+}
+
+static bool no_key(struct request *request)
+{
+    return refuse(request, FAILURE_NO_KEY,
+                  LIT("Incorrect API key provided. Send yours as 'Authorization: Bearer KEY'."), SLICE_NONE);
+}
+
+static bool identify_admin(struct request *request, struct slice key)
+{
+    const struct config *config = request->config;
+    uint8_t digest[SHA256_BYTES];
+    if (!config->has_admin_key)
+        return config->listen_is_loopback ||
+               refuse(request, FAILURE_NO_KEY, LIT("admin routes want an admin key (config: admin.key) on this listener"), SLICE_NONE);
+    hash_sha256(key, digest);
+    return hash_equal(digest, config->admin_digest, sizeof digest) || no_key(request);
+}
+
+bool identify_caller(struct request *request)
+{
+    const struct config *config = request->config;
+    if (request->route->access == ACCESS_ALL)
+        return true;
+    struct slice key = request->exchange == NULL ? SLICE_NONE : identify_key(request->exchange);
+    if (request->route->access == ACCESS_ADMIN)
+        return identify_admin(request, key);
+    if (config->keyring == NULL || keyring_count(config->keyring) == 0)
+        return true;
+    request->user = keyring_find(config->keyring, key, request->began_wall_us);
+    return request->user != NULL || no_key(request);
+}
+
+/* ---------------------------------------------------------------- the body */
+
+static bool read_media_type(struct request *request)
+{
+    struct slice type = exchange_header(request->exchange, "content-type");
+    struct slice coding = exchange_header(request->exchange, "content-encoding");
+    if (coding.len > 0 && !slice_equals_nocase(coding, LIT("identity")))
+        return refuse(request, FAILURE_BAD_MEDIA_TYPE, LIT("compressed request bodies are not accepted"), SLICE_NONE);
+    /* No type at all is taken for JSON: curl -d without -H is the first thing people try, and says form-urlencoded. */
+    struct slice json = LIT("application/json"), form = LIT("application/x-www-form-urlencoded");
+    if (type.len == 0 || (type.len >= json.len && slice_equals_nocase((struct slice){type.ptr, json.len}, json)) ||
+        (type.len >= form.len && slice_equals_nocase((struct slice){type.ptr, form.len}, form)))
+        return true;
+    return refuse(request, FAILURE_BAD_MEDIA_TYPE, LIT("the request body must be application/json"), SLICE_NONE);
+}
+
+static bool read_body(struct request *request)
+{
+    struct complaint complaint = {FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
+    if (request->exchange != NULL && !read_media_type(request))
+        return false;
+    if (!route_wire(request->route)->read_facts(request->body, &request->arena, &request->facts, &complaint))
+        return refuse(request, complaint.kind, complaint.message, complaint.param);
+    struct slice model = json_unescape(&request->arena, request->facts.model_raw);
+    if (memchr(model.ptr, '\0', model.len) != NULL)
+        return refuse(request, FAILURE_BAD_PARAMETER, LIT("Invalid 'model': it contains a NUL character."), LIT("model"));
+    request->model_name = model;
+    return true;
+}
+
+/* Body first, then header, then the config. */
+static bool read_wishes(struct request *request)
+{
+    const struct facts *facts = &request->facts;
+    struct slice strategy = json_unescape(&request->arena, facts->strategy_raw);
+    struct slice preference = json_unescape(&request->arena, facts->provider_raw);
+    if (request->exchange != NULL && strategy.len == 0)
+        strategy = exchange_header(request->exchange, "x-routing-strategy");
+    if (request->exchange != NULL && preference.len == 0)
+        preference = exchange_header(request->exchange, "x-provider");
+    request->strategy = strategy.len > 0 ? strategy : request->config->strategy;
+    request->preference = preference;
+    request->fallback = facts->fallback != 0;
+    request->replayable = facts->replayable && request->config->limits.replay_uncertain;
+    if (preference.len > 0 && config_provider(request->config, preference) == NULL) {
+        struct buffer text;
+        buffer_init(&text, 1024);
+        buffer_append_lit(&text, "Unknown provider. Providers that are on:");
+        for (unsigned i = 0; i < request->config->provider_count; i++) {
+            buffer_append(&text, i == 0 ? " " : ", ", i == 0 ? 1 : 2);
+            buffer_append_slice(&text, request->config->providers[i].name);
+        }
+        struct slice message = arena_copy(&request->arena, buffer_slice(&text));
+        buffer_free(&text);
+        return refuse(request, FAILURE_BAD_PARAMETER, message, LIT("provider"));
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------- the model */
+
+static bool unknown_model(struct request *request)
+{
+    struct slice names[NEAREST_MAX];
+    unsigned count = config_nearest(request->config, request->model_name, names, NEAREST_MAX);
+    struct buffer text;
+    buffer_init(&text, 1024);
+    buffer_append_lit(&text, "The model '");
+    buffer_append(&text, request->model_name.ptr, request->model_name.len < 200 ? request->model_name.len : 200);
+    buffer_append_lit(&text, "' does not exist or its provider is not on.");
+    for (unsigned i = 0; i < count; i++) {
+        buffer_append_slice(&text, i == 0 ? LIT(" Did you mean '") : LIT(", '"));
+        buffer_append_slice(&text, names[i]);
+        buffer_append_lit(&text, "'");
+    }
+    if (count > 0)
+        buffer_append_lit(&text, "?");
+    struct slice message = arena_copy(&request->arena, buffer_slice(&text));
+    buffer_free(&text);
+    return refuse(request, FAILURE_NO_MODEL, message, LIT("model"));
+}
+
+static bool find_model(struct request *request)
+{
+    request->model = config_model(request->config, request->model_name, &request->arena);
+    if (request->user != NULL && !user_may_use(request->user, request->model_name))
+        return refuse(request, FAILURE_FORBIDDEN, LIT("This key may not use this model."), LIT("model"));
+    if (request->model == NULL)
+        return unknown_model(request);
+    request->turn = request->model->turn == NULL ? 0 : atomic_fetch_add_explicit(request->model->turn, 1, memory_order_relaxed);
+    return true;
+}
+
+/* For choosing, not for reserving: four bytes of text a token, as English has it. */
+static void estimate(struct request *request)
+{
+    const struct facts *facts = &request->facts;
+    request->input_tokens = (int64_t)(facts->prompt_bytes / BYTES_PER_TOKEN) + facts->image_count * TOKENS_PER_IMAGE + 1;
+    request->output_tokens = DEFAULT_OUTPUT_TOKENS;
+    if (facts->max_tokens >= 0 && facts->max_tokens < request->output_tokens)
+        request->output_tokens = facts->max_tokens;
+}
+
+bool request_identify(struct request *request)
+{
+    request->random = worker_random(request->worker);
+    if (!identify_caller(request) || !read_body(request) || !read_wishes(request) || !find_model(request))
+        return false;
+    estimate(request);
+    request_candidates(request);
+    return !request->arena.overflow || refuse(request, FAILURE_TOO_LARGE, LIT("the request needs too much memory"), SLICE_NONE);
+}
+
+/* ---------------------------------------------------------------- the candidates */
+
+/* A key's list names models to ask for; a target that a policy brings in from elsewhere must be on it itself. */
+static bool key_allows(const struct request *request, const struct target *target)
+{
+    if (request->user == NULL)
+        return true;
+    for (unsigned i = 0; i < request->model->target_count; i++)
+        if (request->model->targets[i] == target)
+            return true;
+    return user_may_use(request->user, target->name);
+}
+
+const char *request_unfit_reason(struct request *request, const struct target *target, bool *permanent)
+{
+    static const struct {
+        unsigned need;
+        const char *reason;
+    } needs[] = {{NEED_TOOLS, "tools"}, {NEED_VISION, "vision"}, {NEED_JSON_SCHEMA, "json_schema"}, {NEED_REASONING, "reasoning"},
+                 {NEED_AUDIO, "audio"}, {NEED_DOCUMENT, "document"}};
+    unsigned missing = request->facts.needs & ~target->model.capabilities;
+    *permanent = true;
+    for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
+        if (missing & needs[i].need)
+            return needs[i].reason;
+    if (target->context > 0 && request->input_tokens > target->context)
+        return "context";
+    if (request->preference.len > 0 && !slice_equals(request->preference, target->provider->name))
+        return "provider";
+    if (!key_allows(request, target))
+        return "key";
+    *permanent = false;
+    return NULL;
+}
+
+void request_candidates(struct request *request)
+{
+    const struct model *model = request->model;
+    request->target_count = request->unfit_count = 0;
+    request->targets = arena_alloc(&request->arena, sizeof(struct target *) * (model->target_count + 1));
+    request->unfits = arena_alloc(&request->arena, sizeof *request->unfits * (model->target_count + 1));
+    if (request->targets == NULL || request->unfits == NULL)
+        return;
+    for (unsigned i = 0; i < model->target_count; i++) {
+        bool permanent = false;
+        if (model->targets[i]->index >= request->config->listed_target_count)
+            target_bind(request->worker->gateway, request->config, model->targets[i], loop_now_us(request->worker->loop));
+        const char *reason = request_unfit_reason(request, model->targets[i], &permanent);
+        if (reason == NULL)
+            request->targets[request->target_count++] = model->targets[i];
+        else
+            request->unfits[request->unfit_count++] = (struct unfit){model->targets[i], reason, permanent};
+    }
+}
+
+/* ---------------------------------------------------------------- prices and times */
+
+static int64_t times(int64_t tokens, int64_t price)
+{
+    return tokens > 0 && price > 0 ? tokens * price : 0;
+}
+
+int64_t request_cost_pico(const struct request *request, const struct target *target)
+{
+    if (target->price[PRICE_INPUT] < 0 || target->price[PRICE_OUTPUT] < 0)
+        return -1;
+    return times(request->input_tokens, target->price[PRICE_INPUT]) + times(request->output_tokens, target->price[PRICE_OUTPUT]);
+}
+
+int64_t request_usage_pico(const struct request *request)
+{
+    const struct usage *usage = &request->usage;
+    if (request->served == NULL || !usage->known)
+        return -1;
+    const int64_t *price = request->served->price;
+    if (price[PRICE_INPUT] < 0 || price[PRICE_OUTPUT] < 0)
+        return -1;
+    /* A cache without a price of its own costs what plain input costs. */
+    int64_t read = price[PRICE_CACHE_READ] < 0 ? price[PRICE_INPUT] : price[PRICE_CACHE_READ];
+    int64_t write = price[PRICE_CACHE_WRITE] < 0 ? price[PRICE_INPUT] : price[PRICE_CACHE_WRITE];
+    return times(usage->input, price[PRICE_INPUT]) + times(usage->output, price[PRICE_OUTPUT]) + times(usage->cache_read, read) +
+           times(usage->cache_write, write);
+}
+
+/* Where a target was never measured the pool's middle stands in, so that it is neither shunned nor flooded. */
+static double pool_first_token_ms(const struct request *request, int64_t now_us)
+{
+    double sum = 0;
+    unsigned count = 0;
+    for (unsigned i = 0; i < request->target_count; i++) {
+        struct health_view view;
+        if (request->targets[i]->health == NULL)
+            continue;
+        health_view(request->targets[i]->health, now_us, &view);
+        if (!isnan(view.first_token_ms)) {
+            sum += view.first_token_ms;
+            count++;
+        }
+    }
+    return count == 0 ? NAN : sum / count;
+}
+
+double request_expected_ms(const struct request *request, const struct target *target)
+{
+    struct health_view view = {.first_token_ms = NAN, .per_token_ms = NAN};
+    int64_t now_us = loop_now_us(request->worker->loop);
+    if (target->health != NULL)
+        health_view(target->health, now_us, &view);
+    if (isnan(view.first_token_ms))
+        view.first_token_ms = pool_first_token_ms(request, now_us);
+    if (isnan(view.per_token_ms))
+        return view.first_token_ms;
+    return view.first_token_ms + view.per_token_ms * (double)request->output_tokens;
+}
+
+/* What a policy may read of the client's headers: never credentials, never cookies. */
+struct slice request_client_header(const struct request *request, const char *name)
+{
+    static const char *const listed[] = {"user-agent", "accept-language", "referer", "origin", "anthropic-beta", "anthropic-version",
+                                         "openai-organization", "openai-project", "traceparent"};
+    struct slice text = slice_of(name);
+    if (request->exchange == NULL)
+        return SLICE_NONE;
+    bool custom = text.len > 2 && slice_equals_nocase((struct slice){name, 2}, LIT("x-")) && !slice_equals_nocase(text, LIT("x-api-key"));
+    for (unsigned i = 0; !custom && i < sizeof listed / sizeof *listed; i++)
+        custom = slice_equals_nocase(text, slice_of(listed[i]));
+    return custom ? exchange_header(request->exchange, name) : SLICE_NONE;
+}

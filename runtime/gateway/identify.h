@@ -1,0 +1,13 @@
+/* identify.h -- who asks, for what, and who could serve it; and what follows from prices.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_IDENTIFY_H
+#define GATEWAY_IDENTIFY_H
+#include "gateway/request.h"
+
+/* The key of an Authorization: Bearer or x-api-key header; empty without one. */
+struct slice identify_key(const struct exchange *exchange);
+/* May this caller use a route of that access? Sets request->user. False: request->failure. Same answer, same path for no key and wrong key. */
+bool identify_caller(struct request *request);
+/* What the tokens used have cost at the target that served; -1 unpriced or unknown. */
+int64_t request_usage_pico(const struct request *request);
+#endif

@@ -1,0 +1,365 @@
+/* process.c -- see process.h.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/process.h"
+#include "gateway/listen.h"
+#include "gateway/mock.h"
+#include "gateway/worker.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <sched.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <sys/resource.h>
+#include <sys/signalfd.h>
+#include <unistd.h>
+
+/* How often the files are looked at: an edited policy is in force before its author has changed windows. */
+enum { WATCH_MS = 250, DRAIN_POLL_MS = 20 };
+
+struct process {
+    struct gateway gateway;
+    const char *path;
+    struct mock *mock;
+    int *listeners;
+    int signal_fd;
+    char listen_host[64]; /* what the running listeners were made from */
+    int listen_port;
+};
+
+/* ---------------------------------------------------------------- start */
+
+/* A connection on either side is a descriptor: take what the system allows. */
+static void raise_descriptor_limit(void)
+{
+    struct rlimit limit;
+    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
+        limit.rlim_cur = limit.rlim_max;
+        setrlimit(RLIMIT_NOFILE, &limit);
+    }
+}
+
+static unsigned core_count(void)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return 1;
+    int count = CPU_COUNT(&cores);
+    return count < 1 ? 1 : (unsigned)count;
+}
+
+static int open_signals(void)
+{
+    sigset_t set;
+    sigemptyset(&set);
+    sigaddset(&set, SIGHUP);
+    sigaddset(&set, SIGTERM);
+    sigaddset(&set, SIGINT);
+    pthread_sigmask(SIG_BLOCK, &set, NULL);
+    signal(SIGPIPE, SIG_IGN);
+    return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+}
+
+static bool start_mock(struct process *process)
+{
+    struct mock_settings settings = {.ledger = true};
+    char origin[64];
+    process->mock = mock_start(&settings);
+    if (process->mock == NULL)
+        return false;
+    int len = snprintf(origin, sizeof origin, "http://127.0.0.1:%d", mock_port(process->mock));
+    process->gateway.mock_origin = (struct slice){xstrndup(origin, (size_t)len), (size_t)len};
+    return true;
+}
+
+static int complain(const char *complaint)
+{
+    fprintf(stderr, "gateway: %s\n", complaint);
+    return 1;
+}
+
+static bool open_listeners(struct process *process, const struct config *config, unsigned count)
+{
+    snprintf(process->listen_host, sizeof process->listen_host, "%.*s", (int)config->listen_host.len, config->listen_host.ptr);
+    process->listen_port = config->listen_port;
+    process->listeners = xcalloc(count, sizeof *process->listeners);
+    for (unsigned i = 0; i < count; i++) {
+        process->listeners[i] = listen_open(process->listen_host, process->listen_port);
+        if (process->listeners[i] < 0) {
+            fprintf(stderr, "gateway: cannot listen on %s:%d: %s\n", process->listen_host, process->listen_port, strerror(errno));
+            return false;
+        }
+        if (process->listen_port == 0) /* any: the other workers share the one we were given */
+            process->listen_port = listen_port(process->listeners[i]);
+    }
+    return true;
+}
+
+static bool start_workers(struct process *process, unsigned count)
+{
+    struct gateway *gateway = &process->gateway;
+    gateway->workers = xcalloc(count, sizeof *gateway->workers);
+    gateway->worker_count = count;
+    for (unsigned i = 0; i < count; i++) {
+        gateway->workers[i] = worker_new(gateway, i, process->listeners[i]);
+        if (gateway->workers[i] == NULL) {
+            fprintf(stderr, "gateway: worker %u cannot start\n", i);
+            return false;
+        }
+    }
+    for (unsigned i = 0; i < count; i++)
+        if (!worker_start(gateway->workers[i]))
+            return false;
+    return true;
+}
+
+/* What a newcomer needs to see: where, how to try it, what is on, what is off and why. */
+static void greet(const struct process *process, const struct config *config)
+{
+    const char *host = strcmp(process->listen_host, "0.0.0.0") == 0 ? "127.0.0.1" : process->listen_host;
+    bool bracket = strchr(host, ':') != NULL;
+    fprintf(stderr, "gateway %s on http://%s%s%s:%d, %u worker%s\n", GATEWAY_VERSION, bracket ? "[" : "", host, bracket ? "]" : "",
+            process->listen_port, process->gateway.worker_count, process->gateway.worker_count == 1 ? "" : "s");
+    for (unsigned i = 0; i < config->status_count; i++) {
+        const struct provider_status *status = &config->statuses[i];
+        if (status->why_off.len == 0)
+            fprintf(stderr, "  %-12.*s on\n", (int)status->name.len, status->name.ptr);
+        else
+            fprintf(stderr, "  %-12.*s off: %.*s\n", (int)status->name.len, status->name.ptr, (int)status->why_off.len, status->why_off.ptr);
+    }
+    const char *model = config->wants_mock ? "mock/hello" : config->model_count > 0 ? config->models[0].name.ptr : "MODEL";
+    fprintf(stderr, "try:\n  curl http://%s%s%s:%d/v1/chat/completions -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello!\"}]}'%s\n",
+            bracket ? "[" : "", host, bracket ? "]" : "", process->listen_port, model,
+            config->user_count > 0 ? " -H 'Authorization: Bearer KEY'" : "");
+}
+
+/* ---------------------------------------------------------------- reload */
+
+static void warn_about_restart(struct process *process, const struct config *config)
+{
+    bool same_host = config->listen_host.len == strlen(process->listen_host) &&
+                     memcmp(config->listen_host.ptr, process->listen_host, config->listen_host.len) == 0;
+    bool same_port = config->listen_port == 0 || config->listen_port == process->listen_port;
+    if (!same_host || !same_port)
+        log_event(process->gateway.log, LOG_WARN, "restart_needed", ",\"field\":\"listen\"");
+    if (config->workers != 0 && config->workers != process->gateway.worker_count)
+        log_event(process->gateway.log, LOG_WARN, "restart_needed", ",\"field\":\"workers\"");
+}
+
+static void log_reload(struct process *process, const struct verdict *verdict)
+{
+    struct buffer text;
+    buffer_init(&text, 8 * COMPLAINT_MAX);
+    json_append_string(&text, slice_of(verdict->text));
+    log_event(process->gateway.log, verdict->ok ? LOG_INFO : LOG_ERROR, "reload", ",\"result\":\"%s\",\"generation\":%u,\"message\":%.*s",
+              verdict->ok ? "ok" : "refused", verdict->generation, (int)text.len, text.ptr);
+    buffer_free(&text);
+}
+
+/* Tried aside; in force only when everything in it is sound. */
+static void reload(struct process *process)
+{
+    struct gateway *gateway = &process->gateway;
+    struct verdict verdict = {.upto = atomic_load(&gateway->reload_asked), .generation = gateway->current->number};
+    struct generation *fresh = generation_load(gateway, process->path, gateway->worker_count, gateway->current->number + 1,
+                                               clock_monotonic_us(), verdict.text);
+    if (fresh != NULL) {
+        verdict.ok = true;
+        verdict.generation = fresh->number;
+        snprintf(verdict.text, sizeof verdict.text, "generation %u is in force", fresh->number);
+        log_set_level(gateway->log, fresh->config->log_level, fresh->config->log_format);
+        warn_about_restart(process, fresh->config);
+        generation_swap(gateway, fresh);
+    }
+    log_reload(process, &verdict);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_post_verdict(gateway->workers[i], &verdict);
+}
+
+/* ---------------------------------------------------------------- the process's own loop */
+
+static unsigned in_flight(const struct gateway *gateway)
+{
+    unsigned sum = 0;
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        sum += atomic_load(&gateway->workers[i]->in_flight);
+    return sum;
+}
+
+static int next_signal(const struct process *process)
+{
+    struct signalfd_siginfo info;
+    return read(process->signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
+}
+
+/* Serves until a signal says to end. A broken file is tried once for each change, not over and over. */
+static void watch(struct process *process)
+{
+    struct gateway *gateway = &process->gateway;
+    uint64_t seen = gateway->engine->stamp(gateway->current->sources);
+    for (;;) {
+        struct pollfd fds[2] = {{process->signal_fd, POLLIN, 0}, {gateway->reload_fd, POLLIN, 0}};
+        poll(fds, 2, WATCH_MS);
+        int number = next_signal(process);
+        if (number == SIGTERM || number == SIGINT)
+            return;
+        uint64_t asked;
+        bool wanted = number == SIGHUP || read(gateway->reload_fd, &asked, sizeof asked) > 0;
+        uint64_t stamp = gateway->engine->stamp(gateway->current->sources);
+        if (wanted || stamp != seen)
+            reload(process);
+        seen = stamp;
+    }
+}
+
+/* True: everything under way has finished. A second signal ends it at once. */
+static bool drain(struct process *process)
+{
+    struct gateway *gateway = &process->gateway;
+    int64_t until = clock_monotonic_us() + gateway->current->config->drain_us;
+    atomic_store(&gateway->draining, true);
+    log_event(gateway->log, LOG_INFO, "drain", ",\"in_flight\":%u", in_flight(gateway));
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_quiesce(gateway->workers[i]);
+    while (in_flight(gateway) > 0) {
+        struct pollfd fd = {process->signal_fd, POLLIN, 0};
+        poll(&fd, 1, DRAIN_POLL_MS);
+        int number = next_signal(process);
+        if (number == SIGTERM || number == SIGINT || clock_monotonic_us() > until)
+            return false;
+    }
+    return true;
+}
+
+static int stop(struct process *process, bool drained)
+{
+    struct gateway *gateway = &process->gateway;
+    if (!drained)
+        log_event(gateway->log, LOG_WARN, "stopped", ",\"cut\":%u", in_flight(gateway));
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_stop(gateway->workers[i]);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_join(gateway->workers[i]);
+    if (!drained) {
+        log_close(gateway->log);
+        return 1;
+    }
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_free(gateway->workers[i]);
+    free(gateway->workers);
+    log_event(gateway->log, LOG_INFO, "stopped", ",\"cut\":0");
+    log_close(gateway->log);
+    gateway_fini(gateway);
+    trust_free(gateway->trust);
+    if (process->mock != NULL)
+        mock_stop(process->mock);
+    free((char *)gateway->mock_origin.ptr);
+    free(process->listeners);
+    return 0;
+}
+
+int process_run(const struct script_engine *engine, const char *path)
+{
+    struct process process = {.path = path, .signal_fd = open_signals()};
+    struct gateway *gateway = &process.gateway;
+    char complaint[COMPLAINT_MAX] = "";
+
+    raise_descriptor_limit();
+    gateway_init(gateway, engine, clock_monotonic_us(), clock_wall_us());
+    gateway->cores = core_count();
+    if (!start_mock(&process))
+        return complain("the embedded mock provider cannot listen on the loopback");
+    gateway->log = log_open(STDERR_FILENO, LOG_INFO, LOG_JSON);
+    gateway->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    gateway->trust = trust_new(NULL);
+    struct generation *first = generation_load(gateway, path, 0, 1, clock_monotonic_us(), complaint);
+    if (first == NULL)
+        return complain(complaint);
+    log_set_level(gateway->log, first->config->log_level, first->config->log_format);
+    generation_swap(gateway, first);
+    if (!open_listeners(&process, first->config, first->script_count) || !start_workers(&process, first->script_count))
+        return 1;
+    greet(&process, first->config);
+    watch(&process);
+    return stop(&process, drain(&process));
+}
+
+/* ---------------------------------------------------------------- check and explain */
+
+int process_check(const struct script_engine *engine, const char *path)
+{
+    struct gateway gateway;
+    char complaint[COMPLAINT_MAX] = "";
+    gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
+    struct generation *generation = generation_load(&gateway, path, 1, 1, clock_monotonic_us(), complaint);
+    if (generation == NULL)
+        return complain(complaint);
+    generation_swap(&gateway, generation);
+    gateway_fini(&gateway);
+    printf("ok\n");
+    return 0;
+}
+
+static bool read_file(const char *path, struct buffer *out)
+{
+    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    for (;;) {
+        char *room = buffer_reserve(out, 65536);
+        ssize_t count = room == NULL ? -1 : read(fd, room, 65536);
+        if (count <= 0) {
+            close(fd);
+            return count == 0;
+        }
+        out->len += (size_t)count;
+    }
+}
+
+/* A worker without threads and sockets: explain asks the policy and sends nothing. */
+static int explain(struct gateway *gateway, struct slice body)
+{
+    struct worker *worker = worker_new(gateway, 0, -1);
+    if (worker == NULL)
+        return complain("out of descriptors");
+    struct request *request = request_new(worker, NULL, route_find(LIT("POST"), LIT("/v1/chat/completions")));
+    struct buffer out;
+    int status = 0;
+    buffer_init(&out, 16 * 1024 * 1024);
+    request->body = body;
+    if (request_identify(request)) {
+        gateway->engine->explain(request->engine->script, request, &out);
+        printf("%.*s\n", (int)out.len, out.ptr);
+    } else {
+        wire_openai.write_failure(&request->failure, SLICE_NONE, false, &out);
+        printf("%.*s\n", (int)out.len, out.ptr);
+        status = 1;
+    }
+    buffer_free(&out);
+    request_release(request);
+    worker_free(worker);
+    return status;
+}
+
+int process_explain(const struct script_engine *engine, const char *path, const char *request_path)
+{
+    struct gateway gateway;
+    struct buffer body;
+    char complaint[COMPLAINT_MAX] = "";
+    gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
+    struct generation *generation = generation_load(&gateway, path, 1, 1, clock_monotonic_us(), complaint);
+    if (generation == NULL)
+        return complain(complaint);
+    generation_swap(&gateway, generation);
+    buffer_init(&body, generation->config->body_limit);
+    if (!read_file(request_path, &body)) {
+        fprintf(stderr, "gateway: %s: %s\n", request_path, strerror(errno));
+        return 1;
+    }
+    int status = explain(&gateway, buffer_slice(&body));
+    buffer_free(&body);
+    gateway_fini(&gateway);
+    return status;
+}

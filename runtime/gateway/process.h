@@ -1,0 +1,13 @@
+/* process.h -- the commands of the program: run, check, explain; start, reload, drain, stop.
+ *
+ * The process's own thread does nothing for requests: it waits for signals, watches the files, builds generations aside and swaps them.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_PROCESS_H
+#define GATEWAY_PROCESS_H
+#include "gateway/script.h"
+
+/* Each returns the exit status of the program. `path` is that of gateway.lua. */
+int process_run(const struct script_engine *engine, const char *path);
+int process_check(const struct script_engine *engine, const char *path);
+int process_explain(const struct script_engine *engine, const char *path, const char *request_path);
+#endif

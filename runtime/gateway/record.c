@@ -1,0 +1,184 @@
+/* record.c -- the last step: one log line per request. The names are the contract's, section 5; secrets and bodies never come here.
+ * SPDX-License-Identifier: MIT */
+#include "base/json.h"
+#include "gateway/answer.h"
+#include "gateway/routes.h"
+#include "gateway/worker.h"
+
+static void member(struct buffer *out, const char *name)
+{
+    buffer_append_lit(out, ",\"");
+    buffer_append(out, name, strlen(name));
+    buffer_append_lit(out, "\":");
+}
+
+static void put_text(struct buffer *out, const char *name, struct slice text)
+{
+    member(out, name);
+    json_append_string(out, text);
+}
+
+static void put_int(struct buffer *out, const char *name, int64_t number)
+{
+    member(out, name);
+    buffer_append_int(out, number);
+}
+
+static void put_bool(struct buffer *out, const char *name, bool value)
+{
+    member(out, name);
+    buffer_append_slice(out, value ? LIT("true") : LIT("false"));
+}
+
+/* 1234567 us -> 1234.567, with three digits behind the point. */
+static void put_ms(struct buffer *out, const char *name, int64_t us)
+{
+    member(out, name);
+    if (us < 0)
+        us = 0;
+    buffer_append_int(out, us / US_PER_MS);
+    buffer_append_byte(out, '.');
+    buffer_append_byte(out, (char)('0' + us / 100 % 10));
+    buffer_append_byte(out, (char)('0' + us / 10 % 10));
+    buffer_append_byte(out, (char)('0' + us % 10));
+}
+
+/* pico-dollars -> dollars with twelve digits behind the point: exact. */
+static void put_usd(struct buffer *out, const char *name, int64_t pico)
+{
+    const int64_t one = 1000000000000LL;
+    member(out, name);
+    buffer_append_int(out, pico / one);
+    buffer_append_byte(out, '.');
+    int64_t rest = pico % one;
+    for (int64_t unit = one / 10; unit > 0; unit /= 10)
+        buffer_append_byte(out, (char)('0' + rest / unit % 10));
+}
+
+static const char *outcome_name(const struct walk_attempt *walked)
+{
+    if (walked->state == ATTEMPT_DONE)
+        return "ok";
+    if (walked->state == ATTEMPT_FAILED)
+        return failure_row(walked->failure.kind)->name;
+    return "cancelled";
+}
+
+static void put_attempt(struct buffer *out, const struct request *request, const struct walk_attempt *walked)
+{
+    const struct failure *failure = &walked->failure;
+    buffer_append_lit(out, "{\"target\":");
+    json_append_string(out, request->config->targets[walked->target]->name);
+    put_text(out, "outcome", slice_of(outcome_name(walked)));
+    put_ms(out, "ms", (walked->ended_us == 0 ? request->ended_us : walked->ended_us) - walked->began_us);
+    if (walked->state == ATTEMPT_FAILED) {
+        put_text(out, "phase", slice_of(phase_name(failure->phase)));
+        put_text(out, "sent", slice_of(sent_name(failure->sent)));
+        if (failure->deadline != DEADLINE_NONE)
+            put_text(out, "deadline", slice_of(deadline_name(failure->deadline)));
+        if (failure->status != 0)
+            put_int(out, "status", failure->status);
+        put_text(out, "message", failure->message);
+    }
+    if (walked->hedge)
+        put_bool(out, "hedge", true);
+    if (walked->fresh)
+        put_bool(out, "fresh", true);
+    buffer_append_byte(out, '}');
+}
+
+static void put_attempts(struct buffer *out, const struct request *request)
+{
+    member(out, "attempts");
+    buffer_append_byte(out, '[');
+    for (unsigned i = 0; i < request->walk.attempt_count; i++) {
+        if (i > 0)
+            buffer_append_byte(out, ',');
+        put_attempt(out, request, &request->walk.attempts[i]);
+    }
+    buffer_append_byte(out, ']');
+}
+
+static void put_tokens(struct buffer *out, const struct usage *usage)
+{
+    member(out, "tokens");
+    buffer_append_lit(out, "{\"input\":");
+    buffer_append_int(out, usage->input);
+    put_int(out, "output", usage->output);
+    if (usage->cache_read > 0)
+        put_int(out, "cache_read", usage->cache_read);
+    if (usage->cache_write > 0)
+        put_int(out, "cache_write", usage->cache_write);
+    if (usage->reasoning > 0)
+        put_int(out, "reasoning", usage->reasoning);
+    buffer_append_byte(out, '}');
+}
+
+static void put_who(struct buffer *out, const struct request *request)
+{
+    member(out, "request_id");
+    buffer_append_byte(out, '"');
+    buffer_append(out, request->id, 32);
+    buffer_append_byte(out, '"');
+    if (request->client_request_id.len > 0)
+        put_text(out, "client_request_id", request->client_request_id);
+    put_text(out, "route", slice_of(request->route->name));
+    put_text(out, "user", request->user == NULL ? LIT("anonymous") : request->user->id);
+    put_text(out, "tier", request->user == NULL || request->user->tier.len == 0 ? LIT("default") : request->user->tier);
+}
+
+static void put_what(struct buffer *out, const struct request *request)
+{
+    const struct slice model = request->model_name;
+    if (model.len > 0)
+        put_text(out, "model", (struct slice){model.ptr, model.len < 256 ? model.len : 256});
+    if (request->served != NULL) {
+        put_text(out, "served_model", request->served->model.model);
+        put_text(out, "provider", request->served->provider->name);
+    }
+    put_text(out, "policy", request->policy_label);
+    if (request->strategy.len > 0 && request->strategy.len <= 64)
+        put_text(out, "strategy", request->strategy);
+    put_int(out, "status", request->status);
+    put_text(out, "cause", slice_of(cause_name(request->cause)));
+    put_bool(out, "stream", request->facts.stream);
+    put_bool(out, "cached", false);
+}
+
+static void put_failure(struct buffer *out, const struct request *request)
+{
+    const struct failure *failure = &request->failure;
+    if (request->cause == CAUSE_OK)
+        return;
+    put_text(out, "step", slice_of(request->step));
+    put_text(out, "error", slice_of(failure_row(failure->kind)->name));
+    put_text(out, "error_message", failure->message);
+}
+
+void request_record(struct request *request, struct slice labels)
+{
+    struct worker *worker = request->worker;
+    struct log *log = worker->gateway->log;
+    if (!log_wants(log, LOG_INFO))
+        return;
+    struct buffer *out = &worker->line;
+    buffer_clear(out);
+    log_begin(out, loop_wall_us(worker->loop), LOG_INFO, "request_complete");
+    put_who(out, request);
+    put_what(out, request);
+    put_attempts(out, request);
+    if (request->usage.known)
+        put_tokens(out, &request->usage);
+    if (request->cost_pico >= 0)
+        put_usd(out, "cost_usd", request->cost_pico);
+    put_ms(out, "duration_ms", request->ended_us - request->began_us);
+    if (request->first_content_us > 0)
+        put_ms(out, "ttft_ms", request->first_content_us - request->began_us);
+    put_int(out, "overhead_us", request->overhead_us);
+    put_failure(out, request);
+    if (labels.len > 0)
+        buffer_append_slice(out, labels);
+    buffer_append_byte(out, '}');
+    if (!out->overflow)
+        log_line(log, buffer_slice(out));
+}

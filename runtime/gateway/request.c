@@ -1,0 +1,367 @@
+/* request.c -- see request.h: a request's life, and the carrying out of what its walk wants.
+ *
+ * Two things may end a request from below its own feet: a drained walk that is over resumes the pipeline, which releases the request. So
+ * request_drain and request_wake_script are always the last call of whoever makes them.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/request.h"
+#include "base/hash.h"
+#include "gateway/answer.h"
+#include "gateway/attempt.h"
+#include "gateway/identify.h"
+#include "gateway/routes.h"
+#include "gateway/worker.h"
+#include <stdlib.h>
+
+const char *cause_name(enum cause cause)
+{
+    static const char *const names[] = {"ok", "client_closed", "limited", "refused", "failed", "policy"};
+    return names[cause];
+}
+
+static enum cause cause_of(const struct failure *failure)
+{
+    switch (failure->kind) {
+    case FAILURE_LIMITED:
+        return CAUSE_LIMITED;
+    case FAILURE_CANCELED:
+        return CAUSE_CLIENT_CLOSED;
+    case FAILURE_POLICY_ERROR:
+    case FAILURE_POLICY_TIMEOUT:
+    case FAILURE_POLICY_MEMORY:
+    case FAILURE_POLICY_BAD_PLAN:
+    case FAILURE_POLICY_BAD_RESULT:
+    case FAILURE_POLICY_UNKNOWN_TARGET:
+    case FAILURE_POLICY_DISABLED:
+        return CAUSE_POLICY;
+    default:
+        return failure_row(failure->kind)->follows & FAILURE_OURS ? CAUSE_REFUSED : CAUSE_FAILED;
+    }
+}
+
+/* ---------------------------------------------------------------- birth and death */
+
+/* Ours: unpredictable, so that nobody can name another's request. */
+static void make_id(struct request *request)
+{
+    uint64_t words[2] = {worker_random64(request->worker), worker_random64(request->worker)};
+    hash_to_hex((const uint8_t *)words, sizeof words, request->id);
+    request->id[32] = '\0';
+}
+
+static bool is_id_byte(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '.' ||
+           byte == '_' || byte == '-';
+}
+
+/* The caller's id is a label only: echoed and logged when it cannot do harm. */
+static struct slice clean_id(struct slice id)
+{
+    if (id.len == 0 || id.len > REQUEST_ID_MAX)
+        return SLICE_NONE;
+    for (size_t i = 0; i < id.len; i++)
+        if (!is_id_byte(id.ptr[i]))
+            return SLICE_NONE;
+    return id;
+}
+
+/* W3C Trace Context: "00-" 32 hex "-" 16 hex "-" 2 hex. The caller's trace goes on, else our id begins one. */
+static struct slice trace_of(struct request *request)
+{
+    struct slice given = request->exchange == NULL ? SLICE_NONE : exchange_header(request->exchange, "traceparent");
+    uint8_t bytes[16];
+    if (given.len == 55 && memcmp(given.ptr, "00-", 3) == 0 && given.ptr[35] == '-' &&
+        hash_from_hex((struct slice){given.ptr + 3, 32}, bytes, sizeof bytes))
+        return (struct slice){given.ptr + 3, 32};
+    return (struct slice){request->id, 32};
+}
+
+static void on_timer(struct timer *timer);
+
+struct request *request_new(struct worker *worker, struct exchange *exchange, const struct route *route)
+{
+    struct request *request = worker->free_requests;
+    if (request != NULL)
+        worker->free_requests = request->next;
+    else
+        request = xmalloc(sizeof *request);
+    memset(request, 0, sizeof *request);
+    request->worker = worker;
+    request->exchange = exchange;
+    request->route = route;
+    request->engine = worker_engine(worker);
+    request->config = request->engine->generation->config;
+    request->policy_label = request->engine->policy_label;
+    request->engine->in_flight++;
+    arena_init(&request->arena, &worker->arena_cache, REQUEST_ARENA_MAX);
+    buffer_init(&request->out, ATTEMPT_BODY_MAX);
+    request->timer.due = on_timer;
+    request->usage = USAGE_UNKNOWN;
+    request->cost_pico = -1;
+    request->began_wall_us = loop_wall_us(worker->loop);
+    request->began_us = loop_now_us(worker->loop);
+    request->step = "identify";
+    make_id(request);
+    if (exchange != NULL) {
+        request->body = exchange_body(exchange);
+        request->client_request_id = clean_id(exchange_header(exchange, "x-request-id"));
+        exchange_set_tag(exchange, request);
+    }
+    request->trace_id = trace_of(request);
+    atomic_fetch_add_explicit(&worker->in_flight, 1, memory_order_relaxed);
+    worker->requests++;
+    return request;
+}
+
+/* The client has its answer: nothing of this request is needed any more. */
+static void recycle(void *arg)
+{
+    struct request *request = arg;
+    for (unsigned i = 0; i < request->walk.attempt_count; i++)
+        if (request->attempts[i] != NULL)
+            attempt_fini(request->attempts[i]);
+    buffer_free(&request->out);
+    arena_free(&request->arena);
+    request->next = request->worker->free_requests;
+    request->worker->free_requests = request;
+}
+
+/* Attempts hold connections and health slots: those end with the request, not with the client's last byte. */
+static void let_go(struct request *request)
+{
+    struct worker *worker = request->worker;
+    struct exchange *exchange = request->exchange;
+    loop_timer_clear(worker->loop, &request->timer);
+    worker_engine_release(worker, request->engine);
+    request->engine = NULL;
+    atomic_fetch_sub_explicit(&worker->in_flight, 1, memory_order_relaxed);
+    if (exchange == NULL) {
+        recycle(request);
+        return;
+    }
+    exchange_set_tag(exchange, NULL);
+    exchange_close(exchange, recycle, request);
+}
+
+void request_release(struct request *request)
+{
+    request->released = true;
+    if (!request->in_script)
+        let_go(request);
+}
+
+/* ---------------------------------------------------------------- the script's turns */
+
+/* Runs what is due; the request may be gone afterwards. */
+static void run_script(struct request *request, void (*run)(struct script *script, struct request *request))
+{
+    struct script *script = request->engine->script;
+    request->in_script = true;
+    run(script, request);
+    while (request->wants_resume && !request->released) {
+        request->wants_resume = false;
+        request->worker->gateway->engine->resume(script, request);
+    }
+    request->in_script = false;
+    if (request->released)
+        let_go(request);
+}
+
+void request_wake_script(struct request *request)
+{
+    if (request->in_script) {
+        request->wants_resume = true;
+        return;
+    }
+    run_script(request, request->worker->gateway->engine->resume);
+}
+
+void request_begin(struct request *request)
+{
+    run_script(request, request->worker->gateway->engine->begin);
+}
+
+/* ---------------------------------------------------------------- the walk */
+
+static void finish(struct request *request, enum cause cause)
+{
+    request->over = true;
+    request->cause = cause;
+    request->ask = NULL;
+    request->ended_us = loop_now_us(request->worker->loop);
+    loop_timer_clear(request->worker->loop, &request->timer);
+    if (request->winner != NULL) {
+        request->usage = request->winner->usage;
+        request->finish = request->winner->finish;
+        request->served = request->winner->target;
+        request->cost_pico = request_usage_pico(request);
+        request->first_content_us = request->walk.attempts[request->winner->number].content_us;
+    }
+}
+
+static void on_answer(struct request *request, struct attempt *winner)
+{
+    request->winner = winner;
+    if (!request->facts.stream) {
+        answer_whole(request);
+    } else {
+        if (!request->streaming)
+            answer_stream(request);
+        attempt_commit(winner);
+        if (request->exchange != NULL && !request->gone)
+            exchange_end(request->exchange, true);
+    }
+    finish(request, CAUSE_OK);
+}
+
+static void on_fail(struct request *request, const struct failure *failure)
+{
+    /* Copied: its slices lie in the arena, but the walk's own record may be written over. */
+    struct failure shown = *failure;
+    answer_failure(request, &shown);
+    finish(request, cause_of(&shown));
+}
+
+static bool lingers(const struct request *request)
+{
+    for (unsigned i = 0; i < request->walk.attempt_count; i++)
+        if (request->attempts[i] != NULL && request->attempts[i]->ended && request->attempts[i]->call != NULL)
+            return true;
+    return false;
+}
+
+static void set_wake(struct request *request, int64_t at_us)
+{
+    struct loop *loop = request->worker->loop;
+    if (lingers(request) && at_us > loop_now_us(loop) + 50 * US_PER_MS)
+        at_us = loop_now_us(loop) + 50 * US_PER_MS;
+    loop_timer_set(loop, &request->timer, at_us);
+}
+
+/* True: the pipeline must be told. */
+static bool carry_out(struct request *request, const struct walk_action *action)
+{
+    switch (action->kind) {
+    case ACTION_START:
+        attempt_start(request, action);
+        return false;
+    case ACTION_CANCEL:
+        attempt_cancel(request->attempts[action->attempt]);
+        return false;
+    case ACTION_WAKE:
+        set_wake(request, action->at_us);
+        return false;
+    case ACTION_COMMIT:
+        request->winner = request->attempts[action->attempt];
+        answer_stream(request);
+        attempt_commit(request->winner);
+        return false;
+    case ACTION_ASK:
+        request->ask = action->failure;
+        return true;
+    case ACTION_ANSWER:
+        on_answer(request, request->attempts[action->attempt]);
+        return true;
+    case ACTION_FAIL:
+        on_fail(request, action->failure);
+        return true;
+    case ACTION_OVER:
+        request->failure = failure_make(FAILURE_CANCELED, LIT("the client closed the connection"));
+        request->status = 499;
+        finish(request, CAUSE_CLIENT_CLOSED);
+        return true;
+    }
+    return false;
+}
+
+void request_drain(struct request *request)
+{
+    struct walk_action action;
+    bool tell = false;
+    while (walk_next(&request->walk, &action))
+        tell |= carry_out(request, &action);
+    if (tell)
+        request_wake_script(request);
+}
+
+void request_event(struct request *request, const struct walk_event *event)
+{
+    walk_event(&request->walk, event, loop_now_us(request->worker->loop));
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
+    for (unsigned i = 0; i < request->walk.attempt_count; i++) {
+        struct attempt *attempt = request->attempts[i];
+        if (attempt == NULL)
+            continue;
+        if (attempt_finish_lingering(attempt))
+            continue;
+        if (attempt->paused) { /* it is the client who is slow, not the provider */
+            struct walk_event chunk = {.kind = WALK_CHUNK, .attempt = attempt->number};
+            request_event(request, &chunk);
+        }
+    }
+    struct walk_event event = {.kind = WALK_TIME};
+    request_event(request, &event);
+    request_drain(request);
+}
+
+void request_gone(struct request *request)
+{
+    request->gone = true;
+    if (!request->walk_begun || walk_is_over(&request->walk))
+        return;
+    struct walk_event event = {.kind = WALK_GONE};
+    request_event(request, &event);
+    request_drain(request);
+}
+
+void request_drained(struct request *request)
+{
+    struct attempt *winner = request->winner;
+    if (winner == NULL || !winner->paused)
+        return;
+    winner->paused = false;
+    if (winner->call != NULL)
+        call_resume(winner->call);
+}
+
+/* ---------------------------------------------------------------- what the pipeline calls */
+
+static void begin_walk(struct request *request)
+{
+    struct walk_limits limits = request->config->limits;
+    limits.stream = request->facts.stream;
+    limits.replay_uncertain = limits.replay_uncertain && request->replayable;
+    limits.seed = worker_random64(request->worker);
+    if (!request->fallback)
+        limits.hedge = false;
+    walk_begin(&request->walk, &limits, loop_now_us(request->worker->loop));
+    request->walk_begun = true;
+}
+
+void request_walk(struct request *request, const struct plan *plan)
+{
+    if (!request->walk_begun)
+        begin_walk(request);
+    request->ask = NULL;
+    walk_plan(&request->walk, plan, loop_now_us(request->worker->loop));
+    request_drain(request);
+}
+
+void request_give_up(struct request *request)
+{
+    request->ask = NULL;
+    walk_give_up(&request->walk, loop_now_us(request->worker->loop));
+    request_drain(request);
+}
+
+void request_refuse(struct request *request, const struct failure *failure)
+{
+    if (request->over)
+        return;
+    answer_failure(request, failure);
+    finish(request, cause_of(failure));
+}

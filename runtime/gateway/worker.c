@@ -1,0 +1,331 @@
+/* worker.c -- see worker.h.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/worker.h"
+#include "gateway/answer.h"
+#include "gateway/identify.h"
+#include "gateway/routes.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { LOG_LINE_MAX = 64 * 1024, CONNECTIONS_MAX = 10000 };
+
+/* ---------------------------------------------------------------- chance */
+
+static uint64_t rotate_left(uint64_t x, int bits)
+{
+    return (x << bits) | (x >> (64 - bits));
+}
+
+/* xoshiro256** (Blackman, Vigna), seeded from the kernel. */
+uint64_t worker_random64(struct worker *worker)
+{
+    uint64_t *s = worker->random;
+    uint64_t result = rotate_left(s[1] * 5, 7) * 9, t = s[1] << 17;
+    s[2] ^= s[0];
+    s[3] ^= s[1];
+    s[1] ^= s[2];
+    s[0] ^= s[3];
+    s[2] ^= t;
+    s[3] = rotate_left(s[3], 45);
+    return result;
+}
+
+double worker_random(struct worker *worker)
+{
+    return (double)(worker_random64(worker) >> 11) * 0x1p-53;
+}
+
+/* ---------------------------------------------------------------- generations */
+
+static void engine_free(struct engine *engine)
+{
+    free((char *)engine->policy_label.ptr);
+    free(engine->origins);
+    generation_unref(engine->generation);
+    free(engine);
+}
+
+static struct engine *engine_new(struct worker *worker)
+{
+    struct engine *engine = xcalloc(1, sizeof *engine);
+    char label[128];
+    engine->generation = generation_current(worker->gateway);
+    engine->script = engine->generation->scripts[worker->index];
+    struct slice name = engine->generation->config->policy_name;
+    int len = snprintf(label, sizeof label, "%.*s@%u", name.len < 100 ? (int)name.len : 100, name.ptr, engine->generation->number);
+    engine->policy_label = (struct slice){xstrndup(label, (size_t)len), (size_t)len};
+    engine->origins = xcalloc(engine->generation->config->provider_count + 1, sizeof *engine->origins);
+    return engine;
+}
+
+struct engine *worker_engine(struct worker *worker)
+{
+    struct engine *engine = worker->engines;
+    if (engine != NULL && engine->generation->number == atomic_load_explicit(&worker->gateway->number, memory_order_acquire))
+        return engine;
+    struct engine *fresh = engine_new(worker);
+    fresh->next = engine;
+    worker->engines = fresh;
+    if (engine != NULL && engine->in_flight == 0) {
+        fresh->next = engine->next;
+        engine_free(engine);
+    }
+    return fresh;
+}
+
+void worker_engine_release(struct worker *worker, struct engine *engine)
+{
+    if (--engine->in_flight > 0 || engine == worker->engines)
+        return;
+    struct engine **at = &worker->engines;
+    while (*at != engine)
+        at = &(*at)->next;
+    *at = engine->next;
+    engine_free(engine);
+}
+
+struct origin *worker_origin(struct worker *worker, struct engine *engine, const struct provider *provider)
+{
+    struct origin **at = &engine->origins[provider->index];
+    if (*at == NULL)
+        *at = upstream_origin(worker->upstream, provider->origin, provider->proxy);
+    return *at;
+}
+
+/* ---------------------------------------------------------------- what the server tells */
+
+static int on_head(void *owner, struct exchange *exchange)
+{
+    (void)owner;
+    (void)exchange;
+    return 0;
+}
+
+/* Health checks are too many to be worth a line each. */
+static bool is_logged(const struct route *route)
+{
+    return route->access != ACCESS_ALL || route->path[0] == '\0';
+}
+
+static void serve(struct request *request)
+{
+    if (!identify_caller(request))
+        request_refuse(request, &request->failure);
+    else
+        request->route->serve(request);
+    if (request->waits_for_reload)
+        return;
+    request->over = true;
+    request->ended_us = loop_now_us(request->worker->loop);
+    if (is_logged(request->route))
+        request_record(request, SLICE_NONE);
+    request_release(request);
+}
+
+static void on_request(void *owner, struct exchange *exchange)
+{
+    struct worker *worker = owner;
+    const struct route *route = route_find(exchange_method(exchange), exchange_path(exchange));
+    struct request *request = request_new(worker, exchange, route);
+    if (route->serve != NULL)
+        serve(request);
+    else
+        request_begin(request);
+}
+
+static void on_gone(void *owner, struct exchange *exchange)
+{
+    (void)owner;
+    struct request *request = exchange_tag(exchange);
+    if (request != NULL)
+        request_gone(request);
+}
+
+static void on_drained(void *owner, struct exchange *exchange)
+{
+    (void)owner;
+    struct request *request = exchange_tag(exchange);
+    if (request != NULL)
+        request_drained(request);
+}
+
+/* What the server refuses by itself, before there is a request: framing, size, time. */
+static void write_refusal(void *owner, int status, struct slice reason, struct slice path, struct buffer *body)
+{
+    (void)owner;
+    (void)path;
+    struct failure failure = failure_make(status == 413 ? FAILURE_TOO_LARGE : status == 503 ? FAILURE_SHEDDING : FAILURE_BAD_PARAMETER, reason);
+    char code[16];
+    if (status != 413 && status != 503) {
+        int len = snprintf(code, sizeof code, "http_%d", status);
+        failure.code = (struct slice){code, (size_t)len};
+    }
+    wire_openai.write_failure(&failure, SLICE_NONE, false, body);
+}
+
+/* ---------------------------------------------------------------- reload and drain */
+
+void worker_ask_reload(struct worker *worker, struct request *request)
+{
+    uint64_t one = 1;
+    request->reload_ticket = atomic_fetch_add(&worker->gateway->reload_asked, 1) + 1;
+    request->next = worker->reload_waiters;
+    worker->reload_waiters = request;
+    if (write(worker->gateway->reload_fd, &one, sizeof one) < 0)
+        return; /* the counter is at its maximum: a reload is due in any case */
+}
+
+static void answer_reload(struct request *request, const struct verdict *verdict)
+{
+    struct buffer out;
+    buffer_init(&out, 8 * COMPLAINT_MAX);
+    buffer_printf(&out, "{\"ok\":%s,\"generation\":%u,\"message\":", verdict->ok ? "true" : "false", verdict->generation);
+    json_append_string(&out, slice_of(verdict->text));
+    buffer_append_byte(&out, '}');
+    answer_json(request, verdict->ok ? 200 : 400, buffer_slice(&out));
+    buffer_free(&out);
+    request->over = true;
+    request->ended_us = loop_now_us(request->worker->loop);
+    request_record(request, SLICE_NONE);
+    request_release(request);
+}
+
+static void deliver_verdict(struct worker *worker)
+{
+    pthread_mutex_lock(&worker->verdict_lock);
+    struct verdict verdict = worker->verdict;
+    pthread_mutex_unlock(&worker->verdict_lock);
+    struct request *waiting = worker->reload_waiters;
+    worker->reload_waiters = NULL;
+    while (waiting != NULL) {
+        struct request *next = waiting->next;
+        if (waiting->reload_ticket <= verdict.upto) {
+            answer_reload(waiting, &verdict);
+        } else {
+            waiting->next = worker->reload_waiters;
+            worker->reload_waiters = waiting;
+        }
+        waiting = next;
+    }
+}
+
+void worker_post_verdict(struct worker *worker, const struct verdict *verdict)
+{
+    pthread_mutex_lock(&worker->verdict_lock);
+    worker->verdict = *verdict;
+    pthread_mutex_unlock(&worker->verdict_lock);
+    worker_wake(worker);
+}
+
+static void on_wake(void *owner)
+{
+    struct worker *worker = owner;
+    worker_engine(worker); /* lets go of the old generation without waiting for a request */
+    if (worker->reload_waiters != NULL)
+        deliver_verdict(worker);
+    if (atomic_exchange(&worker->wants_quiesce, false))
+        server_quiesce(worker->server);
+    if (atomic_load(&worker->wants_stop))
+        loop_stop(worker->loop);
+}
+
+void worker_wake(struct worker *worker)
+{
+    loop_wake(worker->loop);
+}
+
+void worker_quiesce(struct worker *worker)
+{
+    atomic_store(&worker->wants_quiesce, true);
+    worker_wake(worker);
+}
+
+void worker_stop(struct worker *worker)
+{
+    atomic_store(&worker->wants_stop, true);
+    worker_wake(worker);
+}
+
+/* ---------------------------------------------------------------- life */
+
+struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd)
+{
+    struct worker *worker = xcalloc(1, sizeof *worker);
+    const struct config *config = gateway->current->config;
+    worker->gateway = gateway;
+    worker->index = index;
+    hash_random(worker->random, sizeof worker->random);
+    buffer_init(&worker->line, LOG_LINE_MAX);
+    pthread_mutex_init(&worker->verdict_lock, NULL);
+    worker->loop = loop_new();
+    if (worker->loop == NULL)
+        return NULL;
+    struct upstream_settings upstream = {.idle_us = 30 * US_PER_S, .lifetime_us = 600 * US_PER_S, .idle_max = 256};
+    worker->upstream = upstream_new(worker->loop, gateway->trust, &upstream);
+    struct server_settings settings = {
+        .listen_fd = listen_fd,
+        .body_limit = config->body_limit,
+        .bodies_limit = 8 * config->body_limit,
+        .connection_limit = CONNECTIONS_MAX,
+        .idle_timeout_s = 75,
+        .head_us = 10 * US_PER_S,
+        .body_us = 30 * US_PER_S,
+        .write_stall_us = 30 * US_PER_S,
+        .stream_high = STREAM_HIGH,
+        .stream_low = STREAM_LOW,
+    };
+    struct server_owner owner = {worker, on_head, on_request, on_gone, on_drained, write_refusal};
+    if (listen_fd >= 0)
+        worker->server = server_new(worker->loop, &settings, &owner);
+    if (worker->upstream == NULL || (listen_fd >= 0 && worker->server == NULL))
+        return NULL;
+    loop_set_wake(worker->loop, on_wake, worker);
+    worker_engine(worker);
+    return worker;
+}
+
+static void *run(void *arg)
+{
+    struct worker *worker = arg;
+    loop_run(worker->loop);
+    return NULL;
+}
+
+bool worker_start(struct worker *worker)
+{
+    worker->started = pthread_create(&worker->thread, NULL, run, worker) == 0;
+    return worker->started;
+}
+
+void worker_join(struct worker *worker)
+{
+    if (worker->started)
+        pthread_join(worker->thread, NULL);
+    worker->started = false;
+}
+
+/* After a clean drain nothing is under way; after a hard stop the process ends and the kernel closes what is left. */
+void worker_free(struct worker *worker)
+{
+    if (atomic_load(&worker->in_flight) > 0 || (worker->server != NULL && server_exchanges(worker->server) > 0))
+        return;
+    if (worker->server != NULL)
+        server_free(worker->server);
+    upstream_free(worker->upstream);
+    while (worker->engines != NULL) {
+        struct engine *engine = worker->engines;
+        worker->engines = engine->next;
+        engine_free(engine);
+    }
+    while (worker->free_requests != NULL) {
+        struct request *request = worker->free_requests;
+        worker->free_requests = request->next;
+        free(request);
+    }
+    arena_cache_free(&worker->arena_cache);
+    buffer_free(&worker->line);
+    loop_free(worker->loop);
+    pthread_mutex_destroy(&worker->verdict_lock);
+    free(worker);
+}
