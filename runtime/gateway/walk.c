@@ -121,9 +121,7 @@ static void start(struct walk *walk, unsigned index, bool hedge, bool fresh, int
     walk->in_flight++;
     walk->stage = STAGE_RUNNING;
     walk->retry_due_us = NEVER;
-    if (index >= walk->next_step) {
-        walk->next_step = index + 1;
-    }
+    walk->next_step = index + 1; /* also for a retry: what a hedge began behind it has failed by then */
     push(walk, ACTION_START, number);
 }
 
@@ -244,6 +242,7 @@ static bool try_same_target(struct walk *walk, unsigned number, bool reused, int
 static void decide(struct walk *walk, unsigned number, bool reused, int64_t now_us)
 {
     if (!may_start(walk, now_us)) {
+        walk->exhausted = true;
         fail(walk, number, &walk->attempts[number].failure, now_us);
     } else if (!try_same_target(walk, number, reused, now_us)) {
         walk->stage = STAGE_ASKING;
@@ -361,6 +360,7 @@ static void total_passed(struct walk *walk, int64_t now_us)
             push(walk, ACTION_CANCEL, i);
         }
     }
+    walk->exhausted = true;
     fail(walk, furthest == NOBODY ? walk->last_failed : furthest, &failure, now_us);
 }
 
@@ -503,6 +503,7 @@ void walk_begin(struct walk *walk, const struct walk_limits *limits, int64_t now
     walk->in_flight = walk->plan_began = walk->retry_of = 0;
     walk->last_failed = NOBODY;
     walk->dirty = true;
+    walk->exhausted = false;
     walk->began_us = now_us;
     walk->total_due_us = after(now_us, limits->total_us);
     walk->retry_due_us = walk->wake_us = NEVER;
@@ -602,5 +603,5 @@ bool walk_is_committed(const struct walk *walk)
 
 bool walk_is_exhausted(const struct walk *walk)
 {
-    return is_used_up(walk) || (walk->stage == STAGE_OVER && walk->failure.deadline == DEADLINE_TOTAL);
+    return walk->exhausted || is_used_up(walk);
 }

@@ -139,6 +139,7 @@ struct walk {
     unsigned plan_began;    /* the first attempt of the plan in force */
     unsigned last_failed;
     unsigned retry_of;      /* the attempt to make again at retry_due_us */
+    bool exhausted;
     bool dirty;             /* a deadline may have come nearer: look before the drain ends */
     int64_t began_us, total_due_us, retry_due_us;
     int64_t wake_us;        /* the WAKE given and not come yet */

@@ -19,8 +19,9 @@ local function in_words(action)
   return table.concat(words, " ")
 end
 
--- The reference: the header's rules once more, with plain tables, looking everything up instead of keeping it. It is told what came and
--- says what must follow; only the length of a back-off is not its to know, so there it accepts what lies within the bounds.
+-- The reference: the header's rules once more, with plain tables, looking everything up instead of keeping it. It is
+-- told what came and says what must follow; only the length of a back-off is not its to know, so there it accepts what
+-- lies within the bounds.
 local Reference = {}
 Reference.__index = Reference
 
@@ -35,7 +36,8 @@ local function after(now, span)
 end
 
 function Reference.new(limits, now)
-  return setmetatable({ limits = limits, attempts = {}, stage = "new", total = after(now, limits.total), plan = {} }, Reference)
+  local reference = { limits = limits, attempts = {}, stage = "new", total = after(now, limits.total), plan = {} }
+  return setmetatable(reference, Reference)
 end
 
 function Reference:say(...)
@@ -53,7 +55,9 @@ end
 local function running(attempt) return attempt.status == "running" end
 
 function Reference:uncertain()
-  return self:count(function(a) return a.failure and (a.failure.sent == "uncertain" or a.failure.sent == "content_started") end)
+  return self:count(function(a)
+    return a.failure and (a.failure.sent == "uncertain" or a.failure.sent == "content_started")
+  end)
 end
 
 function Reference:may_start(now)
@@ -79,7 +83,8 @@ function Reference:start(index, now, options)
   self.attempts[number] = {
     target = step.target, step = index, plan = self.plan, status = "running", rank = 1, fresh = options.fresh,
     phase_due = after(now, limits.connect), timeout_due = after(now, step.timeout),
-    content_due = limits.stream and after(now, step.first_token > 0 and step.first_token or limits.first_token) or NEVER,
+    content_due = limits.stream and after(now, step.first_token > 0 and step.first_token or limits.first_token)
+      or NEVER,
     hedge_due = limits.hedge and limits.replay_uncertain and after(now, step.hedge_after) or NEVER,
   }
   self.next_step = math.max(self.next_step, index + 1)
@@ -142,7 +147,7 @@ function Reference:failed(number, failure, now)
   self:say("ask", number, words_of(failure))
 end
 
-function Reference:due(attempt)
+local function due_of(attempt)
   local due, name = attempt.phase_due, phase_deadlines[attempt.rank]
   if attempt.content_due < due then
     due, name = attempt.content_due, "first_token"
@@ -154,8 +159,11 @@ function Reference:due(attempt)
 end
 
 function Reference:timeout(attempt, name)
-  local phase = attempt and (attempt.rank == 5 and not self.limits.stream and "body" or phases[attempt.rank])
-  local sent = not attempt and "not_sent" or attempt.rank < 4 and "not_sent" or attempt.rank == 6 and "content_started" or "uncertain"
+  if not attempt then
+    return { kind = "timeout", sent = "not_sent", deadline = name }
+  end
+  local phase = attempt.rank == 5 and not self.limits.stream and "body" or phases[attempt.rank]
+  local sent = attempt.rank < 4 and "not_sent" or attempt.rank == 6 and "content_started" or "uncertain"
   return { kind = "timeout", phase = phase, sent = sent, deadline = name }
 end
 
@@ -178,7 +186,7 @@ function Reference:time(now)
   end
   for number = 1, #self.attempts do
     local attempt = self.attempts[number]
-    local due, name = self:due(attempt)
+    local due, name = due_of(attempt)
     if running(attempt) and due <= now and self.stage ~= "over" then
       self:say("cancel", number)
       self:failed(number, self:timeout(attempt, name), now)
@@ -275,7 +283,7 @@ function Reference:earliest()
   local earliest = math.min(self.total, self.wait and self.wait.to or NEVER)
   for _, attempt in ipairs(self.attempts) do
     if running(attempt) then
-      earliest = math.min(earliest, (self:due(attempt)), attempt.hedge_due)
+      earliest = math.min(earliest, (due_of(attempt)), attempt.hedge_due)
     end
   end
   return earliest
@@ -283,8 +291,10 @@ end
 
 local function one_of(list) return list[math.random(#list)] end
 local function span(most) return math.random(4) == 1 and 0 or math.random(most) end
-local seconds = { "connect", "tls", "headers", "first_token", "idle", "total", "backoff_base", "backoff_max", "retry_after_max",
-  "timeout", "hedge_after" }
+local seconds = {
+  "connect", "tls", "headers", "first_token", "idle", "total", "backoff_base", "backoff_max", "retry_after_max",
+  "timeout", "hedge_after",
+}
 
 -- At this door seconds, in the reference microseconds.
 local function at_door(facts)
@@ -300,18 +310,22 @@ end
 
 local function random_limits()
   return {
-    attempts = math.random(8), stream = math.random(2) == 1, replay_uncertain = math.random(3) > 1, hedge = math.random(2) == 1,
-    connect = span(3000000), tls = span(3000000), headers = span(9000000), first_token = span(9000000), idle = span(5000000),
-    total = span(20000000), backoff_base = span(300000), backoff_max = span(1000000), retry_after_max = span(2000000),
-    seed = math.random(1 << 40),
+    attempts = math.random(8), seed = math.random(1 << 40),
+    stream = math.random(2) == 1, replay_uncertain = math.random(3) > 1, hedge = math.random(2) == 1,
+    connect = span(3000000), tls = span(3000000), headers = span(9000000), first_token = span(9000000),
+    idle = span(5000000), total = span(20000000),
+    backoff_base = span(300000), backoff_max = span(1000000), retry_after_max = span(2000000),
   }
 end
 
 local function random_plan()
   local plan, at_the_door = {}, {}
   for i = 1, math.random(4) do
-    plan[i] = { target = math.random(5), first_token = span(5000000), timeout = math.random(3) == 1 and span(9000000) or 0,
-      hedge_after = math.random(2) == 1 and span(2000000) or 0, retries = math.random(0, 2) }
+    plan[i] = {
+      target = math.random(5), retries = math.random(0, 2), first_token = span(5000000),
+      timeout = math.random(3) == 1 and span(9000000) or 0,
+      hedge_after = math.random(2) == 1 and span(2000000) or 0,
+    }
     at_the_door[i] = at_door(plan[i])
   end
   return plan, at_the_door
@@ -319,8 +333,9 @@ end
 
 local function random_failure()
   return {
-    kind = one_of { "unavailable", "unavailable", "rate_limited", "overloaded", "auth", "invalid_request", "context_length" },
-    phase = one_of { "connect", "send", "headers", "body" }, sent = one_of { "not_sent", "refused", "uncertain", "content_started" },
+    kind = one_of { "unavailable", "unavailable", "rate_limited", "overloaded", "auth", "invalid_request" },
+    phase = one_of { "connect", "send", "headers", "body" },
+    sent = one_of { "not_sent", "refused", "uncertain", "content_started" },
     status = math.random(2) == 1 and 500 or nil, reused = math.random(4) == 1,
     retry_after = math.random(4) == 1 and math.random(0, 2500000) or nil,
   }
@@ -333,6 +348,7 @@ local function drain(real, watch)
     if action.kind == "wake" then
       local at = math.floor(action.at * 1e6 + 0.5)
       assert(not watch.wake or at < watch.wake, "a wake must come nearer or be the only one")
+      assert(not watch.ended, "no wake after the end")
       watch.wake = at
     else
       assert(not watch.ended, "nothing comes after the end")
@@ -392,8 +408,8 @@ local function feed(real, kind, now, subject, failure, plan_at_door)
     real:give_up(now / 1e6)
   else
     local at_the_door = failure and {
-      kind = failure.kind, phase = failure.phase, sent = failure.sent, status = failure.status, reused = failure.reused,
-      retry_after_s = failure.retry_after and failure.retry_after / 1e6,
+      kind = failure.kind, phase = failure.phase, sent = failure.sent, status = failure.status,
+      reused = failure.reused, retry_after_s = failure.retry_after and failure.retry_after / 1e6,
     }
     real:event(kind, subject, now / 1e6, at_the_door)
   end

@@ -102,12 +102,15 @@ describe("a state and a fault", function()
     { "content", "deadline", 120, "cancel 1", "fail 1 timeout stream content_started idle" },
     { "body", "deadline", 700, "cancel 1", "fail 1 timeout body uncertain total" },
     { "start", "failed", refused, "ask 1 unavailable headers refused -" },
-    { "connected", "failed", failure("unavailable", { sent = "not_sent", phase = "tls" }), "ask 1 unavailable tls not_sent -" },
+    { "connected", "failed", failure("unavailable", { sent = "not_sent", phase = "tls" }),
+      "ask 1 unavailable tls not_sent -" },
     { "ready", "failed", failure("rate_limited"), "ask 1 rate_limited headers refused -" },
     { "sent", "failed", failure("unavailable", { sent = "uncertain" }), "ask 1 unavailable headers uncertain -" },
     { "headers", "failed", failure("overloaded"), "ask 1 overloaded headers refused -" },
-    { "content", "failed", failure("unavailable", { sent = "uncertain", phase = "stream" }), "fail 1 unavailable stream content_started -" },
-    { "body", "failed", failure("unavailable", { sent = "content_started", phase = "body" }), "ask 1 unavailable body content_started -" },
+    { "content", "failed", failure("unavailable", { sent = "uncertain", phase = "stream" }),
+      "fail 1 unavailable stream content_started -" },
+    { "body", "failed", failure("unavailable", { sent = "content_started", phase = "body" }),
+      "ask 1 unavailable body content_started -" },
     { "sent", "failed", failure("auth", { status = 401 }), "ask 1 auth headers refused -" },
     { "sent", "failed", failure("invalid_request", { status = 400 }), "ask 1 invalid_request headers refused -" },
     { "content", "done", nil, "answer 1" },
@@ -219,6 +222,23 @@ describe("deadlines", function()
     assert.equal(102, run.wake)
   end)
 
+  it("leave nothing to ask for when a failure comes with the total deadline", function()
+    local run = begin({ total = 5 }, { { target = 1, retries = 1 }, 2 })
+    run.now = 105
+    assert.same({ "fail 1 unavailable headers refused -" }, run:event("failed", 1, failure("unavailable")))
+    assert.is_true(run.walk:exhausted())
+  end)
+
+  it("ask for no wake once the walk is over", function()
+    local run = begin({ connect = 0, first_token = 0, total = 0 }, { 1, { target = 2 } })
+    run:event("failed", 1, failure("unavailable"))
+    assert.is_nil(run.wake)
+    run.walk:plan({ { target = 2, timeout = 9 } }, run.now)
+    run.walk:event("done", 2, run.now)
+    assert.same({ "start 2 -> 2", "commit 2", "answer 2" }, run:drain())
+    assert.is_nil(run.wake)
+  end)
+
   it("refuse a plan that comes after the total deadline", function()
     local run = begin({ total = 5 }, { 1, 2 })
     run:event("failed", 1, failure("unavailable"))
@@ -239,7 +259,8 @@ describe("retries", function()
   it("wait with full jitter, never longer than base * 2^n and the maximum", function()
     local bounds, seen = { 0.1, 0.2, 0.4, 0.4 }, {}
     for seed = 1, 50 do
-      local run = begin({ attempts = 8, seed = seed, backoff_base = 0.1, backoff_max = 0.4 }, { { target = 1, retries = 4 } })
+      local limits = { attempts = 8, seed = seed, backoff_base = 0.1, backoff_max = 0.4 }
+      local run = begin(limits, { { target = 1, retries = 4 } })
       for n = 1, 4 do
         local failed_at = run.now
         run:event("failed", n, failure("unavailable"))
@@ -261,15 +282,22 @@ describe("retries", function()
     assert.same({ "start 2 -> 1" }, run:at(107))
   end)
 
-  it("do not wait for a hint that is too long, or beyond the total deadline", function()
+  it("do not wait for a hint that is too long", function()
     local run = begin({}, { { target = 1, retries = 1 } })
-    assert.same({ "ask 1 rate_limited headers refused -" }, run:event("failed", 1, failure("rate_limited", { retry_after_s = 10.5 })))
-    run = begin({ total = 6 }, { { target = 1, retries = 1 } })
-    assert.same({ "ask 1 rate_limited headers refused -" }, run:event("failed", 1, failure("rate_limited", { retry_after_s = 7 })))
+    assert.same({ "ask 1 rate_limited headers refused -" },
+      run:event("failed", 1, failure("rate_limited", { retry_after_s = 10.5 })))
+  end)
+
+  it("fit before the total deadline with time to spare, or are not made", function()
+    local throttled = failure("rate_limited", { retry_after_s = 6 })
+    assert.same({ "ask 1 rate_limited headers refused -" },
+      begin({ total = 6 }, { { target = 1, retries = 1 } }):event("failed", 1, throttled))
+    assert.same({}, begin({ total = 6.001 }, { { target = 1, retries = 1 } }):event("failed", 1, throttled))
   end)
 
   it("are not for failures that would only come again", function()
-    for _, kind in ipairs { "auth", "quota", "invalid_request", "model_not_found", "context_length", "content_filter", "invalid_parameter" } do
+    local kinds = { "auth", "quota", "invalid_request", "model_not_found", "context_length", "content_filter" }
+    for _, kind in ipairs(kinds) do
       local run = begin({}, { { target = 1, retries = 1 } })
       assert.same({ ("ask 1 %s headers refused -"):format(kind) }, run:event("failed", 1, failure(kind)))
     end
@@ -310,8 +338,10 @@ end)
 
 describe("recover's plan", function()
   it("never reaches a dead target again, and may bring a cure", function()
-    local run = begin({ attempts = 5 }, { 1, 2 })
+    local run = begin({ attempts = 5 }, { 1, 2, 1 })
     run:event("failed", 1, failure("context_length"))
+    assert.equal(2, run.walk:rest()[1].target)
+    assert.equal(1, #run.walk:rest())
     assert.same({ "start 2 -> 9" }, run:plan { 1, 9, 1 })
     run:event("failed", 2, failure("unavailable"))
     assert.same({ "fail 2 unavailable headers refused -" }, run:plan { 1, 9, 1 })
@@ -422,7 +452,8 @@ describe("a hedge", function()
   end)
 
   it("loses one and goes on with the other, unasked", function()
-    local run = begin({ attempts = 4 }, { { target = 1, hedge_after = 1, retries = 2 }, { target = 2, retries = 1 }, { target = 3 } })
+    local steps = { { target = 1, hedge_after = 1, retries = 2 }, { target = 2, retries = 1 }, { target = 3 } }
+    local run = begin({ attempts = 4 }, steps)
     run:at(101)
     assert.same({}, run:event("failed", 1, failure("unavailable")))
     assert.same({ "start 3 -> 2" }, run:event("failed", 2, failure("unavailable")))
@@ -467,6 +498,17 @@ describe("the answer of a throttled request", function()
     assert.equal("fail", run.last.kind)
     assert.equal(10, run.last.failure.retry_after_s)
     assert.equal(20, run.walk:attempts()[3].failure.retry_after_s)
+  end)
+
+  it("tells no moment that has passed", function()
+    local run = begin({}, { 1, 2 })
+    run:event("failed", 1, failure("rate_limited", { retry_after_s = 3 }))
+    run:plan { 2 }
+    run.now = 105
+    run:event("failed", 2, failure("rate_limited", { retry_after_s = 20 }))
+    run.walk:give_up(run.now)
+    run:drain()
+    assert.equal(0, run.last.failure.retry_after_s)
   end)
 end)
 
