@@ -20,7 +20,7 @@ VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 CFLAGS  ?= -O2 -g
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Werror
 HARDEN   = -fstack-protector-strong -fvisibility=hidden -fPIC
-ALL_CFLAGS = -std=gnu11 $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -Iruntime -I/usr/include/lua5.4 -DGATEWAY_VERSION='"$(VERSION)"' -MMD -MP
+ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE= $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -Iruntime -I/usr/include/lua5.4 -DGATEWAY_VERSION='"$(VERSION)"' -MMD -MP
 LIBS     = -lmicrohttpd -lcurl -lssl -lcrypto -llua5.4 -llua5.4-cjson -lpthread -lm
 
 # What the Lua module leaves out: sockets, threads, the clock, and what is put together from them.

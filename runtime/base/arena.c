@@ -1,0 +1,136 @@
+/* arena.c -- see arena.h.
+ * SPDX-License-Identifier: MIT */
+#include "base/arena.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+enum { ARENA_CACHE_MAX = 256, ALIGN = 16 };
+
+struct arena_block {
+    struct arena_block *next;
+    size_t size; /* of the bytes behind this header */
+};
+
+static const size_t HEADER = (sizeof(struct arena_block) + ALIGN - 1) / ALIGN * ALIGN;
+
+void arena_init(struct arena *arena, struct arena_cache *cache, size_t limit)
+{
+    *arena = (struct arena){.limit = limit, .cache = cache};
+}
+
+static struct arena_block *take_block(struct arena *arena, size_t size)
+{
+    struct arena_cache *cache = arena->cache;
+    struct arena_block *block;
+    if (size == ARENA_BLOCK - HEADER && cache != NULL && cache->free != NULL) {
+        block = cache->free;
+        cache->free = block->next;
+        cache->count--;
+        return block;
+    }
+    block = xmalloc(HEADER + size);
+    block->size = size;
+    return block;
+}
+
+static void give_block(struct arena *arena, struct arena_block *block)
+{
+    struct arena_cache *cache = arena->cache;
+    if (cache == NULL || block->size != ARENA_BLOCK - HEADER || cache->count >= ARENA_CACHE_MAX) {
+        free(block);
+        return;
+    }
+    block->next = cache->free;
+    cache->free = block;
+    cache->count++;
+}
+
+void arena_free(struct arena *arena)
+{
+    while (arena->blocks != NULL) {
+        struct arena_block *block = arena->blocks;
+        arena->blocks = block->next;
+        give_block(arena, block);
+    }
+    arena_init(arena, arena->cache, arena->limit);
+}
+
+void arena_cache_free(struct arena_cache *cache)
+{
+    while (cache->free != NULL) {
+        struct arena_block *block = cache->free;
+        cache->free = block->next;
+        free(block);
+    }
+    cache->count = 0;
+}
+
+/* A large piece gets a block of its own, put behind the current one so that the current one goes on being filled. */
+static void *alloc_alone(struct arena *arena, size_t size)
+{
+    struct arena_block *block = take_block(arena, size);
+    if (arena->blocks == NULL) {
+        block->next = NULL;
+        arena->blocks = block;
+    } else {
+        block->next = arena->blocks->next;
+        arena->blocks->next = block;
+    }
+    arena->used += size;
+    return (char *)block + HEADER;
+}
+
+void *arena_alloc(struct arena *arena, size_t size)
+{
+    const size_t room = ARENA_BLOCK - HEADER;
+    if (arena->overflow || size > arena->limit || arena->limit - size < arena->used + ALIGN) {
+        arena->overflow = true;
+        return NULL;
+    }
+    size = (size + ALIGN - 1) / ALIGN * ALIGN;
+    if (size > (size_t)(arena->end - arena->at)) {
+        if (size > room / 2)
+            return alloc_alone(arena, size == room ? size + ALIGN : size);
+        struct arena_block *block = take_block(arena, room);
+        block->next = arena->blocks;
+        arena->blocks = block;
+        arena->at = (char *)block + HEADER;
+        arena->end = arena->at + room;
+    }
+    void *memory = arena->at;
+    arena->at += size;
+    arena->used += size;
+    return memory;
+}
+
+void *arena_zalloc(struct arena *arena, size_t size)
+{
+    void *memory = arena_alloc(arena, size);
+    return memory == NULL ? NULL : memset(memory, 0, size);
+}
+
+struct slice arena_copy(struct arena *arena, struct slice text)
+{
+    char *copy = arena_alloc(arena, text.len + 1);
+    if (copy == NULL)
+        return SLICE_NONE;
+    if (text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    copy[text.len] = '\0';
+    return (struct slice){copy, text.len};
+}
+
+struct slice arena_printf(struct arena *arena, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *text = len < 0 ? NULL : arena_alloc(arena, (size_t)len + 1);
+    if (text != NULL)
+        vsnprintf(text, (size_t)len + 1, format, again);
+    va_end(again);
+    return text == NULL ? SLICE_NONE : (struct slice){text, (size_t)len};
+}

@@ -1,0 +1,200 @@
+/* bytes.c -- see bytes.h.
+ * SPDX-License-Identifier: MIT */
+#include "base/bytes.h"
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+static unsigned char lower(char byte)
+{
+    return (unsigned char)(byte >= 'A' && byte <= 'Z' ? byte | 0x20 : byte);
+}
+
+bool slice_equals_nocase(struct slice a, struct slice b)
+{
+    if (a.len != b.len)
+        return false;
+    for (size_t i = 0; i < a.len; i++)
+        if (lower(a.ptr[i]) != lower(b.ptr[i]))
+            return false;
+    return true;
+}
+
+bool slice_starts_with(struct slice text, struct slice prefix)
+{
+    return text.len >= prefix.len && (prefix.len == 0 || memcmp(text.ptr, prefix.ptr, prefix.len) == 0);
+}
+
+static bool is_blank(char byte)
+{
+    return byte == ' ' || byte == '\t' || byte == '\r' || byte == '\n';
+}
+
+struct slice slice_trim(struct slice text)
+{
+    while (text.len > 0 && is_blank(text.ptr[0])) {
+        text.ptr++;
+        text.len--;
+    }
+    while (text.len > 0 && is_blank(text.ptr[text.len - 1]))
+        text.len--;
+    return text;
+}
+
+const char *slice_find(struct slice text, struct slice needle)
+{
+    if (needle.len == 0)
+        return text.ptr;
+    return text.len < needle.len ? NULL : memmem(text.ptr, text.len, needle.ptr, needle.len);
+}
+
+bool slice_to_int(struct slice text, int64_t *out)
+{
+    int64_t number = 0;
+    if (text.len == 0)
+        return false;
+    for (size_t i = 0; i < text.len; i++) {
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+        if (__builtin_mul_overflow(number, 10, &number) || __builtin_add_overflow(number, text.ptr[i] - '0', &number))
+            return false;
+    }
+    *out = number;
+    return true;
+}
+
+/* ---------------------------------------------------------------- buffers */
+
+void buffer_init(struct buffer *buffer, size_t limit)
+{
+    *buffer = (struct buffer){.limit = limit};
+}
+
+void buffer_free(struct buffer *buffer)
+{
+    free(buffer->ptr);
+    *buffer = (struct buffer){.limit = buffer->limit};
+}
+
+void buffer_clear(struct buffer *buffer)
+{
+    buffer->len = 0;
+    buffer->overflow = false;
+}
+
+/* Doubling keeps appends linear; a large piece gets what it needs and not twice that. */
+static void grow(struct buffer *buffer, size_t need)
+{
+    size_t cap = buffer->cap < 256 ? 256 : buffer->cap * 2;
+    if (cap < need)
+        cap = need;
+    if (cap > buffer->limit)
+        cap = buffer->limit;
+    buffer->ptr = xrealloc(buffer->ptr, cap);
+    buffer->cap = cap;
+}
+
+char *buffer_reserve(struct buffer *buffer, size_t room)
+{
+    if (buffer->overflow || room > buffer->limit - buffer->len) {
+        buffer->overflow = true;
+        return NULL;
+    }
+    if (room > buffer->cap - buffer->len)
+        grow(buffer, buffer->len + room);
+    return buffer->ptr + buffer->len;
+}
+
+void buffer_append(struct buffer *buffer, const void *bytes, size_t len)
+{
+    if (len == 0)
+        return;
+    char *to = buffer_reserve(buffer, len);
+    if (to == NULL)
+        return;
+    memcpy(to, bytes, len);
+    buffer->len += len;
+}
+
+void buffer_append_slice(struct buffer *buffer, struct slice text)
+{
+    buffer_append(buffer, text.ptr, text.len);
+}
+
+void buffer_append_byte(struct buffer *buffer, char byte)
+{
+    buffer_append(buffer, &byte, 1);
+}
+
+void buffer_append_int(struct buffer *buffer, int64_t number)
+{
+    char digits[20], *at = digits + sizeof digits;
+    uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
+    do {
+        *--at = (char)('0' + left % 10);
+        left /= 10;
+    } while (left > 0);
+    if (number < 0)
+        buffer_append_byte(buffer, '-');
+    buffer_append(buffer, at, (size_t)(digits + sizeof digits - at));
+}
+
+void buffer_printf(struct buffer *buffer, const char *format, ...)
+{
+    va_list args, again;
+    va_start(args, format);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, format, args);
+    va_end(args);
+    char *to = len < 0 ? NULL : buffer_reserve(buffer, (size_t)len + 1);
+    if (to != NULL) {
+        vsnprintf(to, (size_t)len + 1, format, again);
+        buffer->len += (size_t)len;
+    }
+    va_end(again);
+}
+
+void buffer_consume(struct buffer *buffer, size_t count)
+{
+    if (count >= buffer->len) {
+        buffer->len = 0;
+        return;
+    }
+    buffer->len -= count;
+    memmove(buffer->ptr, buffer->ptr + count, buffer->len);
+}
+
+/* ---------------------------------------------------------------- small fixed things */
+
+static void *check(void *memory)
+{
+    if (memory == NULL) {
+        fputs("gateway: out of memory\n", stderr);
+        abort();
+    }
+    return memory;
+}
+
+void *xmalloc(size_t size)
+{
+    return check(malloc(size == 0 ? 1 : size));
+}
+
+void *xcalloc(size_t count, size_t size)
+{
+    return check(calloc(count == 0 ? 1 : count, size == 0 ? 1 : size));
+}
+
+void *xrealloc(void *old, size_t size)
+{
+    return check(realloc(old, size == 0 ? 1 : size));
+}
+
+char *xstrndup(const char *text, size_t len)
+{
+    char *copy = xmalloc(len + 1);
+    if (len > 0)
+        memcpy(copy, text, len);
+    copy[len] = '\0';
+    return copy;
+}
