@@ -397,7 +397,6 @@ static void open_breaker(struct health *health, int64_t now_us)
     change_state(health, BREAKER_OPEN, now_us);
     health->opened_us = now_us;
     health->retry_at_us = now_us + (int64_t)((double)span * jitter(health));
-    health->warm_from_us = 0;
 }
 
 static void close_breaker(struct health *health, int64_t now_us, bool warm)
@@ -532,7 +531,6 @@ void health_reset(struct health *health, int64_t now_us)
     pthread_mutex_lock(&health->lock);
     pass_time(health, now_us);
     close_breaker(health, now_us, false);
-    health->reopened = 0;
     health->cooldown_until_us = 0;
     pthread_mutex_unlock(&health->lock);
 }
