@@ -13,17 +13,20 @@ enum { SSE_EVENT_MAX = 4 * 1024 * 1024 };
 struct sse_event {
     struct slice name; /* the last event: field, empty when there was none */
     struct slice data; /* data lines joined by LF; borrowed until the next call */
-    struct slice raw;  /* the event's bytes as they came, with the blank line that ended it; comments before it included.
+    struct slice raw;  /* the event's bytes as they came, with the blank line that ended it; comments before it included; an LF that
+                        * came in a later feed than the CR that ended it is left out.
                         * Borrowed until the next call. Adjacent whole events of one feed are adjacent in memory */
     bool has_data;     /* false: comments or other fields only (a keep-alive); raw may still be passed on */
 };
 
 struct sse {
-    struct buffer rest; /* a cut event */
-    size_t scanned;     /* how far rest is known to hold no end of event */
+    struct buffer rest; /* the beginning of a cut event */
     struct buffer join; /* several data lines joined */
     struct slice input; /* bytes of this feed not looked at yet */
-    bool started, too_big, after_cr;
+    bool in_line;       /* the scan stands inside a line, not at its start */
+    bool after_cr;      /* the last byte was a CR: a LF that follows belongs to it */
+    bool handed_over;   /* rest was given out: empty it before going on */
+    bool started, too_big;
 };
 
 void sse_init(struct sse *sse);

@@ -1,0 +1,260 @@
+/* log.c -- see log.h.
+ *
+ * Two buffers: callers append to one under a lock held for a memcpy, the writer takes it whole and writes without the lock. It is woken only
+ * when it sleeps, and sleeps on after a wake-up for a moment so that a busy second costs a few writes and not thousands.
+ * SPDX-License-Identifier: MIT */
+#include "base/log.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { GATHER_MS = 5, CLOSE_MS = 1000 };
+
+struct log {
+    int fd;
+    atomic_int level, format;
+    pthread_t writer;
+    pthread_mutex_t lock;
+    pthread_cond_t wake;
+    struct buffer queue;   /* guarded by lock */
+    bool sleeping, closing;
+    uint64_t dropped;      /* in all; guarded by lock */
+    uint64_t unreported;   /* dropped since the last line that said so */
+    atomic_bool abandoned; /* nobody reads: give up */
+};
+
+/* ---------------------------------------------------------------- the writer */
+
+static void write_all(struct log *log, struct slice text)
+{
+    while (text.len > 0 && !atomic_load(&log->abandoned)) {
+        ssize_t count = write(log->fd, text.ptr, text.len);
+        if (count > 0) {
+            text.ptr += count;
+            text.len -= (size_t)count;
+        } else if (count < 0 && errno == EAGAIN) {
+            struct pollfd fd = {log->fd, POLLOUT, 0};
+            poll(&fd, 1, 100);
+        } else if (count < 0 && errno != EINTR) {
+            return; /* a closed pipe or a full disk: these lines are lost, the requests are not */
+        }
+    }
+}
+
+/* {"time":"…","level":"…","event":"…",…} as "time level event key=value …" for people. */
+static void append_as_text(struct buffer *out, struct slice line)
+{
+    struct json json;
+    struct slice key, value;
+    json_init(&json, line, JSON_DEPTH_MAX);
+    if (!json_object(&json)) {
+        buffer_append_slice(out, line);
+        return;
+    }
+    while (json_member(&json, &key) && json_skip(&json, &value)) {
+        bool bare = json_raw_equals(key, LIT("time")) || json_raw_equals(key, LIT("level")) || json_raw_equals(key, LIT("event"));
+        if (bare && value.len >= 2)
+            value = (struct slice){value.ptr + 1, value.len - 2};
+        if (out->len > 0 && out->ptr[out->len - 1] != '\n')
+            buffer_append_byte(out, ' ');
+        if (!bare) {
+            buffer_append_slice(out, key);
+            buffer_append_byte(out, '=');
+        }
+        buffer_append_slice(out, value);
+    }
+}
+
+static void write_as_text(struct log *log, struct slice lines)
+{
+    struct buffer out;
+    buffer_init(&out, 2 * (size_t)LOG_QUEUE_MAX);
+    while (lines.len > 0) {
+        const char *end = memchr(lines.ptr, '\n', lines.len);
+        size_t len = end == NULL ? lines.len : (size_t)(end - lines.ptr);
+        append_as_text(&out, (struct slice){lines.ptr, len});
+        buffer_append_byte(&out, '\n');
+        len += end == NULL ? 0 : 1;
+        lines.ptr += len;
+        lines.len -= len;
+    }
+    write_all(log, buffer_slice(&out));
+    buffer_free(&out);
+}
+
+static void gather(void)
+{
+    struct timespec moment = {0, GATHER_MS * 1000000L};
+    nanosleep(&moment, NULL);
+}
+
+static void *run(void *arg)
+{
+    struct log *log = arg;
+    struct buffer taken;
+    buffer_init(&taken, LOG_QUEUE_MAX);
+    pthread_mutex_lock(&log->lock);
+    while (!log->closing || log->queue.len > 0) {
+        if (log->queue.len == 0) {
+            log->sleeping = true;
+            pthread_cond_wait(&log->wake, &log->lock);
+            log->sleeping = false;
+            continue;
+        }
+        struct buffer swap = log->queue;
+        log->queue = taken;
+        taken = swap;
+        bool closing = log->closing;
+        pthread_mutex_unlock(&log->lock);
+        if (atomic_load(&log->format) == LOG_TEXT)
+            write_as_text(log, buffer_slice(&taken));
+        else
+            write_all(log, buffer_slice(&taken));
+        buffer_clear(&taken);
+        if (!closing)
+            gather();
+        pthread_mutex_lock(&log->lock);
+    }
+    pthread_mutex_unlock(&log->lock);
+    buffer_free(&taken);
+    return NULL;
+}
+
+/* ---------------------------------------------------------------- life */
+
+struct log *log_open(int fd, enum log_level level, enum log_format format)
+{
+    struct log *log = xcalloc(1, sizeof *log);
+    log->fd = fd;
+    atomic_init(&log->level, (int)level);
+    atomic_init(&log->format, (int)format);
+    pthread_mutex_init(&log->lock, NULL);
+    pthread_cond_init(&log->wake, NULL);
+    buffer_init(&log->queue, LOG_QUEUE_MAX);
+    if (pthread_create(&log->writer, NULL, run, log) != 0) {
+        free(log);
+        return NULL;
+    }
+    return log;
+}
+
+void log_close(struct log *log)
+{
+    struct timespec until;
+    pthread_mutex_lock(&log->lock);
+    log->closing = true;
+    pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->lock);
+    clock_gettime(CLOCK_REALTIME, &until);
+    until.tv_sec += CLOSE_MS / 1000;
+    if (pthread_timedjoin_np(log->writer, NULL, &until) != 0) {
+        atomic_store(&log->abandoned, true);
+        return; /* stuck in write(2) on a reader that stopped: leave it, the process is ending */
+    }
+    buffer_free(&log->queue);
+    pthread_mutex_destroy(&log->lock);
+    pthread_cond_destroy(&log->wake);
+    free(log);
+}
+
+bool log_wants(const struct log *log, enum log_level level)
+{
+    return log != NULL && (int)level >= atomic_load_explicit(&log->level, memory_order_relaxed);
+}
+
+void log_set_level(struct log *log, enum log_level level, enum log_format format)
+{
+    atomic_store(&log->level, (int)level);
+    atomic_store(&log->format, (int)format);
+}
+
+enum log_format log_format(const struct log *log)
+{
+    return (enum log_format)atomic_load(&log->format);
+}
+
+uint64_t log_dropped(const struct log *log)
+{
+    struct log *own = (struct log *)log;
+    pthread_mutex_lock(&own->lock);
+    uint64_t dropped = own->dropped;
+    pthread_mutex_unlock(&own->lock);
+    return dropped;
+}
+
+/* ---------------------------------------------------------------- lines */
+
+/* The lock is held. Whole lines or nothing. */
+static bool enqueue(struct log *log, struct slice line)
+{
+    if (line.len + 1 > log->queue.limit - log->queue.len)
+        return false;
+    buffer_append_slice(&log->queue, line);
+    buffer_append_byte(&log->queue, '\n');
+    return true;
+}
+
+static void report_dropped(struct log *log)
+{
+    char text[128];
+    int len = snprintf(text, sizeof text, "{\"level\":\"warn\",\"event\":\"log_lines_dropped\",\"count\":%llu}", (unsigned long long)log->unreported);
+    if (enqueue(log, (struct slice){text, (size_t)len}))
+        log->unreported = 0;
+}
+
+void log_line(struct log *log, struct slice line)
+{
+    pthread_mutex_lock(&log->lock);
+    if (log->unreported > 0)
+        report_dropped(log);
+    if (!enqueue(log, line)) {
+        log->dropped++;
+        log->unreported++;
+    }
+    if (log->sleeping)
+        pthread_cond_signal(&log->wake);
+    pthread_mutex_unlock(&log->lock);
+}
+
+void log_begin(struct buffer *out, int64_t wall_us, enum log_level level, const char *event)
+{
+    static const char *const names[] = {"debug", "info", "warn", "error"};
+    char time[25];
+    size_t len = clock_format(wall_us, time);
+    buffer_append_lit(out, "{\"time\":\"");
+    buffer_append(out, time, len);
+    buffer_append_lit(out, "\",\"level\":\"");
+    buffer_append(out, names[level], strlen(names[level]));
+    buffer_append_lit(out, "\",\"event\":\"");
+    buffer_append(out, event, strlen(event));
+    buffer_append_byte(out, '"');
+}
+
+void log_event(struct log *log, enum log_level level, const char *event, const char *fields, ...)
+{
+    struct buffer out;
+    char text[4096];
+    va_list args;
+    if (!log_wants(log, level))
+        return;
+    va_start(args, fields);
+    int len = vsnprintf(text, sizeof text, fields, args);
+    va_end(args);
+    if (len < 0)
+        return;
+    buffer_init(&out, 2 * sizeof text);
+    log_begin(&out, clock_wall_us(), level, event);
+    if ((size_t)len < sizeof text) /* cut JSON would be no JSON */
+        buffer_append(&out, text, (size_t)len);
+    buffer_append_byte(&out, '}');
+    log_line(log, buffer_slice(&out));
+    buffer_free(&out);
+}
