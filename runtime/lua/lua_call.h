@@ -31,6 +31,14 @@ lua_State *call_new_state(void);
  * leaves nothing. Never raises. */
 bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t memory, struct call_result *result);
 
+/* Charges work that a C function does to the call in progress: about a nanosecond or two a step. Raises when the budget is used up (the
+ * call is then over whatever the policy does). Without a call in progress: nothing. */
+void call_charge(lua_State *L, size_t steps);
+/* Steps left to the call in progress; CALL_INSTRUCTIONS without one. */
+int64_t call_left(lua_State *L);
+/* The metatable that strings have while a policy runs; pops it. May raise. */
+void call_set_string_metatable(lua_State *L);
+
 /* Pushes the read-only environment that every sandboxed chunk of this state gets (made once per state). Its `require` asks the function
  * kept under the registry key "gateway.require" (set by sandbox_set_require; called with the name, returns the module or raises). */
 void sandbox_push_environment(lua_State *L);

@@ -1,0 +1,416 @@
+/* lua_call.c -- the one place that calls into policies: a pooled Lua thread, a budget of instructions, a budget of memory.
+ *
+ * Why it holds: the count hook yields and nobody resumes, so no pcall in the policy sees the end of its time. Where a C function is in
+ * between (a comparator of sort, a callback of gsub) a yield is impossible; there the hook raises and comes again at every further
+ * instruction, so whoever catches is stopped at its next step. Work done in C is charged to the same budget (call_charge).
+ * Memory: while a call runs, the state's allocator is ours and refuses growth past the limit. Lua answers a refusal with a full
+ * collection, which is dear, so after a few of them the call is over.
+ * Nothing here allocates outside a protected call.
+ * SPDX-License-Identifier: MIT */
+#include "lua/lua_call.h"
+#include "lua/bindings.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    SLICE = 1000,        /* instructions between two looks at the budget */
+    REFUSALS_MAX = 4,    /* full collections that one call may cause */
+    WHERE_MAX = 96,
+};
+
+/* One per state, a userdata in the registry. */
+struct caller {
+    lua_State *idle;    /* a thread that finished well and can run again; anchored as a user value */
+    struct call *call;  /* the innermost call in progress */
+};
+
+enum { VALUE_THREAD = 1, VALUE_STRING, VALUE_METATABLE, VALUE_COUNT = VALUE_METATABLE };
+
+/* One call in progress; lives on the C stack of call_policy. */
+struct call {
+    lua_State *thread;
+    int64_t left;             /* instructions */
+    ptrdiff_t grown, limit;   /* bytes */
+    unsigned refusals;
+    enum failure_kind stop;   /* why it is being stopped, or FAILURE_NONE */
+    char where[WHERE_MAX];    /* "policies/x.lua:12: " at that moment */
+    struct call *outer;
+    lua_Alloc inner;          /* the state's own allocator */
+    void *inner_data;
+};
+
+static const char caller_key = 0;
+
+/* ---------------------------------------------------------------- budgets */
+
+static void hook(lua_State *L, lua_Debug *ar);
+
+static void write_where(lua_State *L, lua_Debug *ar, char where[WHERE_MAX])
+{
+    if (lua_getinfo(L, "Sl", ar) && ar->currentline > 0)
+        snprintf(where, WHERE_MAX, "%s:%d: ", ar->short_src, ar->currentline);
+}
+
+/* From now on every instruction calls the hook. Safe inside the allocator: lua_sethook only sets fields. */
+static void stop(struct call *call, enum failure_kind why)
+{
+    if (call->stop == FAILURE_NONE)
+        call->stop = why;
+    lua_sethook(call->thread, hook, LUA_MASKCOUNT, 1);
+}
+
+static void hook(lua_State *L, lua_Debug *ar)
+{
+    struct call *call = *(struct call **)lua_getextraspace(L);
+
+    if (call->stop == FAILURE_NONE) {
+        call->left -= SLICE;
+        if (call->left > 0)
+            return;
+        stop(call, FAILURE_POLICY_TIMEOUT);
+    }
+    if (call->where[0] == '\0')
+        write_where(L, ar, call->where);
+    if (lua_isyieldable(L)) {
+        lua_yield(L, 0);
+        return;
+    }
+    lua_pushnil(L); /* a value that needs no memory */
+    lua_error(L);
+}
+
+static void *metered(void *data, void *block, size_t old_size, size_t new_size)
+{
+    struct call *call = data;
+    size_t had = block != NULL ? old_size : 0; /* for a new block old_size is a type */
+    void *made;
+
+    if (new_size > had && (new_size > PTRDIFF_MAX || call->grown > call->limit - (ptrdiff_t)(new_size - had))) {
+        if (++call->refusals > REFUSALS_MAX)
+            stop(call, FAILURE_POLICY_MEMORY);
+        return NULL;
+    }
+    made = call->inner(call->inner_data, block, old_size, new_size);
+    if (made != NULL || new_size == 0)
+        call->grown += (ptrdiff_t)new_size - (ptrdiff_t)had;
+    return made;
+}
+
+static struct caller *find_caller(lua_State *L) /* pushes its userdata (or nil) */
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &caller_key);
+    return lua_touserdata(L, -1);
+}
+
+int64_t call_left(lua_State *L)
+{
+    struct caller *caller = find_caller(L);
+
+    lua_pop(L, 1);
+    return caller != NULL && caller->call != NULL ? caller->call->left : CALL_INSTRUCTIONS;
+}
+
+void call_charge(lua_State *L, size_t steps)
+{
+    struct caller *caller = find_caller(L);
+    struct call *call = caller != NULL ? caller->call : NULL;
+    lua_Debug ar;
+
+    lua_pop(L, 1);
+    if (call == NULL)
+        return;
+    if (steps < (size_t)CALL_INSTRUCTIONS * 1000)
+        call->left -= (int64_t)steps;
+    else
+        call->left = 0;
+    if (call->left > 0)
+        return;
+    stop(call, FAILURE_POLICY_TIMEOUT);
+    if (call->where[0] == '\0' && lua_getstack(L, 1, &ar))
+        write_where(L, &ar, call->where);
+    lua_pushnil(L);
+    lua_error(L);
+}
+
+/* ---------------------------------------------------------------- threads */
+
+static int new_thread(lua_State *L) /* () -> thread */
+{
+    lua_newthread(L);
+    return 1;
+}
+
+static int new_caller(lua_State *L) /* () -> caller, kept in the registry */
+{
+    struct caller *caller = lua_newuserdatauv(L, sizeof *caller, VALUE_COUNT);
+
+    memset(caller, 0, sizeof *caller);
+    lua_pushliteral(L, "");
+    lua_setiuservalue(L, -2, VALUE_STRING);
+    lua_pushvalue(L, -1);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &caller_key);
+    return 1;
+}
+
+void call_set_string_metatable(lua_State *L)
+{
+    if (find_caller(L) == NULL) {
+        lua_pop(L, 1);
+        new_caller(L);
+    }
+    lua_insert(L, -2);
+    lua_setiuservalue(L, -2, VALUE_METATABLE);
+    lua_pop(L, 1);
+}
+
+/* Pushes the caller's userdata and a thread to run in; false: memory is out, nothing pushed. */
+static bool push_thread(lua_State *L, struct caller **caller, lua_State **thread)
+{
+    *caller = find_caller(L);
+    if (*caller == NULL) {
+        lua_pop(L, 1);
+        lua_pushcfunction(L, new_caller);
+        if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
+            lua_pop(L, 1);
+            return false;
+        }
+        *caller = lua_touserdata(L, -1);
+    }
+    if ((*caller)->idle != NULL) {
+        *thread = (*caller)->idle;
+        (*caller)->idle = NULL;
+        lua_getiuservalue(L, -1, VALUE_THREAD);
+        return true;
+    }
+    lua_pushcfunction(L, new_thread);
+    if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
+        lua_pop(L, 2);
+        return false;
+    }
+    *thread = lua_tothread(L, -1);
+    return true;
+}
+
+/* Exchanges the string metatable for the one at the top, and pops it. Policies must not reach the host's string functions
+ * through ("x"):method, nor the host be bound by theirs. */
+static void set_string_metatable(lua_State *L, int caller_index)
+{
+    lua_getiuservalue(L, caller_index, VALUE_STRING);
+    lua_insert(L, -2);
+    lua_setmetatable(L, -2);
+    lua_pop(L, 1);
+}
+
+/* Pushes the one in force, then puts ours in its place if there is one. */
+static void swap_string_metatable(lua_State *L, int caller_index)
+{
+    lua_getiuservalue(L, caller_index, VALUE_STRING);
+    if (!lua_getmetatable(L, -1))
+        lua_pushnil(L);
+    lua_remove(L, -2);
+    if (lua_getiuservalue(L, caller_index, VALUE_METATABLE) == LUA_TTABLE)
+        set_string_metatable(L, caller_index);
+    else
+        lua_pop(L, 1);
+}
+
+/* ---------------------------------------------------------------- outcome */
+
+/* Where the dead thread was; its frames are still there. */
+static void find_where(lua_State *thread, char where[WHERE_MAX])
+{
+    lua_Debug ar;
+
+    for (int level = 0; where[0] == '\0' && lua_getstack(thread, level, &ar); level++)
+        write_where(thread, &ar, where);
+}
+
+/* The message of the error value at the top of the dead thread; no API call here allocates. */
+static void write_message(lua_State *thread, struct call_result *result)
+{
+    char where[WHERE_MAX] = "";
+    const char *text;
+    size_t len;
+
+    if (lua_type(thread, -1) == LUA_TSTRING) {
+        text = lua_tolstring(thread, -1, &len);
+        if (len > CALL_MESSAGE_MAX)
+            len = CALL_MESSAGE_MAX;
+        while (len > 0 && len == CALL_MESSAGE_MAX && ((unsigned char)text[len] & 0xc0) == 0x80)
+            len--; /* text[len] exists: it is the terminator at worst; do not cut inside a character */
+        memcpy(result->message, text, len);
+        result->message[len] = '\0';
+        return;
+    }
+    find_where(thread, where);
+    if (lua_type(thread, -1) == LUA_TNUMBER)
+        snprintf(result->message, sizeof result->message, "%s%.14g", where, lua_tonumber(thread, -1));
+    else if (lua_isnil(thread, -1))
+        snprintf(result->message, sizeof result->message, "%serror value is nil", where);
+    else
+        snprintf(result->message, sizeof result->message, "%serror value is a %s", where, luaL_typename(thread, -1));
+}
+
+static void explain(lua_State *thread, int status, struct call *call, int instructions, struct call_result *result)
+{
+    if (call->stop == FAILURE_POLICY_TIMEOUT) {
+        result->kind = FAILURE_POLICY_TIMEOUT;
+        snprintf(result->message, sizeof result->message, "%sstopped after %d instructions", call->where, instructions);
+    } else if (call->stop == FAILURE_POLICY_MEMORY || status == LUA_ERRMEM ||
+               (call->refusals > 0 && lua_type(thread, -1) == LUA_TSTRING &&
+                strcmp(lua_tostring(thread, -1), "not enough memory") == 0)) { /* luaL_Buffer's own words */
+        result->kind = FAILURE_POLICY_MEMORY;
+        find_where(thread, call->where);
+        snprintf(result->message, sizeof result->message, "%smore than %td KB of memory", call->where, call->limit / 1024);
+    } else if (status == LUA_YIELD) {
+        result->kind = FAILURE_POLICY_ERROR;
+        snprintf(result->message, sizeof result->message, "a policy may not wait");
+    } else {
+        result->kind = FAILURE_POLICY_ERROR;
+        write_message(thread, result);
+    }
+}
+
+static int resume(lua_State *L, struct call *call, int nargs, int *returned)
+{
+    int status;
+
+    call->inner = lua_getallocf(L, &call->inner_data);
+    *(struct call **)lua_getextraspace(call->thread) = call;
+    lua_sethook(call->thread, hook, LUA_MASKCOUNT, call->left < SLICE ? (int)call->left : SLICE);
+    lua_setallocf(L, metered, call);
+    status = lua_resume(call->thread, L, nargs, returned);
+    lua_setallocf(L, call->inner, call->inner_data);
+    return status;
+}
+
+bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t memory, struct call_result *result)
+{
+    struct call call = { .left = instructions > 0 ? instructions : 1, .limit = memory < PTRDIFF_MAX ? (ptrdiff_t)memory : PTRDIFF_MAX };
+    int base = lua_gettop(L) - nargs - 1, status, returned = 0;
+    struct caller *caller = NULL;
+
+    result->kind = FAILURE_POLICY_MEMORY;
+    snprintf(result->message, sizeof result->message, "no memory for another call");
+    if (!lua_checkstack(L, nresults + 8) || !push_thread(L, &caller, &call.thread)) {
+        lua_settop(L, base);
+        return false;
+    }
+    if (!lua_checkstack(call.thread, nargs + nresults + LUA_MINSTACK)) {
+        lua_settop(L, base);
+        return false;
+    }
+    lua_rotate(L, base + 1, 2); /* caller, thread, function, arguments */
+    lua_xmove(L, call.thread, nargs + 1);
+    swap_string_metatable(L, base + 1);
+    call.outer = caller->call;
+    caller->call = &call;
+    status = resume(L, &call, nargs, &returned);
+    caller->call = call.outer;
+    set_string_metatable(L, base + 1);
+    if (status != LUA_OK || call.stop != FAILURE_NONE) { /* the thread is dropped, whatever it is in the middle of */
+        explain(call.thread, status, &call, instructions, result);
+        lua_settop(L, base);
+        return false;
+    }
+    result->kind = FAILURE_NONE;
+    result->message[0] = '\0';
+    lua_settop(call.thread, nresults);
+    lua_xmove(call.thread, L, nresults);
+    lua_pushvalue(L, base + 2);
+    lua_setiuservalue(L, base + 1, VALUE_THREAD);
+    caller->idle = call.thread;
+    lua_rotate(L, base + 1, nresults);
+    lua_settop(L, base + nresults);
+    return true;
+}
+
+/* ---------------------------------------------------------------- states */
+
+static void *plain(void *data, void *block, size_t old_size, size_t new_size)
+{
+    (void)data;
+    (void)old_size;
+    if (new_size == 0) {
+        free(block);
+        return NULL;
+    }
+    return realloc(block, new_size);
+}
+
+static int panic(lua_State *L)
+{
+    fprintf(stderr, "lua: %s outside any protected call\n", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error");
+    return 0; /* Lua aborts */
+}
+
+lua_State *call_new_state(void)
+{
+    lua_State *L = lua_newstate(plain, NULL);
+
+    if (L != NULL)
+        lua_atpanic(L, panic);
+    return L;
+}
+
+/* ---------------------------------------------------------------- the Lua face */
+
+static const char *kind_name(enum failure_kind kind)
+{
+    static const char *const names[] = { [FAILURE_POLICY_ERROR] = "policy_error", [FAILURE_POLICY_TIMEOUT] = "policy_timeout",
+                                         [FAILURE_POLICY_MEMORY] = "policy_memory" };
+    return names[kind];
+}
+
+/* call.run(fn, instructions, memory, nresults, ...) -> true, results... | false, kind, message */
+static int call_run(lua_State *L)
+{
+    lua_Integer instructions = luaL_checkinteger(L, 2), memory = luaL_checkinteger(L, 3), nresults = luaL_checkinteger(L, 4);
+    struct call_result result;
+    bool ok;
+
+    luaL_checktype(L, 1, LUA_TFUNCTION);
+    luaL_argcheck(L, instructions > 0 && instructions <= INT32_MAX, 2, "a number of instructions");
+    luaL_argcheck(L, memory > 0, 3, "a number of bytes");
+    luaL_argcheck(L, nresults >= 0 && nresults <= 16, 4, "0 to 16 results");
+    lua_pushvalue(L, 1);
+    lua_replace(L, 4);
+    ok = call_policy(L, lua_gettop(L) - 4, (int)nresults, (int)instructions, (size_t)memory, &result);
+    lua_pushboolean(L, ok);
+    if (ok) {
+        lua_insert(L, 4);
+        return (int)nresults + 1;
+    }
+    lua_pushstring(L, kind_name(result.kind));
+    lua_pushstring(L, result.message);
+    return 3;
+}
+
+/* call.limits: the budgets that the gateway itself uses */
+static void push_limits(lua_State *L)
+{
+    static const struct {
+        const char *name;
+        lua_Integer value;
+    } limits[] = {
+        { "call_instructions", CALL_INSTRUCTIONS }, { "call_memory", CALL_MEMORY },
+        { "load_instructions", LOAD_INSTRUCTIONS }, { "load_memory", LOAD_MEMORY },
+    };
+
+    lua_createtable(L, 0, 4);
+    for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
+        lua_pushinteger(L, limits[i].value);
+        lua_setfield(L, -2, limits[i].name);
+    }
+}
+
+int open_call(lua_State *L)
+{
+    static const luaL_Reg functions[] = { { "run", call_run }, { NULL, NULL } };
+
+    luaL_newlib(L, functions);
+    push_limits(L);
+    lua_setfield(L, -2, "limits");
+    return 1;
+}
