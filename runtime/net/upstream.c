@@ -422,6 +422,8 @@ static void connection_ready(struct watch *watch, uint32_t events)
     }
     if (!write_request(call) || (events & ~(uint32_t)EPOLLOUT) == 0)
         return;
+    if (call->queued && !call->paused)
+        return; /* the hook hands out what is held, and then reads */
     if (!call->paused)
         read_answer(call);
     else if (wants_to_write(call))

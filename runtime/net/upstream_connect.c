@@ -77,12 +77,14 @@ static void load_trust(struct trust *trust)
     pthread_mutex_unlock(&trust->lock);
 }
 
-/* libcurl would parse the bundle for every connection (19 ms): all connections get the one store. */
+/* libcurl would parse the bundle for every connection (19 ms): all connections get the one store. Being asked is also the sign
+ * that TCP is there and TLS begins; libcurl 7.88 knows its CONNECT_TIME only when everything stands. */
 static CURLcode configure_tls(CURL *easy, void *ssl_ctx, void *owner)
 {
     (void)easy;
-    struct trust *trust = owner;
-    SSL_CTX_set1_cert_store(ssl_ctx, trust->store);
+    struct connection *connection = owner;
+    connection->dial->tls_begun = true;
+    SSL_CTX_set1_cert_store(ssl_ctx, connection->origin->upstream->trust->store);
     SSL_CTX_set_mode(ssl_ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
     /* A FIN without close_notify may be an attacker's: it must not end a body that is delimited by close. */
     SSL_CTX_clear_options(ssl_ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
@@ -261,7 +263,7 @@ static void set_connection_options(CURL *easy, struct connection *connection)
         curl_easy_setopt(easy, CURLOPT_PROXY, origin->proxy); /* "" forbids the environment's */
 }
 
-static void set_tls_options(CURL *easy, struct trust *trust)
+static void set_tls_options(CURL *easy, struct connection *connection)
 {
     curl_easy_setopt(easy, CURLOPT_SSLVERSION, (long)CURL_SSLVERSION_TLSv1_2);
     curl_easy_setopt(easy, CURLOPT_SSL_VERIFYPEER, 1L);
@@ -271,7 +273,7 @@ static void set_tls_options(CURL *easy, struct trust *trust)
     curl_easy_setopt(easy, CURLOPT_CAPATH, NULL);
     curl_easy_setopt(easy, CURLOPT_CA_CACHE_TIMEOUT, 0L);
     curl_easy_setopt(easy, CURLOPT_SSL_CTX_FUNCTION, configure_tls);
-    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, trust);
+    curl_easy_setopt(easy, CURLOPT_SSL_CTX_DATA, connection);
 }
 
 void dial_prepare(struct origin *origin)
@@ -310,7 +312,7 @@ bool dial_start(struct connection *connection)
     connection->shard = shard;
     connection->easy = easy;
     set_connection_options(easy, connection);
-    set_tls_options(easy, connection->origin->upstream->trust);
+    set_tls_options(easy, connection);
     shard->handles++;
     if (curl_multi_add_handle(shard->multi, easy) == CURLM_OK)
         return true;
@@ -412,19 +414,18 @@ static void stand(struct connection *connection)
     upstream_dialled(connection, fd);
 }
 
-/* TCP is there as soon as libcurl took its time: that ends the connect deadline and begins the one of TLS. */
+/* Where TLS has begun, the connect deadline ends and the one of TLS begins. */
 static void note_connected(struct shard *shard)
 {
     struct connection *connection = shard->dialling;
     while (connection != NULL) {
-        curl_off_t time = 0;
-        if (connection->origin->secure && !connection->dial->connected &&
-            curl_easy_getinfo(connection->easy, CURLINFO_CONNECT_TIME_T, &time) == CURLE_OK && time > 0) {
-            connection->dial->connected = true;
+        struct dial *dial = connection->dial;
+        if (connection->origin->secure && dial->tls_begun && !dial->connected) {
+            dial->connected = true;
             (void)upstream_dial_connected(connection);
             connection = shard->dialling; /* the owner may have cancelled any of them */
         } else {
-            connection = connection->dial->next;
+            connection = dial->next;
         }
     }
 }

@@ -32,7 +32,8 @@ struct shard {
 struct dial {
     struct connection *next, *previous; /* shard->dialling */
     char error[CURL_ERROR_SIZE];
-    bool connected; /* TCP is there, TLS goes on */
+    bool tls_begun; /* TCP is there */
+    bool connected; /* and the call was told */
 };
 
 struct connection {
