@@ -1,0 +1,154 @@
+--- Loads a policy: compiles its files in the sandbox, lets them require each other, checks what came out.
+--
+-- All files are given as text, so that the very bytes that were tried are the ones that serve. Everything a policy gets through
+-- `require` is read-only, and each load has modules of its own. Whatever is wrong is one line: "policies/x.lua:12: …".
+-- SPDX-License-Identifier: MIT
+
+local runtime = require "gateway.runtime"
+local defaults = require "gateway.defaults"
+local frozen = require "gateway.frozen"
+local pattern = require "gateway.pattern"
+
+local policy = {}
+
+local FUNCTIONS = { "admit", "route", "recover", "settle" }
+local EXPORTS = { admit = "function", route = "function", recover = "function", settle = "function", strategies = "table" }
+local HELPERS = "gateway.order, gateway.pattern, gateway.settings"
+
+local function sorted_keys(map)
+  local keys = {}
+  for key in pairs(map) do
+    keys[#keys + 1] = tostring(key)
+  end
+  table.sort(keys)
+  return keys
+end
+
+--- The values of gateway.* that a policy may require.
+local function helper_modules(options)
+  local helpers = {
+    ["gateway.order"] = frozen.copy(runtime.order, "gateway.order"),
+    ["gateway.pattern"] = frozen.copy(pattern, "gateway.pattern"),
+    ["gateway.settings"] = frozen.copy(options.settings or {}, "gateway.settings"),
+  }
+  for name, module in pairs(options.helpers or {}) do
+    helpers[name] = frozen.copy(module, name)
+  end
+  return helpers
+end
+
+--- Runs one file and returns its table. Runs inside the sandbox's budget; raises.
+local function run_file(options, name)
+  local file = ("%s/%s.lua"):format(options.folder, name)
+  local chunk, message = runtime.sandbox.compile(options.sources[name], file)
+  if not chunk then
+    error(message, 0)
+  end
+  local module = chunk()
+  if type(module) ~= "table" then
+    error(("%s: expected a table to be returned, got %s"):format(file, type(module)), 0)
+  elseif getmetatable(module) ~= nil then
+    error(file .. ": expected a plain table to be returned, got one with a metatable", 0)
+  end
+  return module
+end
+
+--- What `require` means to the policies of this load. `modules` is filled as they are loaded.
+local function make_require(options, modules, loading)
+  local helpers = helper_modules(options)
+
+  return function(name)
+    if helpers[name] then
+      return helpers[name]
+    end
+    local short = name:match "^policies%.([%w_%-]+)$"
+    if not short then
+      error(("'%s' cannot be required: expected policies.* or one of %s"):format(name:sub(1, 60), HELPERS), 3)
+    elseif modules[short] then
+      return modules[short]
+    elseif loading.over then
+      error("require belongs at the top of a file", 3)
+    elseif loading[short] then
+      error(("policies.%s requires itself, perhaps through others"):format(short), 3)
+    elseif not options.sources[short] then
+      error(("there is no %s/%s.lua"):format(options.folder, short), 3)
+    end
+    loading[short] = true
+    modules[short] = frozen.copy(run_file(options, short), "policies." .. short)
+    loading[short] = nil
+    return modules[short]
+  end
+end
+
+local function check_strategies(file, strategies)
+  for name, strategy in next, strategies do
+    if type(name) ~= "string" then
+      return ("%s: strategies: expected names, got a %s"):format(file, type(name))
+    elseif type(strategy) ~= "table" or type(strategy.route) ~= "function" then
+      return ("%s: strategies.%s: expected a policy with a function route"):format(file, name)
+    end
+  end
+end
+
+--- nil when the table has the shape of a policy, else what is wrong.
+local function check_shape(file, module)
+  local has_function = false
+  for key, value in next, module do
+    local expected = EXPORTS[key]
+    if not expected then
+      return ("%s: '%s' is none of admit, route, recover, settle, strategies"):format(file, tostring(key):sub(1, 60))
+    elseif type(value) ~= expected then
+      return ("%s: %s: expected a %s, got a %s"):format(file, key, expected, type(value))
+    end
+    has_function = has_function or expected == "function"
+  end
+  if not has_function then
+    return file .. ": expected at least one of admit, route, recover, settle"
+  end
+  return module.strategies and check_strategies(file, module.strategies)
+end
+
+--- Loads the policy `name` -> a table with admit, route, recover, settle (functions), name, and strategies (name -> true, or
+--- nil where it knows none); or nil and what is wrong.
+--
+-- options: name "default"; sources: name -> text of every file in the folder; folder: its name in messages ("policies");
+-- settings: the config's; strategy: the config's; config: the config's file name; helpers: more modules, name -> table.
+function policy.load(options)
+  options.folder = options.folder or "policies"
+  local name = options.name
+  local file = ("%s/%s.lua"):format(options.folder, name)
+  if type(options.sources[name]) ~= "string" then
+    return nil, ("%s: there is no such file"):format(file)
+  end
+
+  local modules, loading = {}, { [name] = true }
+  runtime.sandbox.set_require(make_require(options, modules, loading))
+  local limits = runtime.call.limits
+  local ok, module, message = runtime.call.run(run_file, limits.load_instructions, limits.load_memory, 1, options, name)
+  loading.over = true
+  if not ok then
+    return nil, message
+  end
+  local complaint = check_shape(file, module)
+  if complaint then
+    return nil, complaint
+  end
+
+  local loaded = { name = name }
+  for _, key in ipairs(FUNCTIONS) do
+    loaded[key] = module[key] or defaults[key]
+  end
+  if module.strategies then
+    loaded.strategies = {}
+    for strategy in next, module.strategies do
+      loaded.strategies[strategy] = true
+    end
+    if options.strategy and not loaded.strategies[options.strategy] then
+      return nil, ("%s: strategy: expected one of %s (%s), got %q"):format(options.config or "gateway.lua",
+        table.concat(sorted_keys(loaded.strategies), ", "), file, options.strategy)
+    end
+  end
+  return loaded
+end
+
+return policy
