@@ -1,0 +1,103 @@
+--- Everything a spec of a policy needs: facts, a held clock, scripted upstreams. No server, no network, no sleep.
+--
+--     local testing = require "gateway.testing"
+--     local policy = testing.load "policies/fallback.lua"
+--     local run = testing.run(policy, { targets = { "a/m", "b/m" },
+--       upstreams = { ["a/m"] = testing.rate_limited(), ["b/m"] = testing.answer "hello" } })
+--     assert.equal("b/m", run.served_by)
+--
+-- Policies run in the sandbox and the loader of the gateway, under its budgets; testing.run walks plans with the runtime's own state
+-- machine (retries, hedges, deadlines, the attempt budget).
+-- SPDX-License-Identifier: MIT
+
+local runtime = require "gateway.runtime"
+local facts = require "gateway.testing.facts"
+local loader = require "gateway.policy"
+local run = require "gateway.testing.run"
+local upstreams = require "gateway.testing.upstreams"
+
+local testing = {
+  target = facts.target,
+  request = facts.request,
+}
+for name, script in pairs(upstreams) do
+  testing[name] = name ~= "events" and script or nil
+end
+
+-- ---------------------------------------------------------------- loading
+
+--- Texts of a folder, each read when asked for.
+local function folder_sources(folder)
+  return setmetatable({}, {
+    __index = function(self, name)
+      local file = io.open(("%s/%s.lua"):format(folder, name), "rb")
+      if file then
+        self[name] = file:read "a"
+        file:close()
+      end
+      return rawget(self, name)
+    end,
+  })
+end
+
+local raw = setmetatable({}, { __mode = "k" }) -- policy as handed out -> policy as loaded
+
+--- Loads a policy as the gateway does; raises what `gateway check` would print. options: settings, strategy, and sources (name ->
+--- text) in place of the files beside it.
+function testing.load(path, options)
+  options = options or {}
+  local folder, name = path:match "^(.-)/?([^/]+)%.lua$"
+  if not name then
+    error("expected a path such as policies/default.lua, got " .. tostring(path), 2)
+  end
+  local loaded, message = loader.load {
+    name = name,
+    folder = folder ~= "" and folder or ".",
+    sources = options.sources or folder_sources(folder ~= "" and folder or "."),
+    settings = options.settings,
+    strategy = options.strategy,
+  }
+  if not loaded then
+    error(message, 2)
+  end
+
+  local policy = { name = loaded.name, strategies = loaded.strategies }
+  for _, key in ipairs { "admit", "route", "recover", "settle" } do
+    policy[key] = function(request, ...)
+      facts.deciding(request)
+      local limits = runtime.call.limits
+      local ok, first, second = runtime.call.run(loaded[key], limits.call_instructions, limits.call_memory, 2, request, ...)
+      if not ok then
+        error(second, 2)
+      end
+      return first, second
+    end
+  end
+  raw[policy] = loaded
+  return policy
+end
+
+--- The names in a plan, in order.
+function testing.names(list)
+  local names = {}
+  for i = 1, #list do
+    local item = list[i]
+    if type(item) == "table" and rawget(item, "target") ~= nil then
+      item = item.target
+    end
+    names[i] = type(item) == "string" and item or item.name
+  end
+  return names
+end
+
+--- Sends a request through admit, route, the walk with recover, and settle.
+--
+-- scenario: targets (facts or names), upstreams (name -> script or list of scripts, one per attempt, the last repeated), off (names
+-- that are known but off), limits (deadlines in seconds, attempts), and any fact of the request.
+-- -> served_by, text, attempts { target, outcome, ms, hedge, failure }, refusal, failure, labels, elapsed_ms
+function testing.run(policy, scenario)
+  local loaded = raw[policy] or error("testing.run: expected a policy from testing.load", 2)
+  return run.new(loaded, scenario):go()
+end
+
+return testing
