@@ -150,7 +150,7 @@ static enum sent sent_so_far(const struct call *call)
 static void fail_broken(struct call *call, int error)
 {
     char *message = call->upstream->message;
-    const char *what = error == 0 ? "closed" : "reset";
+    const char *what = error == 0 || error == EPROTO ? "closed" : "reset"; /* EPROTO: closed, but not by TLS */
     if (call->got_head) {
         snprintf(message, MESSAGE_MAX, "answer cut after %llu bytes: connection %s", (unsigned long long)call->body_bytes, what);
         fail_call(call, PHASE_BODY, sent_so_far(call), message);

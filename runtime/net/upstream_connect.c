@@ -86,8 +86,7 @@ static CURLcode configure_tls(CURL *easy, void *ssl_ctx, void *owner)
     connection->dial->tls_begun = true;
     SSL_CTX_set1_cert_store(ssl_ctx, connection->origin->upstream->trust->store);
     SSL_CTX_set_mode(ssl_ctx, SSL_MODE_RELEASE_BUFFERS | SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    /* A FIN without close_notify may be an attacker's: it must not end a body that is delimited by close. */
-    SSL_CTX_clear_options(ssl_ctx, SSL_OP_IGNORE_UNEXPECTED_EOF);
+    SSL_CTX_clear_options(ssl_ctx, SSL_OP_IGNORE_UNEXPECTED_EOF); /* see was_closed */
     return CURLE_OK;
 }
 
@@ -455,10 +454,25 @@ static void harvest(struct shard *shard)
 
 /* ---- secured connections ---- */
 
+/* A FIN without close_notify may be an attacker's: it must not end a body that is delimited by close (RFC 9112 9.8). libcurl
+ * reports both alike. */
+static bool was_closed(struct connection *connection)
+{
+    struct curl_tlssessioninfo *session = NULL;
+    if (curl_easy_getinfo(connection->easy, CURLINFO_TLS_SSL_PTR, &session) != CURLE_OK || session == NULL ||
+        session->backend != CURLSSLBACKEND_OPENSSL || session->internals == NULL)
+        return true; /* no TLS to ask: the proxy's layer only */
+    return (SSL_get_shutdown(session->internals) & SSL_RECEIVED_SHUTDOWN) != 0;
+}
+
 ssize_t dial_recv(struct connection *connection, void *bytes, size_t len)
 {
     size_t received = 0;
     CURLcode result = curl_easy_recv(connection->easy, bytes, len, &received);
+    if (result == CURLE_OK && received == 0 && connection->origin->secure && !was_closed(connection)) {
+        errno = EPROTO;
+        return -1;
+    }
     if (result == CURLE_OK)
         return (ssize_t)received;
     errno = result == CURLE_AGAIN ? EAGAIN : ECONNRESET;
