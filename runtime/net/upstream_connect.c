@@ -469,6 +469,7 @@ ssize_t dial_recv(struct connection *connection, void *bytes, size_t len)
 {
     size_t received = 0;
     CURLcode result = curl_easy_recv(connection->easy, bytes, len, &received);
+    connection->drained = result == CURLE_AGAIN;
     if (result == CURLE_OK && received == 0 && connection->origin->secure && !was_closed(connection)) {
         errno = EPROTO;
         return -1;

@@ -127,13 +127,17 @@ static void sweep_due(struct timer *timer)
         loop_timer_set(upstream->loop, timer, next + upstream->settings.idle_us);
 }
 
-/* Nothing may wait on an idle connection: bytes would be taken for the answer to the next request, which is somebody else's. TLS is
- * asked itself: it may have records of its own to read over (session tickets), or keep bytes that the kernel gave it long ago. */
+/* Nothing may wait on an idle connection: bytes would be taken for the answer to the next request, which is somebody else's. TLS
+ * may have records of its own to read over (session tickets), and may keep bytes that the kernel does not have any more. */
 static bool is_silent(struct connection *connection)
 {
     char byte;
-    if (connection->origin->plain)
-        return recv(connection->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0 && errno == EAGAIN;
+    if (connection->origin->plain || connection->drained) {
+        if (recv(connection->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
+            return errno == EAGAIN;
+        if (connection->origin->plain)
+            return false;
+    }
     return dial_recv(connection, &byte, 1) < 0 && errno == EAGAIN;
 }
 

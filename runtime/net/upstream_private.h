@@ -47,6 +47,7 @@ struct connection {
     struct dial *dial;  /* NULL: it stands */
     int64_t born_us, idle_since_us;
     unsigned served;    /* answers it carried */
+    bool drained;       /* TLS keeps no bytes: its last read found nothing */
     bool taken;         /* the descriptor is ours: libcurl must not close it */
 };
 
