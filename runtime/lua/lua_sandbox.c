@@ -369,13 +369,20 @@ void sandbox_set_require(lua_State *L)
 
 bool sandbox_compile(lua_State *L, const char *text, size_t len, const char *chunkname)
 {
+    const char *name = chunkname[0] == '@' ? chunkname + 1 : chunkname, *message;
+
     if (len > SOURCE_MAX) {
-        lua_pushfstring(L, "%s: longer than %d KB", chunkname[0] == '@' ? chunkname + 1 : chunkname, SOURCE_MAX / 1024);
+        lua_pushfstring(L, "%s: longer than %d KB", name, SOURCE_MAX / 1024);
         return false;
     }
     sandbox_push_environment(L);
     if (luaL_loadbufferx(L, text, len, chunkname, "t") != LUA_OK) {
         lua_remove(L, -2);
+        message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "cannot be compiled"; /* a caller's xpcall may have changed it */
+        if (strncmp(message, name, strlen(name)) != 0) { /* "C stack overflow" comes without a place */
+            lua_pushfstring(L, "%s: %s", name, message);
+            lua_remove(L, -2);
+        }
         return false;
     }
     lua_insert(L, -2);

@@ -338,9 +338,9 @@ static int string_byte(lua_State *L)
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
     lua_Integer i = luaL_optinteger(L, 2, 1), j;
-    size_t from = offset_of(i != 0 ? i : 1, len), to;
+    size_t from = offset_of(i, len), to;
 
-    j = luaL_optinteger(L, 3, (lua_Integer)from + 1);
+    j = luaL_optinteger(L, 3, i);
     to = j < 0 ? (j < -(lua_Integer)len ? 0 : len - (size_t)-j + 1) : (size_t)j < len ? (size_t)j : len;
     if (from >= to)
         return 0;
