@@ -32,7 +32,7 @@ OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 MODULE   = $(filter-out $(PROCESS) $(NET) runtime/lua/lua_engine.c runtime/lua/lua_request.c,$(SOURCES))
 EMBEDDED = $(sort $(wildcard lua/gateway/*.lua))
 
-.PHONY: all run test unit e2e sdk check bench asan tsan fuzz lint layers sizes format clean deps install help
+.PHONY: all run test unit e2e sdk check bench asan tsan fuzz lint layers sizes format format-check clean deps install help
 all: $(BUILD)/gateway $(BUILD)/lua/gateway/runtime.so
 
 help:
@@ -70,3 +70,110 @@ $(BUILD)/embedded.o: $(BUILD)/embedded.c
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 -include $(OBJECTS:.o=.d)
+
+# ---------------------------------------------------------------- use
+
+run: deps $(BUILD)/gateway
+	@exec $(BUILD)/gateway run
+
+# What is missing is installed, nothing else; silent when all is there.
+PACKAGES = gcc libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev liblua5.4-dev lua-cjson lua-cjson-dev lua5.4 lua-busted lua-socket lua-filesystem
+MISSING  = $$(for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
+SUDO     = $$([ "$$(id -u)" = 0 ] || echo sudo)
+
+deps:
+	@missing="$(MISSING)"; [ -z "$$missing" ] || { echo "installing:" $$missing; \
+	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; }
+
+install: $(BUILD)/gateway
+	install -D -m 755 $(BUILD)/gateway $(DESTDIR)$(PREFIX)/bin/gateway
+	install -d $(DESTDIR)$(PREFIX)/share/gateway
+	install -m 644 gateway.lua $(DESTDIR)$(PREFIX)/share/gateway/gateway.lua
+	cp -R policies examples $(DESTDIR)$(PREFIX)/share/gateway/
+
+# ---------------------------------------------------------------- specs
+
+test: deps all
+	@spec/run $(BUILD)
+
+unit: all
+	@echo "unit specs"; LUA_CPATH="$(BUILD)/lua/?.so;;" busted
+
+e2e: all
+	@echo "end to end specs"; GATEWAY=$(BUILD)/gateway LUA_CPATH="$(BUILD)/lua/?.so;;" busted --run=e2e
+
+sdk: all
+	@BUILD=$(BUILD) spec/sdk/run
+
+bench: all
+	@BUILD=$(BUILD) spec/bench/run
+
+# The same specs in another build: build/asan, build/tsan.
+asan:
+	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
+	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" all
+	@spec/sanitized build/asan asan
+
+tsan:
+	@$(MAKE) --no-print-directory BUILD=build/tsan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=thread" all
+	@spec/sanitized build/tsan tsan
+
+# ---------------------------------------------------------------- fuzzing
+
+T ?= 30
+FUZZERS = $(patsubst runtime/fuzz/%.c,%,$(wildcard runtime/fuzz/fuzz_*.c))
+FUZZED  = $(wildcard runtime/base/*.c runtime/providers/*.c) runtime/net/framing.c runtime/net/http1.c
+
+fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
+	@for f in $^; do echo "  fuzz   $$f for $(T) s"; mkdir -p $$f.corpus; \
+	  $$f -max_total_time=$(T) -max_len=65536 -print_final_stats=1 -verbosity=0 $$f.corpus $$(ls -d spec/fixtures/* 2>/dev/null) || exit 1; done
+
+$(BUILD)/fuzz/%: runtime/fuzz/%.c $(FUZZED)
+	@mkdir -p $(@D)
+	@echo "  clang  $@"
+	@clang -std=gnu11 -D_GNU_SOURCE= -g -O1 -fsanitize=fuzzer,address,undefined -Iruntime -o $@ $^ -lcrypto -lpthread -lm
+
+# ---------------------------------------------------------------- reading the code
+
+check: lint layers sizes format-check
+
+lint:
+	@echo "luacheck"; luacheck -q lua policies examples spec gateway.lua
+	@echo "banned functions"; ! grep -nE '\b(sprintf|strcpy|strcat|strtok|atoi|gets|alloca|gettimeofday)\(' runtime -r --include='*.[ch]'
+
+# Which floor may include which. Each floor lists what lies beneath it.
+below_base      := base
+below_shared    := base shared
+below_providers := base providers
+below_net       := base net
+below_gateway   := base shared providers net gateway
+below_lua       := base shared providers net gateway lua
+below_fuzz      := base providers net fuzz
+floors          := base shared providers net gateway lua fuzz
+
+layers:
+	@echo "layers"; status=0; \
+	$(foreach f,$(floors),grep -nrE '#include "[a-z]+/' runtime/$(f) \
+	  | grep -vE '#include "($(subst $() ,|,$(below_$(f))))/' && status=1;) \
+	grep -rnE '<(lua|lauxlib|lualib)\.h>' runtime --include='*.[ch]' | grep -v '^runtime/lua/' && status=1; \
+	grep -rn '<microhttpd.h>' runtime --include='*.[ch]' | grep -v '^runtime/net/server' && status=1; \
+	grep -rn '<curl/' runtime --include='*.[ch]' | grep -v '^runtime/net/upstream' && status=1; \
+	exit $$status
+
+# A room holds 700 lines of C, 300 of Lua, 60 of a policy.
+sizes:
+	@echo "sizes"; status=0; \
+	for f in $$(git ls-files 'runtime/*.c' 'runtime/*.h' 'lua/*.lua' 'policies/*.lua'); do n=$$(wc -l < $$f); \
+	  case $$f in policies/*) max=60;; *.lua) max=300;; *) max=700;; esac; \
+	  [ $$n -le $$max ] || { echo "$$f: $$n lines, more than $$max"; status=1; }; done; exit $$status
+
+C_FILES = $(shell git ls-files 'runtime/*.c' 'runtime/*.h')
+
+format:
+	@clang-format -i $(C_FILES)
+
+format-check:
+	@echo "format"; clang-format --dry-run --Werror $(C_FILES)
+
+clean:
+	rm -rf build

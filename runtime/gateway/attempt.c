@@ -45,6 +45,12 @@ static void settle_health(struct attempt *attempt, bool ok, bool neutral)
     health_end(attempt->target->health, &outcome, attempt->probe, now);
 }
 
+/* A pooled connection that its provider had given up: says nothing of how the provider is doing. */
+static bool is_stale(const struct attempt *attempt, const struct failure *failure)
+{
+    return attempt->reused && failure->kind == FAILURE_UNAVAILABLE && attempt->status == 0 && failure->sent != SENT_REFUSED;
+}
+
 /* The attempt failed: its connection is of no use any more, the walk decides what follows. */
 static void fail(struct attempt *attempt, const struct failure *failure)
 {
@@ -54,7 +60,7 @@ static void fail(struct attempt *attempt, const struct failure *failure)
         call_cancel(attempt->call);
         attempt->call = NULL;
     }
-    settle_health(attempt, false, false);
+    settle_health(attempt, false, is_stale(attempt, failure));
     tell(attempt, WALK_FAILED);
 }
 
@@ -558,6 +564,8 @@ void attempt_fini(struct attempt *attempt)
     if (attempt->call != NULL)
         call_cancel(attempt->call);
     settle_health(attempt, false, true);
+    if (attempt->writer != NULL)
+        attempt->writer->wire->writer_end(attempt->writer);
     sse_free(&attempt->events);
     buffer_free(&attempt->body);
     buffer_free(&attempt->held);

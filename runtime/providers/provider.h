@@ -32,20 +32,24 @@ struct facts {
     struct span model;            /* the value with its quotes */
     bool stream, include_usage;   /* include_usage: the client itself asked for usage in the stream */
     struct span stream_options;   /* the value */
-    struct span object_start;     /* the opening '{' of the body: where a member can be put in */
+    struct span include_usage_value; /* of stream_options.include_usage */
+    bool stream_options_empty;    /* {} or null */
+    size_t object_start;          /* behind the opening '{' of the body: where a member can be put in */
+    struct span max_completion_key, seed_key; /* the keys with their quotes: some vendors know them by other names */
+    bool developer;               /* a message says role "developer" */
     int64_t max_tokens;           /* max_completion_tokens before max_tokens; -1 not given */
     double temperature;           /* NAN not given */
     bool replayable;              /* false for `store: true` and `background: true` */
     unsigned needs;               /* NEED_* */
     size_t prompt_bytes;          /* of text, for the estimate */
     unsigned image_count;
-    uint64_t affinity;            /* hash of the conversation's beginning: equal for every turn of one conversation */
+    struct slice opening_json;    /* the messages up to the first one of a user: equal for every turn of one conversation */
     struct slice user_raw;        /* `user` */
     struct slice metadata_json;
     /* the gateway's extensions: never sent upstream */
     struct slice strategy_raw, provider_raw;
     int fallback;                 /* -1 not given, 0, 1 */
-    struct span extensions[4];    /* each with its key and one comma, ready to be cut */
+    struct span extensions[3];    /* each with its key and one comma, ready to be cut; in order */
     unsigned extension_count;
 };
 
@@ -281,6 +285,8 @@ struct wire {
     void (*writer_begin)(struct writer *writer); /* the struct writer part is filled by the caller, the rest is zero */
     /* Streamed: appends the client's SSE bytes for this event (possibly none). Whole: collects; at EVENT_END appends the whole JSON body. */
     void (*write_event)(struct writer *writer, const struct event *event, struct buffer *out);
+    /* Gives back what a writer gathered when no EVENT_END came. Called exactly once for each writer_begin; harmless after the end. */
+    void (*writer_end)(struct writer *writer);
     /* An error body (whole) or error event (streamed, after commit), always complete, always this dialect's shape. */
     void (*write_failure)(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
     int (*failure_status)(const struct failure *failure);

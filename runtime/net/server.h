@@ -1,0 +1,81 @@
+/* server.h -- the door to the clients: libmicrohttpd in external epoll mode behind the framing guard.
+ *
+ * Gives its owner whole, checked requests (exchanges) and takes answers. While an exchange is open its connection is suspended in
+ * libmicrohttpd; streams are written directly to the socket, one send per loop turn, with a bounded buffer. The only file that
+ * includes <microhttpd.h>. Everything belongs to one worker thread.
+ * SPDX-License-Identifier: MIT */
+#ifndef NET_SERVER_H
+#define NET_SERVER_H
+#include "base/arena.h"
+#include "net/loop.h"
+
+struct server;
+struct exchange; /* one request of one client and its answer */
+
+struct server_settings {
+    int listen_fd;            /* bound and listening, not owned (a successor may inherit it) */
+    size_t body_limit;        /* config body_limit; larger: 413 */
+    size_t bodies_limit;      /* all request bodies of this worker together; beyond: 503 */
+    unsigned connection_limit;
+    unsigned idle_timeout_s;  /* keep-alive, default 75 */
+    int64_t head_us, body_us; /* absolute deadlines: 10 s; 30 s, then at least 64 KB/s */
+    int64_t write_stall_us;   /* a client that takes nothing for this long is cut; default 30 s */
+    size_t stream_high, stream_low; /* bytes buffered for a slow client: pause above, resume below; 256 KB, 64 KB */
+};
+
+struct server_owner {
+    void *owner;
+    /* The head is in (before the body). Return 0 to go on, or an HTTP status to refuse: then the refusal below is asked for its body. May call exchange_set_limit. */
+    int (*on_head)(void *owner, struct exchange *exchange);
+    /* The whole request is in. The owner answers now or later. */
+    void (*on_request)(void *owner, struct exchange *exchange);
+    /* The client left before the answer was complete. The exchange stays valid until the owner calls exchange_close. */
+    void (*on_gone)(void *owner, struct exchange *exchange);
+    /* The bytes buffered for this stream fell below stream_low again. */
+    void (*on_drained)(void *owner, struct exchange *exchange);
+    /* A refusal of the server itself (413, on_head's status, 503): write the JSON body for it. Also used for framing refusals. */
+    void (*write_refusal)(void *owner, int status, struct slice reason, struct slice path, struct buffer *body);
+};
+
+struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner);
+void server_quiesce(struct server *server);           /* drain: stop accepting; answers carry Connection: close from now on */
+unsigned server_connections(const struct server *server);
+unsigned server_exchanges(const struct server *server); /* open ones */
+void server_free(struct server *server);              /* every exchange must be closed */
+
+/* What the client sent. Slices are valid until exchange_close. */
+struct slice exchange_method(const struct exchange *exchange);
+struct slice exchange_path(const struct exchange *exchange);  /* as sent, without the query, percent-encoding untouched */
+struct slice exchange_query(const struct exchange *exchange); /* behind '?', or empty */
+struct slice exchange_header(const struct exchange *exchange, const char *name); /* case folded; first of that name */
+/* Calls visit(owner, name, value) for each request header. */
+void exchange_each_header(const struct exchange *exchange, void (*visit)(void *owner, struct slice name, struct slice value), void *owner);
+struct slice exchange_body(const struct exchange *exchange);
+struct slice exchange_peer(const struct exchange *exchange);  /* "127.0.0.1" */
+int64_t exchange_began_us(const struct exchange *exchange);   /* when its head was in */
+void exchange_set_tag(struct exchange *exchange, void *tag);  /* the owner's own pointer */
+void *exchange_tag(const struct exchange *exchange);
+
+struct answer_header {
+    const char *name;    /* NUL-terminated */
+    const char *value;   /* NUL-terminated, no CR or LF (such a header is left out and counted) */
+};
+
+/* The whole answer at once. Copies the headers, borrows the body until `release` of exchange_close is called. */
+void exchange_answer(struct exchange *exchange, int status, const struct answer_header *headers, unsigned count, struct slice body);
+/* Begins a streamed answer (chunked; HTTP/1.0 clients get it until close). Nothing is sent before the first flush. */
+void exchange_stream(struct exchange *exchange, int status, const struct answer_header *headers, unsigned count);
+/* Queues bytes for this stream; sent at the end of this loop turn in one send together with what else came. Copies what cannot
+ * be sent at once. Returns the bytes still buffered. */
+size_t exchange_write(struct exchange *exchange, struct slice bytes);
+/* Ends a stream well (last chunk, keep-alive) or badly (the connection is closed without the last chunk). */
+void exchange_end(struct exchange *exchange, bool complete);
+/* The owner is done with it. Before exchange_answer/exchange_end: the connection is closed without an answer. After: the server finishes sending in its own
+ * time and then frees it; `release(release_arg)` is called when the body given to exchange_answer is not needed any more (may be NULL). */
+void exchange_close(struct exchange *exchange, void (*release)(void *), void *release_arg);
+
+struct server_counts {
+    uint64_t accepted, requests, refused /* framing */, timeouts, desyncs /* must stay 0 */, bad_headers;
+};
+void server_counts(const struct server *server, struct server_counts *counts);
+#endif

@@ -1,0 +1,32 @@
+/* openai.h -- the pieces of wire_openai, each in a file of its own. Private to openai*.c; everybody else goes through provider.h.
+ *
+ *   openai_facts.c    the scan of a request, edits          openai_answer.c   reading an answer
+ *   openai_request.c  request <-> struct chat               openai_write.c    writing an answer
+ * SPDX-License-Identifier: MIT */
+#ifndef PROVIDERS_OPENAI_H
+#define PROVIDERS_OPENAI_H
+#include "providers/provider.h"
+
+bool openai_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
+int openai_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                 struct arena *arena, struct edit edits[EDITS_MAX]);
+
+bool openai_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
+bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+
+/* Room for the private structs; checked where they are defined. */
+enum { OPENAI_READER_SIZE = 640, OPENAI_WRITER_SIZE = 320 };
+void openai_reader_begin(struct reader *reader);
+void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten);
+void openai_read_answer(struct reader *reader, struct slice body);
+void openai_read_eof(struct reader *reader);
+void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
+                         struct arena *arena, struct failure *failure);
+
+void openai_writer_begin(struct writer *writer);
+void openai_write_event(struct writer *writer, const struct event *event, struct buffer *out);
+void openai_write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
+void openai_writer_end(struct writer *writer);
+int openai_failure_status(const struct failure *failure);
+#endif

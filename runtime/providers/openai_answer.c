@@ -1,0 +1,562 @@
+/* openai_answer.c -- answers of OpenAI's dialect, whole and streamed, as neutral events; and what a client of the same dialect may get of
+ * each chunk.
+ *
+ * Every chunk is parsed once, by the same code whether its bytes pass on or are written anew, so that usage, finish and failures are
+ * known either way. Repairs for "compatible" servers are the generic rules of the wire pack: missing indexes, ids that change, arguments
+ * that are objects, usage in several places.
+ * SPDX-License-Identifier: MIT */
+#include "providers/openai.h"
+
+enum { CALLS_MAX = 128, CHOICES_MAX = 32 };
+
+struct call {
+    struct slice id;
+    unsigned choice, upstream_index, tool;
+    bool open;
+};
+
+struct openai_reader {
+    struct reader base;
+    bool started, usage_seen;
+    uint32_t finished;           /* bit per choice */
+    uint32_t has_calls;          /* bit per choice */
+    unsigned tool_count[CHOICES_MAX];
+    struct call *calls;          /* in the arena, made at the first call */
+    unsigned call_count;
+    enum finish finish[CHOICES_MAX];
+};
+
+_Static_assert(sizeof(struct openai_reader) <= OPENAI_READER_SIZE, "openai.h: OPENAI_READER_SIZE");
+
+void openai_reader_begin(struct reader *reader)
+{
+    (void)reader;
+}
+
+static void emit(struct openai_reader *self, const struct event *event)
+{
+    self->base.emit(self->base.owner, event);
+}
+
+static void fail(struct openai_reader *self, struct failure failure)
+{
+    if (self->base.failed || self->base.ended)
+        return;
+    struct event event = {.kind = EVENT_ERROR, .failure = failure};
+    self->base.failed = true;
+    emit(self, &event);
+}
+
+static struct failure incomplete(const char *message, enum sent sent)
+{
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
+    failure.sent = sent;
+    return failure;
+}
+
+/* ---------------------------------------------------------------- usage */
+
+static void count(struct json *json, int64_t *into)
+{
+    struct slice digits;
+    int64_t value;
+    if (json_peek(json) != JSON_NUMBER)
+        json_skip(json, NULL);
+    else if (json_number(json, &digits) && json_to_count(digits, &value))
+        *into = value;
+}
+
+/* prompt_tokens_details and completion_tokens_details. */
+static void read_details(struct json *json, struct usage *usage, bool prompt)
+{
+    struct slice key;
+    if (json_peek(json) != JSON_OBJECT) {
+        json_skip(json, NULL);
+        return;
+    }
+    json_object(json);
+    while (json_member(json, &key)) {
+        if (prompt && slice_equals(key, LIT("cached_tokens")))
+            count(json, &usage->cache_read);
+        else if (prompt && slice_equals(key, LIT("cache_write_tokens")))
+            count(json, &usage->cache_write);
+        else if (slice_equals(key, LIT("audio_tokens")))
+            count(json, prompt ? &usage->audio_input : &usage->audio_output);
+        else if (slice_equals(key, LIT("reasoning_tokens")))
+            count(json, &usage->reasoning);
+        else
+            json_skip(json, NULL);
+    }
+}
+
+/* The wire's counts include what was cached; ours are disjoint. A provider's nonsense (more cached than there was) is cut, never negative. */
+static void make_disjoint(const struct openai_reader *self, struct usage *usage)
+{
+    int64_t cached = (usage->cache_read > 0 ? usage->cache_read : 0) + (usage->cache_write > 0 ? usage->cache_write : 0);
+    if (usage->input >= cached)
+        usage->input -= cached;
+    if ((self->base.vendor->quirks & VENDOR_REASONING_APART) && usage->reasoning > 0 && usage->output >= 0)
+        usage->output += usage->reasoning;
+    if (usage->reasoning > usage->output)
+        usage->reasoning = usage->output;
+}
+
+/* False: null or not an object. */
+static bool read_usage(struct openai_reader *self, struct json *json, struct usage *usage)
+{
+    struct slice key;
+    *usage = (struct usage){-1, -1, -1, -1, -1, -1, -1, false};
+    if (json_peek(json) != JSON_OBJECT) {
+        json_skip(json, NULL);
+        return false;
+    }
+    json_object(json);
+    while (json_member(json, &key)) {
+        if (slice_equals(key, LIT("prompt_tokens")))
+            count(json, &usage->input);
+        else if (slice_equals(key, LIT("completion_tokens")))
+            count(json, &usage->output);
+        else if (slice_equals(key, LIT("prompt_tokens_details")) || slice_equals(key, LIT("prompt_token_details")))
+            read_details(json, usage, true);
+        else if (slice_equals(key, LIT("completion_tokens_details")))
+            read_details(json, usage, false);
+        else if (slice_equals(key, LIT("prompt_cache_hit_tokens")) || slice_equals(key, LIT("num_cached_tokens")))
+            count(json, &usage->cache_read);
+        else
+            json_skip(json, NULL);
+    }
+    if (usage->output < 0 && usage->input >= 0)
+        usage->output = 0;
+    usage->known = usage->input >= 0;
+    make_disjoint(self, usage);
+    return usage->known;
+}
+
+static void emit_usage(struct openai_reader *self, const struct usage *usage)
+{
+    struct event event = {.kind = EVENT_USAGE, .usage = *usage};
+    self->usage_seen = true;
+    emit(self, &event);
+}
+
+/* ---------------------------------------------------------------- pieces of text and calls */
+
+static void emit_text(struct openai_reader *self, enum event_kind kind, unsigned choice, struct slice text)
+{
+    struct event event = {.kind = kind, .choice = choice, .text_raw = text};
+    if (text.len > 0)
+        emit(self, &event);
+}
+
+/* Mistral: content as a list of chunks: {"type":"thinking","thinking":[{"type":"text",…}]} and {"type":"text","text":…}. */
+static void read_content_list(struct openai_reader *self, struct json *json, unsigned choice)
+{
+    struct slice raw;
+    json_array(json);
+    while (json_element(json)) {
+        if (!json_skip(json, &raw))
+            return;
+        struct slice thinking = json_find(raw, "thinking");
+        if (thinking.len == 0) {
+            emit_text(self, EVENT_TEXT, choice, json_find_string(raw, "text"));
+            continue;
+        }
+        struct json inner;
+        struct slice piece;
+        json_init(&inner, thinking, JSON_DEPTH_MAX);
+        if (json_peek(&inner) == JSON_ARRAY && json_array(&inner))
+            while (json_element(&inner) && json_skip(&inner, &piece))
+                emit_text(self, EVENT_REASONING, choice, json_find_string(piece, "text"));
+    }
+}
+
+static void read_text(struct openai_reader *self, struct json *json, enum event_kind kind, unsigned choice)
+{
+    struct slice text;
+    if (json_peek(json) == JSON_STRING) {
+        if (json_string(json, &text))
+            emit_text(self, kind, choice, text);
+    } else if (kind == EVENT_TEXT && json_peek(json) == JSON_ARRAY) {
+        read_content_list(self, json, choice);
+    } else {
+        json_skip(json, NULL);
+    }
+}
+
+struct call_piece {
+    struct slice id, name, arguments;
+    int64_t index; /* -1: not given */
+};
+
+static void read_call_function(struct openai_reader *self, struct json *json, struct call_piece *piece)
+{
+    struct slice key, object;
+    if (json_peek(json) != JSON_OBJECT) {
+        json_skip(json, NULL);
+        return;
+    }
+    json_object(json);
+    while (json_member(json, &key)) {
+        enum json_type type = json_peek(json);
+        if (slice_equals(key, LIT("name")) && type == JSON_STRING) {
+            json_string(json, &piece->name);
+        } else if (slice_equals(key, LIT("arguments")) && type == JSON_STRING) {
+            json_string(json, &piece->arguments);
+        } else if (slice_equals(key, LIT("arguments")) && type == JSON_OBJECT) {
+            if (json_skip(json, &object))
+                piece->arguments = json_escape(self->base.arena, object);
+        } else {
+            json_skip(json, NULL);
+        }
+    }
+}
+
+/* The open call this piece belongs to: by index, unless a new id says that another one begins at the same index. */
+static struct call *find_call(struct openai_reader *self, unsigned choice, const struct call_piece *piece, unsigned position)
+{
+    unsigned index = piece->index >= 0 ? (unsigned)piece->index : position;
+    for (unsigned i = self->call_count; i > 0; i--) {
+        struct call *call = &self->calls[i - 1];
+        if (call->choice != choice || call->upstream_index != index)
+            continue;
+        return piece->id.len == 0 || slice_equals(piece->id, call->id) ? call : NULL;
+    }
+    return NULL;
+}
+
+static struct call *begin_call(struct openai_reader *self, unsigned choice, const struct call_piece *piece, unsigned position)
+{
+    if (self->calls == NULL)
+        self->calls = arena_zalloc(self->base.arena, sizeof *self->calls * CALLS_MAX);
+    if (self->calls == NULL || self->call_count == CALLS_MAX)
+        return NULL;
+    struct call *call = &self->calls[self->call_count++];
+    call->choice = choice;
+    call->upstream_index = piece->index >= 0 ? (unsigned)piece->index : position;
+    call->tool = self->tool_count[choice]++;
+    call->id = piece->id.len > 0 ? arena_copy(self->base.arena, piece->id)
+                                 : arena_printf(self->base.arena, "call_%u_%u", choice, call->tool);
+    self->has_calls |= 1u << choice;
+    struct event event = {.kind = EVENT_TOOL_BEGIN, .choice = choice, .tool = call->tool, .id_raw = call->id, .name_raw = piece->name};
+    emit(self, &event);
+    return call;
+}
+
+static void read_call(struct openai_reader *self, struct json *json, unsigned choice, unsigned position)
+{
+    struct call_piece piece = {.index = -1};
+    struct slice key;
+    json_object(json);
+    while (json_member(json, &key)) {
+        if (slice_equals(key, LIT("index")))
+            count(json, &piece.index);
+        else if (slice_equals(key, LIT("id")) && json_peek(json) == JSON_STRING)
+            json_string(json, &piece.id);
+        else if (slice_equals(key, LIT("function")))
+            read_call_function(self, json, &piece);
+        else
+            json_skip(json, NULL);
+    }
+    struct call *call = find_call(self, choice, &piece, position);
+    if (call == NULL)
+        call = begin_call(self, choice, &piece, position);
+    if (call == NULL || piece.arguments.len == 0)
+        return;
+    struct event event = {.kind = EVENT_TOOL_ARGS, .choice = choice, .tool = call->tool, .text_raw = piece.arguments};
+    emit(self, &event);
+}
+
+static void read_calls(struct openai_reader *self, struct json *json, unsigned choice)
+{
+    unsigned position = 0;
+    if (json_peek(json) != JSON_ARRAY) {
+        json_skip(json, NULL);
+        return;
+    }
+    json_array(json);
+    while (json_element(json)) {
+        if (json_peek(json) == JSON_OBJECT)
+            read_call(self, json, choice, position++);
+        else
+            json_skip(json, NULL);
+    }
+}
+
+/* `message` of a whole answer, `delta` of a chunk: the same members. */
+static void read_message(struct openai_reader *self, struct json *json, unsigned choice)
+{
+    struct slice key;
+    if (json_peek(json) != JSON_OBJECT) {
+        json_skip(json, NULL);
+        return;
+    }
+    json_object(json);
+    while (json_member(json, &key)) {
+        if (slice_equals(key, LIT("content")))
+            read_text(self, json, EVENT_TEXT, choice);
+        else if (slice_equals(key, LIT("reasoning_content")) || slice_equals(key, LIT("reasoning")))
+            read_text(self, json, EVENT_REASONING, choice);
+        else if (slice_equals(key, LIT("refusal")))
+            read_text(self, json, EVENT_REFUSAL, choice);
+        else if (slice_equals(key, LIT("tool_calls")))
+            read_calls(self, json, choice);
+        else
+            json_skip(json, NULL);
+    }
+}
+
+/* ---------------------------------------------------------------- choices */
+
+/* FINISH_NONE: unknown. `error` finishes say that the model failed. */
+static enum finish finish_of(struct slice reason, bool *error)
+{
+    static const struct {
+        struct slice name;
+        enum finish finish;
+    } known[] = {
+        {LIT("stop"), FINISH_STOP},
+        {LIT("length"), FINISH_LENGTH},
+        {LIT("tool_calls"), FINISH_TOOL_CALLS},
+        {LIT("function_call"), FINISH_TOOL_CALLS},
+        {LIT("content_filter"), FINISH_CONTENT_FILTER},
+        {LIT("eos"), FINISH_STOP},             /* COMPAT(together, 2026-04) */
+        {LIT("model_length"), FINISH_LENGTH}, /* COMPAT(mistral, 2026-06) */
+    };
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equals(reason, known[i].name))
+            return known[i].finish;
+    *error = slice_equals(reason, LIT("error")) || slice_equals(reason, LIT("insufficient_system_resource"));
+    return FINISH_STOP;
+}
+
+/* What one chunk turned out to hold, for passing it on. */
+struct chunk {
+    bool has_choices, has_usage, has_error, usage_is_null, has_oddities;
+    struct span usage; /* the member with one comma */
+    enum failure_kind kind;
+};
+
+static void read_choice(struct openai_reader *self, struct json *json, unsigned position)
+{
+    struct slice key, reason = SLICE_NONE;
+    int64_t index = position;
+    bool error = false;
+    json_object(json); /* every server puts the index before the delta */
+    while (json_member(json, &key)) {
+        unsigned choice = index >= 0 && index < CHOICES_MAX ? (unsigned)index : 0;
+        if (slice_equals(key, LIT("index")))
+            count(json, &index);
+        else if (slice_equals(key, LIT("delta")) || slice_equals(key, LIT("message")))
+            read_message(self, json, choice);
+        else if (slice_equals(key, LIT("finish_reason")) && json_peek(json) == JSON_STRING)
+            json_string(json, &reason);
+        else
+            json_skip(json, NULL);
+    }
+    unsigned choice = index >= 0 && index < CHOICES_MAX ? (unsigned)index : 0;
+    if (reason.len == 0 || (self->finished & 1u << choice) || json->error != JSON_OK)
+        return;
+    enum finish finish = finish_of(reason, &error);
+    if (error) {
+        fail(self, incomplete("the provider says that the model failed", SENT_CONTENT));
+        return;
+    }
+    if (finish == FINISH_STOP && (self->has_calls & 1u << choice))
+        finish = FINISH_TOOL_CALLS;
+    self->finished |= 1u << choice;
+    self->finish[choice] = finish;
+    struct event event = {.kind = EVENT_FINISH, .choice = choice, .finish = finish};
+    emit(self, &event);
+}
+
+static bool read_choices(struct openai_reader *self, struct json *json)
+{
+    unsigned position = 0;
+    if (json_peek(json) != JSON_ARRAY) {
+        json_skip(json, NULL);
+        return false;
+    }
+    json_array(json);
+    while (json_element(json)) {
+        if (json_peek(json) == JSON_OBJECT)
+            read_choice(self, json, position++);
+        else
+            json_skip(json, NULL);
+    }
+    return position > 0;
+}
+
+/* ---------------------------------------------------------------- errors inside an answer */
+
+static struct slice no_header(void *head, struct slice name)
+{
+    (void)head;
+    (void)name;
+    return SLICE_NONE;
+}
+
+/* {"error": …} where an answer should be. */
+static void fail_with(struct openai_reader *self, struct slice body, enum sent sent)
+{
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
+    struct slice error = json_find(body, "error"), code = json_find(error.len > 0 && error.ptr[0] == '{' ? error : body, "code");
+    int64_t status = 0;
+    if (slice_to_int(code, &status) && status >= 400 && status < 600) /* OpenRouter, vLLM: the code is a status */
+        openai_read_failure((int)status, body, no_header, NULL, 0, self->base.arena, &failure);
+    else
+        openai_read_failure(0, body, no_header, NULL, 0, self->base.arena, &failure);
+    failure.status = (int)status;
+    failure.sent = sent;
+    fail(self, failure);
+}
+
+/* ---------------------------------------------------------------- a chunk, an answer */
+
+static void start(struct openai_reader *self, struct slice id, struct slice model, int64_t created)
+{
+    if (self->started)
+        return;
+    self->started = true;
+    struct event event = {.kind = EVENT_START, .id_raw = id, .model_raw = model, .created = created};
+    emit(self, &event);
+}
+
+/* Choices are read only after id and model are known: START comes first whatever the order of members. */
+static void read_body(struct openai_reader *self, struct slice data, struct chunk *chunk)
+{
+    struct json json, choices_at = {.start = NULL};
+    struct slice key, id = SLICE_NONE, model = SLICE_NONE;
+    struct usage usage = {.known = false};
+    int64_t created = 0;
+    size_t last_end = 1;
+    json_init(&json, data, JSON_DEPTH_MAX);
+    if (!json_object(&json))
+        return fail(self, incomplete("the provider's answer is not JSON", SENT_UNCERTAIN));
+    while (json_member(&json, &key)) {
+        size_t key_at = (size_t)(key.ptr - 1 - data.ptr);
+        enum json_type type = json_peek(&json);
+        if (slice_equals(key, LIT("choices"))) {
+            choices_at = json;
+            json_skip(&json, NULL);
+        } else if (slice_equals(key, LIT("id")) && type == JSON_STRING) {
+            json_string(&json, &id);
+        } else if (slice_equals(key, LIT("model")) && type == JSON_STRING) {
+            json_string(&json, &model);
+        } else if (slice_equals(key, LIT("created"))) {
+            count(&json, &created);
+        } else if (slice_equals(key, LIT("usage"))) {
+            chunk->has_usage = read_usage(self, &json, &usage);
+            chunk->usage_is_null = type == JSON_NULL;
+            chunk->usage = (struct span){last_end > 1 ? last_end : key_at, 0};
+            chunk->usage.len = (size_t)(json.at - data.ptr) - chunk->usage.at;
+        } else if (slice_equals(key, LIT("error")) && type != JSON_NULL) {
+            chunk->has_error = true;
+            json_skip(&json, NULL);
+        } else {
+            json_skip(&json, NULL);
+        }
+        last_end = (size_t)(json.at - data.ptr);
+    }
+    if (!json_finish(&json))
+        return fail(self, incomplete("the provider's answer is not valid JSON", SENT_UNCERTAIN));
+    if (chunk->has_error)
+        return fail_with(self, data, self->started ? SENT_CONTENT : SENT_REFUSED);
+    start(self, id, model, created);
+    if (choices_at.start != NULL)
+        chunk->has_choices = read_choices(self, &choices_at);
+    if (chunk->has_usage && !self->base.failed)
+        emit_usage(self, &usage);
+}
+
+static void end(struct openai_reader *self)
+{
+    struct event event = {.kind = EVENT_END};
+    if (self->base.ended || self->base.failed)
+        return;
+    self->base.ended = true;
+    emit(self, &event);
+}
+
+/* The chunk without its usage: nobody asked for it. */
+static void cut_usage(struct openai_reader *self, struct slice data, const struct chunk *chunk, enum pass *pass, struct slice *rewritten)
+{
+    struct buffer out;
+    if (!chunk->has_choices) {
+        *pass = PASS_DROP;
+        return;
+    }
+    buffer_init(&out, data.len + 16);
+    buffer_append_lit(&out, "data: ");
+    buffer_append(&out, data.ptr, chunk->usage.at);
+    buffer_append(&out, data.ptr + chunk->usage.at + chunk->usage.len, data.len - chunk->usage.at - chunk->usage.len);
+    buffer_append_lit(&out, "\n\n");
+    *rewritten = arena_copy(self->base.arena, buffer_slice(&out));
+    *pass = PASS_REWRITE;
+    buffer_free(&out);
+}
+
+void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten)
+{
+    struct openai_reader *self = (struct openai_reader *)reader;
+    struct chunk chunk = {.has_choices = false};
+    (void)name;
+    if (pass != NULL)
+        *pass = PASS_AS_IS;
+    if (slice_starts_with(data, LIT("[DONE]"))) {
+        if (self->started)
+            end(self);
+        else
+            fail(self, incomplete("the provider's stream ended before it began", SENT_UNCERTAIN));
+        return;
+    }
+    if (slice_trim(data).len == 0)
+        return;
+    read_body(self, data, &chunk);
+    if (pass != NULL && !reader->failed && !include_usage && chunk.has_usage)
+        cut_usage(self, data, &chunk, pass, rewritten);
+}
+
+void openai_read_answer(struct reader *reader, struct slice body)
+{
+    struct openai_reader *self = (struct openai_reader *)reader;
+    struct chunk chunk = {.has_choices = false};
+    struct slice text = slice_trim(body); /* COMPAT(deepseek, 2026-08): blank lines as keep-alive before the body */
+    if (text.len == 0)
+        return fail(self, incomplete("the provider's answer is empty", SENT_UNCERTAIN));
+    if (text.ptr[0] == '<')
+        return fail(self, incomplete("the provider answered with an HTML page", SENT_UNCERTAIN));
+    read_body(self, text, &chunk);
+    if (reader->failed)
+        return;
+    if (!chunk.has_choices)
+        return fail(self, incomplete("the provider's answer has no choices", SENT_UNCERTAIN));
+    if (self->finished == 0) /* some servers leave it out of a whole answer, which is complete by its framing */
+        emit(self, &(struct event){.kind = EVENT_FINISH, .finish = self->has_calls ? FINISH_TOOL_CALLS : FINISH_STOP});
+    end(self);
+}
+
+/* COMPAT(many, 2026-08): [DONE] is left out, but the finish was seen. */
+void openai_read_eof(struct reader *reader)
+{
+    struct openai_reader *self = (struct openai_reader *)reader;
+    if (self->finished != 0)
+        end(self);
+}
+
+void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
+                         struct arena *arena, struct failure *failure)
+{
+    struct slice text = slice_trim(body), error = json_find(text, "error");
+    struct slice object = error.len > 0 && error.ptr[0] == '{' ? error : text;
+    struct slice code = json_find_string(object, "code"), type = json_find_string(object, "type");
+    struct slice message = failure_message(body, status, arena);
+    enum failure_kind kind = failure_classify(status, code, message);
+    if (kind == failure_classify(status, SLICE_NONE, SLICE_NONE) && type.len > 0)
+        kind = failure_classify(status, type, SLICE_NONE);
+    *failure = failure_make(kind, message);
+    failure->status = status;
+    failure->sent = SENT_REFUSED;
+    failure->retry_after_us = retry_after_us(header, head, wall_us);
+    failure->code = arena_copy(arena, json_unescape(arena, code));
+    failure->param = arena_copy(arena, json_unescape(arena, json_find_string(object, "param")));
+}

@@ -1,0 +1,453 @@
+/* openai_encode.c -- struct chat into a request body of OpenAI's dialect, with the vendor's quirks: for clients of another dialect, and for vendors
+ * that need more than edits of the client's bytes.
+ * SPDX-License-Identifier: MIT */
+#include "providers/openai.h"
+
+struct encode {
+    const struct chat *chat;
+    const struct vendor *vendor;
+    struct arena *arena;
+    struct buffer *out, *dropped;
+    bool first;
+};
+
+static void key(struct encode *encode, const char *name)
+{
+    if (!encode->first)
+        buffer_append_byte(encode->out, ',');
+    encode->first = false;
+    buffer_append_byte(encode->out, '"');
+    buffer_append(encode->out, name, strlen(name));
+    buffer_append_lit(encode->out, "\":");
+}
+
+static void quoted(struct buffer *out, struct slice raw)
+{
+    buffer_append_byte(out, '"');
+    buffer_append_slice(out, raw);
+    buffer_append_byte(out, '"');
+}
+
+/* A vendor with strict fields gets only those on its list. */
+static bool is_sent(struct encode *encode, const char *name)
+{
+    if (!(encode->vendor->quirks & VENDOR_STRICT_FIELDS))
+        return true;
+    for (const char *const *field = encode->vendor->fields; *field != NULL; field++)
+        if (strcmp(*field, name) == 0)
+            return true;
+    if (encode->dropped->len > 0)
+        buffer_append_lit(encode->dropped, ", ");
+    buffer_append(encode->dropped, name, strlen(name));
+    return false;
+}
+
+static void number(struct encode *encode, const char *name, struct slice digits)
+{
+    if (digits.len > 0 && is_sent(encode, name)) {
+        key(encode, name);
+        buffer_append_slice(encode->out, digits);
+    }
+}
+
+static void text(struct encode *encode, const char *name, struct slice raw)
+{
+    if (raw.len > 0 && is_sent(encode, name)) {
+        key(encode, name);
+        quoted(encode->out, raw);
+    }
+}
+
+static void flag(struct encode *encode, const char *name, int value)
+{
+    if (value >= 0 && is_sent(encode, name)) {
+        key(encode, name);
+        buffer_append_slice(encode->out, value ? LIT("true") : LIT("false"));
+    }
+}
+
+/* ---------------------------------------------------------------- messages */
+
+static void image_url(struct buffer *out, const struct part *part)
+{
+    buffer_append_lit(out, "{\"type\":\"image_url\",\"image_url\":{\"url\":\"");
+    if (part->url_raw.len > 0) {
+        buffer_append_slice(out, part->url_raw);
+    } else {
+        buffer_append_lit(out, "data:");
+        buffer_append_slice(out, part->media_type_raw);
+        buffer_append_lit(out, ";base64,");
+        buffer_append_slice(out, part->data_raw);
+    }
+    buffer_append_lit(out, "\"}}");
+}
+
+static void document(struct buffer *out, const struct part *part)
+{
+    if (part->text_raw.len > 0) {
+        buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
+        quoted(out, part->text_raw);
+        buffer_append_byte(out, '}');
+        return;
+    }
+    buffer_append_lit(out, "{\"type\":\"file\",\"file\":{\"filename\":");
+    quoted(out, part->name_raw.len > 0 ? part->name_raw : LIT("document.pdf"));
+    buffer_append_lit(out, ",\"file_data\":\"");
+    if (part->url_raw.len > 0) {
+        buffer_append_slice(out, part->url_raw);
+    } else {
+        buffer_append_lit(out, "data:");
+        buffer_append_slice(out, part->media_type_raw);
+        buffer_append_lit(out, ";base64,");
+        buffer_append_slice(out, part->data_raw);
+    }
+    buffer_append_lit(out, "\"}}");
+}
+
+static void content_part(struct buffer *out, const struct part *part)
+{
+    switch (part->kind) {
+    case PART_IMAGE:
+        image_url(out, part);
+        break;
+    case PART_DOCUMENT:
+        document(out, part);
+        break;
+    case PART_AUDIO:
+        buffer_append_lit(out, "{\"type\":\"input_audio\",\"input_audio\":{\"data\":");
+        quoted(out, part->data_raw);
+        buffer_append_lit(out, ",\"format\":");
+        quoted(out, part->media_type_raw);
+        buffer_append_lit(out, "}}");
+        break;
+    case PART_REFUSAL:
+        buffer_append_lit(out, "{\"type\":\"refusal\",\"refusal\":");
+        quoted(out, part->text_raw);
+        buffer_append_byte(out, '}');
+        break;
+    case PART_OPAQUE:
+        buffer_append_slice(out, part->json);
+        break;
+    default:
+        buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
+        quoted(out, part->text_raw);
+        buffer_append_byte(out, '}');
+        break;
+    }
+}
+
+static bool is_content(const struct part *part)
+{
+    return part->kind != PART_TOOL_CALL && part->kind != PART_TOOL_RESULT && part->kind != PART_REASONING && part->kind != PART_REDACTED;
+}
+
+static bool is_all_text(const struct part *parts)
+{
+    for (; parts != NULL; parts = parts->next)
+        if (is_content(parts) && parts->kind != PART_TEXT)
+            return false;
+    return true;
+}
+
+/* Texts are joined where a string is expected or was given; anything else makes a list. */
+static void content(struct encode *encode, const struct part *parts, bool plain)
+{
+    struct buffer *out = encode->out;
+    bool first = true;
+    key(encode, "content");
+    if (is_all_text(parts) && plain) {
+        buffer_append_byte(out, '"');
+        for (; parts != NULL; parts = parts->next)
+            if (is_content(parts))
+                buffer_append_slice(out, parts->text_raw);
+        buffer_append_byte(out, '"');
+        return;
+    }
+    buffer_append_byte(out, '[');
+    for (; parts != NULL; parts = parts->next) {
+        if (!is_content(parts))
+            continue;
+        if (!first)
+            buffer_append_byte(out, ',');
+        first = false;
+        content_part(out, parts);
+    }
+    buffer_append_byte(out, ']');
+}
+
+/* COMPAT(mistral, 2026-06): ids of exactly nine alphanumerics; foreign ones are hashed, the same id to the same nine within a request. */
+static void call_id(struct encode *encode, struct slice id)
+{
+    static const char alphabet[] = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz";
+    uint64_t hash = 14695981039346656037ULL; /* FNV-1a: for naming, not for keeping secrets */
+    bool fine = id.len == 9;
+    for (size_t i = 0; i < id.len; i++) {
+        hash = (hash ^ (unsigned char)id.ptr[i]) * 1099511628211ULL;
+        fine = fine && memchr(alphabet, id.ptr[i], 62) != NULL;
+    }
+    if (!(encode->vendor->quirks & VENDOR_ID9) || fine) {
+        quoted(encode->out, id);
+        return;
+    }
+    char nine[9];
+    for (unsigned i = 0; i < sizeof nine; i++, hash /= 62)
+        nine[i] = alphabet[hash % 62];
+    quoted(encode->out, (struct slice){nine, sizeof nine});
+}
+
+static void tool_calls(struct encode *encode, const struct part *parts)
+{
+    struct buffer *out = encode->out;
+    bool any = false;
+    for (; parts != NULL; parts = parts->next) {
+        if (parts->kind != PART_TOOL_CALL)
+            continue;
+        if (!any)
+            key(encode, "tool_calls");
+        buffer_append_byte(out, any ? ',' : '[');
+        any = true;
+        buffer_append_lit(out, "{\"id\":");
+        call_id(encode, parts->id_raw);
+        buffer_append_lit(out, ",\"type\":\"function\",\"function\":{\"name\":");
+        quoted(out, parts->name_raw);
+        buffer_append_lit(out, ",\"arguments\":");
+        quoted(out, parts->text_raw.len > 0 ? parts->text_raw : LIT("{}"));
+        buffer_append_lit(out, "}}");
+    }
+    if (any)
+        buffer_append_byte(out, ']');
+}
+
+static bool has_kind(const struct part *parts, enum part_kind kind)
+{
+    for (; parts != NULL; parts = parts->next)
+        if (parts->kind == kind)
+            return true;
+    return false;
+}
+
+static void begin_message(struct encode *encode, bool *first, struct slice role)
+{
+    if (!*first)
+        buffer_append_byte(encode->out, ',');
+    *first = false;
+    buffer_append_byte(encode->out, '{');
+    encode->first = true;
+    key(encode, "role");
+    quoted(encode->out, role);
+}
+
+static void tool_message(struct encode *encode, const struct part *result, bool *first)
+{
+    begin_message(encode, first, LIT("tool"));
+    key(encode, "tool_call_id");
+    call_id(encode, result->id_raw);
+    content(encode, result->children, true);
+    buffer_append_byte(encode->out, '}');
+}
+
+/* Reasoning goes back where the vendor wants it with its tool calls (COMPAT(deepseek, 2026-08)); elsewhere it is only valid at its issuer. */
+static void reasoning(struct encode *encode, const struct part *parts)
+{
+    if (strcmp(encode->vendor->name, "deepseek") != 0 || !has_kind(parts, PART_TOOL_CALL))
+        return;
+    key(encode, "reasoning_content");
+    buffer_append_byte(encode->out, '"');
+    for (; parts != NULL; parts = parts->next)
+        if (parts->kind == PART_REASONING)
+            buffer_append_slice(encode->out, parts->text_raw);
+    buffer_append_byte(encode->out, '"');
+}
+
+static struct slice role_name(const struct encode *encode, const struct message *message)
+{
+    switch (message->role) {
+    case ROLE_SYSTEM:
+        return message->developer && !(encode->vendor->quirks & VENDOR_NO_DEVELOPER) ? LIT("developer") : LIT("system");
+    case ROLE_ASSISTANT:
+        return LIT("assistant");
+    case ROLE_TOOL:
+        return LIT("tool");
+    default:
+        return LIT("user");
+    }
+}
+
+/* Tool results become messages of their own, before what else the message says. */
+static void message(struct encode *encode, const struct message *given, bool *first)
+{
+    bool rest = false;
+    for (const struct part *part = given->parts; part != NULL; part = part->next) {
+        if (part->kind == PART_TOOL_RESULT)
+            tool_message(encode, part, first);
+        else
+            rest = true;
+    }
+    if (!rest && given->parts != NULL)
+        return;
+    begin_message(encode, first, role_name(encode, given));
+    if (given->name_raw.len > 0) {
+        key(encode, "name");
+        quoted(encode->out, given->name_raw);
+    }
+    bool calls = has_kind(given->parts, PART_TOOL_CALL), texts = has_kind(given->parts, PART_TEXT) || has_kind(given->parts, PART_REFUSAL);
+    if (texts || !calls || (encode->vendor->quirks & VENDOR_STRICT_FIELDS))
+        content(encode, given->parts, given->plain || given->role != ROLE_USER || is_all_text(given->parts));
+    else {
+        key(encode, "content");
+        buffer_append_lit(encode->out, "null");
+    }
+    reasoning(encode, given->parts);
+    tool_calls(encode, given->parts);
+    buffer_append_byte(encode->out, '}');
+}
+
+static void messages(struct encode *encode)
+{
+    bool first = true;
+    key(encode, "messages");
+    buffer_append_byte(encode->out, '[');
+    for (const struct message *at = encode->chat->messages; at != NULL; at = at->next)
+        message(encode, at, &first);
+    buffer_append_byte(encode->out, ']');
+    encode->first = false;
+}
+
+/* ---------------------------------------------------------------- tools */
+
+static void tools(struct encode *encode)
+{
+    struct buffer *out = encode->out;
+    bool first = true;
+    if (encode->chat->tools == NULL)
+        return;
+    key(encode, "tools");
+    buffer_append_byte(out, '[');
+    for (const struct tool *tool = encode->chat->tools; tool != NULL; tool = tool->next) {
+        if (!first)
+            buffer_append_byte(out, ',');
+        first = false;
+        if (tool->json.len > 0) {
+            buffer_append_slice(out, tool->json);
+            continue;
+        }
+        buffer_append_lit(out, "{\"type\":\"function\",\"function\":{\"name\":");
+        quoted(out, tool->name_raw);
+        if (tool->description_raw.len > 0) {
+            buffer_append_lit(out, ",\"description\":");
+            quoted(out, tool->description_raw);
+        }
+        if (tool->schema_json.len > 0) {
+            buffer_append_lit(out, ",\"parameters\":");
+            buffer_append_slice(out, tool->schema_json);
+        }
+        if (tool->strict >= 0)
+            buffer_append_slice(out, tool->strict ? LIT(",\"strict\":true") : LIT(",\"strict\":false"));
+        buffer_append_lit(out, "}}");
+    }
+    buffer_append_byte(out, ']');
+}
+
+static void tool_choice(struct encode *encode)
+{
+    static const struct slice words[] = {LIT(""), LIT("\"auto\""), LIT("\"none\""), LIT("\"required\"")};
+    const struct chat *chat = encode->chat;
+    if (chat->tool_choice == TOOL_CHOICE_NONE_GIVEN)
+        return;
+    key(encode, "tool_choice");
+    if (chat->tool_choice != TOOL_CHOICE_NAMED) {
+        buffer_append_slice(encode->out, words[chat->tool_choice]);
+        return;
+    }
+    buffer_append_lit(encode->out, "{\"type\":\"function\",\"function\":{\"name\":");
+    quoted(encode->out, chat->tool_choice_name_raw);
+    buffer_append_lit(encode->out, "}}");
+}
+
+static void response_format(struct encode *encode)
+{
+    const struct chat *chat = encode->chat;
+    if (chat->format == FORMAT_NONE_GIVEN)
+        return;
+    key(encode, "response_format");
+    if (chat->format != FORMAT_SCHEMA) {
+        buffer_append_slice(encode->out, chat->format == FORMAT_JSON ? LIT("{\"type\":\"json_object\"}") : LIT("{\"type\":\"text\"}"));
+        return;
+    }
+    buffer_append_lit(encode->out, "{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
+    quoted(encode->out, chat->schema_name_raw.len > 0 ? chat->schema_name_raw : LIT("response"));
+    buffer_append_lit(encode->out, ",\"schema\":");
+    buffer_append_slice(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{}"));
+    if (chat->schema_strict >= 0)
+        buffer_append_slice(encode->out, chat->schema_strict ? LIT(",\"strict\":true") : LIT(",\"strict\":false"));
+    buffer_append_lit(encode->out, "}}");
+}
+
+static void stops(struct encode *encode)
+{
+    const struct chat *chat = encode->chat;
+    if (chat->stop_count == 0 || !is_sent(encode, "stop"))
+        return;
+    key(encode, "stop");
+    for (unsigned i = 0; i < chat->stop_count; i++) {
+        buffer_append_byte(encode->out, i == 0 ? '[' : ',');
+        quoted(encode->out, chat->stops_raw[i]);
+    }
+    buffer_append_byte(encode->out, ']');
+}
+
+static void extras(struct encode *encode)
+{
+    for (const struct extra *extra = encode->chat->extras; extra != NULL; extra = extra->next) {
+        const char *name = arena_copy(encode->arena, extra->name_raw).ptr;
+        if (name != NULL && is_sent(encode, name)) {
+            key(encode, name);
+            buffer_append_slice(encode->out, extra->value_json);
+        }
+    }
+}
+
+bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                          struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+{
+    struct encode encode = {chat, provider->vendor, arena, out, dropped, true};
+    unsigned quirks = provider->vendor->quirks;
+    (void)complaint;
+    buffer_append_byte(out, '{');
+    key(&encode, "model");
+    json_append_string(out, model->model);
+    messages(&encode);
+    number(&encode, quirks & VENDOR_MAX_TOKENS ? "max_tokens" : "max_completion_tokens", chat->max_tokens);
+    number(&encode, "temperature", chat->temperature);
+    number(&encode, "top_p", chat->top_p);
+    number(&encode, "top_k", chat->top_k);
+    number(&encode, "n", chat->n);
+    number(&encode, quirks & VENDOR_RANDOM_SEED ? "random_seed" : "seed", chat->seed);
+    number(&encode, "presence_penalty", chat->presence_penalty);
+    number(&encode, "frequency_penalty", chat->frequency_penalty);
+    flag(&encode, "logprobs", chat->logprobs);
+    number(&encode, "top_logprobs", chat->top_logprobs);
+    stops(&encode);
+    tools(&encode);
+    tool_choice(&encode);
+    flag(&encode, "parallel_tool_calls", chat->parallel_tool_calls);
+    response_format(&encode);
+    text(&encode, "reasoning_effort", chat->effort_raw);
+    text(&encode, "user", chat->user_raw);
+    text(&encode, "service_tier", chat->service_tier_raw);
+    if (chat->metadata_json.len > 0 && is_sent(&encode, "metadata")) {
+        key(&encode, "metadata");
+        buffer_append_slice(out, chat->metadata_json);
+    }
+    extras(&encode);
+    if (chat->stream) {
+        key(&encode, "stream");
+        buffer_append_lit(out, "true");
+        if (!(quirks & VENDOR_NO_STREAM_OPTIONS)) {
+            key(&encode, "stream_options");
+            buffer_append_lit(out, "{\"include_usage\":true}");
+        }
+    }
+    buffer_append_byte(out, '}');
+    return true;
+}

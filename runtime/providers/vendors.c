@@ -1,0 +1,49 @@
+/* vendors.c -- the vendors: one row each. A new OpenAI-compatible vendor is a row here, or an entry with kind = "openai" and a base_url in the config.
+ *
+ * Sources: each provider's public documentation; quirks are marked with the date they were last read.
+ * SPDX-License-Identifier: MIT */
+#include "providers/provider.h"
+
+/* COMPAT(mistral, 2026-06): any other top-level field is refused with 422 extra_forbidden. */
+static const char *const mistral_fields[] = {
+    "model", "messages", "temperature", "top_p", "max_tokens", "stream", "stop", "random_seed", "metadata", "response_format", "tools",
+    "tool_choice", "presence_penalty", "frequency_penalty", "n", "prediction", "parallel_tool_calls", "reasoning_effort", "prompt_mode",
+    "guardrails", "prompt_cache_key", "safe_prompt", "document_image_limit", "document_page_limit", NULL,
+};
+
+const struct vendor vendors[] = {
+    {.name = "openai", .wire = &wire_openai, .base_url = "https://api.openai.com/v1", .key_env = {"OPENAI_API_KEY"}},
+    {.name = "anthropic", .wire = &wire_anthropic, .base_url = "https://api.anthropic.com/v1", .key_env = {"ANTHROPIC_API_KEY"}},
+    {.name = "mock", .wire = &wire_openai, .base_url = "", .quirks = VENDOR_NO_KEY},
+    {.name = "groq", .wire = &wire_openai, .base_url = "https://api.groq.com/openai/v1", .key_env = {"GROQ_API_KEY"}},
+    {.name = "together", .wire = &wire_openai, .base_url = "https://api.together.xyz/v1", .key_env = {"TOGETHER_API_KEY", "TOGETHERAI_API_KEY"},
+     .prefix = {"together_ai"}, .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS},
+    /* COMPAT(mistral, 2026-06): strict fields, random_seed, max_tokens only, nine-character tool call ids. */
+    {.name = "mistral", .wire = &wire_openai, .base_url = "https://api.mistral.ai/v1", .key_env = {"MISTRAL_API_KEY"},
+     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_NO_DEVELOPER | VENDOR_RANDOM_SEED | VENDOR_STRICT_FIELDS | VENDOR_ID9,
+     .fields = mistral_fields},
+    {.name = "openrouter", .wire = &wire_openai, .base_url = "https://openrouter.ai/api/v1", .key_env = {"OPENROUTER_API_KEY"}},
+    /* COMPAT(deepseek, 2026-08): max_tokens only, no developer role. */
+    {.name = "deepseek", .wire = &wire_openai, .base_url = "https://api.deepseek.com/v1", .key_env = {"DEEPSEEK_API_KEY"},
+     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_DEVELOPER},
+    /* COMPAT(xai, 2026-08): usage.completion_tokens excludes reasoning tokens. */
+    {.name = "xai", .wire = &wire_openai, .base_url = "https://api.x.ai/v1", .key_env = {"XAI_API_KEY"}, .quirks = VENDOR_REASONING_APART},
+    {.name = "vllm", .wire = &wire_openai, .base_url = NULL, .key_env = {"HOSTED_VLLM_API_KEY"}, .prefix = {"hosted_vllm"},
+     .quirks = VENDOR_NO_KEY | VENDOR_NO_DEVELOPER},
+    /* COMPAT(github, 2026-08): the service was announced as retired on 2026-07-30; kept for those who still run a look-alike. */
+    {.name = "github", .wire = &wire_openai, .base_url = "https://models.github.ai/inference", .key_env = {"GITHUB_TOKEN", "GITHUB_API_KEY"}},
+};
+
+const unsigned vendor_count = sizeof vendors / sizeof *vendors;
+
+const struct vendor *vendor_find(struct slice name)
+{
+    for (unsigned i = 0; i < vendor_count; i++) {
+        if (slice_equals(name, slice_of(vendors[i].name)))
+            return &vendors[i];
+        for (unsigned p = 0; p < 3 && vendors[i].prefix[p] != NULL; p++)
+            if (slice_equals(name, slice_of(vendors[i].prefix[p])))
+                return &vendors[i];
+    }
+    return NULL;
+}
