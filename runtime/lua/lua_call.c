@@ -311,6 +311,10 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
     set_string_metatable(L, base + 1);
     if (status != LUA_OK || call.stop != FAILURE_NONE) { /* the thread is dropped, whatever it is in the middle of */
         explain(call.thread, status, &call, instructions, result);
+        if (caller->idle == NULL) { /* the anchor is this thread's: it would keep what it holds until the next call */
+            lua_pushnil(L);
+            lua_setiuservalue(L, base + 1, VALUE_THREAD);
+        }
         lua_settop(L, base);
         return false;
     }

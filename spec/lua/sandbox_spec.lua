@@ -285,6 +285,18 @@ describe("the sandbox", function()
     assert_clean()
   end)
 
+  it("keeps the thread of an inner call when the outer one is stopped", function()
+    for _ = 1, 10 do
+      local ok = call.run(function()
+        assert(call.run(function() return 1 end, 1000, MEMORY, 1))
+        error "outer"
+      end, INSTRUCTIONS, MEMORY, 0)
+      assert.is_false(ok)
+      collectgarbage()
+      assert_clean()
+    end
+  end)
+
   it("refuses to wait", function()
     local ok, kind, message = call.run(coroutine.yield, INSTRUCTIONS, MEMORY, 0)
     assert.same({ false, "policy_error", "a policy may not wait" }, { ok, kind, message })
