@@ -11,7 +11,7 @@
 #include <math.h>
 #include <string.h>
 
-enum { ITEMS_MAX = 4096, WEIGHTS_MAX = 1000000000 };
+enum { ITEMS_MAX = 4096, WEIGHTS_MAX = 1000000000, EXACT_MAX = 32, EXACT_LONG = 8 };
 
 /* ---------------------------------------------------------------- lists */
 
@@ -258,9 +258,9 @@ static int64_t read_shares(lua_State *L, struct share *shares, int n, int *count
 }
 
 /* Leaves the shares as a heap whose top is the slot of this turn. */
-static void begin_turn(lua_State *L, struct share *shares, int count, int64_t round, lua_Integer turn)
+static void begin_turn(lua_State *L, struct share *shares, int count, int64_t round, uint64_t turn)
 {
-    int64_t rank = (int64_t)phase_of(turn, (uint64_t)round), passed = 0;
+    int64_t rank = (int64_t)(turn % (uint64_t)round), passed = 0;
     /* slots before this time are at most `rank`, and all but about `count` of them */
     int64_t doubled = 2 * rank > count ? 2 * rank - count : 0;
 
@@ -275,28 +275,41 @@ static void begin_turn(lua_State *L, struct share *shares, int count, int64_t ro
     for (; passed < rank; passed++) {
         shares[0].slot++;
         sift_down(shares, count, 0);
-        call_charge(L, 16);
+        call_charge(L, 8);
     }
 }
 
-/* order.weighted(targets, turn) -> list; the others follow in the order in which their turns would come */
+/* Puts the shares in order and returns how many there are. Who comes second is decided like the first, among those left, by how often the
+ * first was first: so whenever somebody is left out (it failed, or is sorted behind the others) the rest still share by weight, exactly.
+ * In a long list that care ends after the places that a request can reach. */
+static int put_shares(lua_State *L, struct share *shares, int count, int64_t round, uint64_t turn)
+{
+    int exact = count <= 128 ? EXACT_MAX : EXACT_LONG, made = 0;
+
+    while (count > 0) {
+        if (made < exact)
+            begin_turn(L, shares, count, round, turn);
+        put(L, shares[0].item, made++);
+        turn = turn / (uint64_t)round * (uint64_t)shares[0].weight + (uint64_t)shares[0].slot;
+        round -= shares[0].weight;
+        shares[0] = shares[--count];
+        sift_down(shares, count, 0);
+    }
+    return made;
+}
+
+/* order.weighted(targets, turn) -> list */
 static int order_weighted(lua_State *L)
 {
-    int n = check_list(L, "weighted"), count, made = 0;
+    int n = check_list(L, "weighted"), count, made;
     lua_Integer turn = n > 0 ? check_turn(L, 2, "weighted") : 0;
     struct share *shares = scratch(L, n, sizeof *shares);
     int64_t round = read_shares(L, shares, n, &count);
 
-    if (count > 0)
-        begin_turn(L, shares, count, round, turn);
     lua_createtable(L, n, 0);
-    for (int left = count; left > 0; left--) {
-        put(L, shares[0].item, made++);
-        shares[0] = shares[left - 1];
-        sift_down(shares, left - 1, 0);
-    }
-    for (int i = 0; i < n; i++) { /* weight 0: a reserve */
-        double weight = count < n ? fact_of(L, i, "weight", "weighted") : 1;
+    made = put_shares(L, shares, count, round, (lua_Unsigned)turn);
+    for (int i = 0; made < n && i < n; i++) { /* weight 0: a reserve */
+        double weight = fact_of(L, i, "weight", "weighted");
 
         if (!isnan(weight) && !(weight > 0))
             put(L, i, made++);

@@ -180,21 +180,34 @@ describe("order.weighted", function()
     assert.same({ a = 2, b = 1 }, shares(targets({ name = "a", weight = 2 }, "b"), 3))
   end)
 
-  it("lets the others follow in the order of their turns", function()
-    local list = targets({ name = "a", weight = 5 }, { name = "b", weight = 1 }, { name = "c", weight = 3 })
-    for turn = 0, 8 do
-      local now = order.weighted(list, turn)
-      assert.equal(3, #now)
-      local next_different
-      for later = turn + 1, turn + 20 do
-        local first = order.weighted(list, later)[1].name
-        if first ~= now[1].name then
-          next_different = first
-          break
-        end
+  it("shares by weight among those left, whoever is left out", function()
+    local list = targets({ name = "a", weight = 5 }, { name = "b", weight = 1 }, { name = "c", weight = 3 }, { name = "d", weight = 1 })
+    for _, out in ipairs(list) do
+      local counts, round = {}, 0
+      for _, target in ipairs(list) do
+        round = round + (target ~= out and target.weight or 0)
       end
-      assert.equal(next_different, now[2].name)
+      for turn = 0, 10 * round - 1 do -- of 10 turns each, so often as the others' round is long
+        local now = order.weighted(list, turn)
+        assert.equal(4, #now)
+        local first = now[1] ~= out and now[1].name or now[2].name
+        counts[first] = (counts[first] or 0) + 1
+      end
+      for _, target in ipairs(list) do
+        assert.equal(target ~= out and 10 * target.weight or nil, counts[target.name])
+      end
     end
+  end)
+
+  it("gives equal targets each other's place equally often", function()
+    local list, seconds = targets({ name = "a", weight = 5 }, { name = "b", weight = 1 }, { name = "c", weight = 1 }), {}
+    for turn = 0, 7 * 20 - 1 do
+      local now = order.weighted(list, turn)
+      if now[1].name == "a" then
+        seconds[now[2].name] = (seconds[now[2].name] or 0) + 1
+      end
+    end
+    assert.same({ b = 50, c = 50 }, seconds)
   end)
 
   it("keeps weight 0 for the end", function()

@@ -167,7 +167,8 @@ describe("loading a policy", function()
   end)
 
   it("takes more helpers from the house", function()
-    local policy = assert(load("local l = require 'gateway.limit' return { admit = function() return l.n end }", { helpers = { ["gateway.limit"] = { n = 3 } } }))
+    local policy = assert(load("local l = require 'gateway.limit' return { admit = function() return l.n end }",
+      { helpers = { ["gateway.limit"] = { n = 3 } } }))
     assert.equal(3, run(policy.admit))
   end)
 end)

@@ -250,7 +250,8 @@ describe("testing.run", function()
     assert.same({ status = 402, code = "broke", message = "no money" }, run.refusal)
     assert.same({}, run.attempts)
     run = testing.run(policy "return { route = function() return {} end }", { upstreams = {} })
-    assert.same({ "policy_bad_plan", "route: the plan is empty: expected at least one target, or nil and a refusal" }, { run.failure.kind, run.failure.message })
+    assert.same({ "policy_bad_plan", "route: the plan is empty: expected at least one target, or nil and a refusal" },
+      { run.failure.kind, run.failure.message })
     run = testing.run(policy "return { route = function() return { 'x/y' } end }", { upstreams = {} })
     assert.equal("policy_unknown_target", run.failure.kind)
     run = testing.run(policy "return { route = function() while true do end end }", { upstreams = {} })
@@ -264,7 +265,8 @@ describe("testing.run", function()
 
   it("skips what is off, and says when nothing is left", function()
     local named = policy "return { route = function() return { 'b/m', 'a/m' } end }"
-    local run = testing.run(named, { targets = { "a/m", "b/m" }, off = { "b/m" }, upstreams = { ["a/m"] = testing.answer "x", ["b/m"] = testing.answer "y" } })
+    local run = testing.run(named, { targets = { "a/m", "b/m" }, off = { "b/m" },
+      upstreams = { ["a/m"] = testing.answer "x", ["b/m"] = testing.answer "y" } })
     assert.equal("a/m", run.served_by)
     run = testing.run(named, { off = { "a/m", "b/m" }, upstreams = {} })
     assert.equal("no_fit_target", run.failure.kind)
