@@ -46,7 +46,7 @@ void server_free(struct server *server);              /* every exchange must be 
 /* What the client sent. Slices are valid until exchange_close. */
 struct slice exchange_method(const struct exchange *exchange);
 struct slice exchange_path(const struct exchange *exchange);  /* as sent, without the query, percent-encoding untouched */
-struct slice exchange_query(const struct exchange *exchange); /* behind '?', or empty */
+struct slice exchange_argument(const struct exchange *exchange, const char *name); /* of the query, percent-encoding untouched; or empty */
 struct slice exchange_header(const struct exchange *exchange, const char *name); /* case folded; first of that name */
 /* Calls visit(owner, name, value) for each request header. */
 void exchange_each_header(const struct exchange *exchange, void (*visit)(void *owner, struct slice name, struct slice value), void *owner);

@@ -1,0 +1,49 @@
+/* guard.h -- the framing checker put inside libmicrohttpd's recv(), with the deadlines and the farewell it lacks.
+ *
+ * libmicrohttpd has no hook for reading, but it reads client bytes in one place, through the dynamic linker. The executable defines `recv` itself, reads
+ * with recvfrom(2), and lets framing.c look at exactly the bytes libmicrohttpd is about to get. It fails closed: the access handler asks the guard whether
+ * it has seen the same heads, bodies and ends (the interlock); without a working hook every request is refused.
+ *
+ * Per connection; everything belongs to one worker's thread, but for the table from descriptor to guard, which recv() needs because it is given a descriptor and
+ * nothing else.
+ * SPDX-License-Identifier: MIT */
+#ifndef NET_GUARD_H
+#define NET_GUARD_H
+#include "base/bytes.h"
+#include "net/framing.h"
+#include "net/loop.h"
+
+struct guard;
+
+/* What the guards of one worker share. */
+struct guards {
+    struct loop *loop;
+    struct framing_limits limits;
+    int64_t head_us;   /* absolute: from accept, or from the first byte of a request, to the end of its head */
+    int64_t body_us;   /* then at least `body_rate` bytes a second over each further stretch of this length */
+    int64_t linger_us; /* how long what a refused client still sends is thrown away, so that it can read its answer */
+    uint32_t body_rate;
+    void (*write_refusal)(void *owner, int status, struct slice reason, struct buffer *body);
+    void *owner;
+    struct guard *pending; /* good requests were answered, a bad one waits behind them */
+    unsigned lingering;
+    uint64_t refused, timeouts, desyncs;
+};
+
+/* Once per process, before any worker: room for descriptors below `max_fd`. The one static of the house; see above. */
+bool guard_init(size_t max_fd);
+
+struct guard *guard_open(struct guards *guards, int fd); /* NULL: descriptor out of range */
+void guard_close(struct guard *guard);                    /* libmicrohttpd closes the descriptor right after this */
+void guard_half_closed(struct guard *guard);              /* our own epoll saw the client's FIN */
+void guard_tick(struct guards *guards);                   /* after every run of libmicrohttpd */
+void guard_refuse(struct guard *guard, int status, const char *reason);
+
+/* The interlock, from the access handler. False: libmicrohttpd sees other boundaries than we do; close without an answer. */
+bool guard_on_head(struct guard *guard);
+bool guard_on_body(struct guard *guard, size_t len);
+bool guard_on_final(struct guard *guard);
+void guard_on_suspend(struct guard *guard);                   /* before the connection is suspended */
+void guard_on_answer(struct guard *guard, bool will_close);   /* before an answer is queued */
+void guard_on_done(struct guard *guard);                      /* the answer is out */
+#endif

@@ -1,0 +1,65 @@
+/* server_private.h -- what server.c and server_stream.c share. Nobody else includes it.
+ * SPDX-License-Identifier: MIT */
+#ifndef NET_SERVER_PRIVATE_H
+#define NET_SERVER_PRIVATE_H
+#include "net/guard.h"
+#include "net/server.h"
+#include <microhttpd.h>
+
+/* One client connection: libmicrohttpd's socket context. */
+struct connection {
+    struct watch watch;        /* the client's FIN, and room to write while a stream is blocked */
+    struct server *server;
+    struct guard *guard;
+    struct exchange *exchange; /* the request under way */
+    bool half_closed, waits_for_room;
+    char peer[46];
+};
+
+struct exchange {
+    struct server *server;
+    struct connection *connection; /* NULL once libmicrohttpd is done with the request */
+    struct MHD_Connection *mhd;    /* the same */
+    struct exchange *next;         /* spare list, dirty list */
+    struct slice method, path;
+    struct buffer body;
+    int64_t began_us;
+    void *tag;
+    void (*release)(void *);
+    void *release_arg;
+    bool http10, started, in_handler, suspended, answered, closed, aborted, told_gone, shed;
+
+    /* a streamed answer */
+    bool streaming;   /* the head was queued */
+    bool head_out;    /* and sent: bytes may go to the socket */
+    bool ended, complete;
+    bool is_dirty;    /* in the server's list of those with something to send */
+    bool was_high;    /* more than stream_high was buffered: on_drained is due */
+    struct buffer turn;    /* what came in this turn, not framed yet */
+    struct buffer blocked; /* framed bytes the socket did not take */
+    struct timer stall;
+};
+
+struct server {
+    struct watch watch;
+    struct turn_hook hook;
+    struct loop *loop;
+    struct server_settings settings;
+    struct server_owner owner;
+    struct MHD_Daemon *daemon;
+    struct guards guards;
+    struct exchange *spare, *dirty;
+    unsigned spare_count, open, connections;
+    size_t body_bytes;
+    bool must_run, quiesced;
+    struct server_counts counts;
+};
+
+void server_resume(struct exchange *exchange);
+void server_queue(struct exchange *exchange, int status, struct MHD_Response *response, const struct answer_header *headers, unsigned count);
+void server_mark_dirty(struct exchange *exchange);
+void server_forget_dirty(struct exchange *exchange);
+/* Sends what came for streams in this turn. */
+void server_flush(struct server *server);
+void server_on_stall(struct timer *timer);
+#endif

@@ -1,0 +1,239 @@
+/* server_stream.c -- streamed answers: libmicrohttpd sends the head, then sleeps while we write chunks to its socket ourselves, then wakes to end it.
+ *
+ * One writev per stream and turn, however many events came. What the socket does not take is kept, framed, until there is room; the owner hears how
+ * much that is and stops reading from its provider.
+ * SPDX-License-Identifier: MIT */
+#include "net/server_private.h"
+#include <errno.h>
+#include <stdio.h>
+#include <sys/epoll.h>
+#include <sys/uio.h>
+
+enum { KEEP_BYTES = 2048 }; /* a buffer that grew in a burst is given back: thousands of streams are open at once */
+
+/* ---------------------------------------------------------------- the list of streams with something to send */
+
+void server_mark_dirty(struct exchange *exchange)
+{
+    if (exchange->is_dirty || exchange->mhd == NULL)
+        return;
+    exchange->is_dirty = true;
+    exchange->next = exchange->server->dirty;
+    exchange->server->dirty = exchange;
+}
+
+void server_forget_dirty(struct exchange *exchange)
+{
+    for (struct exchange **at = &exchange->server->dirty; exchange->is_dirty && *at != NULL; at = &(*at)->next) {
+        if (*at == exchange) {
+            *at = exchange->next;
+            exchange->is_dirty = false;
+            return;
+        }
+    }
+}
+
+/* ---------------------------------------------------------------- libmicrohttpd's side */
+
+/* Called when the head is out, and again after each resume. Never says 0 without sleeping: it would spin. */
+static ssize_t on_content_wanted(void *cls, uint64_t position, char *buf, size_t max)
+{
+    struct exchange *exchange = cls;
+    (void)position;
+    (void)buf;
+    (void)max;
+    exchange->head_out = true;
+    if (exchange->ended && exchange->turn.len == 0 && exchange->blocked.len == 0)
+        return exchange->complete ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+    if (exchange->connection->guard != NULL)
+        guard_on_suspend(exchange->connection->guard);
+    exchange->suspended = true;
+    MHD_suspend_connection(exchange->mhd);
+    server_mark_dirty(exchange);
+    return 0;
+}
+
+void exchange_stream(struct exchange *exchange, int status, const struct answer_header *headers, unsigned count)
+{
+    if (exchange->mhd == NULL || exchange->answered)
+        return;
+    struct MHD_Response *response = MHD_create_response_from_callback(MHD_SIZE_UNKNOWN, 1024, on_content_wanted, exchange, NULL);
+    if (response == NULL)
+        return;
+    exchange->streaming = true;
+    server_queue(exchange, status, response, headers, count);
+}
+
+/* ---------------------------------------------------------------- writing */
+
+static size_t buffered(const struct exchange *exchange)
+{
+    return exchange->turn.len + exchange->blocked.len;
+}
+
+size_t exchange_write(struct exchange *exchange, struct slice bytes)
+{
+    if (exchange->mhd == NULL || exchange->ended)
+        return 0;
+    buffer_append_slice(&exchange->turn, bytes);
+    server_mark_dirty(exchange);
+    loop_again(exchange->server->loop);
+    if (buffered(exchange) > exchange->server->settings.stream_high)
+        exchange->was_high = true;
+    return buffered(exchange);
+}
+
+void exchange_end(struct exchange *exchange, bool complete)
+{
+    if (exchange->ended || exchange->mhd == NULL)
+        return;
+    exchange->ended = true;
+    exchange->complete = complete;
+    server_mark_dirty(exchange);
+    loop_again(exchange->server->loop);
+}
+
+static void give_back(struct buffer *buffer)
+{
+    if (buffer->cap > KEEP_BYTES)
+        buffer_free(buffer);
+    else
+        buffer_clear(buffer);
+}
+
+/* The client is gone or takes nothing: the connection is of no use. */
+static void cut(struct exchange *exchange)
+{
+    struct server *server = exchange->server;
+    buffer_free(&exchange->turn);
+    buffer_free(&exchange->blocked);
+    exchange->ended = true;
+    exchange->complete = false;
+    server_resume(exchange);
+    if (!exchange->told_gone && !exchange->closed) {
+        exchange->told_gone = true;
+        server->owner.on_gone(server->owner.owner, exchange);
+    }
+}
+
+void server_on_stall(struct timer *timer)
+{
+    cut((struct exchange *)((char *)timer - offsetof(struct exchange, stall)));
+}
+
+static void wait_for_room(struct exchange *exchange, bool wait)
+{
+    struct connection *connection = exchange->connection;
+    struct server *server = exchange->server;
+    if (wait)
+        loop_timer_set(server->loop, &exchange->stall, loop_now_us(server->loop) + server->settings.write_stall_us);
+    else
+        loop_timer_clear(server->loop, &exchange->stall);
+    if (connection->waits_for_room == wait)
+        return;
+    connection->waits_for_room = wait;
+    loop_watch(server->loop, &connection->watch, EPOLLRDHUP | EPOLLET | (wait ? EPOLLOUT : 0));
+}
+
+/* Puts this turn's bytes behind the blocked ones, framed as one chunk (RFC 9112 7.1). */
+static void frame_into_blocked(struct exchange *exchange)
+{
+    if (exchange->turn.len == 0)
+        return;
+    if (!exchange->http10)
+        buffer_printf(&exchange->blocked, "%zx\r\n", exchange->turn.len);
+    buffer_append_slice(&exchange->blocked, buffer_slice(&exchange->turn));
+    if (!exchange->http10)
+        buffer_append_lit(&exchange->blocked, "\r\n");
+    give_back(&exchange->turn);
+}
+
+/* False: the connection is broken. */
+static bool send_blocked(struct exchange *exchange)
+{
+    while (exchange->blocked.len > 0) {
+        ssize_t sent = send(exchange->connection->watch.fd, exchange->blocked.ptr, exchange->blocked.len, MSG_NOSIGNAL | MSG_DONTWAIT);
+        if (sent < 0)
+            return errno == EAGAIN || errno == EINTR;
+        buffer_consume(&exchange->blocked, (size_t)sent);
+    }
+    return true;
+}
+
+static size_t put_hex(char *out, size_t number)
+{
+    char digits[16];
+    size_t count = 0;
+    do {
+        digits[count++] = "0123456789abcdef"[number & 15];
+        number >>= 4;
+    } while (number > 0);
+    for (size_t i = 0; i < count; i++)
+        out[i] = digits[count - 1 - i];
+    return count;
+}
+
+/* This turn's bytes as one chunk in one system call; what is not taken becomes blocked. */
+static bool send_turn(struct exchange *exchange)
+{
+    char head[20];
+    size_t head_len = exchange->http10 ? 0 : put_hex(head, exchange->turn.len);
+    if (!exchange->http10) {
+        head[head_len++] = '\r';
+        head[head_len++] = '\n';
+    }
+    struct iovec parts[3] = {{head, head_len}, {exchange->turn.ptr, exchange->turn.len}, {"\r\n", exchange->http10 ? 0 : 2}};
+    struct msghdr message = {.msg_iov = parts, .msg_iovlen = 3};
+    ssize_t sent = sendmsg(exchange->connection->watch.fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
+    if (sent < 0 && errno != EAGAIN && errno != EINTR)
+        return false;
+    size_t left = sent < 0 ? 0 : (size_t)sent;
+    for (unsigned i = 0; i < 3; i++) {
+        size_t taken = left < parts[i].iov_len ? left : parts[i].iov_len;
+        buffer_append(&exchange->blocked, (char *)parts[i].iov_base + taken, parts[i].iov_len - taken);
+        left -= taken;
+    }
+    give_back(&exchange->turn);
+    return true;
+}
+
+static void flush_one(struct exchange *exchange)
+{
+    struct server *server = exchange->server;
+    if (!exchange->streaming || !exchange->head_out || !exchange->suspended)
+        return; /* the reader marks it again when the head is out */
+    bool fine = true;
+    if (exchange->blocked.len > 0) {
+        frame_into_blocked(exchange);
+        fine = send_blocked(exchange);
+    } else if (exchange->turn.len > 0) {
+        fine = send_turn(exchange);
+    }
+    if (!fine) {
+        cut(exchange);
+        return;
+    }
+    bool blocked = exchange->blocked.len > 0;
+    if (blocked || exchange->connection->waits_for_room)
+        wait_for_room(exchange, blocked);
+    if (!blocked)
+        give_back(&exchange->blocked);
+    if (exchange->ended && !blocked)
+        server_resume(exchange);
+    if (exchange->was_high && buffered(exchange) < server->settings.stream_low && !exchange->closed) {
+        exchange->was_high = false;
+        server->owner.on_drained(server->owner.owner, exchange);
+    }
+}
+
+void server_flush(struct server *server)
+{
+    struct exchange *dirty = server->dirty;
+    server->dirty = NULL;
+    while (dirty != NULL) {
+        struct exchange *exchange = dirty;
+        dirty = exchange->next;
+        exchange->is_dirty = false;
+        flush_one(exchange);
+    }
+}
