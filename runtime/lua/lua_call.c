@@ -16,6 +16,7 @@
 enum {
     SLICE = 1000,        /* instructions between two looks at the budget */
     REFUSALS_MAX = 4,    /* full collections that one call may cause */
+    STATE_KB_MAX = 256 * 1024, /* a state that holds more gives policies nothing: they may keep things from call to call */
     WHERE_MAX = 96,
 };
 
@@ -262,7 +263,10 @@ static void explain(lua_State *thread, int status, struct call *call, int instru
                 strcmp(lua_tostring(thread, -1), "not enough memory") == 0)) { /* luaL_Buffer's own words */
         result->kind = FAILURE_POLICY_MEMORY;
         find_where(thread, call->where);
-        snprintf(result->message, sizeof result->message, "%smore than %td KB of memory", call->where, call->limit / 1024);
+        if (call->limit == 0)
+            snprintf(result->message, sizeof result->message, "%smore than %d MB kept by this worker", call->where, STATE_KB_MAX / 1024);
+        else
+            snprintf(result->message, sizeof result->message, "%smore than %td KB of memory", call->where, call->limit / 1024);
     } else if (status == LUA_YIELD) {
         result->kind = FAILURE_POLICY_ERROR;
         snprintf(result->message, sizeof result->message, "a policy may not wait");
@@ -277,6 +281,8 @@ static int resume(lua_State *L, struct call *call, int nargs, int *returned)
     int status;
 
     call->inner = lua_getallocf(L, &call->inner_data);
+    if (lua_gc(L, LUA_GCCOUNT) > STATE_KB_MAX)
+        call->limit = 0;
     *(struct call **)lua_getextraspace(call->thread) = call;
     lua_sethook(call->thread, hook, LUA_MASKCOUNT, call->left < SLICE ? (int)call->left : SLICE);
     lua_setallocf(L, metered, call);

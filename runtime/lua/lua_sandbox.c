@@ -346,12 +346,24 @@ static void add_math(lua_State *L)
     lua_setfield(L, -2, "math");
 }
 
+/* COMPAT(Lua 5.4.4): the first large luaL_Buffer of a state makes a metatable; when memory runs out halfway, an empty one stays and every
+ * later buffer fails. So it is made here, while nobody counts. */
+static void warm_buffers(lua_State *L)
+{
+    luaL_Buffer buffer;
+
+    luaL_buffinitsize(L, &buffer, 2 * LUAL_BUFFERSIZE);
+    luaL_pushresultsize(&buffer, 0);
+    lua_pop(L, 1);
+}
+
 void sandbox_push_environment(lua_State *L)
 {
     luaL_checkstack(L, 12, "sandbox");
     if (lua_rawgetp(L, LUA_REGISTRYINDEX, &environment_key) == LUA_TTABLE)
         return;
     lua_pop(L, 1);
+    warm_buffers(L);
     lua_newtable(L);
     add_base(L);
     add_string(L);
