@@ -4,7 +4,6 @@
  * patterns run on lua_pattern.c, work is charged to the call in progress, no result is longer than SANDBOX_TEXT_MAX, and no
  * address is ever printed (it would differ from run to run). dump, pack, unpack and packsize are not there.
  * SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* memmem */
 #include "lua/lua_string.h"
 #include "lua/bindings.h"
 #include "lua/lua_call.h"
