@@ -420,9 +420,8 @@ void openai_write_failure(const struct failure *failure, struct slice request_id
     bool forbidden = failure->kind == FAILURE_AUTH && failure->status == 403;
     struct slice code = failure->code.len > 0 ? failure->code : row->openai_code == NULL ? SLICE_NONE : slice_of(row->openai_code);
     (void)request_id; /* it is in the header */
-    if (failure->kind == FAILURE_AUTH || failure->kind == FAILURE_CONTEXT_LENGTH || failure->kind == FAILURE_QUOTA ||
-        failure->kind == FAILURE_RATE_LIMITED || failure->kind == FAILURE_OVERLOADED || failure->kind == FAILURE_MODEL_NOT_FOUND)
-        code = slice_of(row->openai_code); /* one name for one thing, whatever the provider calls it */
+    if (!(row->follows & FAILURE_OURS) && failure->kind != FAILURE_INVALID_REQUEST) /* one name for one thing, whatever the provider calls it */
+        code = row->openai_code == NULL ? SLICE_NONE : slice_of(row->openai_code);
     if (forbidden)
         code = LIT("permission_denied");
     if (stream)
@@ -430,8 +429,13 @@ void openai_write_failure(const struct failure *failure, struct slice request_id
     buffer_append_lit(out, "{\"error\":{\"message\":");
     json_append_string(out, failure->message.len > 0 ? failure->message : slice_of(row->name));
     buffer_printf(out, ",\"type\":\"%s\",\"param\":", forbidden ? "permission_error" : row->openai_type);
-    if (failure->param.len > 0)
-        json_append_string(out, failure->param);
+    struct slice param = failure->param;
+    if (param.len == 0 && failure->kind == FAILURE_CONTEXT_LENGTH)
+        param = LIT("messages");
+    else if (param.len == 0 && failure->kind == FAILURE_MODEL_NOT_FOUND)
+        param = LIT("model");
+    if (param.len > 0)
+        json_append_string(out, param);
     else
         buffer_append_lit(out, "null");
     buffer_append_lit(out, ",\"code\":");

@@ -1,0 +1,374 @@
+/* anthropic_answer.c -- answers of Anthropic's Messages API, whole and streamed, as neutral events.
+ *
+ * A stream is blocks that open, grow and close, between message_start and message_stop; only message_stop makes it complete. Unknown events and deltas
+ * are passed over, as the API asks of its clients. Counts of tokens are cumulative: later ones replace earlier ones.
+ * SPDX-License-Identifier: MIT */
+#include "providers/anthropic.h"
+
+enum { BLOCKS_MAX = 256 };
+
+enum block_kind { BLOCK_NONE, BLOCK_TEXT, BLOCK_TOOL, BLOCK_JSON, BLOCK_THINKING, BLOCK_OTHER };
+
+struct block {
+    enum block_kind kind;
+    unsigned tool;
+    bool grew;
+    struct buffer thinking;         /* gathered for EVENT_SIGNATURE; bounded; freed when the block closes */
+    struct slice signature;
+};
+
+struct anthropic_reader {
+    struct reader base;
+    struct block block;             /* the open one: blocks do not overlap on this wire */
+    unsigned tools;
+    bool started, json_tool, finished;
+    struct usage usage;
+    int64_t cache_5m;
+};
+
+_Static_assert(sizeof(struct anthropic_reader) <= ANTHROPIC_READER_SIZE, "anthropic.h: ANTHROPIC_READER_SIZE");
+
+void anthropic_reader_begin(struct reader *reader)
+{
+    struct anthropic_reader *self = (struct anthropic_reader *)reader;
+    self->usage = (struct usage){-1, -1, -1, -1, -1, -1, -1, false};
+    buffer_init(&self->block.thinking, 4 * 1024 * 1024);
+}
+
+static void emit(struct anthropic_reader *self, const struct event *event)
+{
+    self->base.emit(self->base.owner, event);
+}
+
+static void fail(struct anthropic_reader *self, struct failure failure)
+{
+    if (self->base.failed || self->base.ended)
+        return;
+    buffer_free(&self->block.thinking);
+    self->base.failed = true;
+    emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
+}
+
+static void fail_incomplete(struct anthropic_reader *self, const char *message)
+{
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
+    failure.sent = SENT_UNCERTAIN;
+    fail(self, failure);
+}
+
+/* The text of a JSON value without the blanks between its tokens. */
+static struct slice compact(struct arena *arena, struct slice text)
+{
+    char *out = arena_alloc(arena, text.len + 1), *to = out;
+    bool in_string = false;
+    if (out == NULL)
+        return SLICE_NONE;
+    for (size_t i = 0; i < text.len; i++) {
+        char byte = text.ptr[i];
+        if (!in_string && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t'))
+            continue;
+        *to++ = byte;
+        if (in_string && byte == '\\' && i + 1 < text.len)
+            *to++ = text.ptr[++i];
+        else if (byte == '"')
+            in_string = !in_string;
+    }
+    return (struct slice){out, (size_t)(to - out)};
+}
+
+/* ---------------------------------------------------------------- usage and the end */
+
+static void take_count(struct slice object, const char *name, int64_t *into)
+{
+    int64_t value;
+    struct slice digits = json_find(object, name);
+    if (digits.len > 0 && json_to_count(digits, &value))
+        *into = value;
+}
+
+static void take_usage(struct anthropic_reader *self, struct slice usage)
+{
+    if (usage.len == 0 || usage.ptr[0] != '{')
+        return;
+    take_count(usage, "input_tokens", &self->usage.input);
+    take_count(usage, "output_tokens", &self->usage.output);
+    take_count(usage, "cache_read_input_tokens", &self->usage.cache_read);
+    take_count(usage, "cache_creation_input_tokens", &self->usage.cache_write);
+    struct slice details = json_find(usage, "output_tokens_details");
+    if (details.len > 0)
+        take_count(details, "thinking_tokens", &self->usage.reasoning);
+    self->usage.known = self->usage.input >= 0;
+}
+
+static enum finish finish_of(struct slice reason)
+{
+    static const struct {
+        struct slice name;
+        enum finish finish;
+    } known[] = {
+        {LIT("max_tokens"), FINISH_LENGTH},
+        {LIT("model_context_window_exceeded"), FINISH_LENGTH},
+        {LIT("tool_use"), FINISH_TOOL_CALLS},
+        {LIT("refusal"), FINISH_CONTENT_FILTER},
+    };
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equals(reason, known[i].name))
+            return known[i].finish;
+    return FINISH_STOP; /* end_turn, stop_sequence, pause_turn */
+}
+
+/* `object` carries stop_reason, and perhaps stop_sequence and stop_details. */
+static void take_finish(struct anthropic_reader *self, struct slice object)
+{
+    struct slice reason = json_find_string(object, "stop_reason");
+    if (reason.len == 0 || self->finished)
+        return;
+    enum finish finish = finish_of(reason);
+    if (finish == FINISH_TOOL_CALLS && self->json_tool && self->tools == 0)
+        finish = FINISH_STOP; /* the only tool was ours */
+    struct slice explanation = json_find_string(json_find(object, "stop_details"), "explanation");
+    if (finish == FINISH_CONTENT_FILTER && explanation.len > 0)
+        emit(self, &(struct event){.kind = EVENT_REFUSAL, .text_raw = explanation});
+    self->finished = true;
+    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish, .stop_sequence_raw = json_find_string(object, "stop_sequence")});
+}
+
+static void end(struct anthropic_reader *self)
+{
+    if (self->base.ended || self->base.failed)
+        return;
+    buffer_free(&self->block.thinking);
+    if (self->usage.known)
+        emit(self, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
+    self->base.ended = true;
+    emit(self, &(struct event){.kind = EVENT_END});
+}
+
+static void start(struct anthropic_reader *self, struct slice message)
+{
+    if (self->started)
+        return;
+    self->started = true;
+    emit(self, &(struct event){.kind = EVENT_START, .id_raw = json_find_string(message, "id"), .model_raw = json_find_string(message, "model")});
+    take_usage(self, json_find(message, "usage"));
+}
+
+/* ---------------------------------------------------------------- blocks */
+
+static void begin_tool(struct anthropic_reader *self, struct slice block)
+{
+    struct slice name = json_find_string(block, "name"), input = json_find(block, "input");
+    if (json_raw_equals(name, LIT(ANTHROPIC_JSON_TOOL))) {
+        self->block.kind = BLOCK_JSON;
+        self->json_tool = true;
+    } else {
+        self->block.kind = BLOCK_TOOL;
+        self->block.tool = self->tools++;
+        emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN, .tool = self->block.tool, .id_raw = json_find_string(block, "id"), .name_raw = name});
+    }
+    if (input.len <= 2 || input.ptr[0] != '{')
+        return;
+    struct slice args = json_escape(self->base.arena, compact(self->base.arena, input));
+    if (slice_equals(args, LIT("{}")))
+        return;
+    self->block.grew = true; /* given whole: later pieces would repeat it */
+    emit(self, &(struct event){.kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = args});
+}
+
+static void begin_block(struct anthropic_reader *self, struct slice block)
+{
+    struct slice type = json_find_string(block, "type"), text;
+    buffer_clear(&self->block.thinking);
+    self->block.kind = BLOCK_OTHER;
+    self->block.grew = false;
+    self->block.signature = SLICE_NONE;
+    if (slice_equals(type, LIT("text"))) {
+        self->block.kind = BLOCK_TEXT;
+        text = json_find_string(block, "text");
+        if (text.len > 0)
+            emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
+    } else if (slice_equals(type, LIT("tool_use"))) {
+        begin_tool(self, block);
+    } else if (slice_equals(type, LIT("thinking"))) {
+        self->block.kind = BLOCK_THINKING;
+        text = json_find_string(block, "thinking");
+        self->block.signature = arena_copy(self->base.arena, json_find_string(block, "signature"));
+        buffer_append_slice(&self->block.thinking, text);
+        if (text.len > 0)
+            emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+    } else if (slice_equals(type, LIT("redacted_thinking"))) {
+        emit(self, &(struct event){.kind = EVENT_REDACTED, .data_raw = json_find_string(block, "data")});
+    }
+}
+
+static void grow_tool(struct anthropic_reader *self, struct slice piece)
+{
+    if (piece.len == 0)
+        return;
+    self->block.grew = true;
+    emit(self, &(struct event){.kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = piece});
+}
+
+static void grow_block(struct anthropic_reader *self, struct slice delta)
+{
+    struct slice type = json_find_string(delta, "type");
+    if (slice_equals(type, LIT("text_delta"))) {
+        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = json_find_string(delta, "text")});
+    } else if (slice_equals(type, LIT("input_json_delta")) && (self->block.kind == BLOCK_TOOL || self->block.kind == BLOCK_JSON)) {
+        grow_tool(self, json_find_string(delta, "partial_json"));
+    } else if (slice_equals(type, LIT("thinking_delta"))) {
+        struct slice text = json_find_string(delta, "thinking");
+        buffer_append_slice(&self->block.thinking, text);
+        emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+    } else if (slice_equals(type, LIT("signature_delta"))) {
+        struct slice more = json_find_string(delta, "signature"), had = self->block.signature;
+        self->block.signature = had.len == 0 ? arena_copy(self->base.arena, more)
+                                             : arena_printf(self->base.arena, "%.*s%.*s", (int)had.len, had.ptr, (int)more.len, more.ptr);
+    }
+}
+
+static void end_block(struct anthropic_reader *self)
+{
+    if (self->block.kind == BLOCK_TOOL)
+        emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = self->block.tool});
+    else if (self->block.kind == BLOCK_JSON && !self->block.grew)
+        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
+    else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0)
+        emit(self, &(struct event){.kind = EVENT_SIGNATURE, .text_raw = buffer_slice(&self->block.thinking), .signature_raw = self->block.signature});
+    self->block.kind = BLOCK_NONE;
+}
+
+/* ---------------------------------------------------------------- errors */
+
+static struct slice no_header(void *head, struct slice name)
+{
+    (void)head;
+    (void)name;
+    return SLICE_NONE;
+}
+
+/* The statuses that the API gives its error types. */
+static int status_of(struct slice type)
+{
+    static const struct {
+        struct slice type;
+        int status;
+    } known[] = {
+        {LIT("invalid_request_error"), 400}, {LIT("authentication_error"), 401}, {LIT("billing_error"), 402},   {LIT("permission_error"), 403},
+        {LIT("not_found_error"), 404},       {LIT("request_too_large"), 413},    {LIT("rate_limit_error"), 429}, {LIT("api_error"), 500},
+        {LIT("timeout_error"), 504},         {LIT("overloaded_error"), 529},
+    };
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equals(type, known[i].type))
+            return known[i].status;
+    return 500;
+}
+
+static void fail_with(struct anthropic_reader *self, struct slice body)
+{
+    struct failure failure;
+    anthropic_read_failure(status_of(json_find_string(json_find(body, "error"), "type")), body, no_header, NULL, 0, self->base.arena, &failure);
+    failure.sent = self->started ? SENT_CONTENT : SENT_REFUSED;
+    fail(self, failure);
+}
+
+void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
+                            struct arena *arena, struct failure *failure)
+{
+    struct slice type = json_find_string(json_find(slice_trim(body), "error"), "type");
+    struct slice message = failure_message(body, status, arena);
+    *failure = failure_make(failure_classify(status, SLICE_NONE, message), message);
+    if (failure->kind == FAILURE_UNAVAILABLE && type.len > 0) /* a proxy in between may have changed the status */
+        failure->kind = failure_classify(status_of(type), SLICE_NONE, message);
+    failure->status = status;
+    failure->sent = SENT_REFUSED;
+    failure->retry_after_us = retry_after_us(header, head, wall_us);
+    if (slice_equals(type, LIT("request_too_large")))
+        failure->code = LIT("request_too_large");
+}
+
+/* ---------------------------------------------------------------- the two ways in */
+
+static bool is_json_object(struct slice text)
+{
+    struct json json;
+    json_init(&json, text, JSON_DEPTH_MAX);
+    return json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json);
+}
+
+void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten)
+{
+    struct anthropic_reader *self = (struct anthropic_reader *)reader;
+    (void)name; /* the data repeats it */
+    (void)include_usage;
+    (void)rewritten;
+    if (pass != NULL)
+        *pass = PASS_AS_IS;
+    if (!is_json_object(data))
+        return fail_incomplete(self, "an event of the provider's stream is not JSON");
+    struct slice type = json_find_string(data, "type");
+    if (slice_equals(type, LIT("content_block_delta")))
+        grow_block(self, json_find(data, "delta"));
+    else if (slice_equals(type, LIT("content_block_start")))
+        begin_block(self, json_find(data, "content_block"));
+    else if (slice_equals(type, LIT("content_block_stop")))
+        end_block(self);
+    else if (slice_equals(type, LIT("message_start")))
+        start(self, json_find(data, "message"));
+    else if (slice_equals(type, LIT("message_delta"))) {
+        take_usage(self, json_find(data, "usage"));
+        take_finish(self, json_find(data, "delta"));
+    } else if (slice_equals(type, LIT("message_stop"))) {
+        if (self->finished)
+            end(self);
+        else
+            fail_incomplete(self, "the provider's stream ended without a stop reason");
+    } else if (slice_equals(type, LIT("error"))) {
+        fail_with(self, data);
+    } else if (slice_equals(type, LIT("ping"))) {
+        emit(self, &(struct event){.kind = EVENT_PING});
+    }
+}
+
+static void read_content(struct anthropic_reader *self, struct slice content)
+{
+    struct json json;
+    struct slice block;
+    json_init(&json, content, JSON_DEPTH_MAX);
+    if (!json_array(&json))
+        return;
+    while (json_element(&json) && json_skip(&json, &block)) {
+        begin_block(self, block);
+        end_block(self);
+    }
+}
+
+void anthropic_read_answer(struct reader *reader, struct slice body)
+{
+    struct anthropic_reader *self = (struct anthropic_reader *)reader;
+    struct slice text = slice_trim(body);
+    if (text.len == 0)
+        return fail_incomplete(self, "the provider's answer is empty");
+    if (text.ptr[0] == '<')
+        return fail_incomplete(self, "the provider answered with an HTML page");
+    if (!is_json_object(text))
+        return fail_incomplete(self, "the provider's answer is not valid JSON");
+    if (slice_equals(json_find_string(text, "type"), LIT("error")) || json_find(text, "error").len > 0)
+        return fail_with(self, text);
+    struct slice content = json_find(text, "content");
+    if (content.len == 0 || content.ptr[0] != '[')
+        return fail_incomplete(self, "the provider's answer has no content");
+    start(self, text);
+    read_content(self, content);
+    take_finish(self, text);
+    if (!self->finished)
+        return fail_incomplete(self, "the provider's answer has no stop reason");
+    end(self);
+}
+
+/* message_stop is never left out: without it the answer was cut. */
+void anthropic_read_eof(struct reader *reader)
+{
+    struct anthropic_reader *self = (struct anthropic_reader *)reader;
+    buffer_free(&self->block.thinking);
+}

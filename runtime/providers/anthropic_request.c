@@ -1,0 +1,345 @@
+/* anthropic_request.c -- struct chat as a request to Anthropic's Messages API (POST /v1/messages, version 2023-06-01).
+ *
+ * The API refuses fields it does not know, so only what is listed here is sent; what cannot be carried is named to the caller.
+ * SPDX-License-Identifier: MIT */
+#include "providers/anthropic.h"
+
+enum { BUDGET_MIN = 1024, MAX_TOKENS_DEFAULT = 4096 };
+
+void anthropic_key(struct anthropic_encode *encode, const char *name)
+{
+    if (!encode->first)
+        buffer_append_byte(encode->out, ',');
+    encode->first = false;
+    buffer_append_byte(encode->out, '"');
+    buffer_append(encode->out, name, strlen(name));
+    buffer_append_lit(encode->out, "\":");
+}
+
+void anthropic_quoted(struct buffer *out, struct slice raw)
+{
+    buffer_append_byte(out, '"');
+    buffer_append_slice(out, raw);
+    buffer_append_byte(out, '"');
+}
+
+bool anthropic_refuse(struct anthropic_encode *encode, struct slice message, struct slice param)
+{
+    *encode->complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
+    return false;
+}
+
+static void drop(struct anthropic_encode *encode, struct slice name)
+{
+    if (encode->dropped->len > 0)
+        buffer_append_lit(encode->dropped, ", ");
+    buffer_append_slice(encode->dropped, name);
+}
+
+/* ---------------------------------------------------------------- reasoning */
+
+enum effort { EFFORT_NOT_GIVEN, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH };
+
+static enum effort effort_of(struct slice raw)
+{
+    static const struct {
+        struct slice name;
+        enum effort effort;
+    } known[] = {{LIT("none"), EFFORT_NONE},     {LIT("minimal"), EFFORT_MINIMAL}, {LIT("low"), EFFORT_LOW}, {LIT("medium"), EFFORT_MEDIUM},
+                 {LIT("high"), EFFORT_HIGH},     {LIT("xhigh"), EFFORT_XHIGH},     {LIT("max"), EFFORT_XHIGH}};
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (json_raw_equals(raw, known[i].name))
+            return known[i].effort;
+    return EFFORT_NOT_GIVEN;
+}
+
+static int64_t budget_of(const struct anthropic_encode *encode, enum effort effort)
+{
+    static const int64_t defaults[] = {0, 0, 1024, 1024, 2048, 4096, 8192};
+    int64_t configured = effort < EFFORT_MINIMAL ? 0 : encode->provider->reasoning_budgets[effort - EFFORT_MINIMAL];
+    return configured > 0 ? configured : defaults[effort];
+}
+
+static int64_t max_tokens_of(const struct anthropic_encode *encode)
+{
+    int64_t wanted = 0, limit = encode->model->max_output;
+    if (!slice_to_int(encode->chat->max_tokens, &wanted)) {
+        wanted = encode->provider->default_max_tokens;
+        if (wanted == 0)
+            wanted = limit > 0 ? limit : MAX_TOKENS_DEFAULT;
+    }
+    return limit > 0 && wanted > limit ? limit : wanted;
+}
+
+/* The client's own thinking object goes on as it is; an effort becomes a budget or an effort, by family. The budget comes on top of what was asked for
+ * as answer. */
+static void put_thinking(struct anthropic_encode *encode, enum effort effort, int64_t *max_tokens)
+{
+    const struct chat *chat = encode->chat;
+    if (chat->thinking_json.len > 0) {
+        if (encode->thinking) {
+            anthropic_key(encode, "thinking");
+            buffer_append_slice(encode->out, chat->thinking_json);
+        }
+        return;
+    }
+    if (effort <= EFFORT_NONE || !encode->thinking)
+        return;
+    anthropic_key(encode, "thinking");
+    if (encode->family->flags & FAMILY_ADAPTIVE) {
+        buffer_append_lit(encode->out, "{\"type\":\"adaptive\"}");
+        return;
+    }
+    int64_t budget = budget_of(encode, effort);
+    if (budget < BUDGET_MIN)
+        budget = BUDGET_MIN;
+    if (*max_tokens <= budget)
+        *max_tokens += budget;
+    buffer_append_lit(encode->out, "{\"type\":\"enabled\",\"budget_tokens\":");
+    buffer_append_int(encode->out, budget);
+    buffer_append_byte(encode->out, '}');
+}
+
+static bool is_thinking(const struct anthropic_encode *encode, enum effort effort)
+{
+    const struct chat *chat = encode->chat;
+    bool forced = chat->tool_choice == TOOL_CHOICE_REQUIRED || chat->tool_choice == TOOL_CHOICE_NAMED;
+    if (anthropic_lost_reasoning(chat))
+        return false; /* the client lost the signed blocks: going on without thinking beats a refusal */
+    if (chat->thinking_json.len > 0)
+        return !json_raw_equals(json_find_string(chat->thinking_json, "type"), LIT("disabled"));
+    return effort > EFFORT_NONE && !forced; /* a forced tool and thinking exclude each other */
+}
+
+/* ---------------------------------------------------------------- sampling */
+
+static void put_sampling(struct anthropic_encode *encode)
+{
+    const struct chat *chat = encode->chat;
+    unsigned flags = encode->family->flags;
+    double temperature = 1;
+    bool given = chat->temperature.len > 0 && json_to_double(chat->temperature, &temperature);
+    bool refused = (flags & FAMILY_NO_SAMPLING) || encode->thinking;
+    if (given && !(refused && temperature == 1)) {
+        if (refused) {
+            drop(encode, LIT("temperature"));
+        } else {
+            anthropic_key(encode, "temperature"); /* 0..1 here, 0..2 there */
+            buffer_append_slice(encode->out, temperature > 1 ? LIT("1") : temperature < 0 ? LIT("0") : chat->temperature);
+        }
+    }
+    if (chat->top_p.len > 0) {
+        if (refused || (given && (flags & FAMILY_ONE_SAMPLING))) {
+            drop(encode, LIT("top_p"));
+        } else {
+            anthropic_key(encode, "top_p");
+            buffer_append_slice(encode->out, chat->top_p);
+        }
+    }
+    if (chat->top_k.len > 0) {
+        if (refused) {
+            drop(encode, LIT("top_k"));
+        } else {
+            anthropic_key(encode, "top_k");
+            buffer_append_slice(encode->out, chat->top_k);
+        }
+    }
+}
+
+static void put_stops(struct anthropic_encode *encode)
+{
+    const struct chat *chat = encode->chat;
+    bool any = false;
+    for (unsigned i = 0; i < chat->stop_count; i++) {
+        struct slice stop = chat->stops_raw[i];
+        if (slice_trim(json_unescape(encode->arena, stop)).len == 0)
+            continue; /* blanks only are refused */
+        if (!any)
+            anthropic_key(encode, "stop_sequences");
+        buffer_append_byte(encode->out, any ? ',' : '[');
+        any = true;
+        anthropic_quoted(encode->out, stop);
+    }
+    if (any)
+        buffer_append_byte(encode->out, ']');
+}
+
+/* ---------------------------------------------------------------- tools and formats */
+
+static void put_tool(struct buffer *out, const struct tool *tool)
+{
+    buffer_append_lit(out, "{\"name\":");
+    anthropic_quoted(out, tool->name_raw);
+    if (tool->description_raw.len > 0) {
+        buffer_append_lit(out, ",\"description\":");
+        anthropic_quoted(out, tool->description_raw);
+    }
+    buffer_append_lit(out, ",\"input_schema\":");
+    buffer_append_slice(out, tool->schema_json.len > 2 ? tool->schema_json : LIT("{\"type\":\"object\",\"properties\":{}}"));
+    if (tool->strict == 1)
+        buffer_append_lit(out, ",\"strict\":true");
+    if (tool->cache_control_json.len > 0) {
+        buffer_append_lit(out, ",\"cache_control\":");
+        buffer_append_slice(out, tool->cache_control_json);
+    }
+    buffer_append_byte(out, '}');
+}
+
+static bool uses_json_tool(const struct anthropic_encode *encode)
+{
+    return encode->chat->format == FORMAT_SCHEMA &&
+           !((encode->family->flags & FAMILY_STRUCTURED) && (encode->model->capabilities & NEED_JSON_SCHEMA));
+}
+
+static bool put_tools(struct anthropic_encode *encode)
+{
+    const struct chat *chat = encode->chat;
+    struct buffer *out = encode->out;
+    bool json_tool = uses_json_tool(encode), first = true;
+    if (chat->tools == NULL && !json_tool)
+        return true;
+    anthropic_key(encode, "tools");
+    buffer_append_byte(out, '[');
+    for (const struct tool *tool = chat->tools; tool != NULL; tool = tool->next) {
+        if (tool->name_raw.len == 0)
+            return anthropic_refuse(encode, LIT("this provider knows no tools but functions"), LIT("tools"));
+        if (!first)
+            buffer_append_byte(out, ',');
+        first = false;
+        put_tool(out, tool);
+    }
+    if (json_tool) {
+        if (!first)
+            buffer_append_byte(out, ',');
+        buffer_append_lit(out, "{\"name\":\"" ANTHROPIC_JSON_TOOL "\",\"description\":\"Return the answer as JSON.\",\"input_schema\":");
+        buffer_append_slice(out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"));
+        buffer_append_byte(out, '}');
+    }
+    buffer_append_byte(out, ']');
+    return true;
+}
+
+static void put_tool_choice(struct anthropic_encode *encode)
+{
+    static const struct slice words[] = {LIT("auto"), LIT("auto"), LIT("none"), LIT("any"), LIT("tool")};
+    const struct chat *chat = encode->chat;
+    struct buffer *out = encode->out;
+    enum tool_choice choice = chat->tool_choice;
+    struct slice name = chat->tool_choice_name_raw;
+    if (uses_json_tool(encode)) {
+        choice = chat->tools == NULL ? TOOL_CHOICE_NAMED : TOOL_CHOICE_REQUIRED;
+        name = LIT(ANTHROPIC_JSON_TOOL);
+    } else if (chat->tools == NULL || (choice == TOOL_CHOICE_NONE_GIVEN && chat->parallel_tool_calls != 0)) {
+        return;
+    }
+    anthropic_key(encode, "tool_choice");
+    buffer_append_lit(out, "{\"type\":\"");
+    buffer_append_slice(out, words[choice]);
+    buffer_append_byte(out, '"');
+    if (choice == TOOL_CHOICE_NAMED) {
+        buffer_append_lit(out, ",\"name\":");
+        anthropic_quoted(out, name);
+    }
+    if (chat->parallel_tool_calls == 0 && choice != TOOL_CHOICE_NONE)
+        buffer_append_lit(out, ",\"disable_parallel_tool_use\":true");
+    buffer_append_byte(out, '}');
+}
+
+/* effort and format share an object. */
+static void put_output_config(struct anthropic_encode *encode, enum effort effort)
+{
+    static const char *const names[] = {"", "", "low", "low", "medium", "high", "high"};
+    const struct chat *chat = encode->chat;
+    bool schema = chat->format == FORMAT_SCHEMA && !uses_json_tool(encode);
+    bool by_effort = encode->thinking && chat->thinking_json.len == 0 && (encode->family->flags & FAMILY_ADAPTIVE) && effort > EFFORT_NONE;
+    if (!schema && !by_effort)
+        return;
+    anthropic_key(encode, "output_config");
+    buffer_append_byte(encode->out, '{');
+    if (by_effort)
+        buffer_printf(encode->out, "\"effort\":\"%s\"%s", effort == EFFORT_XHIGH && (encode->family->flags & FAMILY_XHIGH) ? "xhigh" : names[effort],
+                      schema ? "," : "");
+    if (schema) {
+        buffer_append_lit(encode->out, "\"format\":{\"type\":\"json_schema\",\"schema\":");
+        anthropic_write_schema(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"));
+        buffer_append_byte(encode->out, '}');
+    }
+    buffer_append_byte(encode->out, '}');
+}
+
+/* ---------------------------------------------------------------- the rest */
+
+/* What has no counterpart here and changes nothing that the client could rely on: left out, and named. */
+static void drop_rest(struct anthropic_encode *encode)
+{
+    const struct chat *chat = encode->chat;
+    if (chat->seed.len > 0)
+        drop(encode, LIT("seed"));
+    if (chat->presence_penalty.len > 0)
+        drop(encode, LIT("presence_penalty"));
+    if (chat->frequency_penalty.len > 0)
+        drop(encode, LIT("frequency_penalty"));
+    if (chat->logprobs == 1)
+        drop(encode, LIT("logprobs"));
+    if (chat->top_logprobs.len > 0)
+        drop(encode, LIT("top_logprobs"));
+    if (chat->metadata_json.len > 0)
+        drop(encode, LIT("metadata"));
+    for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next)
+        if (!slice_equals(extra->value_json, LIT("null")))
+            drop(encode, extra->name_raw);
+}
+
+static void put_service_tier(struct anthropic_encode *encode)
+{
+    struct slice tier = encode->chat->service_tier_raw;
+    if (tier.len == 0)
+        return;
+    if (slice_equals(tier, LIT("auto")) || slice_equals(tier, LIT("default"))) {
+        anthropic_key(encode, "service_tier");
+        buffer_append_slice(encode->out, slice_equals(tier, LIT("auto")) ? LIT("\"auto\"") : LIT("\"standard_only\""));
+    } else {
+        drop(encode, LIT("service_tier"));
+    }
+}
+
+bool anthropic_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                             struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+{
+    struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false};
+    enum effort effort = effort_of(chat->effort_raw);
+    int64_t max_tokens = max_tokens_of(&encode), n = 1;
+    if (chat->n.len > 0 && slice_to_int(chat->n, &n) && n > 1)
+        return anthropic_refuse(&encode, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
+    encode.thinking = is_thinking(&encode, effort);
+    buffer_append_byte(out, '{');
+    anthropic_key(&encode, "model");
+    json_append_string(out, model->model);
+    put_thinking(&encode, effort, &max_tokens);
+    anthropic_key(&encode, "max_tokens");
+    buffer_append_int(out, max_tokens);
+    if (!anthropic_write_messages(&encode) || !put_tools(&encode))
+        return false;
+    put_tool_choice(&encode);
+    put_output_config(&encode, effort);
+    put_sampling(&encode);
+    put_stops(&encode);
+    if (chat->user_raw.len > 0) {
+        anthropic_key(&encode, "metadata");
+        buffer_append_lit(out, "{\"user_id\":");
+        anthropic_quoted(out, chat->user_raw);
+        buffer_append_byte(out, '}');
+    }
+    put_service_tier(&encode);
+    if (chat->cache_control_json.len > 0) {
+        anthropic_key(&encode, "cache_control");
+        buffer_append_slice(out, chat->cache_control_json);
+    }
+    drop_rest(&encode);
+    if (chat->stream) {
+        anthropic_key(&encode, "stream");
+        buffer_append_lit(out, "true");
+    }
+    buffer_append_byte(out, '}');
+    return true;
+}

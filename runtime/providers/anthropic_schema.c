@@ -1,0 +1,101 @@
+/* anthropic_schema.c -- a JSON schema made fit for Anthropic's structured output.
+ *
+ * Every object is closed, constraints that the API refuses are left out, oneOf becomes anyOf. Keywords are told from property names: the members of
+ * `properties` and `$defs` are schemas whatever they are called.
+ * SPDX-License-Identifier: MIT */
+#include "providers/anthropic.h"
+
+static const char *const refused[] = {"minimum",  "maximum",  "exclusiveMinimum", "exclusiveMaximum", "multipleOf",    "minLength",     "maxLength",
+                                      "pattern",  "minItems", "maxItems",         "uniqueItems",      "not",           "minProperties", "maxProperties",
+                                      "contains", "$schema",  "additionalProperties"};
+static const char *const formats[] = {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"};
+
+static bool is_one_of(struct slice text, const char *const *names, unsigned count)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (slice_equals(text, slice_of(names[i])))
+            return true;
+    return false;
+}
+#define IS_ONE_OF(text, names) is_one_of((text), (names), sizeof(names) / sizeof *(names))
+
+static void write_schema(struct buffer *out, struct slice text, unsigned depth);
+
+/* An object of schemas by name, or a list of schemas. */
+static void write_members(struct buffer *out, struct slice text, unsigned depth)
+{
+    struct json json;
+    struct slice key, value;
+    bool first = true, object = text.len > 0 && text.ptr[0] == '{';
+    json_init(&json, text, JSON_DEPTH_MAX);
+    buffer_append_byte(out, object ? '{' : '[');
+    if (object ? json_object(&json) : json_array(&json)) {
+        while ((object ? json_member(&json, &key) : json_element(&json)) && json_skip(&json, &value)) {
+            if (!first)
+                buffer_append_byte(out, ',');
+            first = false;
+            if (object) {
+                buffer_append_byte(out, '"');
+                buffer_append_slice(out, key);
+                buffer_append_lit(out, "\":");
+            }
+            write_schema(out, value, depth + 1);
+        }
+    }
+    buffer_append_byte(out, object ? '}' : ']');
+}
+
+static void write_keyword(struct buffer *out, struct slice key, struct slice value, unsigned depth)
+{
+    static const char *const maps[] = {"properties", "$defs", "definitions"};
+    static const char *const lists[] = {"anyOf", "allOf", "prefixItems", "oneOf"};
+    bool list = IS_ONE_OF(key, lists);
+    buffer_append_byte(out, '"');
+    buffer_append_slice(out, slice_equals(key, LIT("oneOf")) ? LIT("anyOf") : key);
+    buffer_append_lit(out, "\":");
+    if (((list && value.ptr[0] == '[') || (IS_ONE_OF(key, maps) && value.ptr[0] == '{')))
+        write_members(out, value, depth);
+    else if (slice_equals(key, LIT("items")))
+        write_schema(out, value, depth + 1);
+    else
+        buffer_append_slice(out, value);
+}
+
+static bool is_kept(struct slice key, struct slice value)
+{
+    if (IS_ONE_OF(key, refused))
+        return false;
+    if (!slice_equals(key, LIT("format")) || value.len < 2)
+        return true;
+    return IS_ONE_OF(((struct slice){value.ptr + 1, value.len - 2}), formats);
+}
+
+static void write_schema(struct buffer *out, struct slice text, unsigned depth)
+{
+    struct json json;
+    struct slice key, value;
+    bool first = true, is_object = false;
+    json_init(&json, text, JSON_DEPTH_MAX);
+    if (text.len == 0 || text.ptr[0] != '{' || depth > JSON_DEPTH_MAX || !json_object(&json)) {
+        buffer_append_slice(out, text);
+        return;
+    }
+    buffer_append_byte(out, '{');
+    while (json_member(&json, &key) && json_skip(&json, &value)) {
+        is_object |= slice_equals(key, LIT("properties")) || (slice_equals(key, LIT("type")) && slice_equals(value, LIT("\"object\"")));
+        if (!is_kept(key, value))
+            continue;
+        if (!first)
+            buffer_append_byte(out, ',');
+        first = false;
+        write_keyword(out, key, value, depth);
+    }
+    if (is_object)
+        buffer_append_slice(out, first ? LIT("\"additionalProperties\":false") : LIT(",\"additionalProperties\":false"));
+    buffer_append_byte(out, '}');
+}
+
+void anthropic_write_schema(struct buffer *out, struct slice schema_json)
+{
+    write_schema(out, schema_json, 0);
+}
