@@ -24,7 +24,7 @@ struct target {
     struct provider *provider;
     struct model_facts model;      /* id at the provider, max_output, capabilities */
     double weight, quality, leaderboard, max_temperature;
-    int64_t priority, context;
+    int64_t priority, context;     /* context 0: unknown */
     int64_t price[PRICE_COUNT];    /* pico-dollars per token; -1: unpriced */
     int64_t timeout_us, first_token_us; /* 0: the config's */
     struct health *health;         /* a reference of the generation's; NULL when the table is full */
@@ -38,6 +38,7 @@ struct model {
     struct slice name;
     struct target **targets;
     unsigned target_count;
+    bool from_catalog;             /* nobody named it in the config: the catalog did */
     atomic_uint_fast64_t *turn;    /* shared by name */
 };
 
@@ -64,7 +65,9 @@ struct config {
     struct target **targets;       /* room for TARGETS_MAX */
     atomic_uint target_count;
     unsigned listed_target_count;  /* those the config and the catalog named; the rest came ad hoc */
-    pthread_mutex_t ad_hoc_lock;
+    pthread_mutex_t ad_hoc_lock;   /* for all that is added after the load */
+    _Atomic(struct target *) *target_slots; /* by hash of the name; read without the lock */
+    uint8_t hash_key[16];
     struct model *models;          /* sorted by name: what /v1/models lists, then bare names of the catalog */
     unsigned model_count;
 
@@ -88,6 +91,14 @@ struct config {
     struct slice policy_name;      /* "default": for X-Policy */
 };
 
+struct config *config_new(void);
+/* A new target with plain facts: everything allowed, nothing priced. NULL when there are TARGETS_MAX. Whoever made it calls
+ * config_write_heads once its facts stand. Two may have one name (other facts in another list of `models`): config_target finds
+ * the first. While loading only. */
+struct target *config_add_target(struct config *config, struct provider *provider, struct slice model);
+void config_write_heads(struct config *config, struct target *target);
+/* Sorts the models and fixes what is listed: the end of loading. */
+void config_seal(struct config *config);
 /* Targets, keyring and arena; health references were given back before. */
 void config_free(struct config *config);
 /* The model a client asked for. Order: `models`, provider/model of a provider that is on (made ad hoc, bounded by TARGETS_MAX),
@@ -97,5 +108,7 @@ const struct model *config_model(struct config *config, struct slice name, struc
 unsigned config_nearest(const struct config *config, struct slice name, struct slice *names, unsigned max);
 /* A target by its name, or NULL. */
 struct target *config_target(const struct config *config, struct slice name);
+/* The same; one of a provider that is on is made ad hoc. Any thread. */
+struct target *config_named_target(struct config *config, struct slice name);
 struct provider *config_provider(const struct config *config, struct slice name);
 #endif

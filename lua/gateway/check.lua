@@ -1,0 +1,282 @@
+--- Checks of values in a config: each takes (value, path) and returns the value as the gateway wants it, or complains.
+--
+-- A complaint names the field's path and what was expected: "providers.lab.timeout: expected a duration such as …, got 12". It is
+-- raised as a table { path, message }; gateway.config catches it and puts the file in front.
+-- Values that come from the environment are text: numbers and booleans are taken in words too.
+-- SPDX-License-Identifier: MIT
+
+local units = require "gateway.units"
+
+local check = {}
+
+--- What was given, short enough for a message.
+local function shown(value)
+  if type(value) == "string" then
+    return #value > 40 and ("%q..."):format(value:sub(1, 40)) or ("%q"):format(value)
+  elseif type(value) == "number" or type(value) == "boolean" or value == nil then
+    return tostring(value)
+  end
+  return "a " .. type(value)
+end
+check.shown = shown
+
+--- Raises a complaint about the field at `path`.
+function check.fail(path, message, ...)
+  error({ path = path, message = select("#", ...) > 0 and message:format(...) or message }, 0)
+end
+local fail = check.fail
+
+local function expected(path, what, value)
+  fail(path, "expected %s, got %s", what, shown(value))
+end
+check.expected = expected
+
+-- ---------------------------------------------------------------- names
+
+--- Edit distance, for names people mistyped.
+local function distance(a, b)
+  local row = {}
+  for j = 0, #b do
+    row[j] = j
+  end
+  for i = 1, #a do
+    local diagonal = row[0]
+    row[0] = i
+    for j = 1, #b do
+      local change = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
+      diagonal = row[j]
+      row[j] = math.min(row[j] + 1, row[j - 1] + 1, change)
+    end
+  end
+  return row[#b]
+end
+
+--- The name nearest to `name`, or nil when none is near.
+function check.nearest(name, names)
+  local best, best_score
+  for _, candidate in ipairs(names) do
+    local score = #name <= 64 and distance(name:lower(), candidate:lower())
+    if score and score <= #name // 3 + 1 and (not best or score < best_score) then
+      best, best_score = candidate, score
+    end
+  end
+  return best
+end
+
+--- " (did you mean 'x'?)", or nothing.
+function check.hint(name, names)
+  local near = check.nearest(name, names)
+  return near and (" (did you mean '%s'?)"):format(near) or ""
+end
+
+function check.sorted_keys(map)
+  local keys = {}
+  for key in pairs(map) do
+    keys[#keys + 1] = key
+  end
+  table.sort(keys)
+  return keys
+end
+
+local function join(path, key)
+  if math.type(key) == "integer" then
+    return ("%s[%d]"):format(path, key)
+  end
+  return path == "" and tostring(key) or path .. "." .. tostring(key)
+end
+check.join = join
+
+-- ---------------------------------------------------------------- single values
+
+function check.string(value, path)
+  if type(value) ~= "string" or value == "" then
+    expected(path, "a string", value)
+  elseif value:find "[%z\1-\31\127]" then
+    fail(path, "expected plain text, found a control character")
+  end
+  return value
+end
+
+local WORDS = { ["true"] = true, ["1"] = true, yes = true, on = true, ["false"] = false, ["0"] = false, no = false, off = false }
+
+function check.boolean(value, path)
+  if type(value) == "string" then
+    value = WORDS[value:lower()]
+  end
+  if type(value) ~= "boolean" then
+    expected(path, "true or false", value)
+  end
+  return value
+end
+
+--- A check of numbers from `low` to `high`; `whole`: integers only.
+local function range(low, high, whole)
+  local what = ("a %snumber from %.14g to %.14g"):format(whole and "whole " or "", low, high)
+  return function(value, path)
+    local number = tonumber(value)
+    if whole then
+      number = number and math.tointeger(number)
+    end
+    if not number or number ~= number or number < low or number > high then
+      expected(path, what, value)
+    end
+    return number
+  end
+end
+
+function check.number(low, high)
+  return range(low, high, false)
+end
+
+function check.count(low, high)
+  return range(low, high, true)
+end
+
+--- Seconds; `zero` says whether 0 makes sense.
+local function duration(zero)
+  return function(value, path)
+    local seconds, message = units.duration(value)
+    if not seconds then
+      fail(path, "%s", message)
+    elseif seconds == 0 and not zero then
+      fail(path, "expected a duration above zero, got %s", shown(value))
+    end
+    return seconds
+  end
+end
+check.duration = duration(false)
+check.duration_or_zero = duration(true)
+
+function check.size(low, high)
+  return function(value, path)
+    local bytes, message = units.size(value)
+    if not bytes then
+      fail(path, "%s", message)
+    elseif bytes < low or bytes > high then
+      fail(path, "expected a size from %d to %d bytes, got %s", low, high, shown(value))
+    end
+    return bytes
+  end
+end
+
+function check.one_of(...)
+  local names, known = { ... }, {}
+  for _, name in ipairs(names) do
+    known[name] = true
+  end
+  return function(value, path)
+    if not known[value] then
+      expected(path, "one of " .. table.concat(names, ", "), value)
+    end
+    return value
+  end
+end
+
+-- ---------------------------------------------------------------- tables
+
+local function is_table(value, path, what)
+  if type(value) ~= "table" then
+    expected(path, what, value)
+  end
+end
+
+--- A check of lists; a list may have holes where the environment did not say anything: they are closed.
+function check.list(item, what)
+  return function(value, path)
+    is_table(value, path, what or "a list")
+    local places, list = {}, {}
+    for key in next, value do
+      if math.type(key) ~= "integer" or key < 1 or key > 1e6 then
+        fail(path, "expected %s, found the key %s", what or "a list", shown(key))
+      end
+      places[#places + 1] = key
+    end
+    table.sort(places)
+    for i, place in ipairs(places) do
+      list[i] = item(value[place], join(path, place))
+    end
+    return list
+  end
+end
+
+--- The same; text is taken as items between commas: "a, b".
+function check.words(item)
+  local list = check.list(item)
+  return function(value, path)
+    if type(value) == "string" then
+      local items = {}
+      for word in value:gmatch "[^,%s]+" do
+        items[#items + 1] = word
+      end
+      value = items
+    end
+    return list(value, path)
+  end
+end
+
+--- What a table may hold: name -> check, or { check, default }. `later`: name -> what it will be, refused until then, since a
+-- setting that does nothing is worse than none.
+function check.fields(value, path, schema, later)
+  is_table(value, path, "a table")
+  for key in next, value do
+    if type(key) ~= "string" or not schema[key] then
+      if later and later[key] then
+        fail(join(path, key), "%s", later[key])
+      end
+      local known = check.sorted_keys(schema)
+      if type(key) ~= "string" then
+        fail(path, "expected names (%s), found the key %s", table.concat(known, ", "), shown(key))
+      end
+      local hint = check.hint(key, known)
+      fail(join(path, key:sub(1, 60)), "nobody knows this name%s", hint ~= "" and hint or ": expected one of " .. table.concat(known, ", "))
+    end
+  end
+  local checked = {}
+  for _, key in ipairs(check.sorted_keys(schema)) do
+    local rule = schema[key]
+    local given = rawget(value, key)
+    if given ~= nil then
+      checked[key] = (type(rule) == "table" and rule[1] or rule)(given, join(path, key))
+    elseif type(rule) == "table" then
+      checked[key] = rule[2]
+    end
+  end
+  return checked
+end
+
+--- A check of tables with these fields; not given at all: as if it were empty.
+function check.table(schema, later)
+  return function(value, path)
+    return check.fields(value, path, schema, later)
+  end
+end
+
+local DEEPEST = 32
+
+local function plain(value, path, depth)
+  local kind = type(value)
+  if kind == "table" then
+    if depth > DEEPEST then
+      fail(path, "tables nested deeper than %d", DEEPEST)
+    end
+    local copy = {}
+    for key, item in next, value do
+      if type(key) ~= "string" and math.type(key) ~= "integer" then
+        fail(path, "expected plain data, found the key %s", shown(key))
+      end
+      copy[key] = plain(item, join(path, key), depth + 1)
+    end
+    return copy
+  elseif kind ~= "string" and kind ~= "boolean" and not (kind == "number" and value == value and math.abs(value) ~= math.huge) then
+    expected(path, "plain data (tables, strings, numbers, booleans)", value)
+  end
+  return value
+end
+
+--- Tables of strings, numbers and booleans, and nothing else: a copy.
+function check.plain(value, path)
+  is_table(value, path, "a table of plain data")
+  return plain(value, path, 1)
+end
+
+return check

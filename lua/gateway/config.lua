@@ -1,0 +1,242 @@
+--- Checks the table that gateway.lua returned, and brings it into the form that the runtime takes.
+--
+-- Every field is named with its path in a complaint, and with its line where the text shows it:
+-- "gateway.lua:14: providers.openai.timeout: expected a duration such as "8s", got 12". Unknown names are refused. Everything that the
+-- file may leave out has its default here, and nowhere else.
+-- SPDX-License-Identifier: MIT
+
+local check = require "gateway.check"
+local locate = require "gateway.locate"
+local models = require "gateway.models"
+local providers = require "gateway.providers"
+
+local config = {}
+
+local fail, join = check.fail, check.join
+
+-- ---------------------------------------------------------------- listen
+
+local function is_loopback(host)
+  return host == "localhost" or host == "::1" or host:find "^127%.%d+%.%d+%.%d+$" ~= nil
+end
+
+--- "127.0.0.1:8080", "[::1]:8080", ":8080" (everywhere) -> host and port.
+local function check_listen(value, path)
+  local host, port
+  if type(value) == "string" then
+    host, port = value:match "^%[([%x:.]+)%]:(%d+)$"
+    if not host then
+      host, port = value:match "^([%w.%-]*):(%d+)$"
+    end
+  end
+  port = math.tointeger(tonumber(port))
+  if not port or port > 65535 or #host > 63 then
+    check.expected(path, 'an address such as "127.0.0.1:8080"', value)
+  end
+  return { host = host == "" and "0.0.0.0" or host, port = port }
+end
+
+--- HOST and PORT of the environment, when the file says nothing.
+local function default_listen(env)
+  local host, port = env "HOST" or "127.0.0.1", env "PORT" or "8080"
+  return check_listen((host:find(":", 1, true) and "[%s]:%s" or "%s:%s"):format(host, port), "HOST, PORT")
+end
+
+-- ---------------------------------------------------------------- keys
+
+local USER_MAX = 128
+
+local function check_name(value, path)
+  if #check.string(value, path) > USER_MAX then
+    fail(path, "expected at most %d characters", USER_MAX)
+  end
+  return value
+end
+
+local function check_key(value, path)
+  if type(value) ~= "string" or #value < 8 or #value > 512 or value:find "[^\33-\126]" then
+    fail(path, "expected a key of 8 to 512 characters without blanks") -- never shown
+  end
+  return value
+end
+
+local function check_sha256(value, path)
+  if type(value) ~= "string" or not value:find("^" .. ("%x"):rep(64) .. "$") then
+    fail(path, "expected the SHA-256 of a key: 64 hex digits (printf %%s KEY | sha256sum)")
+  end
+  return value:lower()
+end
+
+local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+
+--- Days from 1970-01-01 to a day of the Gregorian calendar, or nil where there is no such day.
+local function days_to(year, month, day)
+  local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+  if month < 1 or month > 12 or day < 1 or day > DAYS[month] + ((leap and month == 2) and 1 or 0) then
+    return nil
+  end
+  local y = month <= 2 and year - 1 or year
+  local m = (month + 9) % 12
+  return 365 * y + y // 4 - y // 100 + y // 400 + (153 * m + 2) // 5 + day - 1 - 719468
+end
+
+--- "2027-01-01" or "2027-01-01T12:00:00Z" -> seconds since 1970 (UTC): the key is good until then.
+local function check_time(value, path)
+  local text = type(value) == "string" and value or ""
+  local year, month, day, rest = text:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$"
+  local hour, minute, second = 0, 0, 0
+  if rest and rest ~= "" then
+    hour, minute, second = rest:match "^[T ](%d%d):(%d%d):(%d%d)Z$"
+  end
+  local days = year and hour and days_to(tonumber(year), tonumber(month), tonumber(day))
+  hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
+  if not days or hour > 23 or minute > 59 or second > 60 then
+    check.expected(path, 'a day such as "2027-01-01" or a time such as "2027-01-01T12:00:00Z"', value)
+  end
+  return ((days * 24 + hour) * 60 + minute) * 60 + second
+end
+
+local KEY = {
+  key = check_key, sha256 = check_sha256, user = check_name, tier = { check_name, "default" }, name = check_name,
+  models = check.words(check_name), expires = check_time, metadata = check.plain,
+}
+
+local function check_user(value, path)
+  local entry = check.fields(value, path, KEY)
+  if (entry.key == nil) == (entry.sha256 == nil) then
+    fail(path, entry.key and "expected key or sha256, not both" or
+      "expected key or sha256: is the environment variable set that it is read from?")
+  elseif not entry.user then
+    fail(join(path, "user"), "expected whose key this is")
+  end
+  entry.name = entry.name or entry.user
+  entry.models = entry.models or {}
+  return entry
+end
+
+-- ---------------------------------------------------------------- the rest
+
+--- "policies/default.lua" -> its folder and its name without the ending.
+local function check_policy(value, path)
+  local folder, name
+  if type(value) == "string" and not value:find "%c" then
+    folder, name = ("./" .. value):match "^(.*)/([%w_%-]+)%.lua$"
+  end
+  if not name then
+    check.expected(path, 'the file of a policy such as "policies/default.lua"', value)
+  end
+  folder = folder:sub(1, 3) == "./" .. "/" and folder:sub(3) or folder:sub(3)
+  return { folder = folder == "" and "." or folder, name = name }
+end
+
+local function check_origins(value, path)
+  return check.words(function(origin, where)
+    if origin ~= "*" and not (type(origin) == "string" and origin:find "^%a[%w+.-]*://[^/%s%c,]+$") then
+      check.expected(where, 'an origin such as "https://app.example.com", or "*"', origin)
+    end
+    return origin
+  end)(value, path)
+end
+
+local function check_workers(value, path)
+  return value == "auto" and 0 or check.count(1, 64)(value, path)
+end
+
+local seconds, seconds_or_never = check.duration, check.duration_or_zero
+
+-- A table that may be left out has the defaults of its fields.
+local TIMEOUTS = {
+  connect = { seconds, 2 }, tls = { seconds, 5 }, headers = { seconds, 300 }, first_token = { seconds_or_never, 60 },
+  idle = { seconds_or_never, 60 }, total = { seconds, 600 },
+}
+local RETRY = { attempts = { check.count(1, 8), 3 }, uncertain = { check.boolean, true } }
+local BREAKER = { failures = { check.count(1, 1000), 5 }, open = { seconds, 5 } }
+local LOG = {
+  level = { check.one_of("debug", "info", "warn", "error"), "info" }, format = { check.one_of("json", "text"), "json" },
+  bodies = { check.boolean, false },
+}
+
+local function as_it_is(value)
+  return value
+end
+
+local TOP = {
+  listen = check_listen, workers = { check_workers, 0 }, open = { check.boolean, false }, providers = as_it_is, models = { as_it_is, {} },
+  policy = check_policy, strategy = { check_name, "round_robin" }, keys = { check.list(check_user, "a list of keys"), {} },
+  admin = { check.table { key = check_key }, {} }, timeouts = check.table(TIMEOUTS), retry = check.table(RETRY),
+  breaker = check.table(BREAKER), cors = { check.table { origins = { check_origins, {} } }, { origins = {} } },
+  body_limit = { check.size(1024, 1 << 30), 32 << 20 },
+  drain = { seconds_or_never, 600 }, log = check.table(LOG), settings = { check.plain, {} },
+}
+local LATER = {
+  cache = "this version has no response cache", otel = "this version sends no traces", redis = "this version shares nothing through Redis",
+  database = "this version keeps nothing in a database", prices = "this version knows no price tables but its own; say `price` per target",
+  limits = "this version enforces no limits",
+}
+
+--- Where the defaults of a table that was left out come from.
+local OPTIONAL = { timeouts = TIMEOUTS, retry = RETRY, breaker = BREAKER, log = LOG }
+
+local function check_all(raw, options)
+  local top = check.fields(raw, "", TOP, LATER)
+  for name, schema in pairs(OPTIONAL) do
+    top[name] = top[name] or check.fields({}, name, schema)
+  end
+  top.listen = top.listen or default_listen(options.env)
+  top.listen.is_loopback = is_loopback(top.listen.host)
+  if not top.listen.is_loopback and #top.keys == 0 and not top.open then
+    fail("listen", "%s can be reached from outside, and there are no keys: add keys = { { key = …, user = … } }, or say open = true",
+      top.listen.host)
+  end
+  local on, statuses = providers.check(top.providers, "providers", options)
+  top.targets, top.models = models.check(top.models, "models", on, statuses)
+  top.providers, top.statuses = on, statuses
+  top.users, top.keys = top.keys, nil
+  return top
+end
+
+-- ---------------------------------------------------------------- plain data as text
+
+local function write(value, out)
+  if type(value) ~= "table" then
+    out[#out + 1] = ("%q"):format(value)
+    return
+  end
+  out[#out + 1] = "{"
+  for key, item in next, value do
+    out[#out + 1] = ("[%q]="):format(key)
+    write(item, out)
+    out[#out + 1] = ","
+  end
+  out[#out + 1] = "}"
+end
+
+--- Plain data -> a chunk of Lua that returns it: how settings come into every engine.
+function config.as_text(value)
+  local out = { "return " }
+  write(value, out)
+  return table.concat(out)
+end
+
+-- ---------------------------------------------------------------- the door
+
+--- Checks what gateway.lua returned -> the config, or nil and one line.
+--
+-- options: file (its name in complaints), text (of the file, for lines), env (name -> value or nil), vendors (name -> { name,
+-- base_url, key_env, no_key }).
+function config.check(raw, options)
+  local ok, result = pcall(check_all, raw, options)
+  if ok then
+    return result
+  elseif type(result) ~= "table" then
+    return nil, ("%s: %s"):format(options.file, tostring(result))
+  end
+  local line = options.text and locate.line(options.text, result.path)
+  local place = line and ("%s:%d"):format(options.file, line) or options.file
+  if result.path == "" then
+    return nil, ("%s: %s"):format(place, result.message)
+  end
+  return nil, ("%s: %s: %s"):format(place, result.path, result.message)
+end
+
+return config

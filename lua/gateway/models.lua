@@ -1,0 +1,173 @@
+--- config.models, the catalog, and what providers say of their models -> targets and the names a client may ask for.
+--
+-- Where two lists say different things of one target (another weight, say), each gets a target of its own; both share the name,
+-- and so health and breaker.
+-- SPDX-License-Identifier: MIT
+
+local catalog = require "gateway.prices"
+local check = require "gateway.check"
+local target = require "gateway.target"
+
+local models = {}
+
+local fail, join = check.fail, check.join
+
+local TARGETS_MAX = 4096 / 2 -- the other half is for those that clients name
+local AUTO = "auto"
+
+--- Facts as text, to see whether two items say the same.
+local function fingerprint(facts)
+  local parts = {}
+  for _, key in ipairs(check.sorted_keys(facts)) do
+    local value = facts[key]
+    parts[#parts + 1] = key .. "=" .. (type(value) == "table" and table.concat(value, ",") or tostring(value))
+  end
+  return table.concat(parts, ";")
+end
+
+--- The target with these facts, made when it is new.
+local function add(state, provider, id, said, path)
+  local facts = target.facts(provider, id, said)
+  local mark = provider.name .. "/" .. fingerprint(facts)
+  if not state.by_mark[mark] then
+    if #state.targets == TARGETS_MAX then
+      fail(path, "expected at most %d targets in all", TARGETS_MAX)
+    end
+    state.targets[#state.targets + 1] = facts
+    state.by_mark[mark] = #state.targets
+    local name = provider.name .. "/" .. id
+    state.by_name[name] = state.by_name[name] or #state.targets
+  end
+  return state.by_mark[mark]
+end
+
+--- "provider/model" or { "provider/model", weight = 3, … } -> its target's index, or nil where the provider is off.
+local function check_item(state, item, path)
+  local said, name = {}, item
+  if type(item) == "table" then
+    name = rawget(item, 1)
+    for key, value in next, item do
+      if key ~= 1 then
+        said[key] = value
+      end
+    end
+    said = check.fields(said, path, target.FIELDS, target.LATER)
+  end
+  local prefix, id
+  if type(name) == "string" and #name <= 264 and not name:find "[%c ]" then
+    prefix, id = name:match "^([^/]+)/(.+)$"
+  end
+  if not prefix then
+    check.expected(path, 'a target such as "openai/gpt-4o"', name)
+  elseif state.off[prefix] == nil and not state.on[prefix] then
+    fail(path, "there is no provider '%s'%s", prefix, check.hint(prefix, state.names))
+  end
+  return state.on[prefix] and add(state, state.on[prefix], id, said, path)
+end
+
+--- One entry of config.models -> indexes of its targets; those of providers that are off are left out.
+local function check_model(state, value, path)
+  if type(value) == "string" then
+    value = { value }
+  elseif type(value) == "table" and type(rawget(value, 1)) == "string" then
+    for key in next, value do
+      if type(key) == "string" then
+        fail(path, 'expected a list of targets: { { "openai/gpt-4o", %s = … } }', key)
+      end
+    end
+  end
+  local list, seen = {}, {}
+  for i, item in ipairs(check.list(function(item) return item end, "a list of targets")(value, path)) do
+    local name = type(item) == "table" and rawget(item, 1) or item
+    if seen[name] then
+      fail(join(path, i), "%s is in this list already", check.shown(name))
+    end
+    seen[name or item] = true
+    list[#list + 1] = check_item(state, item, join(path, i))
+  end
+  if next(seen) == nil then
+    fail(path, "expected at least one target")
+  end
+  return list
+end
+
+local function check_named(state, value, path)
+  value = check.plain(value, path)
+  for name in next, value do
+    if type(name) ~= "string" or name == "" or #name > 200 or name:find "[%c ]" then
+      fail(path, "expected names of models, got %s", check.shown(name))
+    end
+  end
+  for _, name in ipairs(check.sorted_keys(value)) do
+    local list = check_model(state, value[name], join(path, name))
+    if #list > 0 then
+      state.models[#state.models + 1] = { name = name, targets = list, from_catalog = false }
+    end
+    state.taken[name] = true
+  end
+end
+
+--- What providers say of their own models: names with the provider in front.
+local function add_owned(state, list)
+  for _, provider in ipairs(list) do
+    for _, id in ipairs(check.sorted_keys(provider.models)) do
+      local name = provider.name .. "/" .. id
+      local index = state.by_name[name] or add(state, provider, id, nil, "providers." .. provider.name .. ".models")
+      if not state.taken[name] then
+        state.taken[name] = true
+        state.models[#state.models + 1] = { name = name, targets = { index }, from_catalog = false }
+      end
+    end
+  end
+end
+
+--- Names of the catalog, each at every provider that is the vendor's own.
+local function add_catalog(state, list)
+  local bare = {}
+  for _, provider in ipairs(list) do
+    for _, id in ipairs(check.sorted_keys(provider.is_vendors and catalog[provider.kind] or {})) do
+      local index = state.by_name[provider.name .. "/" .. id] or add(state, provider, id, nil, "providers." .. provider.name)
+      local name = id:find("/", 1, true) and provider.name .. "/" .. id or id
+      bare[name] = bare[name] or {}
+      table.insert(bare[name], index)
+    end
+  end
+  for _, name in ipairs(check.sorted_keys(bare)) do
+    if not state.taken[name] then
+      state.taken[name] = true
+      state.models[#state.models + 1] = { name = name, targets = bare[name], from_catalog = true }
+    end
+  end
+end
+
+--- Every target once, under a name of its own.
+local function add_auto(state)
+  if state.taken[AUTO] or #state.targets == 0 then
+    return
+  end
+  local all = {}
+  for _, index in pairs(state.by_name) do
+    all[#all + 1] = index
+  end
+  table.sort(all)
+  state.models[#state.models + 1] = { name = AUTO, targets = all, from_catalog = false }
+end
+
+--- -> targets (a list of facts), models (a list of { name, targets = indexes, from_catalog }).
+function models.check(value, path, on, statuses)
+  local state = { targets = {}, models = {}, by_mark = {}, by_name = {}, taken = {}, on = {}, off = {}, names = {} }
+  for _, provider in ipairs(on) do
+    state.on[provider.name] = provider
+  end
+  for i, status in ipairs(statuses) do
+    state.names[i] = status.name
+    state.off[status.name] = not state.on[status.name]
+  end
+  check_named(state, value, path)
+  add_owned(state, on)
+  add_catalog(state, on)
+  add_auto(state)
+  return state.targets, state.models
+end
+
+return models

@@ -1,0 +1,199 @@
+--- What gateway.lua says of providers -> those that are on, ready to be spoken to, and why the others are off.
+-- SPDX-License-Identifier: MIT
+
+local check = require "gateway.check"
+local target = require "gateway.target"
+local url = require "gateway.url"
+
+local providers = {}
+
+local fail, join = check.fail, check.join
+
+local function check_key(value, path)
+  value = check.string(value, path)
+  if value:find "[^\33-\126]" then
+    fail(path, "expected a key without blanks")
+  end
+  return value
+end
+
+local function check_keys(value, path)
+  if type(value) == "table" then
+    return check.list(check_key, "a key or a list of keys")(value, path)
+  end
+  return { check_key(value, path) }
+end
+
+-- Headers that say how a message is framed or that this gateway writes itself.
+local OWN_HEADERS = { host = true, connection = true, ["content-length"] = true, ["transfer-encoding"] = true, ["accept-encoding"] = true,
+  ["content-type"] = true, ["x-request-id"] = true, traceparent = true, upgrade = true, te = true, trailer = true, expect = true }
+local HEADERS_MAX = 16
+
+local function check_headers(value, path)
+  if type(value) ~= "table" then
+    check.expected(path, 'a table such as { ["X-Team"] = "ml" }', value)
+  end
+  local list = {}
+  for name, text in pairs(value) do
+    if type(name) ~= "string" or not name:find "^[%w!#$%%&'*+.^_`|~-]+$" then
+      fail(path, "expected names of headers, got %s", check.shown(name))
+    elseif OWN_HEADERS[name:lower()] then
+      fail(join(path, name), "this header is written by the gateway")
+    end
+    list[#list + 1] = { name, check.string(text, join(path, name)) }
+  end
+  if #list > HEADERS_MAX then
+    fail(path, "expected at most %d headers, got %d", HEADERS_MAX, #list)
+  end
+  table.sort(list, function(a, b) return a[1] < b[1] end)
+  return list
+end
+
+local function check_proxy(value, path)
+  local origin, message = url.split(value)
+  if not origin then
+    fail(path, "%s", message)
+  end
+  return origin
+end
+
+local function check_model_facts(value, path)
+  local models = {}
+  for id, facts in pairs(check.plain(value, path)) do
+    if type(id) ~= "string" or id == "" or #id > 200 or id:find "[%c ]" then
+      fail(path, "expected ids of models, got %s", check.shown(id))
+    end
+    models[id] = check.fields(facts, join(path, id), target.FIELDS, target.LATER)
+  end
+  return models
+end
+
+local EFFORTS = { "minimal", "low", "medium", "high", "xhigh" }
+local BUDGETS = {}
+for _, effort in ipairs(EFFORTS) do
+  BUDGETS[effort] = check.count(1, 1e7)
+end
+
+--- on, off, or alone: on while no other provider is.
+local function check_enabled(value, path)
+  return value == "alone" and "alone" or check.boolean(value, path)
+end
+
+local PROVIDER = {
+  kind = check.string, key = check_keys, base_url = check.string, enabled = { check_enabled, true }, headers = { check_headers, {} },
+  proxy = check_proxy, api_version = check.string, default_max_tokens = check.count(1, 1e7), empty_text_placeholder = check.string,
+  drop_params = { check.boolean, false }, reasoning_budgets = { check.table(BUDGETS), {} }, models = { check_model_facts, {} },
+  timeout = check.duration, first_token = check.duration,
+}
+
+local function vendor_of(name, entry, path, vendors)
+  local kind = entry.kind or name
+  local vendor = vendors[kind]
+  if not vendor then
+    local kinds = check.sorted_keys(vendors)
+    if entry.kind then
+      fail(join(path, "kind"), "expected one of %s, got %q", table.concat(kinds, ", "), kind)
+    end
+    fail(path, "nobody knows a provider of this name%s: say which one it is like, kind = \"openai\" for instance (%s)",
+      check.hint(name, kinds), table.concat(kinds, ", "))
+  end
+  return vendor
+end
+
+--- Where it is: origin and path. The mock's origin is known once it runs.
+local function locate(entry, vendor, path)
+  if not entry.base_url and not vendor.base_url then
+    fail(join(path, "base_url"), 'expected a URL such as "http://127.0.0.1:8000/v1"')
+  elseif (entry.base_url or vendor.base_url) == "" then
+    return "", "/v1"
+  end
+  local version = vendor.base_url and vendor.base_url ~= "" and url.version(vendor.base_url)
+  if not vendor.base_url or vendor.base_url == "" then
+    version = "v1"
+  end
+  local origin, rest = url.base(entry.base_url or vendor.base_url, version)
+  if not origin then
+    fail(join(path, "base_url"), "%s", rest)
+  end
+  return origin, rest
+end
+
+--- The keys given; without any and at the vendor's own address, the first of its usual variables that is set.
+local function find_keys(entry, vendor, env)
+  if entry.key or entry.base_url then
+    return entry.key or {}
+  end
+  for _, name in ipairs(vendor.key_env) do
+    local key = env(name)
+    if key then
+      return { check_key(key, name) }
+    end
+  end
+  return {}
+end
+
+--- Why a provider is off, or nil.
+local function why_off(provider, vendor, entry)
+  if entry.enabled == false then
+    return "enabled = false"
+  elseif #provider.keys == 0 and not vendor.no_key and (provider.is_vendors or entry.key) then
+    return vendor.key_env[1] and vendor.key_env[1] .. " is not set" or "it has no key"
+  end
+end
+
+local function check_provider(name, value, path, context)
+  if not name:find "^%w[%w._%-]*$" or #name > 64 then
+    fail(path, "expected a name of letters, digits, '.', '_' and '-'")
+  end
+  local entry = check.fields(value, path, PROVIDER, target.LATER)
+  local vendor = vendor_of(name, entry, path, context.vendors)
+  local provider = {
+    name = name, kind = vendor.name, is_vendors = entry.base_url == nil, keys = find_keys(entry, vendor, context.env),
+    headers = entry.headers, proxy = entry.proxy, api_version = entry.api_version, default_max_tokens = entry.default_max_tokens,
+    empty_text_placeholder = entry.empty_text_placeholder, drop_params = entry.drop_params, models = entry.models,
+    reasoning_budgets = {}, defaults = { timeout = entry.timeout, first_token = entry.first_token }, alone = entry.enabled == "alone",
+  }
+  for i, effort in ipairs(EFFORTS) do
+    provider.reasoning_budgets[i] = entry.reasoning_budgets[effort] or 0
+  end
+  local off = why_off(provider, vendor, entry)
+  if not off then
+    provider.origin, provider.path = locate(entry, vendor, path)
+  end
+  return provider, off
+end
+
+--- config.providers -> a list of those that are on, by name; and for all of them { name, why_off }.
+function providers.check(value, path, context)
+  if type(value) ~= "table" or next(value) == nil then
+    check.expected(path, "a table of providers, one at least: { mock = {} }", value)
+  end
+  for name in next, value do
+    if type(name) ~= "string" then
+      fail(path, "expected names of providers, found the key %s", check.shown(name))
+    end
+  end
+  local on, off, others = {}, {}, 0
+  local names = check.sorted_keys(value)
+  for _, name in ipairs(names) do
+    local provider, reason = check_provider(name, value[name], join(path, name), context)
+    off[name] = reason
+    on[name] = not reason and provider or nil
+    others = others + ((reason or provider.alone) and 0 or 1)
+  end
+  local list, statuses = {}, {}
+  for _, name in ipairs(names) do
+    local provider = on[name]
+    if provider and provider.alone and others > 0 then
+      off[name], provider = "other providers are on", nil
+    end
+    if provider then
+      list[#list + 1] = provider
+      provider.index = #list
+    end
+    statuses[#statuses + 1] = { name = name, why_off = off[name] or "" }
+  end
+  return list, statuses
+end
+
+return providers

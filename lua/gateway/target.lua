@@ -1,0 +1,138 @@
+--- What is known of a target: one model at one provider.
+--
+-- It comes from three places, each overriding the one before: the catalog (prices.lua), the provider's `models`, and the item that
+-- names the target in `models`.
+-- SPDX-License-Identifier: MIT
+
+local catalog = require "gateway.prices"
+local check = require "gateway.check"
+
+local target = {}
+
+local fail, join = check.fail, check.join
+
+local CAPABILITIES = { tools = 1, vision = 2, json_schema = 4, reasoning = 8, audio = 16, document = 32 }
+local ALL_CAPABILITIES = 63
+
+local function check_capability(name, path)
+  if not CAPABILITIES[name] then
+    check.expected(path, "one of " .. table.concat(check.sorted_keys(CAPABILITIES), ", "), name)
+  end
+  return name
+end
+
+local capability_list = check.words(check_capability)
+
+--- A list of abilities: these and no others. A table { vision = false }: as known, but for these.
+local function check_capabilities(value, path)
+  if type(value) == "table" and next(value) ~= nil and #value == 0 then
+    local changes = {}
+    for name, able in pairs(value) do
+      check_capability(name, path)
+      changes[name] = check.boolean(able, join(path, name))
+    end
+    return { changes = changes }
+  end
+  local bits = 0
+  for _, name in ipairs(capability_list(value, path)) do
+    bits = bits | CAPABILITIES[name]
+  end
+  return { bits = bits }
+end
+
+local function capability_bits(known, said)
+  local bits = known or ALL_CAPABILITIES
+  if said and said.bits then
+    return said.bits
+  end
+  for name, able in pairs(said and said.changes or {}) do
+    bits = able and bits | CAPABILITIES[name] or bits & ~CAPABILITIES[name]
+  end
+  return bits
+end
+
+local PRICES = { "input", "output", "cache_read", "cache_write" }
+local USD_MAX = 1e6
+
+--- USD per million tokens, by name or in this order: input, output, cache_read, cache_write.
+local function check_price(value, path)
+  if type(value) ~= "table" then
+    check.expected(path, "{ input, output, cache_read, cache_write } in USD per million tokens", value)
+  end
+  local usd, price, named = check.number(0, USD_MAX), {}, {}
+  for i, name in ipairs(PRICES) do
+    named[name] = usd
+    if rawget(value, i) ~= nil then
+      price[name] = usd(value[i], join(path, i))
+    end
+  end
+  local rest = {}
+  for key, item in next, value do
+    if math.type(key) ~= "integer" or key < 1 or key > #PRICES then
+      rest[key] = item
+    end
+  end
+  for name, item in pairs(check.fields(rest, path, named)) do
+    price[name] = item
+  end
+  if not price.input or not price.output then
+    fail(path, "expected at least the prices of input and output, in USD per million tokens")
+  end
+  return price
+end
+
+--- What an item of `models` may say.
+target.FIELDS = {
+  weight = check.number(0, 1e6), priority = check.count(-1e6, 1e6), quality = check.number(-1e6, 1e6),
+  leaderboard = check.number(-1e6, 1e6), price = check_price, context = check.count(1, 1e9), max_output = check.count(1, 1e9),
+  max_temperature = check.number(0, 100), capabilities = check_capabilities, timeout = check.duration, first_token = check.duration, base_model = check.string,
+}
+target.LATER = { limits = "limits of providers and targets are not enforced by this version" }
+
+local function without_date(id)
+  return id:match "^(.+)%-%d%d%d%d%-%d%d%-%d%d$" or id:match "^(.+)%-%d%d%d%d%d%d%d%d$"
+end
+
+--- The catalog's row for a model, or nil.
+local function catalog_row(kind, id, base_model)
+  local rows = catalog[kind] or {}
+  if base_model then
+    for _, other in pairs(catalog) do
+      rows = rows[base_model] and rows or other
+    end
+    return rows[base_model]
+  end
+  return rows[id] or rows[without_date(id)]
+end
+
+--- USD per million tokens -> pico-dollars per token.
+local function pico(usd)
+  return usd and math.tointeger(math.floor(usd * 1e6 + 0.5))
+end
+
+--- All that is known of model `id` at `provider`, with `said` on top.
+function target.facts(provider, id, said)
+  local facts = { model = id, provider = provider.index }
+  for _, layer in ipairs { provider.defaults, provider.models[id] or {}, said or {} } do
+    for key, value in pairs(layer) do
+      facts[key] = value
+    end
+  end
+  local row = catalog_row(provider.kind, id, facts.base_model) or {}
+  local known = row.capabilities and capability_bits(nil, check_capabilities(row.capabilities, ""))
+  local own = provider.models[id]
+  if own and own.capabilities and said and said.capabilities then
+    known = capability_bits(known, own.capabilities)
+  end
+  facts.capabilities = capability_bits(known, facts.capabilities)
+  facts.context = facts.context or row.context
+  facts.max_output = facts.max_output or row.max_output
+  local price = facts.price or (provider.is_vendors or facts.base_model) and row.price or {}
+  facts.price = {}
+  for i, name in ipairs(PRICES) do
+    facts.price[i] = pico(price[name]) or -1
+  end
+  return facts
+end
+
+return target

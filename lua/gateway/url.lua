@@ -1,0 +1,64 @@
+--- URLs of providers as people paste them: with and without /v1, with a slash at the end, with the whole endpoint.
+-- SPDX-License-Identifier: MIT
+
+local url = {}
+
+-- Endpoints that belong to a wire, not to its base.
+local ENDPOINTS = { "/chat/completions", "/completions", "/embeddings", "/responses", "/messages", "/models" }
+
+--- "https://api.example.com/v1/" -> "https://api.example.com", "/v1"; nil and what is wrong.
+function url.split(text)
+  if type(text) ~= "string" or #text > 1000 then
+    return nil, 'expected a URL such as "https://api.example.com/v1"'
+  end
+  local scheme, rest = text:match "^(%a+)://(.+)$"
+  scheme = scheme and scheme:lower()
+  if scheme ~= "http" and scheme ~= "https" then
+    return nil, ('expected a URL that begins with http:// or https://, got %q'):format(text)
+  elseif rest:find "[^\33-\126]" then
+    return nil, "expected a URL without blanks and control characters"
+  elseif rest:find "[?#]" then
+    return nil, "expected a URL without a query"
+  end
+  local authority, path = rest:match "^([^/]+)(.*)$"
+  if not authority or authority:find "@" then
+    return nil, "expected a URL with a host and without a user in it: keys go into `key`"
+  end
+  local host, port = authority:match "^(%[[%x:.]+%]):?(%d*)$"
+  if not host then
+    host, port = authority:match "^([%w.%-_]+):?(%d*)$"
+  end
+  if not host or (port ~= "" and (tonumber(port) < 1 or tonumber(port) > 65535)) then
+    return nil, ("%q is not a host"):format(authority)
+  end
+  local default = scheme == "http" and "80" or "443"
+  local origin = scheme .. "://" .. host:lower() .. ((port == "" or port == default) and "" or ":" .. port)
+  return origin, path:gsub("/+$", "")
+end
+
+--- Origin and path of a provider's base URL. `version`: the segment its wire's endpoints stand behind ("v1"), put there unless the
+--- path ends in one.
+function url.base(text, version)
+  local origin, path = url.split(text)
+  if not origin then
+    return nil, path
+  end
+  for _, endpoint in ipairs(ENDPOINTS) do
+    if #path >= #endpoint and path:sub(-#endpoint) == endpoint then
+      path = path:sub(1, -#endpoint - 1):gsub("/+$", "")
+      break
+    end
+  end
+  local last = path:match "([^/]*)$"
+  if version and not last:find "^v%d+%a*%d*$" then
+    path = path .. "/" .. version
+  end
+  return origin, path
+end
+
+--- The version segment at the end of a vendor's own base URL, or nil.
+function url.version(text)
+  return text:match "/(v%d+%a*%d*)$"
+end
+
+return url

@@ -1,0 +1,376 @@
+/* config.c -- names in a config: targets by hash, models by binary search, and targets that are made when a client first names them.
+ *
+ * After the load only ad hoc targets are added: under the lock, published by one atomic store each, never taken back while the
+ * config lives. So every look-up goes without a lock.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/config.h"
+#include "base/hash.h"
+#include <stdlib.h>
+
+enum {
+    ARENA_MAX = 512 * 1024 * 1024,
+    SLOT_COUNT = 2 * TARGETS_MAX, /* a power of two, half full at most */
+    MODEL_NAME_MAX = 200,         /* of a model that comes ad hoc */
+    HEAD_MAX = 64 * 1024,
+    NEAREST_NAMES_MAX = 1024,     /* names looked at for one 404 */
+    NEAREST_LEN_MAX = 64,
+};
+
+/* ---------------------------------------------------------------- life */
+
+struct config *config_new(void)
+{
+    struct config *config = xcalloc(1, sizeof *config);
+    arena_init(&config->arena, NULL, ARENA_MAX);
+    pthread_mutex_init(&config->ad_hoc_lock, NULL);
+    hash_random(config->hash_key, sizeof config->hash_key);
+    config->targets = xcalloc(TARGETS_MAX, sizeof(struct target *));
+    config->target_slots = xcalloc(SLOT_COUNT, sizeof *config->target_slots);
+    return config;
+}
+
+void config_free(struct config *config)
+{
+    keyring_free(config->keyring);
+    pthread_mutex_destroy(&config->ad_hoc_lock);
+    free(config->targets);
+    free(config->target_slots);
+    arena_free(&config->arena);
+    free(config);
+}
+
+static int compare_models(const void *a, const void *b)
+{
+    struct slice left = ((const struct model *)a)->name, right = ((const struct model *)b)->name;
+    int order = memcmp(left.ptr, right.ptr, left.len < right.len ? left.len : right.len);
+    return order != 0 ? order : (left.len > right.len) - (left.len < right.len);
+}
+
+void config_seal(struct config *config)
+{
+    if (config->model_count > 0)
+        qsort(config->models, config->model_count, sizeof *config->models, compare_models);
+    config->listed_target_count = atomic_load(&config->target_count);
+}
+
+/* ---------------------------------------------------------------- targets */
+
+struct target *config_target(const struct config *config, struct slice name)
+{
+    size_t slot = hash_sip(config->hash_key, name) & (SLOT_COUNT - 1);
+    for (;; slot = (slot + 1) & (SLOT_COUNT - 1)) {
+        struct target *target = atomic_load_explicit(&config->target_slots[slot], memory_order_acquire);
+        if (target == NULL || slice_equals(target->name, name))
+            return target;
+    }
+}
+
+/* Of two with one name the first is found: it stands first in their chain. */
+static void publish(struct config *config, struct target *target)
+{
+    size_t slot = hash_sip(config->hash_key, target->name) & (SLOT_COUNT - 1);
+    while (atomic_load_explicit(&config->target_slots[slot], memory_order_relaxed) != NULL)
+        slot = (slot + 1) & (SLOT_COUNT - 1);
+    config->targets[target->index] = target;
+    atomic_store_explicit(&config->target_count, target->index + 1, memory_order_release);
+    atomic_store_explicit(&config->target_slots[slot], target, memory_order_release);
+}
+
+/* A target that nobody said anything about: it is not for us to forbid what it may well be able to do. */
+static struct target *new_target(struct config *config, struct provider *provider, struct slice model)
+{
+    unsigned count = atomic_load(&config->target_count);
+    struct target *target = count < TARGETS_MAX ? arena_zalloc(&config->arena, sizeof *target) : NULL;
+    if (target == NULL)
+        return NULL;
+    target->name = arena_printf(&config->arena, "%.*s/%.*s", (int)provider->name.len, provider->name.ptr, (int)model.len, model.ptr);
+    target->model.model = arena_copy(&config->arena, model);
+    if (target->name.ptr == NULL || target->model.model.ptr == NULL)
+        return NULL;
+    target->provider = provider;
+    target->index = count;
+    target->weight = 1;
+    target->priority = 1;
+    target->max_temperature = slice_equals(slice_of(provider->vendor->wire->name), LIT("anthropic")) ? 1 : 2;
+    target->model.capabilities = NEED_TOOLS | NEED_VISION | NEED_JSON_SCHEMA | NEED_REASONING | NEED_AUDIO | NEED_DOCUMENT;
+    for (unsigned i = 0; i < PRICE_COUNT; i++)
+        target->price[i] = -1;
+    return target;
+}
+
+static struct target *find_by_model(const struct config *config, const struct provider *provider, struct slice model)
+{
+    char name[2 * MODEL_NAME_MAX + 2];
+    size_t len = provider->name.len + 1 + model.len;
+    if (len > sizeof name)
+        return NULL;
+    memcpy(name, provider->name.ptr, provider->name.len);
+    name[provider->name.len] = '/';
+    memcpy(name + provider->name.len + 1, model.ptr, model.len);
+    return config_target(config, (struct slice){name, len});
+}
+
+struct target *config_add_target(struct config *config, struct provider *provider, struct slice model)
+{
+    struct target *target = new_target(config, provider, model);
+    if (target != NULL)
+        publish(config, target);
+    return target;
+}
+
+/* ---------------------------------------------------------------- request heads */
+
+/* The authority of the origin: RFC 9112 3.2 wants it in Host. The embedded mock has no origin before it runs. */
+static struct slice host_of(const struct provider *provider)
+{
+    const char *at = provider->origin.len == 0 ? NULL : slice_find(provider->origin, LIT("://"));
+    return at == NULL ? LIT("localhost") : (struct slice){at + 3, provider->origin.len - (size_t)(at + 3 - provider->origin.ptr)};
+}
+
+static struct slice write_head(struct config *config, const struct target *target, bool stream)
+{
+    const struct provider *provider = target->provider;
+    const struct wire *wire = provider->vendor->wire;
+    struct buffer head;
+    buffer_init(&head, HEAD_MAX);
+    buffer_append_lit(&head, "POST ");
+    buffer_append_slice(&head, provider->path);
+    wire->write_path(provider, &target->model, stream, &head);
+    buffer_append_lit(&head, " HTTP/1.1\r\nHost: ");
+    buffer_append_slice(&head, host_of(provider));
+    buffer_append_lit(&head, "\r\nUser-Agent: gateway/" GATEWAY_VERSION "\r\nContent-Type: application/json\r\nAccept: ");
+    buffer_append_slice(&head, stream && wire->accept_stream != NULL ? slice_of(wire->accept_stream) : LIT("application/json"));
+    buffer_append_lit(&head, "\r\nAccept-Encoding: identity\r\n");
+    for (unsigned i = 0; i < provider->header_count; i++) {
+        buffer_append_slice(&head, provider->header_names[i]);
+        buffer_append_lit(&head, ": ");
+        buffer_append_slice(&head, provider->header_values[i]);
+        buffer_append_lit(&head, "\r\n");
+    }
+    if (provider->key_count <= 1)
+        wire->write_auth(provider, provider->key_count == 1 ? provider->keys[0] : SLICE_NONE, &head);
+    struct slice made = head.overflow ? SLICE_NONE : arena_copy(&config->arena, buffer_slice(&head));
+    buffer_free(&head);
+    return made;
+}
+
+void config_write_heads(struct config *config, struct target *target)
+{
+    target->head_json = write_head(config, target, false);
+    target->head_stream = write_head(config, target, true);
+}
+
+/* ---------------------------------------------------------------- what comes ad hoc */
+
+static bool is_plain_name(struct slice name)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if ((unsigned char)name.ptr[i] <= ' ' || name.ptr[i] == 0x7f)
+            return false;
+    return name.len > 0 && name.len <= MODEL_NAME_MAX;
+}
+
+static bool digits_at(struct slice text, size_t at, size_t count)
+{
+    for (size_t i = at; i < at + count; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    return true;
+}
+
+/* "gpt-4o-2024-08-06" and "claude-haiku-4-5-20251001" without their dates; empty when there is none. */
+static struct slice without_date(struct slice name)
+{
+    size_t len = name.len;
+    if (len > 11 && name.ptr[len - 11] == '-' && name.ptr[len - 6] == '-' && name.ptr[len - 3] == '-' &&
+        digits_at(name, len - 10, 4) && digits_at(name, len - 5, 2) && digits_at(name, len - 2, 2))
+        return (struct slice){name.ptr, len - 11};
+    if (len > 9 && name.ptr[len - 9] == '-' && digits_at(name, len - 8, 8))
+        return (struct slice){name.ptr, len - 9};
+    return SLICE_NONE;
+}
+
+/* A dated version is the model that is known without its date. */
+static void take_facts(struct target *target, const struct target *known)
+{
+    struct slice model = target->model.model;
+    target->model = known->model;
+    target->model.model = model;
+    target->weight = known->weight;
+    target->quality = known->quality;
+    target->leaderboard = known->leaderboard;
+    target->max_temperature = known->max_temperature;
+    target->priority = known->priority;
+    target->context = known->context;
+    target->timeout_us = known->timeout_us;
+    target->first_token_us = known->first_token_us;
+    memcpy(target->price, known->price, sizeof target->price);
+}
+
+static struct target *add_ad_hoc(struct config *config, struct provider *provider, struct slice model)
+{
+    struct target *target = find_by_model(config, provider, model);
+    if (target != NULL || !is_plain_name(model))
+        return target;
+    pthread_mutex_lock(&config->ad_hoc_lock);
+    target = find_by_model(config, provider, model);
+    if (target == NULL && (target = new_target(config, provider, model)) != NULL) {
+        struct slice dateless = without_date(model);
+        const struct target *known = dateless.len == 0 ? NULL : find_by_model(config, provider, dateless);
+        if (known != NULL)
+            take_facts(target, known);
+        config_write_heads(config, target);
+        if (target->head_json.len > 0 && target->head_stream.len > 0)
+            publish(config, target);
+        else
+            target = NULL;
+    }
+    pthread_mutex_unlock(&config->ad_hoc_lock);
+    return target;
+}
+
+struct provider *config_provider(const struct config *config, struct slice name)
+{
+    for (unsigned i = 0; i < config->provider_count; i++)
+        if (slice_equals(config->providers[i].name, name))
+            return &config->providers[i];
+    return NULL;
+}
+
+/* By name, else by another prefix of its vendor ("together_ai/..."). */
+static struct provider *provider_of_prefix(const struct config *config, struct slice prefix)
+{
+    struct provider *provider = config_provider(config, prefix);
+    for (unsigned i = 0; provider == NULL && i < config->provider_count; i++)
+        for (unsigned p = 0; p < 3 && config->providers[i].vendor->prefix[p] != NULL; p++)
+            if (slice_equals(slice_of(config->providers[i].vendor->prefix[p]), prefix))
+                provider = &config->providers[i];
+    return provider;
+}
+
+struct target *config_named_target(struct config *config, struct slice name)
+{
+    struct target *target = name.len > 2 * MODEL_NAME_MAX ? NULL : config_target(config, name);
+    const char *slash = target == NULL && name.len > 0 ? memchr(name.ptr, '/', name.len) : NULL;
+    if (slash == NULL)
+        return target;
+    size_t len = (size_t)(slash - name.ptr);
+    struct provider *provider = provider_of_prefix(config, (struct slice){name.ptr, len});
+    return provider == NULL ? NULL : add_ad_hoc(config, provider, (struct slice){slash + 1, name.len - len - 1});
+}
+
+/* ---------------------------------------------------------------- models */
+
+static const struct model *find_model(const struct config *config, struct slice name)
+{
+    struct model wanted = {.name = name};
+    return config->model_count == 0 || name.len == 0
+               ? NULL
+               : bsearch(&wanted, config->models, config->model_count, sizeof *config->models, compare_models);
+}
+
+static struct model *new_model(struct arena *arena, struct slice name, unsigned targets)
+{
+    struct model *model = arena_zalloc(arena, sizeof *model);
+    if (model == NULL || (model->targets = arena_alloc(arena, targets * sizeof(struct target *))) == NULL)
+        return NULL;
+    model->name = name;
+    return model;
+}
+
+/* A bare name with a date, of a model that the catalog knows without: at the same providers, under its full name. */
+static const struct model *dated_model(struct config *config, struct slice name, struct arena *arena)
+{
+    struct slice dateless = without_date(name);
+    const struct model *known = find_model(config, dateless);
+    if (known == NULL || !known->from_catalog)
+        return NULL;
+    struct model *model = new_model(arena, name, known->target_count);
+    for (unsigned i = 0; model != NULL && i < known->target_count; i++) {
+        struct target *target = add_ad_hoc(config, known->targets[i]->provider, name);
+        if (target != NULL)
+            model->targets[model->target_count++] = target;
+    }
+    return model == NULL || model->target_count == 0 ? NULL : model;
+}
+
+const struct model *config_model(struct config *config, struct slice name, struct arena *arena)
+{
+    const struct model *known = find_model(config, name);
+    if (known != NULL)
+        return known;
+    struct target *target = config_named_target(config, name);
+    if (target == NULL)
+        return dated_model(config, name, arena);
+    struct model *model = new_model(arena, target->name, 1);
+    if (model != NULL)
+        model->targets[model->target_count++] = target;
+    return model;
+}
+
+/* ---------------------------------------------------------------- near misses */
+
+static unsigned least(unsigned a, unsigned b)
+{
+    return a < b ? a : b;
+}
+
+/* Edit distance in one row. Both are at most NEAREST_LEN_MAX long. */
+static unsigned distance(struct slice a, struct slice b)
+{
+    unsigned row[NEAREST_LEN_MAX + 1];
+    for (unsigned j = 0; j <= b.len; j++)
+        row[j] = j;
+    for (unsigned i = 1; i <= a.len; i++) {
+        unsigned diagonal = row[0];
+        row[0] = i;
+        for (unsigned j = 1; j <= b.len; j++) {
+            unsigned above = row[j], change = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
+            row[j] = least(least(above, row[j - 1]) + 1, change);
+            diagonal = above;
+        }
+    }
+    return row[b.len];
+}
+
+struct near {
+    struct slice *names;
+    unsigned scores[16], count, max;
+};
+
+/* Keeps the best, in order; one that shares no more than chance would have is none. */
+static void consider(struct near *near, struct slice wanted, struct slice name)
+{
+    unsigned most = (unsigned)wanted.len / 3 + 2, score, at = near->count;
+    if (name.len > NEAREST_LEN_MAX || name.len > wanted.len + most || wanted.len > name.len + most)
+        return;
+    score = distance(wanted, name);
+    if (score > most)
+        return;
+    while (at > 0 && near->scores[at - 1] > score)
+        at--;
+    if (at >= near->max)
+        return;
+    if (near->count < near->max)
+        near->count++;
+    for (unsigned i = near->count - 1; i > at; i--) {
+        near->names[i] = near->names[i - 1];
+        near->scores[i] = near->scores[i - 1];
+    }
+    near->names[at] = name;
+    near->scores[at] = score;
+}
+
+unsigned config_nearest(const struct config *config, struct slice name, struct slice *names, unsigned max)
+{
+    struct near near = {.names = names, .max = least(max, 16)};
+    unsigned left = NEAREST_NAMES_MAX;
+    bool full = name.len > 0 && memchr(name.ptr, '/', name.len) != NULL;
+    if (name.len == 0 || name.len > NEAREST_LEN_MAX)
+        return 0;
+    for (unsigned i = 0; i < config->model_count && left > 0; i++, left--)
+        consider(&near, name, config->models[i].name);
+    for (unsigned i = 0; full && i < config->listed_target_count && left > 0; i++, left--)
+        consider(&near, name, config->targets[i]->name);
+    return near.count;
+}
