@@ -437,6 +437,10 @@ static bool prepare_body(struct attempt *attempt, struct complaint *complaint)
     struct request *request = attempt->request;
     const struct target *target = attempt->target;
     const struct wire *client = route_wire(request->route);
+    bool passes = attempt->wire == client && !(target->provider->vendor->quirks & VENDOR_REPAIR);
+    attempt->writer = passes ? NULL : new_writer(request, client, attempt);
+    if (!passes && attempt->writer == NULL)
+        return false;
     if (attempt->wire == client) {
         struct edit *edits = arena_alloc(&request->arena, sizeof *edits * EDITS_MAX);
         int count = edits == NULL ? -1
@@ -446,8 +450,7 @@ static bool prepare_body(struct attempt *attempt, struct complaint *complaint)
             return true;
         }
     }
-    attempt->writer = new_writer(request, client, attempt);
-    return attempt->writer != NULL && encode_body(attempt, complaint);
+    return encode_body(attempt, complaint);
 }
 
 /* The request head: what was made at load, and what belongs to this request. */

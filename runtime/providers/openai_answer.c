@@ -421,6 +421,20 @@ static void start(struct openai_reader *self, struct slice id, struct slice mode
     emit(self, &event);
 }
 
+/* COMPAT(groq, 2026-08): usage and errors of a stream may stand here and nowhere else. */
+static void read_x_groq(struct openai_reader *self, struct json *json, struct chunk *chunk, struct usage *usage)
+{
+    struct slice raw;
+    struct json inner;
+    if (!json_skip(json, &raw))
+        return;
+    struct slice own = json_find(raw, "usage");
+    json_init(&inner, own, JSON_DEPTH_MAX);
+    if (!chunk->has_usage && own.len > 0)
+        chunk->has_usage = read_usage(self, &inner, usage);
+    chunk->has_error |= json_find_string(raw, "error").len > 0;
+}
+
 /* Choices are read only after id and model are known: START comes first whatever the order of members. */
 static void read_body(struct openai_reader *self, struct slice data, struct chunk *chunk)
 {
@@ -449,6 +463,8 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
             chunk->usage_is_null = type == JSON_NULL;
             chunk->usage = (struct span){last_end > 1 ? last_end : key_at, 0};
             chunk->usage.len = (size_t)(json.at - data.ptr) - chunk->usage.at;
+        } else if (slice_equals(key, LIT("x_groq")) && type == JSON_OBJECT) {
+            read_x_groq(self, &json, chunk, &usage);
         } else if (slice_equals(key, LIT("error")) && type != JSON_NULL) {
             chunk->has_error = true;
             json_skip(&json, NULL);

@@ -28,14 +28,20 @@ static void quoted(struct buffer *out, struct slice raw)
     buffer_append_byte(out, '"');
 }
 
-/* A vendor with strict fields gets only those on its list. */
+static bool is_listed(const char *const *list, const char *name)
+{
+    for (; list != NULL && *list != NULL; list++)
+        if (strcmp(*list, name) == 0)
+            return true;
+    return false;
+}
+
+/* A vendor with strict fields gets only those on its list; one that refuses some does not get those. */
 static bool is_sent(struct encode *encode, const char *name)
 {
-    if (!(encode->vendor->quirks & VENDOR_STRICT_FIELDS))
+    bool strict = encode->vendor->quirks & VENDOR_STRICT_FIELDS;
+    if (strict ? is_listed(encode->vendor->fields, name) : !is_listed(encode->vendor->unsent, name))
         return true;
-    for (const char *const *field = encode->vendor->fields; *field != NULL; field++)
-        if (strcmp(*field, name) == 0)
-            return true;
     if (encode->dropped->len > 0)
         buffer_append_lit(encode->dropped, ", ");
     buffer_append(encode->dropped, name, strlen(name));
@@ -407,6 +413,29 @@ static void extras(struct encode *encode)
     }
 }
 
+static void effort(struct encode *encode)
+{
+    unsigned quirks = encode->vendor->quirks;
+    struct slice raw = encode->chat->effort_raw;
+    if (raw.len == 0)
+        return;
+    if (quirks & VENDOR_EFFORT_OBJECT) {
+        key(encode, "reasoning");
+        buffer_append_lit(encode->out, "{\"effort\":");
+        quoted(encode->out, raw);
+        buffer_append_byte(encode->out, '}');
+        return;
+    }
+    if ((quirks & VENDOR_THINKING) && encode->chat->thinking_json.len == 0) {
+        bool none = slice_equals(raw, LIT("none"));
+        key(encode, "thinking");
+        buffer_append_slice(encode->out, none ? LIT("{\"type\":\"disabled\"}") : LIT("{\"type\":\"enabled\"}"));
+        if (none)
+            return;
+    }
+    text(encode, "reasoning_effort", raw);
+}
+
 bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                           struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
@@ -417,7 +446,7 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
     key(&encode, "model");
     json_append_string(out, model->model);
     messages(&encode);
-    number(&encode, quirks & VENDOR_MAX_TOKENS ? "max_tokens" : "max_completion_tokens", chat->max_tokens);
+    number(&encode, (quirks & VENDOR_MAX_TOKENS) || !chat->max_completion ? "max_tokens" : "max_completion_tokens", chat->max_tokens);
     number(&encode, "temperature", chat->temperature);
     number(&encode, "top_p", chat->top_p);
     number(&encode, "top_k", chat->top_k);
@@ -432,7 +461,7 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
     tool_choice(&encode);
     flag(&encode, "parallel_tool_calls", chat->parallel_tool_calls);
     response_format(&encode);
-    text(&encode, "reasoning_effort", chat->effort_raw);
+    effort(&encode);
     text(&encode, "user", chat->user_raw);
     text(&encode, "service_tier", chat->service_tier_raw);
     if (chat->metadata_json.len > 0 && is_sent(&encode, "metadata")) {

@@ -528,8 +528,9 @@ int openai_edits(struct slice body, const struct facts *facts, const struct prov
     unsigned quirks = provider->vendor->quirks, count = 0;
     (void)body;
     if ((quirks & (VENDOR_STRICT_FIELDS | VENDOR_ID9)) || ((quirks & VENDOR_NO_DEVELOPER) && facts->developer) ||
-        (quirks & VENDOR_NO_STREAM_OPTIONS && facts->stream_options.len > 0))
-        return -1;
+        ((quirks & VENDOR_NO_STREAM_OPTIONS) && facts->stream_options.len > 0) || provider->vendor->unsent != NULL ||
+        ((quirks & (VENDOR_EFFORT_OBJECT | VENDOR_THINKING)) && (facts->needs & NEED_REASONING)))
+        return -1; /* more than edits can do */
     struct slice plain = json_escape(arena, model->model);
     if (!slice_equals(plain, facts->model_raw))
         count = put_edit(edits, count, facts->model.at + 1, facts->model.len - 2, plain);

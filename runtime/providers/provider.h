@@ -126,6 +126,7 @@ struct chat {
     struct slice thinking_json;   /* Anthropic's thinking object (also as an extension on the OpenAI side) */
     struct slice user_raw, service_tier_raw, metadata_json, cache_control_json;
     bool stream, include_usage;
+    bool max_completion;          /* max_tokens was given as max_completion_tokens, or by a wire that knows no such difference */
     struct extra *extras;         /* everything else */
 };
 
@@ -219,6 +220,9 @@ enum {
     VENDOR_STRICT_FIELDS = 32,    /* refuses unknown fields: only `fields` are sent */
     VENDOR_REASONING_APART = 64,  /* completion_tokens excludes reasoning tokens */
     VENDOR_ID9 = 128,             /* tool call ids must be nine alphanumerics */
+    VENDOR_EFFORT_OBJECT = 512,   /* reasoning_effort must be sent as reasoning: { effort } */
+    VENDOR_THINKING = 1024,       /* reasoning_effort wants thinking: { type } beside it */
+    VENDOR_REPAIR = 256,          /* answers deviate from OpenAI's: written anew from events instead of passed on */
 };
 
 struct vendor {
@@ -229,6 +233,7 @@ struct vendor {
     const char *prefix[3];        /* model prefixes beside the name: "together_ai" */
     unsigned quirks;
     const char *const *fields;    /* VENDOR_STRICT_FIELDS: NULL-terminated */
+    const char *const *unsent;    /* fields it refuses or ignores: left out and named. NULL-terminated */
 };
 
 extern const struct vendor vendors[];

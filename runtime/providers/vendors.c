@@ -11,25 +11,34 @@ static const char *const mistral_fields[] = {
     "guardrails", "prompt_cache_key", "safe_prompt", "document_image_limit", "document_page_limit", NULL,
 };
 
+/* COMPAT(groq, 2026-08): listed as unsupported. */
+static const char *const groq_unsent[] = {"logprobs", "top_logprobs", "logit_bias", NULL};
+/* COMPAT(xai, 2026-08): refused with 400 by reasoning models, which all current ones are. */
+static const char *const xai_unsent[] = {"presence_penalty", "frequency_penalty", "stop", "logit_bias", NULL};
+
 const struct vendor vendors[] = {
     {.name = "openai", .wire = &wire_openai, .base_url = "https://api.openai.com/v1", .key_env = {"OPENAI_API_KEY"}},
     {.name = "anthropic", .wire = &wire_anthropic, .base_url = "https://api.anthropic.com/v1", .key_env = {"ANTHROPIC_API_KEY"}},
     {.name = "mock", .wire = &wire_openai, .base_url = "", .quirks = VENDOR_NO_KEY},
-    {.name = "groq", .wire = &wire_openai, .base_url = "https://api.groq.com/openai/v1", .key_env = {"GROQ_API_KEY"}},
+    {.name = "groq", .wire = &wire_openai, .base_url = "https://api.groq.com/openai/v1", .key_env = {"GROQ_API_KEY"},
+     .quirks = VENDOR_REPAIR, .unsent = groq_unsent},
     {.name = "together", .wire = &wire_openai, .base_url = "https://api.together.xyz/v1", .key_env = {"TOGETHER_API_KEY", "TOGETHERAI_API_KEY"},
-     .prefix = {"together_ai"}, .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS},
+     .prefix = {"together_ai"}, .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_REPAIR},
     /* COMPAT(mistral, 2026-06): strict fields, random_seed, max_tokens only, nine-character tool call ids. */
     {.name = "mistral", .wire = &wire_openai, .base_url = "https://api.mistral.ai/v1", .key_env = {"MISTRAL_API_KEY"},
-     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_NO_DEVELOPER | VENDOR_RANDOM_SEED | VENDOR_STRICT_FIELDS | VENDOR_ID9,
+     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_NO_DEVELOPER | VENDOR_RANDOM_SEED | VENDOR_STRICT_FIELDS | VENDOR_ID9 |
+               VENDOR_REPAIR,
      .fields = mistral_fields},
-    {.name = "openrouter", .wire = &wire_openai, .base_url = "https://openrouter.ai/api/v1", .key_env = {"OPENROUTER_API_KEY"}},
+    {.name = "openrouter", .wire = &wire_openai, .base_url = "https://openrouter.ai/api/v1", .key_env = {"OPENROUTER_API_KEY"},
+     .quirks = VENDOR_REPAIR | VENDOR_EFFORT_OBJECT},
     /* COMPAT(deepseek, 2026-08): max_tokens only, no developer role. */
     {.name = "deepseek", .wire = &wire_openai, .base_url = "https://api.deepseek.com/v1", .key_env = {"DEEPSEEK_API_KEY"},
-     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_DEVELOPER},
+     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_DEVELOPER | VENDOR_REPAIR | VENDOR_THINKING},
     /* COMPAT(xai, 2026-08): usage.completion_tokens excludes reasoning tokens. */
-    {.name = "xai", .wire = &wire_openai, .base_url = "https://api.x.ai/v1", .key_env = {"XAI_API_KEY"}, .quirks = VENDOR_REASONING_APART},
+    {.name = "xai", .wire = &wire_openai, .base_url = "https://api.x.ai/v1", .key_env = {"XAI_API_KEY"}, .quirks = VENDOR_REASONING_APART | VENDOR_REPAIR,
+     .unsent = xai_unsent},
     {.name = "vllm", .wire = &wire_openai, .base_url = NULL, .key_env = {"HOSTED_VLLM_API_KEY"}, .prefix = {"hosted_vllm"},
-     .quirks = VENDOR_NO_KEY | VENDOR_NO_DEVELOPER},
+     .quirks = VENDOR_NO_KEY | VENDOR_NO_DEVELOPER | VENDOR_REPAIR},
     /* COMPAT(github, 2026-08): the service was announced as retired on 2026-07-30; kept for those who still run a look-alike. */
     {.name = "github", .wire = &wire_openai, .base_url = "https://models.github.ai/inference", .key_env = {"GITHUB_TOKEN", "GITHUB_API_KEY"}},
 };
