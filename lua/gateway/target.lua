@@ -85,7 +85,8 @@ end
 target.FIELDS = {
   weight = check.number(0, 1e6), priority = check.count(-1e6, 1e6), quality = check.number(-1e6, 1e6),
   leaderboard = check.number(-1e6, 1e6), price = check_price, context = check.count(1, 1e9), max_output = check.count(1, 1e9),
-  max_temperature = check.number(0, 100), capabilities = check_capabilities, timeout = check.duration, first_token = check.duration, base_model = check.string,
+  max_temperature = check.number(0, 100), capabilities = check_capabilities, timeout = check.duration, first_token = check.duration,
+  base_model = check.string,
 }
 target.LATER = { limits = "limits of providers and targets are not enforced by this version" }
 

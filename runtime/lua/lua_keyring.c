@@ -1,0 +1,158 @@
+/* lua_keyring.c -- shared/keyring and shared/turns for specs.
+ *
+ * keyring.new { { key, user, models, expires (seconds) }, … } gives a ring with find(key, now) -> index, user; count().
+ * keyring.matches(pattern, text); keyring.may_use(patterns, model). turns.new(limit) gives a table with next(name) -> the counter
+ * before this turn.
+ * SPDX-License-Identifier: MIT */
+#include "lua/bindings.h"
+#include "shared/keyring.h"
+#include "shared/turns.h"
+
+#define KEYRING_TYPE "gateway.keyring"
+#define TURNS_TYPE "gateway.turns"
+
+enum { USERS_MAX = 4096, MODELS_MAX = 16 };
+
+static struct slice check_slice(lua_State *L, int index)
+{
+    struct slice text;
+    text.ptr = luaL_checklstring(L, index, &text.len);
+    return text;
+}
+
+/* ---------------------------------------------------------------- keyring */
+
+static int keyring_new_face(lua_State *L)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    unsigned count = (unsigned)lua_rawlen(L, 1);
+    luaL_argcheck(L, count <= USERS_MAX, 1, "too many users");
+    struct keyring **held = lua_newuserdatauv(L, sizeof *held, 1);
+    *held = NULL;
+    luaL_setmetatable(L, KEYRING_TYPE);
+    lua_pushvalue(L, 1);
+    lua_setiuservalue(L, 2, 1); /* the strings live as long as the ring */
+    struct user *users = lua_newuserdatauv(L, (count + 1) * sizeof *users, 0);
+    memset(users, 0, (count + 1) * sizeof *users);
+    for (unsigned i = 0; i < count; i++) {
+        lua_rawgeti(L, 1, i + 1);
+        lua_getfield(L, -1, "key");
+        hash_sha256(check_slice(L, -1), users[i].digest);
+        lua_getfield(L, -2, "user");
+        users[i].id = check_slice(L, -1);
+        lua_getfield(L, -3, "expires");
+        users[i].expires_wall_us = (int64_t)(luaL_optnumber(L, -1, 0) * 1e6);
+        lua_pop(L, 4);
+    }
+    *held = keyring_new(users, count);
+    lua_settop(L, 2);
+    return 1;
+}
+
+static struct keyring *check_keyring(lua_State *L)
+{
+    return *(struct keyring **)luaL_checkudata(L, 1, KEYRING_TYPE);
+}
+
+static int keyring_gc(lua_State *L)
+{
+    struct keyring **held = luaL_checkudata(L, 1, KEYRING_TYPE);
+    keyring_free(*held);
+    *held = NULL;
+    return 0;
+}
+
+static int keyring_find_face(lua_State *L)
+{
+    const struct user *user = keyring_find(check_keyring(L), check_slice(L, 2), (int64_t)(luaL_checknumber(L, 3) * 1e6));
+    if (user == NULL)
+        return 0;
+    lua_pushinteger(L, (lua_Integer)user->index + 1);
+    lua_pushlstring(L, user->id.ptr, user->id.len);
+    return 2;
+}
+
+static int keyring_count_face(lua_State *L)
+{
+    lua_pushinteger(L, keyring_count(check_keyring(L)));
+    return 1;
+}
+
+static int keyring_matches_face(lua_State *L)
+{
+    lua_pushboolean(L, pattern_matches(check_slice(L, 1), check_slice(L, 2)));
+    return 1;
+}
+
+static int keyring_may_use_face(lua_State *L)
+{
+    struct slice models[MODELS_MAX];
+    struct user user = {.models = models};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    user.model_count = (unsigned)lua_rawlen(L, 1);
+    luaL_argcheck(L, user.model_count <= MODELS_MAX, 1, "too many patterns");
+    for (unsigned i = 0; i < user.model_count; i++) {
+        lua_rawgeti(L, 1, i + 1);
+        models[i] = check_slice(L, -1);
+        lua_pop(L, 1);
+    }
+    lua_pushboolean(L, user_may_use(&user, check_slice(L, 2)));
+    return 1;
+}
+
+int open_keyring(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"new", keyring_new_face}, {"matches", keyring_matches_face}, {"may_use", keyring_may_use_face},
+                                         {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"find", keyring_find_face}, {"count", keyring_count_face}, {NULL, NULL}};
+    luaL_newmetatable(L, KEYRING_TYPE);
+    lua_pushcfunction(L, keyring_gc);
+    lua_setfield(L, -2, "__gc");
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- turns */
+
+static int turns_new_face(lua_State *L)
+{
+    lua_Integer limit = luaL_checkinteger(L, 1);
+    luaL_argcheck(L, limit >= 0 && limit <= 65536, 1, "a small number");
+    struct turns **held = lua_newuserdatauv(L, sizeof *held, 0);
+    *held = NULL;
+    luaL_setmetatable(L, TURNS_TYPE);
+    *held = turns_new((size_t)limit);
+    return 1;
+}
+
+static int turns_gc(lua_State *L)
+{
+    struct turns **held = luaL_checkudata(L, 1, TURNS_TYPE);
+    turns_free(*held);
+    *held = NULL;
+    return 0;
+}
+
+static int turns_next_face(lua_State *L)
+{
+    struct turns *turns = *(struct turns **)luaL_checkudata(L, 1, TURNS_TYPE);
+    lua_pushinteger(L, (lua_Integer)atomic_fetch_add(turns_find(turns, check_slice(L, 2)), 1));
+    return 1;
+}
+
+int open_turns(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"new", turns_new_face}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"next", turns_next_face}, {NULL, NULL}};
+    luaL_newmetatable(L, TURNS_TYPE);
+    lua_pushcfunction(L, turns_gc);
+    lua_setfield(L, -2, "__gc");
+    luaL_newlib(L, methods);
+    lua_setfield(L, -2, "__index");
+    lua_pop(L, 1);
+    luaL_newlib(L, functions);
+    return 1;
+}
