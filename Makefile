@@ -6,7 +6,7 @@
 # make sdk        the real OpenAI SDKs (Python, npm) against the gateway
 # make asan tsan  the specs under AddressSanitizer + UBSan, or ThreadSanitizer
 # make fuzz       every fuzz target for T seconds (T=30)
-# make deps       install the Debian packages this needs (as root or with sudo)
+# make deps       install the Debian packages that are missing (as root or with sudo); test-deps, check-deps, bench-deps as well
 # make install    into DESTDIR/PREFIX
 # make format clean help
 
@@ -24,7 +24,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE= $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -
 LIBS     = -lmicrohttpd -lcurl -lssl -lcrypto -llua5.4 -llua5.4-cjson -lpthread -lm
 
 # What the Lua module leaves out: sockets, threads, the clock, and what is put together from them.
-PROCESS  = runtime/main.c $(addprefix runtime/gateway/,worker.c process.c mock.c generation.c routes.c reload.c request.c attempt.c answer.c record.c)
+PROCESS  = runtime/main.c $(addprefix runtime/gateway/,worker.c process.c generation.c routes.c listen.c request.c attempt.c answer.c record.c identify.c) $(wildcard runtime/gateway/mock*.c)
 NET      = $(filter-out runtime/net/framing.c runtime/net/http1.c,$(wildcard runtime/net/*.c))
 
 SOURCES  = $(wildcard runtime/*.c runtime/base/*.c runtime/shared/*.c runtime/providers/*.c runtime/net/*.c runtime/gateway/*.c runtime/lua/*.c)
@@ -32,7 +32,7 @@ OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
 MODULE   = $(filter-out $(PROCESS) $(NET) runtime/lua/lua_engine.c runtime/lua/lua_request.c,$(SOURCES))
 EMBEDDED = $(sort $(wildcard lua/gateway/*.lua))
 
-.PHONY: all run test unit e2e sdk check bench asan tsan fuzz lint layers sizes format format-check clean deps install help
+.PHONY: all run test unit e2e sdk check bench asan tsan fuzz lint layers sizes format format-check clean deps test-deps check-deps bench-deps install help
 all: $(BUILD)/gateway $(BUILD)/lua/gateway/runtime.so
 
 help:
@@ -73,17 +73,30 @@ $(BUILD)/embedded.o: $(BUILD)/embedded.c
 
 # ---------------------------------------------------------------- use
 
-run: deps $(BUILD)/gateway
+run: $(BUILD)/gateway
 	@exec $(BUILD)/gateway run
 
-# What is missing is installed, nothing else; silent when all is there.
-PACKAGES = gcc libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev liblua5.4-dev lua-cjson lua-cjson-dev lua5.4 lua-busted lua-socket lua-filesystem
-MISSING  = $$(for p in $(PACKAGES); do dpkg-query -W -f='$${Status}' $$p 2>/dev/null | grep -q 'ok installed' || echo $$p; done)
-SUDO     = $$([ "$$(id -u)" = 0 ] || echo sudo)
+# What is missing is installed, nothing else; silent when all is there. A name, or command:package where any way to have the command will do.
+RUN_DEPS   = gcc:gcc libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev liblua5.4-dev lua-cjson lua-cjson-dev lua5.4:lua5.4
+TEST_DEPS  = busted:lua-busted lua-socket lua-filesystem python3:python3 node:nodejs npm:npm curl:curl
+CHECK_DEPS = luacheck:lua-check clang-format:clang-format clang:clang libclang-rt-14-dev git:git
+BENCH_DEPS = nginx:nginx-light wrk:wrk openssl:openssl python3:python3
 
-deps:
-	@missing="$(MISSING)"; [ -z "$$missing" ] || { echo "installing:" $$missing; \
-	  $(SUDO) apt-get update -q && $(SUDO) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $$missing; }
+$(BUILD)/gateway $(BUILD)/lua/gateway/runtime.so: | deps
+deps: ; @$(call install_missing,$(RUN_DEPS))
+test-deps: ; @$(call install_missing,$(RUN_DEPS) $(TEST_DEPS)); \
+	python3 -c 'import ensurepip' 2>/dev/null || $(call apt_install,python3-venv)
+check-deps: ; @$(call install_missing,$(CHECK_DEPS))
+bench-deps: ; @$(call install_missing,$(RUN_DEPS) $(BENCH_DEPS))
+
+apt_install = { $$([ "$$(id -u)" = 0 ] || echo sudo) apt-get update -q && \
+	$$([ "$$(id -u)" = 0 ] || echo sudo) env DEBIAN_FRONTEND=noninteractive apt-get install -q -y --no-install-recommends $(1); }
+define install_missing
+missing=; for d in $(1); do case $$d in \
+	*:*) command -v $${d%%:*} >/dev/null || missing="$$missing $${d##*:}";; \
+	*) dpkg-query -W -f='$${Status}' $$d 2>/dev/null | grep -q 'ok installed' || missing="$$missing $$d";; esac; done; \
+	[ -z "$$missing" ] || { echo "installing:$$missing"; $(call apt_install,$$missing); }
+endef
 
 install: $(BUILD)/gateway
 	install -D -m 755 $(BUILD)/gateway $(DESTDIR)$(PREFIX)/bin/gateway
@@ -93,7 +106,7 @@ install: $(BUILD)/gateway
 
 # ---------------------------------------------------------------- specs
 
-test: deps all
+test: test-deps all
 	@spec/run $(BUILD)
 
 unit: all
@@ -105,7 +118,7 @@ e2e: all
 sdk: all
 	@BUILD=$(BUILD) spec/sdk/run
 
-bench: all
+bench: bench-deps all
 	@BUILD=$(BUILD) spec/bench/run
 
 # The same specs in another build: build/asan, build/tsan.
@@ -135,7 +148,7 @@ $(BUILD)/fuzz/%: runtime/fuzz/%.c $(FUZZED)
 
 # ---------------------------------------------------------------- reading the code
 
-check: lint layers sizes format-check
+check: check-deps lint layers sizes format-check
 
 lint:
 	@echo "luacheck"; luacheck -q lua policies examples spec gateway.lua

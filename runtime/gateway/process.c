@@ -3,6 +3,7 @@
 #include "gateway/process.h"
 #include "gateway/listen.h"
 #include "gateway/mock.h"
+#include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <errno.h>
 #include <fcntl.h>
