@@ -1,6 +1,7 @@
 /* guard.c -- see guard.h. The numbered rules are those measured with this libmicrohttpd (0.9.75); each names what goes wrong without it.
  * SPDX-License-Identifier: MIT */
 #include "net/guard.h"
+#include <dlfcn.h>
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,14 +15,14 @@ enum waiting { WAITING_NONE, WAITING_HEAD, WAITING_BODY, WAITING_LINGER, WAITING
 enum life { LIFE_OPEN, LIFE_LINGERING, LIFE_DEAD };
 
 struct guard {
-    struct watch watch;  /* of a duplicate descriptor that is drained after libmicrohttpd closed its own */
+    struct watch watch; /* of a duplicate descriptor that is drained after libmicrohttpd closed its own */
     struct timer timer;
     struct guards *guards;
-    struct guard *next;  /* pending list */
+    struct guard *next; /* in the list of those pending, later of those drained */
     int fd;
     enum life life;
     enum waiting waiting;
-    bool muted;          /* the answer under way is the last: add nothing behind it */
+    bool muted; /* the answer under way is the last: add nothing behind it */
     bool half_closed, is_pending, suspended;
     uint32_t app_heads, app_requests;
     uint64_t app_body, rate_mark;
@@ -162,8 +163,16 @@ static void guard_free(struct guard *guard)
 
 /* ---------------------------------------------------------------- after libmicrohttpd closed its descriptor */
 
+static void unlink_from(struct guard **list, const struct guard *guard)
+{
+    while (*list != guard)
+        list = &(*list)->next;
+    *list = guard->next;
+}
+
 static void end_drain(struct guard *guard)
 {
+    unlink_from(&guard->guards->drained, guard);
     loop_unwatch(guard->guards->loop, &guard->watch);
     close(guard->fd);
     guard_free(guard);
@@ -193,6 +202,8 @@ static bool begin_drain(struct guard *guard)
     }
     shutdown(fd, SHUT_WR);
     guard->fd = fd;
+    guard->next = guard->guards->drained;
+    guard->guards->drained = guard;
     wait_for(guard, WAITING_DRAIN);
     return true;
 }
@@ -207,7 +218,7 @@ static void on_deadline(struct timer *timer)
     if (waiting == WAITING_HEAD) {
         guard_refuse(guard, guard->framing.any ? 408 : 0, "the request head did not come in time");
     } else if (waiting == WAITING_BODY) {
-        uint64_t due = (uint64_t)guards->body_rate * (uint64_t)(guards->body_us / 1000000);
+        uint64_t due = (uint64_t)guards->body_rate * (uint64_t)guards->body_us / 1000000;
         if (guard->framing.received - guard->rate_mark < due) {
             guard_refuse(guard, 408, "the request body comes too slowly");
         } else {
@@ -231,8 +242,14 @@ static bool ended_early(const struct guard *guard)
     return guard->half_closed && outstanding(guard) == 0 && recvfrom(guard->fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) == 0;
 }
 
+static ssize_t come_again(void)
+{
+    errno = EAGAIN;
+    return -1;
+}
+
 /* Reads and checks until the buffer is full or the socket empty. libmicrohttpd takes a read shorter than it asked for as "the socket is empty"; where the
- * checker dropped bytes that would be wrong, so read again. 0 is the client's end, and nothing else. */
+ * checker dropped bytes that would be wrong, so read again. 0 is the client's end and nothing else. */
 static ssize_t read_checked(struct guard *guard, unsigned char *buf, size_t len, int flags)
 {
     size_t out = 0;
@@ -250,10 +267,7 @@ static ssize_t read_checked(struct guard *guard, unsigned char *buf, size_t len,
             break;
         }
     }
-    if (out > 0)
-        return (ssize_t)out;
-    errno = EAGAIN;
-    return -1;
+    return out > 0 ? (ssize_t)out : come_again();
 }
 
 /* libmicrohttpd asks for bytes although a request that we saw whole is neither answered nor suspended: it sees other boundaries. */
@@ -266,29 +280,27 @@ static bool is_desync(const struct guard *guard)
 
 static ssize_t hooked(struct guard *guard, void *buf, size_t len, int flags)
 {
+    const struct framing *framing = &guard->framing;
     if (guard->life != LIFE_OPEN)
         return read_nothing(guard);
     if (outstanding(guard) > 0 && guard->suspended && !guard->muted) {
         guard->suspended = false; /* after a resume it reads once without need: spare the system call */
-        errno = EAGAIN;
-        return -1;
+        return come_again();
     }
     if (is_desync(guard)) {
         guard->guards->desyncs++;
         guard_refuse(guard, 400, "the request's framing is ambiguous");
         return read_nothing(guard);
     }
-    if (guard->framing.status == 0) {
-        ssize_t count = read_checked(guard, buf, len, flags);
-        int saved = errno;
-        if (guard->framing.status == 0 || outstanding(guard) > 0) { /* good ones first, the refusal when they are answered */
-            update_deadline(guard);
-            errno = saved;
-            return count;
-        }
+    ssize_t count = framing->status == 0 ? read_checked(guard, buf, len, flags) : come_again();
+    if (framing->status != 0 && outstanding(guard) == 0) { /* else the good ones before it are answered first, and guard_tick refuses */
+        guard_refuse(guard, framing->status, framing->reason);
+        return read_nothing(guard);
     }
-    guard_refuse(guard, guard->framing.status, guard->framing.reason);
-    return read_nothing(guard);
+    int saved = errno;
+    update_deadline(guard);
+    errno = saved;
+    return count;
 }
 
 static ssize_t guarded_recv(int fd, void *buf, size_t len, int flags)
@@ -306,12 +318,22 @@ ssize_t guard_recv(int fd, void *buf, size_t len, int flags)
     return guarded_recv(fd, buf, len, flags);
 }
 
+/* Whether everybody's recv, libmicrohttpd's too, is the one above. */
+static bool is_in_place(void)
+{
+    return dlsym(RTLD_DEFAULT, "recv") == (void *)guard_recv;
+}
+
 /* ---------------------------------------------------------------- life */
 
 bool guard_init(size_t max_fd)
 {
     if (table != NULL)
         return true;
+    if (!is_in_place()) {
+        errno = ENOSYS;
+        return false;
+    }
     table = calloc(max_fd, sizeof *table);
     table_size = table == NULL ? 0 : max_fd;
     return table != NULL;
@@ -333,15 +355,17 @@ struct guard *guard_open(struct guards *guards, int fd)
 
 void guard_close(struct guard *guard)
 {
-    for (struct guard **at = &guard->guards->pending; guard->is_pending && *at != NULL; at = &(*at)->next) {
-        if (*at == guard) {
-            *at = guard->next;
-            break;
-        }
-    }
+    if (guard->is_pending)
+        unlink_from(&guard->guards->pending, guard);
     __atomic_store_n(&table[guard->fd], NULL, __ATOMIC_RELEASE);
     if (!begin_drain(guard))
         guard_free(guard);
+}
+
+void guards_close(struct guards *guards)
+{
+    while (guards->drained != NULL)
+        end_drain(guards->drained);
 }
 
 void guard_half_closed(struct guard *guard)

@@ -26,24 +26,27 @@ struct guards {
     void (*write_refusal)(void *owner, int status, struct slice reason, struct buffer *body);
     void *owner;
     struct guard *pending; /* good requests were answered, a bad one waits behind them */
+    struct guard *drained; /* closed for libmicrohttpd, lingering still */
     unsigned lingering;
     uint64_t refused, timeouts, desyncs;
 };
 
-/* Once per process, before any worker: room for descriptors below `max_fd`. The one static of the house; see above. */
+/* Once per process, before any worker: room for descriptors below `max_fd`. The one static of the house; see above.
+ * False: out of memory, or (ENOSYS) recv is not ours and every request would be refused. */
 bool guard_init(size_t max_fd);
+void guards_close(struct guards *guards); /* every guard must be closed: ends what still lingers */
 
 struct guard *guard_open(struct guards *guards, int fd); /* NULL: descriptor out of range */
-void guard_close(struct guard *guard);                    /* libmicrohttpd closes the descriptor right after this */
-void guard_half_closed(struct guard *guard);              /* our own epoll saw the client's FIN */
-void guard_tick(struct guards *guards);                   /* after every run of libmicrohttpd */
+void guard_close(struct guard *guard);                   /* libmicrohttpd closes the descriptor right after this */
+void guard_half_closed(struct guard *guard);             /* our own epoll saw the client's FIN */
+void guard_tick(struct guards *guards);                  /* after every run of libmicrohttpd */
 void guard_refuse(struct guard *guard, int status, const char *reason);
 
 /* The interlock, from the access handler. False: libmicrohttpd sees other boundaries than we do; close without an answer. */
 bool guard_on_head(struct guard *guard);
 bool guard_on_body(struct guard *guard, size_t len);
 bool guard_on_final(struct guard *guard);
-void guard_on_suspend(struct guard *guard);                   /* before the connection is suspended */
-void guard_on_answer(struct guard *guard, bool will_close);   /* before an answer is queued */
-void guard_on_done(struct guard *guard);                      /* the answer is out */
+void guard_on_suspend(struct guard *guard);                 /* before the connection is suspended */
+void guard_on_answer(struct guard *guard, bool will_close); /* before an answer is queued */
+void guard_on_done(struct guard *guard);                    /* the answer is out */
 #endif

@@ -15,35 +15,50 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 
-enum { POOL_BYTES = 16384, LINGER_S = 2, BODY_RATE = 65536, SPARE_EXCHANGES = 256 };
+enum {
+    POOL_BYTES = 16384,
+    FIELDS_MAX = 256, /* framing_defaults let at most 100 headers and 64 arguments pass */
+    LINGER_S = 2,
+    BODY_RATE = 65536,
+    SPARE_EXCHANGES = 256,
+    SPARE_BYTES = 4096,             /* a spare one keeps room for an ordinary head */
+    BODY_AT_ONCE = 256 * 1024,      /* what a Content-Length alone may reserve */
+    STREAM_MAX = 128 * 1024 * 1024, /* far above what owners that pause ever buffer */
+    RUNS_MAX = 4,
+};
 
 /* ---------------------------------------------------------------- exchanges */
 
-static struct exchange *exchange_new(struct connection *connection, const char *method, const char *url, const char *version)
+static struct exchange *exchange_new(struct connection *connection, struct MHD_Connection *mhd, const char *version)
 {
     struct server *server = connection->server;
-    struct exchange *exchange = server->spare;
+    struct exchange *exchange = server->spare, blank = {.server = server, .connection = connection, .mhd = mhd};
     if (exchange != NULL) {
         server->spare = exchange->next;
         server->spare_count--;
+        blank.text = exchange->text;
+        blank.fields = exchange->fields;
     } else {
         exchange = xmalloc(sizeof *exchange);
+        buffer_init(&blank.text, POOL_BYTES);
+        buffer_init(&blank.fields, FIELDS_MAX * sizeof(struct field));
     }
-    memset(exchange, 0, sizeof *exchange);
-    exchange->server = server;
-    exchange->connection = connection;
-    exchange->method = slice_of(method);
-    exchange->path = slice_of(url);
+    *exchange = blank;
     exchange->http10 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
     exchange->began_us = loop_now_us(server->loop);
     buffer_init(&exchange->body, server->settings.body_limit);
-    buffer_init(&exchange->turn, SIZE_MAX / 2);
-    buffer_init(&exchange->blocked, SIZE_MAX / 2);
+    buffer_init(&exchange->turn, STREAM_MAX);
+    buffer_init(&exchange->blocked, STREAM_MAX);
     exchange->stall.due = server_on_stall;
     connection->exchange = exchange;
-    server->open++;
-    server->counts.requests++;
     return exchange;
+}
+
+static void drop_exchange(struct exchange *exchange)
+{
+    buffer_free(&exchange->text);
+    buffer_free(&exchange->fields);
+    free(exchange);
 }
 
 /* Both sides are done with it. */
@@ -56,25 +71,85 @@ static void exchange_free(struct exchange *exchange)
     buffer_free(&exchange->body);
     buffer_free(&exchange->turn);
     buffer_free(&exchange->blocked);
-    server->open--;
+    server->open -= exchange->started;
     if (exchange->release != NULL)
         exchange->release(exchange->release_arg);
-    if (server->spare_count >= SPARE_EXCHANGES) {
-        free(exchange);
+    if (server->spare_count >= SPARE_EXCHANGES || exchange->text.cap > SPARE_BYTES || exchange->fields.cap > SPARE_BYTES) {
+        drop_exchange(exchange);
         return;
     }
+    buffer_clear(&exchange->text);
+    buffer_clear(&exchange->fields);
     exchange->next = server->spare;
     server->spare = exchange;
     server->spare_count++;
 }
 
-static void tell_gone(struct exchange *exchange)
+void server_tell_gone(struct exchange *exchange)
 {
     struct server *server = exchange->server;
     if (exchange->told_gone || exchange->closed || !exchange->started)
         return;
     exchange->told_gone = true;
     server->owner.on_gone(server->owner.owner, exchange);
+}
+
+/* ---------------------------------------------------------------- the head */
+
+/* The copy ends with a NUL that is not counted. */
+static uint32_t copy_text(struct exchange *exchange, const char *text, size_t len)
+{
+    uint32_t at = (uint32_t)exchange->text.len;
+    buffer_append(&exchange->text, text, len);
+    buffer_append_byte(&exchange->text, '\0');
+    return at;
+}
+
+static enum MHD_Result copy_field(void *cls, enum MHD_ValueKind kind, const char *name, size_t name_len, const char *value,
+                                  size_t value_len)
+{
+    struct exchange *exchange = cls;
+    struct field field = {.name_len = (uint32_t)name_len, .value_len = (uint32_t)value_len, .is_argument = kind == MHD_GET_ARGUMENT_KIND};
+    field.name = copy_text(exchange, name, name_len);
+    field.value = copy_text(exchange, value == NULL ? "" : value, value_len);
+    buffer_append(&exchange->fields, &field, sizeof field);
+    return MHD_YES;
+}
+
+/* False: more than the checker lets pass, which cannot be. */
+static bool copy_head(struct exchange *exchange, const char *method, const char *url)
+{
+    size_t method_len = strlen(method), path_len = strlen(url);
+    copy_text(exchange, method, method_len);
+    copy_text(exchange, url, path_len);
+    MHD_get_connection_values_n(exchange->mhd, (enum MHD_ValueKind)(MHD_HEADER_KIND | MHD_GET_ARGUMENT_KIND), copy_field, exchange);
+    if (exchange->text.overflow || exchange->fields.overflow)
+        return false;
+    exchange->method = (struct slice){exchange->text.ptr, method_len};
+    exchange->path = (struct slice){exchange->text.ptr + method_len + 1, path_len};
+    return true;
+}
+
+static const struct field *fields_of(const struct exchange *exchange, size_t *count)
+{
+    *count = exchange->fields.len / sizeof(struct field);
+    return (const struct field *)(const void *)exchange->fields.ptr;
+}
+
+static struct slice find_field(const struct exchange *exchange, const char *name, bool is_argument)
+{
+    size_t count, len = strlen(name);
+    const struct field *fields = fields_of(exchange, &count);
+    const char *text = exchange->text.ptr;
+    for (size_t i = 0; i < count; i++) {
+        const struct field *field = &fields[i];
+        if (field->name_len != len || field->is_argument != is_argument)
+            continue;
+        struct slice found = {text + field->name, len}, wanted = {name, len};
+        if (is_argument ? slice_equals(found, wanted) : slice_equals_nocase(found, wanted))
+            return (struct slice){text + field->value, field->value_len};
+    }
+    return SLICE_NONE;
 }
 
 struct slice exchange_method(const struct exchange *exchange)
@@ -89,36 +164,23 @@ struct slice exchange_path(const struct exchange *exchange)
 
 struct slice exchange_argument(const struct exchange *exchange, const char *name)
 {
-    if (exchange->mhd == NULL)
-        return SLICE_NONE;
-    return slice_of(MHD_lookup_connection_value(exchange->mhd, MHD_GET_ARGUMENT_KIND, name));
+    return find_field(exchange, name, true);
 }
 
 struct slice exchange_header(const struct exchange *exchange, const char *name)
 {
-    if (exchange->mhd == NULL)
-        return SLICE_NONE;
-    return slice_of(MHD_lookup_connection_value(exchange->mhd, MHD_HEADER_KIND, name));
+    return find_field(exchange, name, false);
 }
 
-struct visit {
-    void (*fn)(void *owner, struct slice name, struct slice value);
-    void *owner;
-};
-
-static enum MHD_Result visit_header(void *cls, enum MHD_ValueKind kind, const char *name, const char *value)
+void exchange_each_header(const struct exchange *exchange, void (*visit)(void *owner, struct slice name, struct slice value), void *owner)
 {
-    const struct visit *visit = cls;
-    (void)kind;
-    visit->fn(visit->owner, slice_of(name), slice_of(value));
-    return MHD_YES;
-}
-
-void exchange_each_header(const struct exchange *exchange, void (*fn)(void *owner, struct slice name, struct slice value), void *owner)
-{
-    struct visit visit = {fn, owner};
-    if (exchange->mhd != NULL)
-        MHD_get_connection_values(exchange->mhd, MHD_HEADER_KIND, visit_header, &visit);
+    size_t count;
+    const struct field *fields = fields_of(exchange, &count);
+    const char *text = exchange->text.ptr;
+    for (size_t i = 0; i < count; i++)
+        if (!fields[i].is_argument)
+            visit(owner, (struct slice){text + fields[i].name, fields[i].name_len},
+                  (struct slice){text + fields[i].value, fields[i].value_len});
 }
 
 struct slice exchange_body(const struct exchange *exchange)
@@ -126,20 +188,23 @@ struct slice exchange_body(const struct exchange *exchange)
     return buffer_slice(&exchange->body);
 }
 
+static void find_peer(struct exchange *exchange)
+{
+    const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
+    const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
+    if (address == NULL)
+        return;
+    if (address->sa_family == AF_INET)
+        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, exchange->peer, sizeof exchange->peer);
+    else if (address->sa_family == AF_INET6)
+        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, exchange->peer, sizeof exchange->peer);
+}
+
 struct slice exchange_peer(const struct exchange *exchange)
 {
-    struct connection *connection = exchange->connection;
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    if (connection == NULL)
-        return SLICE_NONE;
-    if (connection->peer[0] == '\0' && getpeername(connection->watch.fd, (struct sockaddr *)&address, &len) == 0) {
-        if (address.ss_family == AF_INET6)
-            inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&address)->sin6_addr, connection->peer, sizeof connection->peer);
-        else
-            inet_ntop(AF_INET, &((struct sockaddr_in *)&address)->sin_addr, connection->peer, sizeof connection->peer);
-    }
-    return slice_of(connection->peer);
+    if (exchange->peer[0] == '\0' && exchange->mhd != NULL)
+        find_peer((struct exchange *)exchange); /* logically const: written out when somebody asks */
+    return slice_of(exchange->peer);
 }
 
 int64_t exchange_began_us(const struct exchange *exchange)
@@ -170,22 +235,14 @@ void server_resume(struct exchange *exchange)
     loop_again(server->loop);
 }
 
-static bool is_clean(const char *value)
-{
-    return strpbrk(value, "\r\n") == NULL;
-}
-
 /* Queues the response and lets go of our reference; libmicrohttpd keeps its own. */
 void server_queue(struct exchange *exchange, int status, struct MHD_Response *response, const struct answer_header *headers, unsigned count)
 {
     struct server *server = exchange->server;
-    bool closes = server->quiesced;
-    for (unsigned i = 0; i < count; i++) {
-        if (is_clean(headers[i].value))
-            MHD_add_response_header(response, headers[i].name, headers[i].value);
-        else
+    bool closes = server->quiesced || (exchange->http10 && exchange->streaming); /* the end of that is the end of the connection */
+    for (unsigned i = 0; i < count; i++)                                         /* it takes none with CR, LF or TAB inside */
+        if (MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
             server->counts.bad_headers++;
-    }
     if (closes)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     exchange->answered = true;
@@ -245,31 +302,43 @@ void exchange_close(struct exchange *exchange, void (*release)(void *), void *re
 
 /* ---------------------------------------------------------------- libmicrohttpd's calls */
 
-static enum MHD_Result on_first(struct server *server, struct exchange *exchange)
+static const char *const TOO_MUCH = "too many large requests are under way";
+
+static bool has_room(const struct server *server, uint64_t len)
+{
+    return server->body_bytes < server->settings.bodies_limit && len <= server->settings.bodies_limit - server->body_bytes;
+}
+
+static enum MHD_Result on_first(struct server *server, struct exchange *exchange, const char *method, const char *url)
 {
     int64_t length = 0;
-    struct slice header = exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH);
-    if (exchange->connection->guard == NULL || !guard_on_head(exchange->connection->guard))
+    if (exchange->connection->guard == NULL || !guard_on_head(exchange->connection->guard) || !copy_head(exchange, method, url))
         return MHD_NO;
     int status = server->owner.on_head(server->owner.owner, exchange);
     if (status != 0)
         return refuse(exchange, status, "refused");
-    if (slice_to_int(header, &length) && (uint64_t)length > server->settings.bodies_limit - server->body_bytes)
-        return refuse(exchange, 503, "too many large requests are under way");
+    if (!slice_to_int(exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH), &length) || length == 0)
+        return MHD_YES;
+    if (!has_room(server, (uint64_t)length))
+        return refuse(exchange, 503, TOO_MUCH);
+    /* A promise costs the client nothing: a large body gets its memory as it comes. */
+    buffer_reserve(&exchange->body, length < BODY_AT_ONCE ? (size_t)length : BODY_AT_ONCE);
+    server->body_bytes += exchange->body.cap;
     return MHD_YES;
 }
 
 static void add_body(struct server *server, struct exchange *exchange, const char *data, size_t len)
 {
     size_t before = exchange->body.cap;
-    if (exchange->shed || len > server->settings.bodies_limit - server->body_bytes) {
-        exchange->shed = true;
+    if (exchange->shed)
         return;
-    }
-    if (exchange->body.cap == 0) { /* what the head promised, in one piece */
-        int64_t length = 0;
-        if (slice_to_int(exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH), &length) && (uint64_t)length <= exchange->body.limit)
-            buffer_reserve(&exchange->body, (size_t)length);
+    if (len > before - exchange->body.len && !has_room(server, len)) {
+        /* libmicrohttpd takes no answer amid a body, so the guard gives it, and the rest is thrown away. */
+        exchange->shed = true;
+        server->body_bytes -= before;
+        buffer_free(&exchange->body);
+        guard_refuse(exchange->connection->guard, 503, TOO_MUCH);
+        return;
     }
     buffer_append(&exchange->body, data, len);
     server->body_bytes += exchange->body.cap - before;
@@ -278,11 +347,12 @@ static void add_body(struct server *server, struct exchange *exchange, const cha
 /* The request is whole: the owner answers at once, or the connection sleeps until it does. */
 static enum MHD_Result on_whole(struct server *server, struct exchange *exchange)
 {
-    if (!guard_on_final(exchange->connection->guard))
+    struct connection *connection = exchange->connection;
+    if (exchange->shed || !guard_on_final(connection->guard))
         return MHD_NO;
-    if (exchange->shed || exchange->body.overflow)
-        return refuse(exchange, 503, "too many large requests are under way");
     exchange->started = true;
+    server->open++;
+    server->counts.requests++;
     exchange->in_handler = true;
     server->owner.on_request(server->owner.owner, exchange);
     exchange->in_handler = false;
@@ -290,9 +360,11 @@ static enum MHD_Result on_whole(struct server *server, struct exchange *exchange
         return MHD_NO;
     if (exchange->answered)
         return MHD_YES;
-    guard_on_suspend(exchange->connection->guard);
+    guard_on_suspend(connection->guard);
     exchange->suspended = true;
     MHD_suspend_connection(exchange->mhd);
+    if (connection->half_closed) /* its FIN came together with the request; there will be no second event */
+        server_tell_gone(exchange);
     return MHD_YES;
 }
 
@@ -303,10 +375,9 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
     struct exchange *exchange = *con_cls;
     if (exchange == NULL) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
-        exchange = exchange_new(info->socket_context, method, url, version);
-        exchange->mhd = mhd;
+        exchange = exchange_new(info->socket_context, mhd, version);
         *con_cls = exchange;
-        return on_first(server, exchange);
+        return on_first(server, exchange, method, url);
     }
     if (*data_len > 0) {
         size_t len = *data_len;
@@ -317,9 +388,9 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
             add_body(server, exchange, data, len);
         return MHD_YES;
     }
-    if (exchange->started || exchange->answered)
-        return exchange->aborted || !exchange->answered ? MHD_NO : MHD_YES;
-    return on_whole(server, exchange);
+    if (!exchange->started && !exchange->answered)
+        return on_whole(server, exchange);
+    return exchange->answered && !exchange->aborted ? MHD_YES : MHD_NO; /* woken without an answer: the owner wants none sent */
 }
 
 static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, enum MHD_RequestTerminationCode code)
@@ -332,16 +403,18 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
         return;
     if (exchange->connection->guard != NULL)
         guard_on_done(exchange->connection->guard);
+    if (!exchange->closed)
+        exchange_peer(exchange); /* while there is still a connection to ask */
     exchange->connection->exchange = NULL;
     exchange->connection = NULL;
     exchange->mhd = NULL;
     exchange->suspended = false;
     server_forget_dirty(exchange);
-    if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
-        tell_gone(exchange);
+    loop_timer_clear(server->loop, &exchange->stall);
     if (exchange->closed || !exchange->started)
         exchange_free(exchange);
-    (void)server;
+    else if (code != MHD_REQUEST_TERMINATED_COMPLETED_OK)
+        server_tell_gone(exchange); /* and it may be free now */
 }
 
 /* The client's FIN, its end, or room to write. A half-close is taken for leaving: no client of this API sends one and stays. */
@@ -349,43 +422,57 @@ static void on_connection_ready(struct watch *watch, uint32_t events)
 {
     struct connection *connection = (struct connection *)((char *)watch - offsetof(struct connection, watch));
     struct exchange *exchange = connection->exchange;
-    if (events & EPOLLOUT && exchange != NULL)
-        server_mark_dirty(exchange);
+    if (events & EPOLLOUT && connection->waits_for_room) {
+        connection->has_room = true;
+        if (exchange != NULL)
+            server_mark_dirty(exchange);
+    }
     if (!(events & (EPOLLRDHUP | EPOLLHUP | EPOLLERR)))
         return;
     connection->half_closed = true;
     if (connection->guard != NULL)
         guard_half_closed(connection->guard);
     if (exchange != NULL && exchange->started && !(exchange->answered && !exchange->streaming))
-        tell_gone(exchange);
+        server_tell_gone(exchange);
+}
+
+static void connection_open(struct server *server, struct MHD_Connection *mhd, void **context)
+{
+    int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
+    struct connection *connection = xcalloc(1, sizeof *connection);
+    connection->server = server;
+    connection->watch = (struct watch){on_connection_ready, fd};
+    connection->next = server->all;
+    connection->link = &server->all;
+    if (server->all != NULL)
+        server->all->link = &connection->next;
+    server->all = connection;
+    connection->guard = guard_open(&server->guards, fd);
+    if (connection->guard == NULL || !loop_watch(server->loop, &connection->watch, EPOLLRDHUP | EPOLLET))
+        shutdown(fd, SHUT_RDWR);
+    server->counts.accepted++;
+    server->connections++;
+    *context = connection;
+}
+
+static void connection_closed(struct server *server, struct connection *connection)
+{
+    loop_unwatch(server->loop, &connection->watch);
+    if (connection->guard != NULL)
+        guard_close(connection->guard);
+    *connection->link = connection->next;
+    if (connection->next != NULL)
+        connection->next->link = connection->link;
+    server->connections--;
+    free(connection);
 }
 
 static void on_connection(void *cls, struct MHD_Connection *mhd, void **context, enum MHD_ConnectionNotificationCode code)
 {
-    struct server *server = cls;
-    if (code == MHD_CONNECTION_NOTIFY_STARTED) {
-        int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd, one = 1;
-        struct connection *connection = xcalloc(1, sizeof *connection);
-        connection->server = server;
-        connection->watch = (struct watch){on_connection_ready, fd};
-        connection->guard = guard_open(&server->guards, fd);
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        if (connection->guard == NULL || !loop_watch(server->loop, &connection->watch, EPOLLRDHUP | EPOLLET))
-            shutdown(fd, SHUT_RDWR);
-        server->counts.accepted++;
-        server->connections++;
-        *context = connection;
-        return;
-    }
-    struct connection *connection = *context;
-    if (connection == NULL)
-        return;
-    loop_unwatch(server->loop, &connection->watch);
-    if (connection->guard != NULL)
-        guard_close(connection->guard);
-    server->connections--;
-    free(connection);
-    *context = NULL;
+    if (code == MHD_CONNECTION_NOTIFY_STARTED)
+        connection_open(cls, mhd, context);
+    else if (*context != NULL)
+        connection_closed(cls, *context);
 }
 
 /* Percent-encoding stays as it was sent: decoding could make what the checker has refused. */
@@ -417,10 +504,10 @@ static int64_t run_turn(struct turn_hook *hook)
     struct server *server = (struct server *)((char *)hook - offsetof(struct server, hook));
     MHD_UNSIGNED_LONG_LONG timeout;
     server_flush(server);
-    if (server->must_run) {
+    for (unsigned i = 0; i < RUNS_MAX && server->must_run; i++) {
         server->must_run = false;
         MHD_run(server->daemon);
-        server_flush(server); /* heads that went out in this very run */
+        server_flush(server); /* the first events of streams whose head went out in this very run */
     }
     guard_tick(&server->guards);
     if (server->must_run)
@@ -463,16 +550,25 @@ static void set_guards(struct server *server)
 
 static bool start_daemon(struct server *server)
 {
-    server->daemon = MHD_start_daemon(
-        MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access, server, MHD_OPTION_EXTERNAL_LOGGER, ignore_log,
-        NULL, MHD_OPTION_LISTEN_SOCKET, server->settings.listen_fd, MHD_OPTION_CONNECTION_LIMIT, server->settings.connection_limit,
-        MHD_OPTION_CONNECTION_TIMEOUT, server->settings.idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
-        MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoding, NULL, MHD_OPTION_NOTIFY_COMPLETED, on_completed, server,
-        MHD_OPTION_NOTIFY_CONNECTION, on_connection, server, MHD_OPTION_END);
+    server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access, server,
+                                      MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, server->settings.listen_fd,
+                                      MHD_OPTION_CONNECTION_LIMIT, server->settings.connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
+                                      server->settings.idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
+                                      MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoding, NULL,
+                                      MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
+                                      server, MHD_OPTION_END);
     if (server->daemon == NULL)
         return false;
     server->watch = (struct watch){on_mhd_ready, MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd};
     return loop_watch(server->loop, &server->watch, EPOLLIN);
+}
+
+/* Accepted sockets inherit both. TCP_USER_TIMEOUT cuts a client that takes nothing of a whole answer, which only libmicrohttpd and the kernel see. */
+static void set_listener(const struct server *server)
+{
+    int one = 1, stall_ms = (int)(server->settings.write_stall_us / 1000);
+    setsockopt(server->settings.listen_fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    setsockopt(server->settings.listen_fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &stall_ms, sizeof stall_ms);
 }
 
 struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner)
@@ -483,6 +579,7 @@ struct server *server_new(struct loop *loop, const struct server_settings *setti
     server->owner = *owner;
     server->hook.run = run_turn;
     set_guards(server);
+    set_listener(server);
     if (!guard_init(descriptor_limit()) || !start_daemon(server)) {
         free(server);
         return NULL;
@@ -510,15 +607,22 @@ unsigned server_exchanges(const struct server *server)
     return server->open;
 }
 
+/* libmicrohttpd aborts the process when it is stopped with a connection asleep, and closes the listener unless it was told to leave it. */
 void server_free(struct server *server)
 {
+    server_quiesce(server);
+    for (struct connection *connection = server->all; connection != NULL; connection = connection->next)
+        if (connection->exchange != NULL && connection->exchange->suspended)
+            server_cut(connection->exchange);
+    MHD_run(server->daemon);
     loop_remove_hook(server->loop, &server->hook);
     loop_unwatch(server->loop, &server->watch);
     MHD_stop_daemon(server->daemon);
+    guards_close(&server->guards);
     while (server->spare != NULL) {
         struct exchange *exchange = server->spare;
         server->spare = exchange->next;
-        free(exchange);
+        drop_exchange(exchange);
     }
     free(server);
 }

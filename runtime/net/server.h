@@ -13,23 +13,25 @@ struct server;
 struct exchange; /* one request of one client and its answer */
 
 struct server_settings {
-    int listen_fd;            /* bound and listening, not owned (a successor may inherit it) */
-    size_t body_limit;        /* config body_limit; larger: 413 */
-    size_t bodies_limit;      /* all request bodies of this worker together; beyond: 503 */
+    int listen_fd;       /* bound and listening, not owned (a successor may inherit it) */
+    size_t body_limit;   /* config body_limit; larger: 413 */
+    size_t bodies_limit; /* all request bodies of this worker together; beyond: 503 */
     unsigned connection_limit;
-    unsigned idle_timeout_s;  /* keep-alive, default 75 */
-    int64_t head_us, body_us; /* absolute deadlines: 10 s; 30 s, then at least 64 KB/s */
-    int64_t write_stall_us;   /* a client that takes nothing for this long is cut; default 30 s */
+    unsigned idle_timeout_s;        /* keep-alive, default 75 */
+    int64_t head_us, body_us;       /* absolute deadlines: 10 s; 30 s, then at least 64 KB/s */
+    int64_t write_stall_us;         /* a client that takes nothing for this long is cut; default 30 s */
     size_t stream_high, stream_low; /* bytes buffered for a slow client: pause above, resume below; 256 KB, 64 KB */
 };
 
 struct server_owner {
     void *owner;
-    /* The head is in (before the body). Return 0 to go on, or an HTTP status to refuse: then the refusal below is asked for its body. May call exchange_set_limit. */
+    /* The head is in (before the body). Return 0 to go on, or an HTTP status to refuse: then the refusal below is asked for its body.
+     * It must not keep the exchange: a client that leaves before its request is whole is never heard of again. */
     int (*on_head)(void *owner, struct exchange *exchange);
     /* The whole request is in. The owner answers now or later. */
     void (*on_request)(void *owner, struct exchange *exchange);
-    /* The client left before the answer was complete. The exchange stays valid until the owner calls exchange_close. */
+    /* The client left before the answer was complete; told once. Half-closing (FIN behind the request) is leaving: only an answer given inside on_request
+     * still reaches such a client. The exchange and its slices stay valid until the owner calls exchange_close. */
     void (*on_gone)(void *owner, struct exchange *exchange);
     /* The bytes buffered for this stream fell below stream_low again. */
     void (*on_drained)(void *owner, struct exchange *exchange);
@@ -38,27 +40,27 @@ struct server_owner {
 };
 
 struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner);
-void server_quiesce(struct server *server);           /* drain: stop accepting; answers carry Connection: close from now on */
+void server_quiesce(struct server *server); /* drain: stop accepting; answers carry Connection: close from now on */
 unsigned server_connections(const struct server *server);
-unsigned server_exchanges(const struct server *server); /* open ones */
-void server_free(struct server *server);              /* every exchange must be closed */
+unsigned server_exchanges(const struct server *server); /* given to the owner and not both closed and sent to the last byte */
+void server_free(struct server *server);                /* every exchange must be closed */
 
 /* What the client sent. Slices are valid until exchange_close. */
 struct slice exchange_method(const struct exchange *exchange);
-struct slice exchange_path(const struct exchange *exchange);  /* as sent, without the query, percent-encoding untouched */
+struct slice exchange_path(const struct exchange *exchange); /* as sent, without the query, percent-encoding untouched */
 struct slice exchange_argument(const struct exchange *exchange, const char *name); /* of the query, percent-encoding untouched; or empty */
-struct slice exchange_header(const struct exchange *exchange, const char *name); /* case folded; first of that name */
+struct slice exchange_header(const struct exchange *exchange, const char *name);   /* case folded; first of that name */
 /* Calls visit(owner, name, value) for each request header. */
 void exchange_each_header(const struct exchange *exchange, void (*visit)(void *owner, struct slice name, struct slice value), void *owner);
 struct slice exchange_body(const struct exchange *exchange);
-struct slice exchange_peer(const struct exchange *exchange);  /* "127.0.0.1" */
-int64_t exchange_began_us(const struct exchange *exchange);   /* when its head was in */
-void exchange_set_tag(struct exchange *exchange, void *tag);  /* the owner's own pointer */
+struct slice exchange_peer(const struct exchange *exchange); /* "127.0.0.1" */
+int64_t exchange_began_us(const struct exchange *exchange);  /* when its head was in */
+void exchange_set_tag(struct exchange *exchange, void *tag); /* the owner's own pointer */
 void *exchange_tag(const struct exchange *exchange);
 
 struct answer_header {
-    const char *name;    /* NUL-terminated */
-    const char *value;   /* NUL-terminated, no CR or LF (such a header is left out and counted) */
+    const char *name;  /* NUL-terminated */
+    const char *value; /* NUL-terminated, no CR, LF or TAB (such a header is left out and counted) */
 };
 
 /* The whole answer at once. Copies the headers, borrows the body until `release` of exchange_close is called. */

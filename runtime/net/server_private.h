@@ -8,12 +8,18 @@
 
 /* One client connection: libmicrohttpd's socket context. */
 struct connection {
-    struct watch watch;        /* the client's FIN, and room to write while a stream is blocked */
+    struct connection *next, **link; /* the server's list of all */
+    struct watch watch;              /* the client's FIN, and room to write while a stream is blocked */
     struct server *server;
     struct guard *guard;
     struct exchange *exchange; /* the request under way */
-    bool half_closed, waits_for_room;
-    char peer[46];
+    bool half_closed, waits_for_room, has_room;
+};
+
+/* A header field or an argument of the query, as offsets into the exchange's `text`. */
+struct field {
+    uint32_t name, name_len, value, value_len;
+    bool is_argument;
 };
 
 struct exchange {
@@ -22,7 +28,10 @@ struct exchange {
     struct MHD_Connection *mhd;    /* the same */
     struct exchange *next;         /* spare list, dirty list */
     struct slice method, path;
+    struct buffer text;   /* the head, copied: libmicrohttpd forgets it when the answer is out, and the owner may need it longer */
+    struct buffer fields; /* of struct field */
     struct buffer body;
+    char peer[46];
     int64_t began_us;
     void *tag;
     void (*release)(void *);
@@ -30,11 +39,11 @@ struct exchange {
     bool http10, started, in_handler, suspended, answered, closed, aborted, told_gone, shed;
 
     /* a streamed answer */
-    bool streaming;   /* the head was queued */
-    bool head_out;    /* and sent: bytes may go to the socket */
+    bool streaming; /* the head was queued */
+    bool head_out;  /* and sent: bytes may go to the socket */
     bool ended, complete;
-    bool is_dirty;    /* in the server's list of those with something to send */
-    bool was_high;    /* more than stream_high was buffered: on_drained is due */
+    bool is_dirty;         /* in the server's list of those with something to send */
+    bool was_high;         /* more than stream_high was buffered: on_drained is due */
     struct buffer turn;    /* what came in this turn, not framed yet */
     struct buffer blocked; /* framed bytes the socket did not take */
     struct timer stall;
@@ -49,6 +58,7 @@ struct server {
     struct MHD_Daemon *daemon;
     struct guards guards;
     struct exchange *spare, *dirty;
+    struct connection *all;
     unsigned spare_count, open, connections;
     size_t body_bytes;
     bool must_run, quiesced;
@@ -56,10 +66,15 @@ struct server {
 };
 
 void server_resume(struct exchange *exchange);
-void server_queue(struct exchange *exchange, int status, struct MHD_Response *response, const struct answer_header *headers, unsigned count);
+void server_queue(struct exchange *exchange, int status, struct MHD_Response *response, const struct answer_header *headers,
+                  unsigned count);
 void server_mark_dirty(struct exchange *exchange);
 void server_forget_dirty(struct exchange *exchange);
 /* Sends what came for streams in this turn. */
 void server_flush(struct server *server);
+/* The client is gone, takes nothing, or must go: the stream ends without its last chunk. */
+void server_cut(struct exchange *exchange);
+/* Tells the owner once that the client left. The owner may close the exchange in that call: it may be freed afterwards. */
+void server_tell_gone(struct exchange *exchange);
 void server_on_stall(struct timer *timer);
 #endif

@@ -101,34 +101,32 @@ static void give_back(struct buffer *buffer)
         buffer_clear(buffer);
 }
 
-/* The client is gone or takes nothing: the connection is of no use. */
-static void cut(struct exchange *exchange)
+void server_cut(struct exchange *exchange)
 {
-    struct server *server = exchange->server;
     buffer_free(&exchange->turn);
     buffer_free(&exchange->blocked);
+    loop_timer_clear(exchange->server->loop, &exchange->stall);
     exchange->ended = true;
     exchange->complete = false;
     server_resume(exchange);
-    if (!exchange->told_gone && !exchange->closed) {
-        exchange->told_gone = true;
-        server->owner.on_gone(server->owner.owner, exchange);
-    }
+    server_tell_gone(exchange);
 }
 
 void server_on_stall(struct timer *timer)
 {
-    cut((struct exchange *)((char *)timer - offsetof(struct exchange, stall)));
+    server_cut((struct exchange *)((char *)timer - offsetof(struct exchange, stall)));
 }
 
-static void wait_for_room(struct exchange *exchange, bool wait)
+/* The deadline runs from the last byte the client took, not from the last one we had for it. */
+static void wait_for_room(struct exchange *exchange, bool wait, bool progress)
 {
     struct connection *connection = exchange->connection;
     struct server *server = exchange->server;
-    if (wait)
-        loop_timer_set(server->loop, &exchange->stall, loop_now_us(server->loop) + server->settings.write_stall_us);
-    else
+    connection->has_room = false;
+    if (!wait)
         loop_timer_clear(server->loop, &exchange->stall);
+    else if (progress || !connection->waits_for_room)
+        loop_timer_set(server->loop, &exchange->stall, loop_now_us(server->loop) + server->settings.write_stall_us);
     if (connection->waits_for_room == wait)
         return;
     connection->waits_for_room = wait;
@@ -197,29 +195,39 @@ static bool send_turn(struct exchange *exchange)
     return true;
 }
 
+/* False: the connection is broken. */
+static bool send_all(struct exchange *exchange)
+{
+    struct connection *connection = exchange->connection;
+    size_t before = exchange->blocked.len;
+    bool fine = true;
+    if (before > 0)
+        fine = (connection->waits_for_room && !connection->has_room) || send_blocked(exchange);
+    bool progress = exchange->blocked.len < before;
+    if (fine && exchange->blocked.len > 0)
+        frame_into_blocked(exchange);
+    else if (fine && exchange->turn.len > 0)
+        fine = send_turn(exchange);
+    bool blocked = exchange->blocked.len > 0;
+    if (fine && (blocked || connection->waits_for_room))
+        wait_for_room(exchange, blocked, progress);
+    return fine && !exchange->blocked.overflow && !exchange->turn.overflow;
+}
+
 static void flush_one(struct exchange *exchange)
 {
     struct server *server = exchange->server;
     if (!exchange->streaming || !exchange->head_out || !exchange->suspended)
         return; /* the reader marks it again when the head is out */
-    bool fine = true;
-    if (exchange->blocked.len > 0) {
-        frame_into_blocked(exchange);
-        fine = send_blocked(exchange);
-    } else if (exchange->turn.len > 0) {
-        fine = send_turn(exchange);
-    }
-    if (!fine) {
-        cut(exchange);
+    if (!send_all(exchange)) {
+        server_cut(exchange);
         return;
     }
-    bool blocked = exchange->blocked.len > 0;
-    if (blocked || exchange->connection->waits_for_room)
-        wait_for_room(exchange, blocked);
-    if (!blocked)
+    if (exchange->blocked.len == 0) {
         give_back(&exchange->blocked);
-    if (exchange->ended && !blocked)
-        server_resume(exchange);
+        if (exchange->ended)
+            server_resume(exchange);
+    }
     if (exchange->was_high && buffered(exchange) < server->settings.stream_low && !exchange->closed) {
         exchange->was_high = false;
         server->owner.on_drained(server->owner.owner, exchange);
