@@ -88,10 +88,10 @@ void *arena_alloc(struct arena *arena, size_t size)
         arena->overflow = true;
         return NULL;
     }
-    size = (size + ALIGN - 1) / ALIGN * ALIGN;
+    size = size == 0 ? ALIGN : (size + ALIGN - 1) / ALIGN * ALIGN; /* NULL says overflow and nothing else */
     if (size > (size_t)(arena->end - arena->at)) {
         if (size > room / 2)
-            return alloc_alone(arena, size == room ? size + ALIGN : size);
+            return alloc_alone(arena, size);
         struct arena_block *block = take_block(arena, room);
         block->next = arena->blocks;
         arena->blocks = block;

@@ -100,7 +100,7 @@ char *buffer_reserve(struct buffer *buffer, size_t room)
         buffer->overflow = true;
         return NULL;
     }
-    if (room > buffer->cap - buffer->len)
+    if (room > buffer->cap - buffer->len || buffer->ptr == NULL) /* NULL says overflow and nothing else */
         grow(buffer, buffer->len + room);
     return buffer->ptr + buffer->len;
 }
@@ -128,14 +128,14 @@ void buffer_append_byte(struct buffer *buffer, char byte)
 
 void buffer_append_int(struct buffer *buffer, int64_t number)
 {
-    char digits[20], *at = digits + sizeof digits;
+    char digits[20], *at = digits + sizeof digits; /* "-9223372036854775808" */
     uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
     do {
         *--at = (char)('0' + left % 10);
         left /= 10;
     } while (left > 0);
     if (number < 0)
-        buffer_append_byte(buffer, '-');
+        *--at = '-';
     buffer_append(buffer, at, (size_t)(digits + sizeof digits - at));
 }
 
@@ -146,10 +146,11 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
     va_copy(again, args);
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
-    char *to = len < 0 ? NULL : buffer_reserve(buffer, (size_t)len + 1);
-    if (to != NULL) {
-        vsnprintf(to, (size_t)len + 1, format, again);
-        buffer->len += (size_t)len;
+    if (len >= 0 && buffer_reserve(buffer, (size_t)len) != NULL) {
+        char *text = xmalloc((size_t)len + 1); /* the NUL may have no room within the limit */
+        vsnprintf(text, (size_t)len + 1, format, again);
+        buffer_append(buffer, text, (size_t)len);
+        free(text);
     }
     va_end(again);
 }

@@ -37,6 +37,8 @@ static char *put(char *at, int number, int digits)
 
 size_t clock_format(int64_t wall_us, char *out)
 {
+    const int64_t last = 253402300799LL * US_PER_S + US_PER_S - 1; /* 9999-12-31T23:59:59.999999Z: the year has four digits */
+    wall_us = wall_us < 0 ? 0 : wall_us > last ? last : wall_us;
     time_t seconds = (time_t)(wall_us / US_PER_S);
     struct tm tm;
     char *at = out;

@@ -1,6 +1,7 @@
 /* hash.c -- see hash.h. SipHash after Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012).
  * SPDX-License-Identifier: MIT */
 #include "base/hash.h"
+#include <errno.h>
 #include <openssl/sha.h>
 #include <sys/random.h>
 
@@ -102,5 +103,12 @@ bool hash_equal(const uint8_t *a, const uint8_t *b, size_t len)
 
 bool hash_random(void *out, size_t len)
 {
-    return getrandom(out, len, 0) == (ssize_t)len;
+    for (uint8_t *at = out; len > 0;) { /* a signal may cut what is longer than 256 bytes */
+        ssize_t count = getrandom(at, len, 0);
+        if (count < 0 && errno != EINTR)
+            return false;
+        at += count < 0 ? 0 : count;
+        len -= count < 0 ? 0 : (size_t)count;
+    }
+    return true;
 }

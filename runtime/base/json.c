@@ -10,6 +10,8 @@
 
 void json_init(struct json *json, struct slice text, unsigned depth_max)
 {
+    if (text.ptr == NULL)
+        text = LIT("");
     *json = (struct json){
         .start = text.ptr,
         .at = text.ptr,
@@ -295,11 +297,20 @@ bool json_array(struct json *json)
     return expect(json, JSON_ARRAY) && enter(json, false);
 }
 
-/* Before an item: consumes the comma. False: the closing bracket was consumed, or an error. */
-static bool next_item(struct json *json, char closing)
+static bool in_object(const struct json *json)
 {
+    return json->is_object >> (json->depth - 1) & 1;
+}
+
+/* Before an item: consumes the comma. False: the closing bracket was consumed, or an error. A caller that asks on behind the
+ * last item, or for members of an array, must not close a bracket that was never opened. */
+static bool next_item(struct json *json, bool object)
+{
+    const char closing = object ? '}' : ']';
     if (json->error != JSON_OK)
         return false;
+    if (json->depth == 0 || in_object(json) != object)
+        return fail(json, JSON_SYNTAX);
     skip_blanks(json);
     if (json->at == json->end)
         return fail(json, JSON_SYNTAX);
@@ -333,12 +344,12 @@ static bool scan_key(struct json *json, struct slice *key)
 
 bool json_member(struct json *json, struct slice *key)
 {
-    return next_item(json, '}') && scan_key(json, key);
+    return next_item(json, true) && scan_key(json, key);
 }
 
 bool json_element(struct json *json)
 {
-    return next_item(json, ']');
+    return next_item(json, false);
 }
 
 /* A value that is not an object or array, or the opening of one. */
@@ -373,8 +384,7 @@ bool json_skip(struct json *json, struct slice *raw)
     if (!scan_value(json))
         return false;
     while (json->depth > floor) {
-        bool object = json->is_object >> (json->depth - 1) & 1;
-        bool more = object ? json_member(json, &(struct slice){NULL, 0}) : json_element(json);
+        bool more = in_object(json) ? json_member(json, &(struct slice){NULL, 0}) : json_element(json);
         if (json->error != JSON_OK || (more && !scan_value(json)))
             return false;
     }

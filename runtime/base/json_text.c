@@ -1,6 +1,7 @@
 /* json_text.c -- the insides of JSON strings and numbers: escaping, unescaping, comparing, counting. See json.h.
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
+#include <math.h>
 #include <stdlib.h>
 
 static int hex_value(char digit)
@@ -216,6 +217,8 @@ static bool is_clean(struct slice text)
 
 struct slice json_escape(struct arena *arena, struct slice text)
 {
+    if (text.len == 0)
+        return LIT("");
     if (is_clean(text))
         return text;
     struct buffer out;
@@ -235,8 +238,10 @@ bool json_to_double(struct slice number, double *out)
         return false;
     memcpy(text, number.ptr, number.len);
     text[number.len] = '\0';
+    if (strspn(text, "+-.0123456789eE") != number.len) /* strtod takes hexadecimal, "inf" and blanks, too */
+        return false;
     *out = strtod(text, &end);
-    return end == text + number.len;
+    return end == text + number.len && isfinite(*out);
 }
 
 bool json_to_count(struct slice number, int64_t *out)

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -43,7 +44,7 @@ static void write_all(struct log *log, struct slice text)
         } else if (count < 0 && errno == EAGAIN) {
             struct pollfd fd = {log->fd, POLLOUT, 0};
             poll(&fd, 1, 100);
-        } else if (count < 0 && errno != EINTR) {
+        } else if (count == 0 || errno != EINTR) {
             return; /* a closed pipe or a full disk: these lines are lost, the requests are not */
         }
     }
@@ -96,14 +97,41 @@ static void gather(void)
     nanosleep(&moment, NULL);
 }
 
+/* The lock is held. Whole lines or nothing. */
+static bool enqueue(struct log *log, struct slice line)
+{
+    if (line.len >= log->queue.limit - log->queue.len)
+        return false;
+    buffer_append_slice(&log->queue, line);
+    buffer_append_byte(&log->queue, '\n');
+    return true;
+}
+
+/* The lock is held. True: nothing is missing in the log without a line that says so. */
+static bool report_dropped(struct log *log)
+{
+    if (log->unreported == 0)
+        return true;
+    struct buffer line;
+    buffer_init(&line, 256);
+    log_begin(&line, clock_wall_us(), LOG_WARN, "log_lines_dropped");
+    buffer_append_lit(&line, ",\"count\":");
+    buffer_append_int(&line, (int64_t)log->unreported);
+    buffer_append_byte(&line, '}');
+    if (enqueue(log, buffer_slice(&line)))
+        log->unreported = 0;
+    buffer_free(&line);
+    return log->unreported == 0;
+}
+
 static void *run(void *arg)
 {
     struct log *log = arg;
     struct buffer taken;
     buffer_init(&taken, LOG_QUEUE_MAX);
     pthread_mutex_lock(&log->lock);
-    while (!log->closing || log->queue.len > 0) {
-        if (log->queue.len == 0) {
+    while (!log->closing || log->queue.len > 0 || log->unreported > 0) {
+        if (log->queue.len == 0 && log->unreported == 0) {
             log->sleeping = true;
             pthread_cond_wait(&log->wake, &log->lock);
             log->sleeping = false;
@@ -112,6 +140,7 @@ static void *run(void *arg)
         struct buffer swap = log->queue;
         log->queue = taken;
         taken = swap;
+        report_dropped(log); /* where the lines are missing: behind those taken, before those to come */
         bool closing = log->closing;
         pthread_mutex_unlock(&log->lock);
         if (atomic_load(&log->format) == LOG_TEXT)
@@ -130,6 +159,14 @@ static void *run(void *arg)
 
 /* ---------------------------------------------------------------- life */
 
+static void free_log(struct log *log)
+{
+    buffer_free(&log->queue);
+    pthread_mutex_destroy(&log->lock);
+    pthread_cond_destroy(&log->wake);
+    free(log);
+}
+
 struct log *log_open(int fd, enum log_level level, enum log_format format)
 {
     struct log *log = xcalloc(1, sizeof *log);
@@ -139,8 +176,14 @@ struct log *log_open(int fd, enum log_level level, enum log_format format)
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
     buffer_init(&log->queue, LOG_QUEUE_MAX);
-    if (pthread_create(&log->writer, NULL, run, log) != 0) {
-        free(log);
+    /* Signals are for the threads that wait for them; and a pipe whose reader went away is an error of write(2) then, not the end. */
+    sigset_t all, before;
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    bool started = pthread_create(&log->writer, NULL, run, log) == 0;
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (!started) {
+        free_log(log);
         return NULL;
     }
     return log;
@@ -149,6 +192,8 @@ struct log *log_open(int fd, enum log_level level, enum log_format format)
 void log_close(struct log *log)
 {
     struct timespec until;
+    if (log == NULL)
+        return;
     pthread_mutex_lock(&log->lock);
     log->closing = true;
     pthread_cond_signal(&log->wake);
@@ -159,10 +204,7 @@ void log_close(struct log *log)
         atomic_store(&log->abandoned, true);
         return; /* stuck in write(2) on a reader that stopped: leave it, the process is ending */
     }
-    buffer_free(&log->queue);
-    pthread_mutex_destroy(&log->lock);
-    pthread_cond_destroy(&log->wake);
-    free(log);
+    free_log(log);
 }
 
 bool log_wants(const struct log *log, enum log_level level)
@@ -192,35 +234,19 @@ uint64_t log_dropped(const struct log *log)
 
 /* ---------------------------------------------------------------- lines */
 
-/* The lock is held. Whole lines or nothing. */
-static bool enqueue(struct log *log, struct slice line)
-{
-    if (line.len + 1 > log->queue.limit - log->queue.len)
-        return false;
-    buffer_append_slice(&log->queue, line);
-    buffer_append_byte(&log->queue, '\n');
-    return true;
-}
-
-static void report_dropped(struct log *log)
-{
-    char text[128];
-    int len = snprintf(text, sizeof text, "{\"level\":\"warn\",\"event\":\"log_lines_dropped\",\"count\":%llu}", (unsigned long long)log->unreported);
-    if (enqueue(log, (struct slice){text, (size_t)len}))
-        log->unreported = 0;
-}
-
 void log_line(struct log *log, struct slice line)
 {
+    if (log == NULL)
+        return;
     pthread_mutex_lock(&log->lock);
-    if (log->unreported > 0)
-        report_dropped(log);
-    if (!enqueue(log, line)) {
+    if (!report_dropped(log) || !enqueue(log, line)) {
         log->dropped++;
         log->unreported++;
     }
-    if (log->sleeping)
+    if (log->sleeping) {
+        log->sleeping = false; /* one wake-up is enough */
         pthread_cond_signal(&log->wake);
+    }
     pthread_mutex_unlock(&log->lock);
 }
 

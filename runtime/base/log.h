@@ -21,7 +21,7 @@ void log_set_level(struct log *log, enum log_level level, enum log_format format
 enum log_format log_format(const struct log *log);
 /* Hands over one line without its newline. Any thread; never blocks on the reader. */
 void log_line(struct log *log, struct slice line);
-/* {"time":…,"level":…,"event":"event", and then `fields` given as printf of JSON members without braces}. Cold places only. */
+/* {"time":…,"level":…,"event":"event" and then `fields`, printf of JSON members, each with a comma before it}. Cold places only. */
 void log_event(struct log *log, enum log_level level, const char *event, const char *fields, ...)
     __attribute__((format(printf, 4, 5)));
 /* Opens a line in `out`: {"time":"…","level":"info","event":"…"  -- the caller appends ,"name":value members and "}". */

@@ -10,7 +10,7 @@
 void sse_init(struct sse *sse)
 {
     *sse = (struct sse){.started = false};
-    buffer_init(&sse->rest, SSE_EVENT_MAX);
+    buffer_init(&sse->rest, SSE_EVENT_MAX + 1); /* and the LF of a last CRLF, see passes_limit */
     buffer_init(&sse->join, SSE_EVENT_MAX);
 }
 
@@ -146,6 +146,14 @@ static void parse(struct sse *sse, struct slice raw, struct sse_event *event)
     }
 }
 
+/* Whether an event (or the beginning of one) is too long. The LF of a CRLF at its end does not count, because whether it is among these
+ * bytes depends on the cuts, and an event that is whole inside one feed is held to the same limit as a cut one. */
+static bool passes_limit(struct slice raw)
+{
+    bool crlf = raw.len >= 2 && raw.ptr[raw.len - 1] == '\n' && raw.ptr[raw.len - 2] == '\r';
+    return raw.len - crlf > SSE_EVENT_MAX;
+}
+
 bool sse_next(struct sse *sse, struct sse_event *event)
 {
     bool whole;
@@ -153,7 +161,7 @@ bool sse_next(struct sse *sse, struct sse_event *event)
         buffer_clear(&sse->rest);
         sse->handed_over = false;
     }
-    if (sse->too_big)
+    if (sse->too_big || sse->input.len == 0)
         return false;
     if (sse->rest.len == 0 && !sse->in_line && sse->after_cr && sse->input.len > 0 && sse->input.ptr[0] == '\n') {
         sse->after_cr = false; /* the second half of a CRLF whose CR already ended the last event */
@@ -166,12 +174,15 @@ bool sse_next(struct sse *sse, struct sse_event *event)
     sse->input.len -= len;
     if (!whole || sse->rest.len > 0) {
         buffer_append_slice(&sse->rest, raw);
-        sse->too_big = sse->rest.overflow;
-        if (!whole || sse->too_big)
+        sse->too_big = sse->rest.overflow || passes_limit(buffer_slice(&sse->rest));
+        if (!whole)
             return false;
         raw = buffer_slice(&sse->rest);
         sse->handed_over = true;
     }
+    sse->too_big = sse->too_big || passes_limit(raw);
+    if (sse->too_big)
+        return false;
     parse(sse, raw, event);
     return true;
 }

@@ -14,7 +14,7 @@ struct sse_event {
     struct slice name; /* the last event: field, empty when there was none */
     struct slice data; /* data lines joined by LF; borrowed until the next call */
     struct slice raw;  /* the event's bytes as they came, with the blank line that ended it; comments before it included; an LF that
-                        * came in a later feed than the CR that ended it is left out.
+                        * came in a later feed than the CR that ended it is left out, and so is a BOM.
                         * Borrowed until the next call. Adjacent whole events of one feed are adjacent in memory */
     bool has_data;     /* false: comments or other fields only (a keep-alive); raw may still be passed on */
 };
