@@ -1,0 +1,21 @@
+-- The gateway as the SDK specs want it: one scripted provider behind both wires.
+local mock = env "MOCK_URL"
+
+return {
+  listen = env "GATEWAY_LISTEN",
+  workers = 2,
+  providers = {
+    openai = { kind = "openai", base_url = mock .. "/v1", key = "sk-upstream-openai-0123" },
+    anthropic = { kind = "anthropic", base_url = mock .. "/v1", key = "sk-upstream-anthropic-0123" },
+  },
+  models = {
+    ["limited"] = { "openai/hello" },
+    ["rescued"] = { "openai/fault-status-503", "anthropic/hello" },
+  },
+  policy = "../../policies/default.lua",
+  keys = {
+    { key = "sdk-key-0123456789", user = "sdk" },
+    { key = "sdk-key-narrow-0123", user = "narrow", models = { "limited" } },
+  },
+  timeouts = { connect = "1s", headers = "5s", first_token = "2s", idle = "2s", total = "20s" },
+}
