@@ -7,6 +7,7 @@
 #include <lauxlib.h>
 #include <lua.h>
 
+int open_base(lua_State *L);   /* lua_base.c: slices, buffers, arenas, hashes, failures, the log */
 int open_json(lua_State *L);   /* lua_json.c: json, and the unescape/escape bricks */
 int open_sse(lua_State *L);    /* lua_sse.c */
 int open_http1(lua_State *L);  /* lua_http1.c: the upstream response codec */
