@@ -1,0 +1,121 @@
+--- Starting, checking and explaining: what is wrong is named with file, line and field, and nothing starts half.
+local cjson = require "cjson"
+local house = require "support.house"
+
+-- config, what must be said
+local WRONG = {
+  { "does not compile", "return { providers = ", "gateway%.lua:1" },
+  { "returns nothing", "local x = 1", "gateway%.lua" },
+  { "no providers", "return {}", "providers" },
+  { "unknown key", "return { providers = { mock = {} }, providres = {} }", "providres" },
+  { "a unit that does not parse", 'return {\n providers = { mock = {} },\n timeouts = { idle = "soon" } }', "gateway%.lua:3: timeouts%.idle" },
+  { "a wrong type", "return { providers = { mock = {} }, workers = {} }", "workers" },
+  { "an unknown kind", 'return { providers = { lab = { kind = "nonsense" } } }', "providers%.lab%.kind" },
+  { "a target of nobody", 'return { providers = { mock = {} }, models = { smart = { "nobody/x" } } }', "models%.smart%.1" },
+  { "no such policy", 'return { providers = { mock = {} }, policy = "policies/nothing.lua" }', "nothing%.lua" },
+  { "no such strategy", 'return { providers = { mock = {} }, strategy = "nonsense" }', "strategy" },
+  { "open to the world without keys", 'return { providers = { mock = {} }, listen = "0.0.0.0:0" }', "listen: 0%.0%.0%.0.*keys" },
+  { "a key without a user", 'return { providers = { mock = {} }, keys = { { key = "sk-12345678" } } }', "keys%.1%.user" },
+  { "io in the config", 'return { providers = { mock = {} }, x = io.open("/etc/passwd") }', "gateway%.lua:1" },
+  { "an address that is none", 'return { providers = { mock = {} }, listen = "nowhere" }', "listen" },
+}
+
+describe("the config", function()
+  for _, command in ipairs { "run", "check" } do
+    for _, case in ipairs(WRONG) do
+      it(("%s refuses: %s"):format(command, case[1]), function()
+        local status, out, err = house.run { config = case[2], arguments = { command, "gateway.lua" } }
+        assert.equal(1, status)
+        assert.matches(case[3], out .. err)
+        assert.is_truthy(#(out .. err) < 2000, "not one clear line")
+      end)
+    end
+  end
+
+  it("check says ok", function()
+    local status, out = house.run { config = "return { providers = { mock = {} } }", arguments = { "check" } }
+    assert.same({ 0, "ok\n" }, { status, out })
+  end)
+
+  it("a broken policy is named with its line", function()
+    local status, out, err = house.run { config = 'return { providers = { mock = {} }, policy = "policies/mine.lua" }',
+      policies = { mine = "return {\n  route = function(request\n}" }, arguments = { "check" } }
+    assert.equal(1, status)
+    assert.matches("policies/mine%.lua:%d", out .. err)
+  end)
+
+  it("secrets are not shown in complaints", function()
+    local _, out, err = house.run { config = 'return { providers = { openai = { key = "sk-very secret key-987" } } }', arguments = { "check" } }
+    assert.is_nil((out .. err):find("secret", 1, true))
+  end)
+
+  it("the stock config starts without any key, and says how to try it", function()
+    local file = assert(io.open "gateway.lua", "there is no stock gateway.lua")
+    local stock = file:read "a"
+    file:close()
+    local gateway = house.start { config = stock }
+    assert.matches("curl http://127%.0%.0%.1:%d+/v1/chat/completions", gateway.process:err())
+    assert.matches("mock +on", gateway.process:err())
+    assert.equal(200, gateway:chat({ model = "mock/hello" }).status)
+    assert.equal(0, gateway:stop())
+  end)
+
+  it("HOST and PORT are honoured, listen in the file goes before them", function()
+    local port = house.provider.refused()
+    local gateway = house.start { config = "return { providers = { mock = {} } }", env = { PORT = tostring(port) } }
+    assert.equal(port, gateway.port)
+    assert.equal(0, gateway:stop())
+  end)
+
+  it(".env beside the config is read, and never overrides the environment", function()
+    local config = 'return { providers = { mock = {} }, models = { [env "NAME_A"] = { "mock/a" }, [env "NAME_B"] = { "mock/b" } } }'
+    local gateway = house.start { config = config, files = { [".env"] = 'NAME_A=from-file\nNAME_B="also from file"\n' }, env = { NAME_B = "from-env" } }
+    assert.equal(200, gateway:chat({ model = "from-file" }).status)
+    assert.equal(200, gateway:chat({ model = "from-env" }).status)
+    assert.equal(0, gateway:stop())
+  end)
+
+  it("a port in use is said, and the exit is 1", function()
+    local first = house.start { config = "return { providers = { mock = {} } }" }
+    local holder = assert(require("socket").bind("127.0.0.1", 0))
+    local _, port = holder:getsockname()
+    local status, _, err = house.run { config = "return { providers = { mock = {} } }", env = { HOST = "127.0.0.1", PORT = tostring(port) },
+      arguments = { "run", "gateway.lua" } }
+    holder:close()
+    assert.equal(1, status)
+    assert.matches("cannot listen on 127%.0%.0%.1:" .. math.tointeger(tonumber(port)), err)
+    assert.equal(0, first:stop())
+  end)
+
+  it("a provider without its key is off, and the start says why", function()
+    local gateway = house.start { config = 'return { providers = { mock = {}, openai = { key = env "OPENAI_API_KEY" }, groq = { enabled = false } } }' }
+    assert.matches("openai +off: OPENAI_API_KEY is not set", gateway.process:err())
+    assert.matches("groq +off: enabled = false", gateway.process:err())
+    assert.equal(0, gateway:stop())
+  end)
+
+  it("explain prints facts and plan and sends nothing", function()
+    local status, out = house.run { config = 'return { providers = { mock = {} }, models = { smart = { "mock/a", "mock/b" } } }',
+      files = { ["request.json"] = cjson.encode(house.body { model = "smart" }) }, arguments = { "explain", "gateway.lua", "request.json" } }
+    assert.equal(0, status)
+    local explained = cjson.decode(out)
+    assert.is_truthy(out:find("mock/a", 1, true) and out:find("mock/b", 1, true))
+    assert.is_table(explained)
+    local refused = house.run { config = "return { providers = { mock = {} } }",
+      files = { ["request.json"] = cjson.encode(house.body { model = "nobody-knows" }) }, arguments = { "explain", "gateway.lua", "request.json" } }
+    assert.equal(1, refused)
+  end)
+
+  it("--help and --version fit", function()
+    for _, arguments in ipairs { { "--help" }, { "run", "--help" }, { "check", "--help" }, { "explain", "--help" }, { "mock", "--help" } } do
+      local status, out = house.run { config = "", arguments = arguments }
+      assert.equal(0, status)
+      local _, lines = out:gsub("\n", "\n")
+      assert.is_truthy(lines > 2 and lines < 24)
+    end
+    local status, out = house.run { config = "", arguments = { "--version" } }
+    assert.equal(0, status)
+    assert.matches("^gateway %S+\n$", out)
+    assert.equal(2, (house.run { config = "", arguments = { "--nonsense" } }))
+  end)
+end)

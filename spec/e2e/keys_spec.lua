@@ -1,0 +1,96 @@
+--- Keys: who may come in, what each may ask for; nothing that is refused goes upstream or is shown.
+local house = require "support.house"
+
+local CONFIG = [[
+return {
+  workers = 1,
+  providers = { mock = {} },
+  models = { ["gpt-house"] = { "mock/hello" }, ["gpt-garden"] = { "mock/hello" }, other = { "mock/hello" } },
+  keys = {
+    { key = "sk-alice-secret-0001", user = "alice", tier = "pro", models = { "gpt-*" } },
+    { sha256 = "%s", user = "bob" },
+    { key = "sk-carol-secret-0003", user = "carol", expires = "2020-01-01" },
+    { key = "sk-dave-secret-00004", user = "dave", expires = "2099-01-01" },
+  },
+  admin = { key = "sk-admin-secret-0005" },
+}]]
+
+local function sha256(text)
+  local pipe = assert(io.popen("printf %s '" .. text .. "' | sha256sum"))
+  local hex = pipe:read "l":match "^%x+"
+  pipe:close()
+  return hex
+end
+
+describe("keys", function()
+  local gateway
+
+  setup(function() gateway = house.start { config = CONFIG:format(sha256 "sk-bob-secret-0002") } end)
+  teardown(function()
+    assert.equal(0, gateway:stop())
+    for _, secret in ipairs { "sk-alice-secret-0001", "sk-bob-secret-0002", "sk-admin-secret-0005", "sk-nobody" } do
+      assert.is_nil(gateway.last_log:find(secret, 1, true), "a key is in the log")
+    end
+  end)
+
+  local function chat(key, model, headers)
+    return gateway:chat({ model = model or "gpt-house" }, { key = key, headers = headers })
+  end
+
+  it("none, wrong, nearly right or expired: 401, and the key is not repeated", function()
+    for _, key in ipairs { false, "sk-nobody-knows-this", "sk-alice-secret-000", "sk-alice-secret-00011", "SK-ALICE-SECRET-0001", "sk-carol-secret-0003" } do
+      local answer = chat(key or nil)
+      assert.equal(401, answer.status)
+      local body = answer:json().error
+      assert.same({ "invalid_api_key", "authentication_error" }, { body.code, body.type })
+      assert.is_nil(key and answer.body:find(key, 1, true) or nil)
+    end
+    for _, value in ipairs { "", "Bearer", "Bearer ", "Basic c2stYWxpY2U=", "sk-alice-secret-0001x" } do
+      assert.equal(401, chat(nil, nil, { Authorization = value }).status, value)
+    end
+  end)
+
+  it("given as a key or by its hash, in either header", function()
+    for user, key in pairs { alice = "sk-alice-secret-0001", bob = "sk-bob-secret-0002", dave = "sk-dave-secret-00004" } do
+      local answer = chat(key)
+      assert.equal(200, answer.status)
+      assert.equal(user, gateway:record(answer.id).user)
+    end
+    assert.equal(200, chat(nil, nil, { ["X-API-Key"] = "sk-alice-secret-0001" }).status)
+    assert.equal(200, chat(nil, nil, { Authorization = "bearer sk-alice-secret-0001" }).status)
+  end)
+
+  it("carry a tier into the log", function()
+    local answer = chat "sk-alice-secret-0001"
+    assert.equal("pro", gateway:record(answer.id).tier)
+  end)
+
+  it("may be held to some models: 403, and /v1/models shows no others", function()
+    assert.equal(200, chat("sk-alice-secret-0001", "gpt-garden").status)
+    local answer = chat("sk-alice-secret-0001", "other")
+    assert.same({ 403, "model_not_allowed", "model" }, { answer.status, answer:json().error.code, answer:json().error.param })
+    assert.equal(403, chat("sk-alice-secret-0001", "mock/hello").status)
+    local names = {}
+    for _, model in ipairs(gateway:request({ path = "/v1/models", key = "sk-alice-secret-0001" }):json().data) do
+      assert.matches("^gpt%-", model.id)
+      names[#names + 1] = model.id
+    end
+    assert.is_truthy(#names >= 2)
+    assert.equal(200, chat("sk-bob-secret-0002", "other").status)
+  end)
+
+  it("are asked for before the body is looked at, and everywhere but on /health", function()
+    assert.equal(401, gateway:request({ path = "/v1/chat/completions", body = "not JSON" }).status)
+    assert.equal(401, gateway:get("/v1/models").status)
+    for _, path in ipairs { "/health", "/health/live", "/health/ready" } do
+      assert.equal(200, gateway:get(path).status)
+    end
+  end)
+
+  it("of users do not open admin routes, nor the admin's the others", function()
+    assert.equal(401, gateway:request({ method = "POST", path = "/admin/reload", body = "" }).status)
+    assert.equal(401, gateway:request({ method = "POST", path = "/admin/reload", body = "", key = "sk-alice-secret-0001" }).status)
+    assert.equal(200, gateway:request({ method = "POST", path = "/admin/reload", body = "", key = "sk-admin-secret-0005" }).status)
+    assert.equal(401, chat("sk-admin-secret-0005").status)
+  end)
+end)
