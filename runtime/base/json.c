@@ -70,7 +70,7 @@ enum json_type json_peek(struct json *json)
 size_t json_offset(const struct json *json)
 {
     const char *at = json->at;
-    while (at < json->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
+    while (json->error == JSON_OK && at < json->end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
         at++;
     return (size_t)(at - json->start);
 }

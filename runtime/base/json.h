@@ -32,7 +32,7 @@ struct json {
 void json_init(struct json *json, struct slice text, unsigned depth_max); /* depth_max <= JSON_DEPTH_MAX */
 /* The type of the value that stands next; JSON_BAD at an error. Consumes blanks only. */
 enum json_type json_peek(struct json *json);
-/* Where the next value begins (after blanks), as an offset from the start of the text. */
+/* Where the next value begins (after blanks), as an offset from the start of the text; after an error where it was found. */
 size_t json_offset(const struct json *json);
 
 bool json_object(struct json *json);                     /* enters { */
