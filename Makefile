@@ -28,8 +28,9 @@ PROCESS  = runtime/main.c $(addprefix runtime/gateway/,worker.c process.c genera
 NET      = $(filter-out runtime/net/framing.c runtime/net/http1.c,$(wildcard runtime/net/*.c))
 
 SOURCES  = $(wildcard runtime/*.c runtime/base/*.c runtime/shared/*.c runtime/providers/*.c runtime/net/*.c runtime/gateway/*.c runtime/lua/*.c)
-OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/%.o) $(BUILD)/embedded.o
-MODULE   = $(filter-out $(PROCESS) $(NET) runtime/lua/lua_engine.c runtime/lua/lua_request.c,$(SOURCES))
+OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
+ENGINE   = $(addprefix runtime/lua/lua_,engine.c house.c request.c target.c plan.c sources.c)
+MODULE   = $(filter-out $(PROCESS) $(NET) $(ENGINE),$(SOURCES))
 EMBEDDED = $(sort $(wildcard lua/gateway/*.lua))
 
 .PHONY: all run test unit e2e sdk check bench asan tsan fuzz lint layers sizes format format-check clean deps test-deps check-deps bench-deps install help
@@ -46,18 +47,18 @@ $(BUILD)/gateway: $(OBJECTS)
 	@$(CC) $(SANITIZE) -pie -Wl,-z,relro,-z,now -o $@ $^ $(LIBS)
 	@nm -D $@ | grep -q ' T recv$$' || { echo "the framing guard is not in place: recv is not exported" >&2; rm -f $@; exit 1; }
 
-$(BUILD)/lua/gateway/runtime.so: $(MODULE:runtime/%.c=$(BUILD)/%.o)
+$(BUILD)/lua/gateway/runtime.so: $(MODULE:runtime/%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)
 	@echo "  link   $@"
 	@$(CC) $(SANITIZE) -shared -o $@ $^ -lcrypto -llua5.4-cjson -lm
 
-$(BUILD)/%.o: runtime/%.c
+$(BUILD)/obj/%.o: runtime/%.c
 	@mkdir -p $(@D)
 	@echo "  cc     $<"
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 # lua/gateway/*.lua as text inside the program.
-$(BUILD)/embedded.c: $(EMBEDDED) Makefile
+$(BUILD)/obj/embedded.c: $(EMBEDDED) Makefile
 	@mkdir -p $(@D)
 	@{ echo '#include "lua/embedded.h"'; \
 	  for f in $(EMBEDDED); do n=$$(basename $$f .lua); \
@@ -66,7 +67,7 @@ $(BUILD)/embedded.c: $(EMBEDDED) Makefile
 	  for f in $(EMBEDDED); do n=$$(basename $$f .lua); printf '{"gateway.%s", (const char *)text_%s, sizeof text_%s - 1},\n' $$n $$n $$n; done; \
 	  echo '};'; echo 'const unsigned embedded_lua_count = sizeof embedded_lua / sizeof *embedded_lua;'; } > $@
 
-$(BUILD)/embedded.o: $(BUILD)/embedded.c
+$(BUILD)/obj/embedded.o: $(BUILD)/obj/embedded.c
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 -include $(OBJECTS:.o=.d)
