@@ -3,15 +3,20 @@
  * A state machine with one function per state; each takes what it can of the bytes at hand. `take` moves bytes to where they pass on, `drop` leaves
  * them out. Section numbers are those of RFC 9112 unless another document is named.
  * SPDX-License-Identifier: MIT */
-#include "net/framing.h"
-#include <string.h>
-#include <strings.h>
+#include "net/framing_text.h"
 
 /* What libmicrohttpd takes from its pool: per header, argument and cookie; and what must be left for the head of the answer. */
 enum { POOL_PER_FIELD = 72, POOL_SPARE = 5120, EMPTY_LINES_MAX = 2, TRAILERS_MAX = 32, TRAILER_BYTES_MAX = 4096, EXTENSION_MAX = 1024 };
 
 const struct framing_limits framing_defaults = {
-    .target = 8192, .line = 8192, .headers = 100, .arguments = 64, .cookies = 64, .pool = 16384, .body = 32u << 20, .pipeline = 16,
+    .target = 8192,
+    .line = 8192,
+    .headers = 100,
+    .arguments = 64,
+    .cookies = 64,
+    .pool = 16384,
+    .body = 32u << 20,
+    .pipeline = 16,
 };
 
 struct cursor {
@@ -35,60 +40,6 @@ static void take(struct cursor *c, unsigned char *from)
     if (c->to != from)
         memmove(c->to, from, len);
     c->to += len;
-}
-
-/* ---------------------------------------------------------------- classes of bytes */
-
-/* RFC 9110 5.6.2: tchar */
-static bool is_token(unsigned char byte)
-{
-    static const uint64_t words[4] = {0x03ff6cfa00000000ULL, 0x57ffffffc7fffffeULL, 0, 0};
-    return words[byte >> 6] >> (byte & 63) & 1;
-}
-
-/* RFC 9110 5.5: field-vchar, SP, HTAB, obs-text */
-static bool is_value(unsigned char byte)
-{
-    return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
-}
-
-/* RFC 3986 without what must be percent-encoded */
-static bool is_target(unsigned char byte)
-{
-    return byte > 0x20 && byte < 0x7f && byte != '"' && byte != '#' && byte != '<' && byte != '>' && byte != '\\';
-}
-
-static int hex_value(unsigned char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
-}
-
-/* The first byte that may not stand in a field value, eight bytes a step. */
-static unsigned char *skip_value(unsigned char *at, unsigned char *end)
-{
-    const uint64_t ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;
-    while (at < end) {
-        uint64_t word;
-        if (end - at >= 8) {
-            memcpy(&word, at, 8);
-            uint64_t del = word ^ (ones * 0x7f);
-            if ((((word - ones * 0x20) & ~word) | ((del - ones) & ~del)) & highs) {
-                for (int i = 0; i < 8; i++, at++)
-                    if (!is_value(*at))
-                        return at;
-                continue; /* it was a tab */
-            }
-            at += 8;
-        } else if (is_value(*at)) {
-            at++;
-        } else {
-            return at;
-        }
-    }
-    return at;
 }
 
 /* ---------------------------------------------------------------- the request line, section 3 */
@@ -127,15 +78,6 @@ static void on_start_lf(struct framing *f, struct cursor *c)
     f->state = FRAMING_START;
 }
 
-static bool is_known_method(const struct framing *f)
-{
-    static const char *const methods[] = {"POST", "GET", "HEAD", "DELETE", "OPTIONS", "PUT", "PATCH"};
-    for (unsigned i = 0; i < sizeof methods / sizeof *methods; i++)
-        if (f->method_len == strlen(methods[i]) && memcmp(f->method, methods[i], f->method_len) == 0)
-            return true;
-    return false;
-}
-
 /* Section 3.1: methods are case-sensitive; one we do not know is 501 (RFC 9110 15.6.2). */
 static void on_method(struct framing *f, struct cursor *c)
 {
@@ -148,7 +90,7 @@ static void on_method(struct framing *f, struct cursor *c)
     if (c->at < c->end) {
         if (*c->at != ' ' || f->method_len == 0)
             return is_token(*c->at) ? refuse(f, 501, "unknown method") : refuse(f, 400, "bad request line");
-        if (!is_known_method(f))
+        if (!is_known_method(f->method, f->method_len))
             return refuse(f, 501, "unknown method");
         c->at++;
         f->state = FRAMING_TARGET;
@@ -168,12 +110,6 @@ static bool segment_step(struct framing *f, int byte)
     }
     f->segment = byte == '.' && f->segment < OTHER ? (uint8_t)(f->segment + 1) : OTHER;
     return false;
-}
-
-/* A decoded byte of the path must not be a control byte or the beginning of overlong or impossible UTF-8. */
-static bool is_bad_decoded(int byte)
-{
-    return byte < 0x20 || byte == 0x7f || byte == 0xc0 || byte == 0xc1 || byte >= 0xf5;
 }
 
 static void percent_step(struct framing *f, unsigned char byte)
@@ -266,27 +202,6 @@ static void on_version(struct framing *f, struct cursor *c)
 
 /* ---------------------------------------------------------------- header fields, section 5 */
 
-static enum framing_header header_of(const char *name, size_t len)
-{
-    static const struct {
-        const char *name;
-        enum framing_header header;
-    } known[] = {
-        {"content-length", HEADER_CONTENT_LENGTH}, {"transfer-encoding", HEADER_TRANSFER_ENCODING}, {"host", HEADER_HOST},
-        {"expect", HEADER_EXPECT},                 {"connection", HEADER_CONNECTION},               {"cookie", HEADER_COOKIE},
-        {"authorization", HEADER_AUTHORIZATION},
-    };
-    if (len == 0)
-        return HEADER_OTHER;
-    char first = (char)(name[0] | 0x20);
-    if (first != 'c' && first != 't' && first != 'h' && first != 'e' && first != 'a')
-        return HEADER_OTHER;
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (known[i].name[0] == first && strlen(known[i].name) == len && strncasecmp(name, known[i].name, len) == 0)
-            return known[i].header;
-    return HEADER_OTHER;
-}
-
 static bool value_is(const struct framing *f, const char *text)
 {
     return f->value_len == strlen(text) && strncasecmp(f->value, text, f->value_len) == 0;
@@ -311,48 +226,6 @@ static void check_content_length(struct framing *f)
         f->content_length = f->content_length * 10 + (uint64_t)(f->value[at] - '0');
     if (f->content_length > f->limits->body)
         refuse(f, 413, "request body too large");
-}
-
-/* reg-name, IPv4 or [IPv6], and a port: RFC 9112 3.2, RFC 3986 3.2.2 */
-static bool is_host(const char *text, unsigned len)
-{
-    unsigned i = 0;
-    if (len > 0 && text[0] == '[') {
-        for (i = 1; i < len && (hex_value((unsigned char)text[i]) >= 0 || text[i] == ':' || text[i] == '.'); i++)
-            continue;
-        if (i < 3 || i == len || text[i++] != ']')
-            return false;
-    } else {
-        while (i < len && is_token((unsigned char)text[i]) && memchr("!#$&'*+^`|", text[i], 10) == NULL)
-            i++;
-        if (i == 0)
-            return false;
-    }
-    if (i == len)
-        return true;
-    if (text[i++] != ':' || len - i > 5)
-        return false;
-    while (i < len && text[i] >= '0' && text[i] <= '9')
-        i++;
-    return i == len;
-}
-
-/* RFC 9110 7.6.1: a list of tokens. */
-static void read_connection(struct framing *f)
-{
-    const char *at = f->value, *end = at + f->value_len;
-    while (at < end) {
-        while (at < end && (*at == ' ' || *at == '\t' || *at == ','))
-            at++;
-        const char *from = at;
-        while (at < end && *at != ',')
-            at++;
-        const char *last = at;
-        while (last > from && (last[-1] == ' ' || last[-1] == '\t'))
-            last--;
-        f->wants_close |= last - from == 5 && strncasecmp(from, "close", 5) == 0;
-        f->wants_keep |= last - from == 10 && strncasecmp(from, "keep-alive", 10) == 0;
-    }
 }
 
 /* One header line is complete. */
@@ -381,7 +254,9 @@ static void check_header(struct framing *f)
         f->expect_bad = !value_is(f, "100-continue");
         return;
     case HEADER_CONNECTION:
-        return read_connection(f);
+        f->wants_close |= list_has(f->value, f->value_len, "close");
+        f->wants_keep |= list_has(f->value, f->value_len, "keep-alive");
+        return;
     case HEADER_AUTHORIZATION:
         if (++f->authorizations > 1)
             refuse(f, 400, "duplicate Authorization");
@@ -427,17 +302,19 @@ static bool take_line(struct framing *f, struct cursor *c)
     for (value = colon + 1; value < c->end && (*value == ' ' || *value == '\t'); value++)
         continue;
     end = skip_value(value, c->end);
-    if (c->end - end < 2 || end[0] != '\r' || end[1] != '\n' || (size_t)(end - from) > f->limits->line || f->header_count >= f->limits->headers)
+    if (c->end - end < 2 || end[0] != '\r' || end[1] != '\n' || (size_t)(end - from) > f->limits->line ||
+        f->header_count >= f->limits->headers)
         return false;
     f->header = header_of((char *)from, (size_t)(colon - from));
     f->value_len = 0;
+    f->header_count++;
+    f->head_bytes += (uint32_t)(end + 1 - from);
     keep_value(f, value, (size_t)(end - value));
+    check_pool(f);
     if (f->status == 0)
         check_header(f);
-    f->header_count++;
+    f->head_bytes++;
     c->at = end + 2;
-    f->head_bytes += (uint32_t)(c->at - from);
-    check_pool(f);
     take(c, from);
     return f->status == 0;
 }
@@ -464,16 +341,16 @@ static void on_header(struct framing *f, struct cursor *c)
     f->state = FRAMING_NAME;
 }
 
-/* The end of every state of a header line: count, bound, pass on. */
-static void take_of_line(struct framing *f, struct cursor *c, unsigned char *from)
+/* Part of a header line was seen: count, bound, pass on. Bounds come before the judgement of the byte behind, so that cuts do not change what is said. */
+static bool take_of_line(struct framing *f, struct cursor *c, unsigned char *from)
 {
     f->line_bytes += (uint32_t)(c->at - from);
     f->head_bytes += (uint32_t)(c->at - from);
     if (f->line_bytes > f->limits->line)
-        return refuse(f, 431, "header line too long");
+        refuse(f, 431, "header line too long");
     check_pool(f);
-    if (f->status == 0)
-        take(c, from);
+    take(c, from);
+    return f->status == 0;
 }
 
 /* Section 5.1: no blank between name and colon. */
@@ -490,14 +367,14 @@ static void on_name(struct framing *f, struct cursor *c)
     } else {
         f->name_len = TOO_LONG;
     }
-    if (c->at < c->end) {
-        if (*c->at != ':')
-            return refuse(f, 400, "bad header name");
-        c->at++;
-        f->header = f->name_len == TOO_LONG ? HEADER_OTHER : header_of(f->name, f->name_len);
-        f->value_len = 0;
-        f->state = FRAMING_BLANKS;
-    }
+    if (!take_of_line(f, c, from) || c->at == c->end)
+        return;
+    if (*c->at != ':')
+        return refuse(f, 400, "bad header name");
+    from = c->at++;
+    f->header = f->name_len == TOO_LONG ? HEADER_OTHER : header_of(f->name, f->name_len);
+    f->value_len = 0;
+    f->state = FRAMING_BLANKS;
     take_of_line(f, c, from);
 }
 
@@ -516,14 +393,14 @@ static void on_value(struct framing *f, struct cursor *c)
     unsigned char *from = c->at;
     c->at = skip_value(from, c->end);
     keep_value(f, from, (size_t)(c->at - from));
-    if (c->at < c->end) {
-        if (*c->at != '\r')
-            return refuse(f, 400, "bad character in a header value");
-        c->at++;
-        f->state = FRAMING_VALUE_LF;
-    }
-    if (f->status == 0)
-        take_of_line(f, c, from);
+    if (!take_of_line(f, c, from) || c->at == c->end)
+        return;
+    if (*c->at != '\r')
+        return refuse(f, 400, "bad character in a header value");
+    from = c->at++;
+    f->head_bytes++;
+    f->state = FRAMING_VALUE_LF;
+    take(c, from);
 }
 
 /* Section 2.2: a bare CR or LF does not end a line. */
@@ -579,6 +456,7 @@ static void on_head_lf(struct framing *f, struct cursor *c)
     unsigned char *from = c->at;
     if (*c->at != '\n')
         return refuse(f, 400, "bare CR");
+    f->head_bytes++;
     check_head(f);
     if (f->status != 0)
         return;

@@ -22,23 +22,52 @@ struct framing_limits {
 };
 
 enum framing_state {
-    FRAMING_START, FRAMING_START_LF, FRAMING_METHOD, FRAMING_TARGET, FRAMING_VERSION, FRAMING_LINE_LF,
-    FRAMING_HEADER, FRAMING_NAME, FRAMING_BLANKS, FRAMING_VALUE, FRAMING_VALUE_LF, FRAMING_HEAD_LF,
+    FRAMING_START,
+    FRAMING_START_LF,
+    FRAMING_METHOD,
+    FRAMING_TARGET,
+    FRAMING_VERSION,
+    FRAMING_LINE_LF,
+    FRAMING_HEADER,
+    FRAMING_NAME,
+    FRAMING_BLANKS,
+    FRAMING_VALUE,
+    FRAMING_VALUE_LF,
+    FRAMING_HEAD_LF,
     /* from here on the head is complete */
-    FRAMING_BODY, FRAMING_CHUNK_SIZE, FRAMING_CHUNK_EXTENSION, FRAMING_CHUNK_SIZE_LF, FRAMING_CHUNK_DATA, FRAMING_CHUNK_CR, FRAMING_CHUNK_LF,
-    FRAMING_TRAILER, FRAMING_TRAILER_NAME, FRAMING_TRAILER_VALUE, FRAMING_TRAILER_LF, FRAMING_END_LF,
+    FRAMING_BODY,
+    FRAMING_CHUNK_SIZE,
+    FRAMING_CHUNK_EXTENSION,
+    FRAMING_CHUNK_SIZE_LF,
+    FRAMING_CHUNK_DATA,
+    FRAMING_CHUNK_CR,
+    FRAMING_CHUNK_LF,
+    FRAMING_TRAILER,
+    FRAMING_TRAILER_NAME,
+    FRAMING_TRAILER_VALUE,
+    FRAMING_TRAILER_LF,
+    FRAMING_END_LF,
     FRAMING_STATES,
 };
 
-enum framing_header { HEADER_OTHER, HEADER_CONTENT_LENGTH, HEADER_TRANSFER_ENCODING, HEADER_HOST, HEADER_EXPECT, HEADER_CONNECTION, HEADER_COOKIE, HEADER_AUTHORIZATION };
+enum framing_header {
+    HEADER_OTHER,
+    HEADER_CONTENT_LENGTH,
+    HEADER_TRANSFER_ENCODING,
+    HEADER_HOST,
+    HEADER_EXPECT,
+    HEADER_CONNECTION,
+    HEADER_COOKIE,
+    HEADER_AUTHORIZATION
+};
 
 struct framing {
     const struct framing_limits *limits;
-    int status;          /* 0, or why the request is refused; sticky */
+    int status; /* 0, or why the request is refused; sticky */
     const char *reason;
-    bool closing;        /* the last request said Connection: close (or is 1.0): what follows is dropped unseen */
-    bool excess;         /* something did follow */
-    bool any;            /* a byte came */
+    bool closing; /* the last request said Connection: close (or is 1.0): what follows is dropped unseen */
+    bool excess;  /* something did follow */
+    bool any;     /* a byte came */
 
     /* how much has been checked, for the interlock with libmicrohttpd (guard.c) */
     uint32_t heads, requests, answered; /* answered is the guard's: requests it has seen answered */
