@@ -1,0 +1,147 @@
+--- What `gateway explain` prints: the facts of a request, who could serve it, and what the policy decides. Nothing is sent.
+-- SPDX-License-Identifier: MIT
+
+local cjson = require "cjson.safe"
+local plan = require "gateway.plan"
+local runtime = require "gateway.runtime"
+
+local explain = {}
+
+local TARGET_FACTS = { "name", "weight", "priority", "cost_usd", "expected_ms", "in_flight", "success_rate", "breaker", "cooldown_s" }
+
+-- ---------------------------------------------------------------- JSON that people read
+
+local write
+
+local LISTS = { limits = true, plan = true, targets = true, unfit = true } -- lists also when they are empty
+
+local function quoted(text)
+  return (cjson.encode(text):gsub("\\/", "/"))
+end
+
+local function write_list(list, indent, out)
+  if #list == 0 then
+    out[#out + 1] = "[]"
+    return
+  end
+  out[#out + 1] = "[\n"
+  for i, item in ipairs(list) do
+    out[#out + 1] = indent .. "  "
+    write(item, indent .. "  ", out)
+    out[#out + 1] = i < #list and ",\n" or "\n"
+  end
+  out[#out + 1] = indent .. "]"
+end
+
+local function write_object(object, indent, out)
+  local names = {}
+  for name in pairs(object) do
+    names[#names + 1] = tostring(name)
+  end
+  table.sort(names)
+  if #names == 0 then
+    out[#out + 1] = "{}"
+    return
+  end
+  out[#out + 1] = "{\n"
+  for i, name in ipairs(names) do
+    out[#out + 1] = ("%s  %s: "):format(indent, quoted(name))
+    if indent == "" and LISTS[name] then
+      write_list(object[name], indent .. "  ", out)
+    else
+      write(object[name], indent .. "  ", out)
+    end
+    out[#out + 1] = i < #names and ",\n" or "\n"
+  end
+  out[#out + 1] = indent .. "}"
+end
+
+function write(value, indent, out)
+  if type(value) == "table" or type(value) == "userdata" then
+    if type(value) == "table" and #value > 0 then
+      write_list(value, indent, out)
+    else
+      write_object(value, indent, out)
+    end
+  elseif type(value) == "number" and (value ~= value or value == math.huge or value == -math.huge) then
+    out[#out + 1] = "null"
+  elseif type(value) == "string" then
+    out[#out + 1] = quoted(value)
+  else
+    out[#out + 1] = tostring(value)
+  end
+end
+
+-- ---------------------------------------------------------------- the parts
+
+local function facts_of(request)
+  local facts = {}
+  for name, value in pairs(request) do
+    if name ~= "targets" and name ~= "unfit" and name ~= "body" then
+      facts[name] = value
+    end
+  end
+  return facts
+end
+
+local function targets_of(list, more)
+  local targets = {}
+  for i, target in ipairs(list) do
+    targets[i] = {}
+    for _, name in ipairs(TARGET_FACTS) do
+      targets[i][name] = target[name]
+    end
+    if more then
+      targets[i][more] = target[more]
+    end
+  end
+  return targets
+end
+
+--- Calls a function of plan.lua under the gateway's budget -> what it made, or nil and a complaint.
+local function ask(fn, ...)
+  local limits = runtime.call.limits
+  local ok, first, second = runtime.call.run(fn, limits.call_instructions, limits.call_memory, 2, ...)
+  if not ok then
+    return nil, { kind = first, message = second }
+  end
+  return first, second
+end
+
+--- Steps with the names of their targets; those that are unfit for this request say why.
+local function steps_of(request, steps, proxies)
+  local reasons, list = {}, {}
+  for _, target in ipairs(request.unfit) do
+    reasons[target.name] = target.reason
+  end
+  for i, step in ipairs(steps) do
+    local shown = {}
+    for key, value in pairs(type(step) == "table" and step or { target = step }) do
+      shown[key] = value
+    end
+    shown.target = proxies[shown.target].name
+    shown.skipped = reasons[shown.target]
+    list[i] = shown
+  end
+  return list
+end
+
+--- request; policy { admit, route, lookup, proxies } -> text.
+function explain.run(request, policy)
+  local answer = { facts = facts_of(request), targets = targets_of(request.targets), unfit = targets_of(request.unfit, "reason") }
+  local limits, complaint = ask(plan.admitted, policy.admit, request)
+  answer.limits = limits
+  if limits and #request.targets == 0 then
+    complaint = { kind = "no_fit_target", message = "no target of this model is fit for this request" }
+  elseif limits then
+    local steps
+    steps, complaint = ask(plan.routed, policy.lookup, policy.route, request)
+    answer.plan = steps and steps_of(request, steps, policy.proxies)
+  end
+  answer.refusal = complaint
+  local out = {}
+  write(answer, "", out)
+  return table.concat(out)
+end
+
+return explain

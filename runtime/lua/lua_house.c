@@ -1,0 +1,530 @@
+/* lua_house.c -- gateway.house: what the steps of pipeline.lua do.
+ *
+ * Every call into a policy goes through ask(): a budget, a count of how often the function was stopped, one log line when it failed. A policy
+ * that fails costs its own request an answer of kind policy_*; failing in settle costs only the labels. A function that was
+ * stopped three times within a minute answers policy_disabled untried, until a reload makes a new engine.
+ * What clients are told of a failed policy names the function; file and line go to the log.
+ * SPDX-License-Identifier: MIT */
+#include "base/json.h"
+#include "gateway/worker.h"
+#include "lua/lua_script.h"
+#include <math.h>
+
+enum { LABELS_JSON_MAX = 16 * 1024, UNFIT_SHOWN_MAX = 8 };
+
+static const char *const function_names[POLICY_COUNT] = {"admit", "route", "recover", "settle"};
+
+static struct slice take_text(lua_State *L, struct run *run, int index, const char *key)
+{
+    struct slice text = SLICE_NONE;
+    if (lua_getfield(L, index, key) == LUA_TSTRING) {
+        text.ptr = lua_tolstring(L, -1, &text.len);
+        text = arena_copy(&run->request->arena, text);
+    }
+    lua_pop(L, 1);
+    return text;
+}
+
+/* ---------------------------------------------------------------- policies that fail */
+
+static void log_policy(struct run *run, enum policy_function function, enum failure_kind kind, struct slice message)
+{
+    struct buffer text;
+    buffer_init(&text, 8 * 1024);
+    json_append_string(&text, message);
+    log_event(run->script->log, LOG_ERROR, "policy_error", ",\"request_id\":\"%.32s\",\"policy\":\"%s\",\"function\":\"%s\",\"error\":\"%s\",\"message\":%.*s",
+              run->request->id, run->request->policy_label.len > 0 ? run->request->policy_label.ptr : "", function_names[function],
+              failure_row(kind)->name, (int)text.len, text.ptr);
+    buffer_free(&text);
+}
+
+static void count_stop(struct run *run, enum policy_function function)
+{
+    struct stops *stops = &run->script->stops[function];
+    int64_t now_us = loop_now_us(run->request->worker->loop);
+    stops->at_us[stops->count++ % STOPS_MAX] = now_us;
+    if (stops->disabled || stops->count < STOPS_MAX || now_us - stops->at_us[stops->count % STOPS_MAX] > STOPS_WITHIN_US)
+        return;
+    stops->disabled = true;
+    log_policy(run, function, FAILURE_POLICY_DISABLED, LIT("failed three times within a minute: not called again before a reload"));
+}
+
+static void refuse(struct run *run, enum failure_kind kind, struct slice message)
+{
+    struct failure failure = failure_make(kind, message);
+    request_refuse(run->request, &failure);
+}
+
+/* The policy did something wrong: log, count, answer (but for settle). */
+static void policy_failed(struct run *run, enum policy_function function, enum failure_kind kind, struct slice message)
+{
+    log_policy(run, function, kind, message);
+    count_stop(run, function);
+    if (function != POLICY_SETTLE)
+        refuse(run, kind, arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]));
+}
+
+static bool is_disabled(struct run *run, enum policy_function function)
+{
+    if (!run->script->stops[function].disabled)
+        return false;
+    if (function != POLICY_SETTLE)
+        refuse(run, FAILURE_POLICY_DISABLED,
+               arena_printf(&run->request->arena, "The policy failed in %s too often and is not asked until it is changed.", function_names[function]));
+    return true;
+}
+
+/* Calls the function below `nargs` arguments under the policy's budget -> two results. False: the request was refused. */
+static bool ask(lua_State *L, struct run *run, enum policy_function function, int nargs)
+{
+    struct call_result result;
+    run->script->deciding = run;
+    if (call_policy(L, nargs, 2, CALL_INSTRUCTIONS, CALL_MEMORY, &result))
+        return true;
+    policy_failed(run, function, result.kind, slice_of(result.message));
+    return false;
+}
+
+/* A complaint of plan.lua at `index`: { kind, message [, status, code, retry_after_s] }. */
+static void refuse_by(lua_State *L, struct run *run, enum policy_function function, int index)
+{
+    enum failure_kind kind = FAILURE_POLICY_BAD_RESULT;
+    struct slice name = take_text(L, run, index, "kind"), message = take_text(L, run, index, "message");
+    failure_kind_of(name, &kind);
+    if (kind != FAILURE_REFUSED && kind != FAILURE_NO_TARGET) {
+        policy_failed(run, function, kind, message);
+        return;
+    }
+    struct failure failure = failure_make(kind, message);
+    if (kind == FAILURE_REFUSED) {
+        lua_getfield(L, index, "status");
+        failure.status = (int)lua_tointeger(L, -1);
+        if (lua_getfield(L, index, "retry_after_s") == LUA_TNUMBER)
+            failure.retry_after_us = (int64_t)llround(lua_tonumber(L, -1) * 1e6);
+        lua_pop(L, 2);
+        failure.code = take_text(L, run, index, "code");
+        if (slice_equals(failure.code, slice_of(failure_row(FAILURE_REFUSED)->openai_code)))
+            failure.code = SLICE_NONE;
+        if (failure.status == 429)
+            failure.kind = FAILURE_LIMITED;
+    }
+    request_refuse(run->request, &failure);
+}
+
+/* ---------------------------------------------------------------- identify */
+
+/* A client may ask for what the policy exports, and for what the config says. */
+static bool knows_strategy(lua_State *L, struct run *run)
+{
+    const struct request *request = run->request;
+    if (slice_equals(request->strategy, run->script->config->strategy) || run->script->refs.strategies == LUA_NOREF)
+        return true;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.strategies);
+    lua_pushlstring(L, request->strategy.len == 0 ? "" : request->strategy.ptr, request->strategy.len);
+    bool known = lua_rawget(L, -2) != LUA_TNIL;
+    lua_pop(L, 2);
+    return known;
+}
+
+static void refuse_strategy(lua_State *L, struct run *run)
+{
+    struct failure failure = failure_make(FAILURE_BAD_PARAMETER, SLICE_NONE);
+    struct buffer text;
+    buffer_init(&text, FAILURE_MESSAGE_MAX);
+    buffer_append_lit(&text, "Unknown routing strategy. This gateway knows:");
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.strategies);
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
+        buffer_printf(&text, "%s %s", i == 1 ? "" : ",", lua_tostring(L, -1));
+        lua_pop(L, 1);
+    }
+    failure.message = arena_copy(&run->request->arena, buffer_slice(&text));
+    buffer_free(&text);
+    failure.param = LIT("routing_strategy");
+    request_refuse(run->request, &failure);
+}
+
+/* house.identify(request) -> true | nothing */
+static int house_identify(lua_State *L)
+{
+    struct run *run = request_check_run(L, 1);
+    run->request->step = "identify";
+    if (!request_identify(run->request)) {
+        request_refuse(run->request, &run->request->failure);
+        return 0;
+    }
+    if (!knows_strategy(L, run)) {
+        refuse_strategy(L, run);
+        return 0;
+    }
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- admit */
+
+static int say_again(lua_State *L) /* () -> upvalues 1 and 2: what the policy returned, for plan.lua to look at */
+{
+    lua_pushvalue(L, lua_upvalueindex(1));
+    lua_pushvalue(L, lua_upvalueindex(2));
+    return 2;
+}
+
+static bool is_empty_table(lua_State *L, int index)
+{
+    if (lua_type(L, index) != LUA_TTABLE || lua_getmetatable(L, index))
+        return false;
+    lua_pushnil(L);
+    if (lua_next(L, index) == 0)
+        return true;
+    lua_pop(L, 2);
+    return false;
+}
+
+/* Calls the policy's function with the request -> two results at the top. */
+static bool ask_with_request(lua_State *L, struct run *run, enum policy_function function)
+{
+    if (is_disabled(run, function))
+        return false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.policy[function]);
+    lua_pushvalue(L, 1);
+    return ask(L, run, function, 1);
+}
+
+/* house.admit(request) -> true | nothing */
+static int house_admit(lua_State *L)
+{
+    struct run *run = request_check_run(L, 1);
+    struct script_refs *refs = &run->script->refs;
+    run->request->step = "admit";
+    lua_settop(L, 1);
+    if (refs->policy[POLICY_ADMIT] != LUA_NOREF) {
+        if (!ask_with_request(L, run, POLICY_ADMIT))
+            return 0;
+        if (!is_empty_table(L, 2)) {
+            lua_settop(L, 3);
+            lua_pushcclosure(L, say_again, 2);
+            lua_rawgeti(L, LUA_REGISTRYINDEX, refs->admitted);
+            lua_insert(L, 2);
+            lua_pushvalue(L, 1);
+            if (!ask(L, run, POLICY_ADMIT, 2))
+                return 0;
+            if (lua_isnil(L, 2)) {
+                refuse_by(L, run, POLICY_ADMIT, 3);
+                return 0;
+            }
+        }
+    }
+    lua_pushboolean(L, true);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- route */
+
+static int64_t soonest_us(struct run *run)
+{
+    int64_t now_us = loop_now_us(run->request->worker->loop), soonest = -1;
+    run->script->deciding = run;
+    for (unsigned i = 0; i < run->request->unfit_count; i++) {
+        const struct health_view *view = target_view(run->script, run->request->unfits[i].target);
+        int64_t at_us = view->retry_at_us > view->cooldown_until_us ? view->retry_at_us : view->cooldown_until_us;
+        if (at_us > now_us && !run->request->unfits[i].permanent && (soonest < 0 || at_us - now_us < soonest))
+            soonest = at_us - now_us;
+    }
+    return soonest;
+}
+
+/* Nobody can serve it: for ever, or just now. */
+static void refuse_unfit(struct run *run)
+{
+    struct request *request = run->request;
+    struct buffer text;
+    bool permanent = request->unfit_count > 0;
+    buffer_init(&text, FAILURE_MESSAGE_MAX);
+    for (unsigned i = 0; i < request->unfit_count; i++)
+        permanent &= request->unfits[i].permanent;
+    buffer_append_slice(&text, permanent ? LIT("No target of this model can do what the request needs:")
+                                         : LIT("No target of this model can serve the request now:"));
+    for (unsigned i = 0; i < request->unfit_count && i < UNFIT_SHOWN_MAX; i++)
+        buffer_printf(&text, "%s %.*s (%s)", i == 0 ? "" : ",", (int)request->unfits[i].target->name.len, request->unfits[i].target->name.ptr,
+                      request->unfits[i].reason);
+    struct failure failure = failure_make(permanent ? FAILURE_UNFIT : FAILURE_NO_TARGET, arena_copy(&request->arena, buffer_slice(&text)));
+    buffer_free(&text);
+    failure.retry_after_us = permanent ? -1 : soonest_us(run);
+    request_refuse(request, &failure);
+}
+
+/* plan.lua looks at what route returned (at 2 and 3): true when run->plan is filled. */
+static bool check_route(lua_State *L, struct run *run)
+{
+    struct script_refs *refs = &run->script->refs;
+    lua_settop(L, 3);
+    lua_pushcclosure(L, say_again, 2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, refs->routed);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, refs->lookup);
+    lua_rotate(L, 2, 2); /* routed, lookup, what was returned */
+    lua_pushvalue(L, 1);
+    if (!ask(L, run, POLICY_ROUTE, 3))
+        return false;
+    if (lua_isnil(L, 2)) {
+        refuse_by(L, run, POLICY_ROUTE, 3);
+        return false;
+    }
+    if (plan_take_steps(L, run, 2, false))
+        return true;
+    refuse(run, FAILURE_NO_TARGET, LIT("Every target of the plan is off or unfit."));
+    return false;
+}
+
+/* house.route(request) -> plan | nothing */
+static int house_route(lua_State *L)
+{
+    struct run *run = request_check_run(L, 1);
+    run->request->step = "route";
+    lua_settop(L, 1);
+    if (run->request->target_count == 0) {
+        refuse_unfit(run);
+        return 0;
+    }
+    if (!ask_with_request(L, run, POLICY_ROUTE) || (!plan_take_targets(L, run, 2) && !check_route(L, run)))
+        return 0;
+    lua_pushlightuserdata(L, &run->plan);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- attempt */
+
+static void set_text(lua_State *L, const char *key, struct slice text)
+{
+    lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
+    lua_setfield(L, -2, key);
+}
+
+static void set_ms(lua_State *L, const char *key, int64_t us)
+{
+    lua_pushnumber(L, (double)us / 1e3);
+    lua_setfield(L, -2, key);
+}
+
+/* Pushes what recover sees of a failure, read-only. */
+static void push_failure(lua_State *L, struct run *run)
+{
+    const struct request *request = run->request;
+    const struct failure *failure = request->ask;
+    unsigned last = request->walk.last_failed;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.freeze);
+    lua_createtable(L, 0, 10);
+    if (last < request->walk.attempt_count) {
+        const struct walk_attempt *attempt = &request->walk.attempts[last];
+        int64_t ended_us = attempt->ended_us > 0 ? attempt->ended_us : loop_now_us(request->worker->loop);
+        set_text(L, "target", run->script->config->targets[attempt->target]->name);
+        lua_pushinteger(L, (lua_Integer)last + 1);
+        lua_setfield(L, -2, "attempt");
+        set_ms(L, "elapsed_ms", ended_us - attempt->began_us);
+    }
+    if (failure->status != 0) {
+        lua_pushinteger(L, failure->status);
+        lua_setfield(L, -2, "status");
+    }
+    if (failure->retry_after_us >= 0) {
+        lua_pushnumber(L, (double)failure->retry_after_us / 1e6);
+        lua_setfield(L, -2, "retry_after_s");
+    }
+    set_text(L, "message", failure->message);
+    set_text(L, "kind", slice_of(failure_row(failure->kind)->name));
+    set_text(L, "phase", slice_of(phase_name(failure->phase)));
+    set_text(L, "sent", slice_of(sent_name(failure->sent)));
+    lua_pushliteral(L, "failure");
+    lua_call(L, 2, 1);
+}
+
+/* Pushes the steps not begun, as a policy would write them. */
+static void push_rest(lua_State *L, struct run *run)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.rest);
+    plan_push_rest(L, run);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.proxies);
+    lua_call(L, 2, 1);
+}
+
+/* The walk asks, or is over. */
+static int attempt_ended(lua_State *L, int status, lua_KContext context)
+{
+    struct run *run = (struct run *)context;
+    (void)status;
+    run->request->script_waiting = false;
+    if (run->request->over || run->request->ask == NULL)
+        return 0;
+    lua_settop(L, 1);
+    push_failure(L, run);
+    push_rest(L, run);
+    return 2;
+}
+
+/* house.attempt(request, plan | nil) -> failure, rest | nothing; sleeps until the walk asks or is over. The only yield. */
+static int house_attempt(lua_State *L)
+{
+    struct run *run = request_check_run(L, 1);
+    if (run->request->over)
+        return 0;
+    run->request->step = "attempt";
+    run->request->script_waiting = true;
+    if (lua_touserdata(L, 2) == &run->plan)
+        request_walk(run->request, &run->plan);
+    else
+        request_give_up(run->request);
+    return lua_yieldk(L, 0, (lua_KContext)run, attempt_ended);
+}
+
+/* house.recover(request, failure, rest) -> plan | nothing: no plan, or the request was refused */
+static int house_recover(lua_State *L)
+{
+    struct run *run = request_check_run(L, 1);
+    struct script_refs *refs = &run->script->refs;
+    lua_settop(L, 3);
+    if (is_disabled(run, POLICY_RECOVER))
+        return 0;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, refs->recovered);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, refs->lookup);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, refs->policy[POLICY_RECOVER]);
+    lua_pushvalue(L, 1);
+    lua_rotate(L, 2, 4); /* request; recovered, lookup, recover, request, failure, rest */
+    if (!ask(L, run, POLICY_RECOVER, 5))
+        return 0;
+    if (lua_istable(L, 3)) {
+        refuse_by(L, run, POLICY_RECOVER, 3);
+        return 0;
+    }
+    if (!lua_istable(L, 2) || !plan_take_steps(L, run, 2, true))
+        return 0;
+    lua_pushlightuserdata(L, &run->plan);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- settle */
+
+static void set_count(lua_State *L, const char *key, int64_t count)
+{
+    if (count < 0)
+        return;
+    lua_pushinteger(L, count);
+    lua_setfield(L, -2, key);
+}
+
+static void push_usage(lua_State *L, const struct usage *usage)
+{
+    lua_createtable(L, 0, 5);
+    if (!usage->known)
+        return;
+    set_count(L, "input_tokens", usage->input);
+    set_count(L, "output_tokens", usage->output);
+    set_count(L, "cache_read_tokens", usage->cache_read);
+    set_count(L, "cache_write_tokens", usage->cache_write);
+    set_count(L, "reasoning_tokens", usage->reasoning);
+}
+
+/* Pushes how the request ended, read-only. */
+static void push_outcome(lua_State *L, struct run *run)
+{
+    const struct request *request = run->request;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.freeze);
+    lua_createtable(L, 0, 12);
+    set_count(L, "status", request->status);
+    if (request->served != NULL)
+        set_text(L, "target", request->served->name);
+    set_count(L, "attempts", request->walk_begun ? request->walk.attempt_count : 0);
+    push_usage(L, &request->usage);
+    lua_setfield(L, -2, "usage");
+    if (request->cost_pico >= 0) {
+        lua_pushnumber(L, (double)request->cost_pico / 1e12);
+        lua_setfield(L, -2, "cost_usd");
+    }
+    set_ms(L, "duration_ms", request->ended_us - request->began_us);
+    if (request->first_content_us > 0)
+        set_ms(L, "first_token_ms", request->first_content_us - request->began_us);
+    lua_pushboolean(L, false);
+    lua_setfield(L, -2, "cached");
+    set_text(L, "cause", slice_of(cause_name(request->cause)));
+    lua_pushliteral(L, "outcome");
+    lua_call(L, 2, 1);
+}
+
+static void append_label(lua_State *L, struct buffer *out) /* name and value at the top */
+{
+    struct slice text;
+    text.ptr = lua_tolstring(L, -2, &text.len);
+    buffer_append_byte(out, ',');
+    json_append_string(out, text);
+    buffer_append_byte(out, ':');
+    switch (lua_type(L, -1)) {
+    case LUA_TSTRING:
+        text.ptr = lua_tolstring(L, -1, &text.len);
+        json_append_string(out, text);
+        break;
+    case LUA_TNUMBER:
+        if (lua_isinteger(L, -1))
+            buffer_append_int(out, lua_tointeger(L, -1));
+        else
+            buffer_printf(out, "%.17g", lua_tonumber(L, -1));
+        break;
+    default:
+        buffer_append_slice(out, lua_toboolean(L, -1) ? LIT("true") : LIT("false"));
+    }
+}
+
+/* Labels that plan.lua checked -> JSON members, in the request's arena. */
+static struct slice write_labels(lua_State *L, struct run *run, int index)
+{
+    struct buffer out;
+    buffer_init(&out, LABELS_JSON_MAX);
+    lua_pushnil(L);
+    while (lua_next(L, index) != 0) {
+        append_label(L, &out);
+        lua_pop(L, 1);
+    }
+    struct slice labels = out.overflow ? SLICE_NONE : arena_copy(&run->request->arena, buffer_slice(&out));
+    buffer_free(&out);
+    return labels;
+}
+
+/* house.settle(request): the labels are kept with the request */
+static int house_settle(lua_State *L)
+{
+    struct run *run = request_check_run(L, 1);
+    struct script_refs *refs = &run->script->refs;
+    lua_settop(L, 1);
+    if (refs->policy[POLICY_SETTLE] == LUA_NOREF || is_disabled(run, POLICY_SETTLE))
+        return 0;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, refs->settled);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, refs->policy[POLICY_SETTLE]);
+    lua_pushvalue(L, 1);
+    push_outcome(L, run);
+    if (!ask(L, run, POLICY_SETTLE, 3))
+        return 0;
+    if (lua_istable(L, 2))
+        run->request->labels_json = write_labels(L, run, 2);
+    else if (lua_istable(L, 3))
+        policy_failed(run, POLICY_SETTLE, FAILURE_POLICY_BAD_RESULT, take_text(L, run, 3, "message"));
+    return 0;
+}
+
+/* ---------------------------------------------------------------- record */
+
+/* house.record(request) */
+static int house_record(lua_State *L)
+{
+    struct run *run = request_check_run(L, 1);
+    if (!run->recorded)
+        request_record(run->request, run->request->labels_json);
+    run->recorded = true;
+    return 0;
+}
+
+int open_house(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"identify", house_identify}, {"admit", house_admit},     {"route", house_route},   {"attempt", house_attempt},
+        {"recover", house_recover},   {"settle", house_settle}, {"record", house_record}, {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    return 1;
+}

@@ -1,0 +1,109 @@
+/* lua_script.h -- what the files of the engine share: one engine per worker and generation, one run per request.
+ *
+ *   lua_sources.c   files -> struct sources, struct config
+ *   lua_engine.c    opens and closes engines; begins, resumes and ends runs
+ *   lua_house.c     what the steps of pipeline.lua do
+ *   lua_request.c   `request` as policies see it
+ *   lua_target.c    targets and lists of them
+ *   lua_plan.c      what policies return -> struct plan
+ * SPDX-License-Identifier: MIT */
+#ifndef LUA_LUA_SCRIPT_H
+#define LUA_LUA_SCRIPT_H
+#include "gateway/request.h"
+#include "gateway/script.h"
+#include "lua/lua_call.h"
+#include <lauxlib.h>
+#include <lua.h>
+
+enum policy_function { POLICY_ADMIT, POLICY_ROUTE, POLICY_RECOVER, POLICY_SETTLE, POLICY_COUNT };
+
+/* A policy function that was stopped this often within this time answers untried until the policy changes. */
+enum { STOPS_MAX = 3 };
+#define STOPS_WITHIN_US (60 * US_PER_S)
+
+struct stops {
+    int64_t at_us[STOPS_MAX]; /* a ring */
+    unsigned count;           /* ever */
+    bool disabled;
+};
+
+/* What changes of a target, as of one turn of the loop. */
+struct live {
+    int64_t at_us;
+    struct health_view view;
+};
+
+/* Registry references of one state. */
+struct script_refs {
+    int run;                    /* pipeline.run */
+    int policy[POLICY_COUNT];   /* LUA_NOREF where the default does nothing */
+    int admitted, routed, recovered, settled, rest; /* of plan.lua */
+    int explain, decode, freeze;
+    int proxies;                /* target index + 1 -> proxy */
+    int lookup;                 /* proxy or name -> target index + 1, false: off */
+    int lists;                  /* model index + 1 -> list of all its targets */
+    int strategies;             /* name -> true, and the names as a list; or LUA_NOREF */
+};
+
+struct script {
+    lua_State *L;
+    struct config *config;
+    struct log *log;
+    struct script_refs refs;
+    struct run *deciding;       /* whose policy is running: facts that depend on the request are worked out for it */
+    struct run *idle;           /* runs to use again, with their threads */
+    struct stops stops[POLICY_COUNT];
+    struct live **live;         /* by target index, made when first asked for */
+    uint32_t *marks, serial;    /* marks[target index] == serial: a candidate of the request that is deciding */
+};
+
+/* One request's way through the pipeline. Kept and used again, thread and all. */
+struct run {
+    struct script *script;
+    struct request *request;
+    struct box *box;
+    lua_State *thread;
+    struct plan plan;
+    bool recorded;
+    struct run *next;
+};
+
+/* What `request` holds in Lua: made anew for each request, so that who keeps it finds it closed. */
+struct box {
+    struct run *run; /* NULL: over */
+};
+
+/* ---- lua_sources.c */
+struct sources *sources_read(const char *config_path, struct config **config, char complaint[COMPLAINT_MAX]);
+void sources_free(struct sources *sources);
+uint64_t sources_stamp(const struct sources *sources);
+/* A new state with the house's modules in reach of require; NULL: memory is out. */
+lua_State *sources_new_state(void);
+/* Pushes the options for policy.load; false: the built-in policy is meant, nothing pushed. May raise. */
+bool sources_push_policy(lua_State *L, const struct sources *sources);
+
+/* ---- lua_house.c */
+int open_house(lua_State *L);
+
+/* ---- lua_request.c */
+void request_open_types(lua_State *L);
+struct box *request_push_box(lua_State *L, struct run *run); /* pushes the userdata */
+struct run *request_check_run(lua_State *L, int index);
+
+/* ---- lua_target.c; all may raise */
+void target_open(lua_State *L, struct script *script);       /* fills refs.proxies, lookup, lists */
+void target_push(lua_State *L, struct script *script, const struct target *target);
+void target_push_list(lua_State *L, struct script *script, const struct request *request);
+void target_push_unfit(lua_State *L, struct script *script, const struct request *request);
+/* The table behind a list of ours at `index`: pushes it and returns true; else pushes nothing. */
+bool target_push_behind(lua_State *L, int index);
+const struct health_view *target_view(struct script *script, const struct target *target);
+
+/* ---- lua_plan.c */
+/* The list at `index`, when it is nothing but targets -> run->plan; false: let plan.lua look at it. */
+bool plan_take_targets(lua_State *L, struct run *run, int index);
+/* What plan.lua made of a plan (indexes and steps) at `index` -> run->plan, unfit targets left out. False: none is left. */
+bool plan_take_steps(lua_State *L, struct run *run, int index, bool again);
+/* Pushes the steps of the walk not begun yet, for plan.rest. */
+void plan_push_rest(lua_State *L, struct run *run);
+#endif

@@ -1,0 +1,460 @@
+/* lua_sources.c -- gateway.lua, .env beside it and the folder of the policy it names: read once, evaluated, checked.
+ *
+ * The very bytes that were tried are those that every worker's engine is opened with. gateway.lua runs in the sandbox of policies, with env() on
+ * top and a budget: it can compute what it likes, and reach nothing. Its settings cross into the engines as text of plain data.
+ * SPDX-License-Identifier: MIT */
+#include "lua/bindings.h"
+#include "lua/embedded.h"
+#include "lua/lua_config.h"
+#include "lua/lua_script.h"
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <lua-cjson.h>
+#include <lualib.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024 };
+
+int luaopen_cjson_safe(lua_State *L); /* exported beside luaopen_cjson, but missing in its header */
+
+struct source {
+    char *name; /* "default" */
+    struct buffer text;
+};
+
+struct sources {
+    char *path;      /* of gateway.lua, as it was given */
+    char *env_path;  /* .env beside it */
+    char *folder;    /* of the policy, to open; NULL: the built-in policy */
+    char *shown;     /* the same as messages name it */
+    char *policy;    /* "default" */
+    char *strategy;
+    char *settings;  /* a chunk of Lua that returns them */
+    size_t settings_len;
+    struct source files[FILES_MAX];
+    unsigned file_count;
+};
+
+/* ---------------------------------------------------------------- files */
+
+static bool read_file(const char *path, struct buffer *out)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+    ssize_t count;
+    if (fd < 0)
+        return false;
+    do {
+        char *room = buffer_reserve(out, 16384);
+        errno = EFBIG;
+        count = room == NULL ? -1 : read(fd, room, 16384);
+        if (count > 0)
+            out->len += (size_t)count;
+    } while (count > 0);
+    int saved = errno;
+    close(fd);
+    errno = saved;
+    return count == 0;
+}
+
+static char *join(const char *folder, const char *name)
+{
+    size_t len = strlen(folder);
+    char *path = xcalloc(1, len + strlen(name) + 2);
+    memcpy(path, folder, len);
+    path[len] = '/';
+    memcpy(path + len + 1, name, strlen(name));
+    return path;
+}
+
+/* A name beside gateway.lua. */
+static char *beside(const char *config_path, const char *name)
+{
+    const char *slash = strrchr(config_path, '/');
+    size_t len = slash == NULL || name[0] == '/' ? 0 : (size_t)(slash + 1 - config_path);
+    char *path = xcalloc(1, len + strlen(name) + 1);
+    memcpy(path, config_path, len);
+    memcpy(path + len, name, strlen(name));
+    return path;
+}
+
+static bool is_lua(const char *name)
+{
+    size_t len = strlen(name);
+    return len > 4 && name[0] != '.' && strcmp(name + len - 4, ".lua") == 0;
+}
+
+static int compare_sources(const void *a, const void *b)
+{
+    return strcmp(((const struct source *)a)->name, ((const struct source *)b)->name);
+}
+
+/* Every *.lua of the policy's folder. What cannot be read is as good as missing: the policy that needs it says so. */
+static void read_folder(struct sources *sources)
+{
+    DIR *folder = opendir(sources->folder);
+    const struct dirent *entry;
+    while (folder != NULL && sources->file_count < FILES_MAX && (entry = readdir(folder)) != NULL) {
+        struct source *file = &sources->files[sources->file_count];
+        if (!is_lua(entry->d_name))
+            continue;
+        char *path = join(sources->folder, entry->d_name);
+        buffer_init(&file->text, FILE_MAX);
+        if (read_file(path, &file->text)) {
+            file->name = xstrndup(entry->d_name, strlen(entry->d_name) - 4);
+            sources->file_count++;
+        } else {
+            buffer_free(&file->text);
+        }
+        free(path);
+    }
+    if (folder != NULL)
+        closedir(folder);
+    qsort(sources->files, sources->file_count, sizeof *sources->files, compare_sources);
+}
+
+static uint64_t mix(uint64_t hash, uint64_t word)
+{
+    hash = (hash ^ word) * 0x9e3779b97f4a7c15ull;
+    return hash ^ hash >> 29;
+}
+
+static uint64_t stamp_file(const char *path)
+{
+    struct stat status;
+    uint64_t hash = 0;
+    if (stat(path, &status) != 0)
+        return 1;
+    hash = mix(hash, (uint64_t)status.st_ino);
+    hash = mix(hash, (uint64_t)status.st_size);
+    hash = mix(hash, (uint64_t)status.st_mtim.tv_sec);
+    return mix(hash, (uint64_t)status.st_mtim.tv_nsec);
+}
+
+static uint64_t stamp_name(const char *name)
+{
+    uint64_t hash = 0;
+    for (; *name != '\0'; name++)
+        hash = mix(hash, (unsigned char)*name);
+    return hash;
+}
+
+/* Sums, since a folder has no order. */
+uint64_t sources_stamp(const struct sources *sources)
+{
+    uint64_t stamp = mix(stamp_file(sources->path), 1) + mix(stamp_file(sources->env_path), 2);
+    DIR *folder = sources->folder == NULL ? NULL : opendir(sources->folder);
+    const struct dirent *entry;
+    while (folder != NULL && (entry = readdir(folder)) != NULL) {
+        if (!is_lua(entry->d_name))
+            continue;
+        char *path = join(sources->folder, entry->d_name);
+        stamp += mix(stamp_file(path), stamp_name(entry->d_name));
+        free(path);
+    }
+    if (folder != NULL)
+        closedir(folder);
+    return stamp;
+}
+
+void sources_free(struct sources *sources)
+{
+    for (unsigned i = 0; i < sources->file_count; i++) {
+        free(sources->files[i].name);
+        buffer_free(&sources->files[i].text);
+    }
+    free(sources->path);
+    free(sources->env_path);
+    free(sources->folder);
+    free(sources->shown);
+    free(sources->policy);
+    free(sources->strategy);
+    free(sources->settings);
+    free(sources);
+}
+
+/* ---------------------------------------------------------------- states */
+
+static int load_embedded(lua_State *L) /* upvalue 1: the file */
+{
+    const struct embedded_lua *file = lua_touserdata(L, lua_upvalueindex(1));
+    lua_pushfstring(L, "@lua/%s", file->name);
+    if (luaL_loadbufferx(L, file->text, file->len, lua_tostring(L, -1), "t") != LUA_OK)
+        return lua_error(L);
+    lua_pushstring(L, file->name);
+    lua_call(L, 1, 1);
+    return 1;
+}
+
+static int open_state(lua_State *L)
+{
+    luaL_openlibs(L);
+    luaL_getsubtable(L, LUA_REGISTRYINDEX, LUA_PRELOAD_TABLE);
+    for (unsigned i = 0; i < embedded_lua_count; i++) {
+        lua_pushlightuserdata(L, (void *)&embedded_lua[i]);
+        lua_pushcclosure(L, load_embedded, 1);
+        lua_setfield(L, -2, embedded_lua[i].name);
+    }
+    lua_pushcfunction(L, luaopen_gateway_runtime);
+    lua_setfield(L, -2, "gateway.runtime");
+    lua_pushcfunction(L, open_house);
+    lua_setfield(L, -2, "gateway.house");
+    lua_pushcfunction(L, luaopen_cjson_safe);
+    lua_setfield(L, -2, "cjson.safe");
+    return 0;
+}
+
+lua_State *sources_new_state(void)
+{
+    lua_State *L = call_new_state();
+    if (L == NULL)
+        return NULL;
+    lua_pushcfunction(L, open_state);
+    if (lua_pcall(L, 0, 0, 0) == LUA_OK)
+        return L;
+    lua_close(L);
+    return NULL;
+}
+
+static void require(lua_State *L, const char *module, const char *function)
+{
+    lua_getglobal(L, "require");
+    lua_pushstring(L, module);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, function);
+    lua_remove(L, -2);
+}
+
+/* ---------------------------------------------------------------- gateway.lua */
+
+/* env(name [, default]): the environment, then .env (upvalue 1). Set but empty is not set: that is what unset variables look like
+ * when a container's file passes them on. */
+static int config_env(lua_State *L)
+{
+    const char *name = luaL_checkstring(L, 1);
+    const char *value = getenv(name);
+    lua_settop(L, 2);
+    if (value != NULL && value[0] != '\0') {
+        lua_pushstring(L, value);
+        return 1;
+    }
+    if (lua_getfield(L, lua_upvalueindex(1), name) == LUA_TSTRING && lua_rawlen(L, -1) > 0)
+        return 1;
+    lua_settop(L, 2);
+    return 1;
+}
+
+struct reading {
+    struct sources *sources;
+    struct config *config;
+    char *complaint;
+};
+
+static int complain(lua_State *L, struct reading *reading) /* the text at the top */
+{
+    const char *text = lua_tostring(L, -1);
+    snprintf(reading->complaint, COMPLAINT_MAX, "%s", text != NULL ? text : "gateway.lua cannot be read");
+    lua_pushboolean(L, false);
+    return 1;
+}
+
+/* Pushes env(); false: .env is wrong, the complaint is at the top. */
+static bool push_env(lua_State *L, const struct sources *sources)
+{
+    struct buffer text;
+    buffer_init(&text, FILE_MAX);
+    bool found = read_file(sources->env_path, &text);
+    lua_pushlstring(L, found && text.len > 0 ? text.ptr : "", found ? text.len : 0);
+    buffer_free(&text);
+    require(L, "gateway.env", "parse");
+    lua_insert(L, -2);
+    lua_pushstring(L, sources->env_path);
+    lua_call(L, 2, 2);
+    if (lua_isnil(L, -2))
+        return false;
+    lua_pop(L, 1);
+    lua_pushcclosure(L, config_env, 1);
+    return true;
+}
+
+/* Runs the text at `text` with env (at `env`) in reach -> the table it returned. False: the complaint is at the top. */
+static bool evaluate(lua_State *L, const struct sources *sources, int text, int env)
+{
+    struct call_result result;
+    size_t len;
+    const char *bytes = lua_tolstring(L, text, &len);
+    lua_pushfstring(L, "@%s", sources->path);
+    if (!sandbox_compile(L, bytes, len, lua_tostring(L, -1)))
+        return false;
+    lua_createtable(L, 0, 1); /* its _ENV */
+    lua_pushvalue(L, env);
+    lua_setfield(L, -2, "env");
+    lua_createtable(L, 0, 1);
+    sandbox_push_environment(L);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    lua_setupvalue(L, -2, 1);
+    if (call_policy(L, 0, 1, LOAD_INSTRUCTIONS, LOAD_MEMORY, &result))
+        return true;
+    bool has_place = strstr(result.message, ":") != NULL;
+    lua_pushfstring(L, has_place ? "%s%s" : "%s: %s", has_place ? "" : sources->path, result.message);
+    return false;
+}
+
+/* Checks the table at `raw` -> the checked one at the top; false: the complaint is. */
+static bool check(lua_State *L, const struct sources *sources, int raw, int text, int env)
+{
+    require(L, "gateway.config", "check");
+    lua_pushvalue(L, raw);
+    lua_createtable(L, 0, 4);
+    lua_pushstring(L, sources->path);
+    lua_setfield(L, -2, "file");
+    lua_pushvalue(L, text);
+    lua_setfield(L, -2, "text");
+    lua_pushvalue(L, env);
+    lua_setfield(L, -2, "env");
+    config_push_vendors(L);
+    lua_setfield(L, -2, "vendors");
+    lua_call(L, 2, 2);
+    if (lua_isnil(L, -2))
+        return false;
+    lua_pop(L, 1);
+    return true;
+}
+
+static char *field_copy(lua_State *L, int index, const char *key)
+{
+    char *copy = NULL;
+    size_t len;
+    if (lua_getfield(L, index, key) == LUA_TSTRING) {
+        const char *text = lua_tolstring(L, -1, &len);
+        copy = xstrndup(text, len);
+    }
+    lua_pop(L, 1);
+    return copy;
+}
+
+/* The policy that the config names; else policies/default.lua beside it, where there is one; else the built-in one. */
+static void find_policy(lua_State *L, struct sources *sources, int checked)
+{
+    if (lua_getfield(L, checked, "policy") == LUA_TTABLE) {
+        sources->shown = field_copy(L, lua_gettop(L), "folder");
+        sources->policy = field_copy(L, lua_gettop(L), "name");
+    } else {
+        char *path = beside(sources->path, "policies/default.lua");
+        if (access(path, R_OK) == 0) {
+            sources->shown = xstrndup("policies", 8);
+            sources->policy = xstrndup("default", 7);
+        }
+        free(path);
+    }
+    lua_pop(L, 1);
+    if (sources->shown != NULL)
+        sources->folder = beside(sources->path, sources->shown);
+}
+
+static void keep_settings(lua_State *L, struct sources *sources, int checked)
+{
+    const char *text;
+    require(L, "gateway.config", "as_text");
+    lua_getfield(L, checked, "settings");
+    lua_call(L, 1, 1);
+    text = lua_tolstring(L, -1, &sources->settings_len);
+    sources->settings = xcalloc(1, sources->settings_len + 1);
+    memcpy(sources->settings, text, sources->settings_len);
+    lua_pop(L, 1);
+}
+
+/* (struct reading) -> true, or false with reading->complaint */
+static int read_all(lua_State *L)
+{
+    struct reading *reading = lua_touserdata(L, 1);
+    struct sources *sources = reading->sources;
+    struct buffer text;
+    enum { TEXT = 2, ENV, RAW, CHECKED };
+
+    buffer_init(&text, FILE_MAX);
+    if (!read_file(sources->path, &text)) {
+        lua_pushfstring(L, "%s: %s", sources->path, strerror(errno));
+        buffer_free(&text);
+        return complain(L, reading);
+    }
+    lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
+    buffer_free(&text);
+    if (!push_env(L, sources) || !evaluate(L, sources, TEXT, ENV))
+        return complain(L, reading);
+    lua_replace(L, RAW);
+    lua_settop(L, RAW);
+    if (!check(L, sources, RAW, TEXT, ENV))
+        return complain(L, reading);
+    find_policy(L, sources, CHECKED);
+    sources->strategy = field_copy(L, CHECKED, "strategy");
+    keep_settings(L, sources, CHECKED);
+    lua_settop(L, CHECKED);
+    reading->config = config_build(L, slice_of(sources->path), reading->complaint, COMPLAINT_MAX);
+    lua_pushboolean(L, reading->config != NULL);
+    return 1;
+}
+
+struct sources *sources_read(const char *config_path, struct config **config, char complaint[COMPLAINT_MAX])
+{
+    struct sources *sources = xcalloc(1, sizeof *sources);
+    struct reading reading = {.sources = sources, .complaint = complaint};
+    lua_State *L = sources_new_state();
+    bool ok = false;
+    sources->path = xstrndup(config_path, strlen(config_path));
+    sources->env_path = beside(config_path, ".env");
+    snprintf(complaint, COMPLAINT_MAX, "%s: out of memory", config_path);
+    if (L != NULL) {
+        lua_pushcfunction(L, read_all);
+        lua_pushlightuserdata(L, &reading);
+        if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+            ok = lua_toboolean(L, -1);
+        else
+            complain(L, &reading);
+        lua_close(L);
+    }
+    if (!ok) {
+        if (reading.config != NULL)
+            config_free(reading.config);
+        sources_free(sources);
+        return NULL;
+    }
+    if (sources->folder != NULL)
+        read_folder(sources);
+    *config = reading.config;
+    (*config)->policy_name = sources->policy == NULL ? LIT("builtin") : arena_copy(&(*config)->arena, slice_of(sources->policy));
+    return sources;
+}
+
+/* ---------------------------------------------------------------- for engines */
+
+bool sources_push_policy(lua_State *L, const struct sources *sources)
+{
+    if (sources->policy == NULL)
+        return false;
+    lua_createtable(L, 0, 6);
+    lua_pushstring(L, sources->policy);
+    lua_setfield(L, -2, "name");
+    lua_pushstring(L, sources->shown);
+    lua_setfield(L, -2, "folder");
+    lua_pushstring(L, sources->strategy);
+    lua_setfield(L, -2, "strategy");
+    lua_pushstring(L, sources->path);
+    lua_setfield(L, -2, "config");
+    lua_createtable(L, 0, (int)sources->file_count);
+    for (unsigned i = 0; i < sources->file_count; i++) {
+        const struct buffer *text = &sources->files[i].text;
+        lua_pushlstring(L, text->len == 0 ? "" : text->ptr, text->len);
+        lua_setfield(L, -2, sources->files[i].name);
+    }
+    lua_setfield(L, -2, "sources");
+    if (luaL_loadbufferx(L, sources->settings, sources->settings_len, "=settings", "t") != LUA_OK)
+        return lua_error(L), false;
+    lua_call(L, 0, 1);
+    lua_setfield(L, -2, "settings");
+    return true;
+}
