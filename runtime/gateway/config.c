@@ -341,7 +341,7 @@ struct near {
 /* Keeps the best, in order; one that shares no more than chance would have is none. */
 static void consider(struct near *near, struct slice wanted, struct slice name)
 {
-    unsigned most = (unsigned)wanted.len / 3 + 2, score, at = near->count;
+    unsigned most = (unsigned)wanted.len / 3 + 1, score, at = near->count;
     if (name.len > NEAREST_LEN_MAX || name.len > wanted.len + most || wanted.len > name.len + most)
         return;
     score = distance(wanted, name);

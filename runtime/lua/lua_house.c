@@ -1,8 +1,8 @@
 /* lua_house.c -- gateway.house: what the steps of pipeline.lua do.
  *
- * Every call into a policy goes through ask(): a budget, a count of how often the function was stopped, one log line when it failed. A policy
- * that fails costs its own request an answer of kind policy_*; failing in settle costs only the labels. A function that was
- * stopped three times within a minute answers policy_disabled untried, until a reload makes a new engine.
+ * Every call into a policy goes through ask(): a budget, and one log line when it failed. A policy that fails costs its own request an answer
+ * of kind policy_*; failing in settle costs only the labels. A function that was stopped (time, memory) three times within a minute
+ * answers policy_disabled untried, until a reload makes a new engine.
  * What clients are told of a failed policy names the function; file and line go to the log.
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
@@ -46,7 +46,7 @@ static void count_stop(struct run *run, enum policy_function function)
     if (stops->disabled || stops->count < STOPS_MAX || now_us - stops->at_us[stops->count % STOPS_MAX] > STOPS_WITHIN_US)
         return;
     stops->disabled = true;
-    log_policy(run, function, FAILURE_POLICY_DISABLED, LIT("failed three times within a minute: not called again before a reload"));
+    log_policy(run, function, FAILURE_POLICY_DISABLED, LIT("stopped three times within a minute: not called again before a reload"));
 }
 
 static void refuse(struct run *run, enum failure_kind kind, struct slice message)
@@ -55,11 +55,13 @@ static void refuse(struct run *run, enum failure_kind kind, struct slice message
     request_refuse(run->request, &failure);
 }
 
-/* The policy did something wrong: log, count, answer (but for settle). */
+/* The policy did something wrong: log, answer (but for settle). What used up its budget is counted: it cost everybody else of this worker
+ * some time. What merely raised did not, and one odd request must not take the policy from all. */
 static void policy_failed(struct run *run, enum policy_function function, enum failure_kind kind, struct slice message)
 {
     log_policy(run, function, kind, message);
-    count_stop(run, function);
+    if (kind == FAILURE_POLICY_TIMEOUT || kind == FAILURE_POLICY_MEMORY)
+        count_stop(run, function);
     if (function != POLICY_SETTLE)
         refuse(run, kind, arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]));
 }
@@ -70,7 +72,7 @@ static bool is_disabled(struct run *run, enum policy_function function)
         return false;
     if (function != POLICY_SETTLE)
         refuse(run, FAILURE_POLICY_DISABLED,
-               arena_printf(&run->request->arena, "The policy failed in %s too often and is not asked until it is changed.", function_names[function]));
+               arena_printf(&run->request->arena, "The policy was stopped in %s too often and is not asked until it is changed.", function_names[function]));
     return true;
 }
 
