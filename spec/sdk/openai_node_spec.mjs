@@ -14,7 +14,7 @@ const pixel = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcS
 const client = (options = {}) => new OpenAI({ baseURL: GATEWAY + "/v1", apiKey: "sdk-key-0123456789", maxRetries: 0, ...options });
 const rows = async (model) => {
   const ledger = await (await fetch(MOCK + "/__ledger")).json();
-  return (ledger.rows ?? ledger).filter((row) => row.model === model);
+  return ledger.requests.filter((row) => row.model === model);
 };
 const until = async (check, ms = 5000) => {
   for (const end = Date.now() + ms; Date.now() < end; await new Promise((done) => setTimeout(done, 20))) if (await check()) return true;

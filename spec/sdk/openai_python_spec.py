@@ -25,9 +25,7 @@ def ledger():
 
 
 def rows(model):
-    found = ledger()
-    found = found["rows"] if isinstance(found, dict) and "rows" in found else found
-    return [row for row in found if row.get("model") == model]
+    return [row for row in ledger()["requests"] if row.get("model") == model]
 
 
 def until(check, seconds=5):
