@@ -1,0 +1,71 @@
+-- The gateway's config: a Lua file that returns a table. This one works as it is, without any key: then a mock provider inside the
+-- gateway answers. Put a key into the environment, or into a file .env beside this one, and the provider it belongs to is on:
+--
+--     echo 'OPENAI_API_KEY=sk-...' >> .env && make run
+--
+-- `build/gateway check` says whether a change is sound; a running gateway takes it over by itself, and keeps what it had when it is not.
+-- env(name [, default]) reads the environment, then .env. Durations are "500ms" "8s" "5m" "1h", sizes "64KB" "32MB".
+-- What happens to a request (who may, which target, what after a failure) is not said here: that is the policy's, a file of its own.
+
+local key = env "GATEWAY_KEY"
+
+return {
+  -- Where to listen. Left out, HOST and PORT say it; else 127.0.0.1:8080. Any other address wants `keys`, or `open = true` in words.
+  listen = env "GATEWAY_LISTEN",
+  open = env("GATEWAY_OPEN", false),
+  workers = env("WORKERS", "auto"), -- threads; "auto": one per core
+
+  -- Who may use it: sent as "Authorization: Bearer KEY". Without any key a loopback address serves everybody.
+  -- Models may be narrowed with patterns; sha256 = "64 hex digits" in place of key keeps the key itself out of the file.
+  keys = key and {
+    { key = key, user = "owner", tier = "default" },
+    -- { key = env "ALICE_KEY", user = "alice", tier = "pro", models = { "gpt-*", "smart" }, expires = "2027-01-01" },
+  },
+  admin = { key = env "GATEWAY_ADMIN_KEY" }, -- for /admin/*; without one, only a loopback address serves them
+
+  -- Who answers. A provider without its key, or with enabled = false, is off, and the start says so.
+  providers = {
+    openai = { key = env "OPENAI_API_KEY", enabled = env("ENABLE_OPENAI", true) },
+    anthropic = { key = env "ANTHROPIC_API_KEY", enabled = env("ENABLE_ANTHROPIC", true) },
+    groq = { key = env "GROQ_API_KEY", enabled = env("ENABLE_GROQ", true) },
+    together = { key = env "TOGETHER_API_KEY", enabled = env("ENABLE_TOGETHER", true) },
+    mistral = { key = env "MISTRAL_API_KEY", enabled = env("ENABLE_MISTRAL", true) },
+    openrouter = { key = env "OPENROUTER_API_KEY", enabled = env("ENABLE_OPENROUTER", true) },
+    deepseek = { key = env "DEEPSEEK_API_KEY", enabled = env("ENABLE_DEEPSEEK", true) },
+    xai = { key = env "XAI_API_KEY", enabled = env("ENABLE_XAI", true) },
+    github = { key = env "GITHUB_TOKEN", enabled = env("ENABLE_GITHUB", false) },
+
+    -- Anything that speaks OpenAI's dialect: say where it is. `headers` go with every request to it; keys may be a list, used in turn.
+    -- lab = { kind = "openai", base_url = "http://127.0.0.1:8000/v1", headers = { ["X-Team"] = "ml" } },
+
+    -- Inside the gateway: on as long as no other provider is ("alone"), or always (ENABLE_MOCK=true).
+    mock = { enabled = env("ENABLE_MOCK", "alone") },
+  },
+
+  -- What a client may ask for -> targets, "provider/model". Targets of providers that are off are left out.
+  -- Beside these names a client may say "provider/model" itself, a bare name that is well known ("gpt-5.1", "claude-sonnet-5"),
+  -- or "auto": any target that can serve the request.
+  -- A target may say more of itself: { "openai/gpt-5.1", weight = 3, priority = 1, quality = 0.9, price = { 1.25, 10 }, timeout = "60s" }.
+  models = {
+    smart = { { "openai/gpt-5.1", weight = 3 }, "anthropic/claude-sonnet-5", "mock/hello" },
+    fast = { "openai/gpt-5-mini", "anthropic/claude-haiku-4-5", "groq/llama-3.1-8b-instant", "mock/hello" },
+  },
+
+  -- How to choose among targets: a policy file, and the strategy it follows when a request names none
+  -- (round_robin, weighted, priority: policies/default.lua has the list). `settings` are plain data that policies read.
+  policy = "policies/default.lua",
+  strategy = env("STRATEGY", "round_robin"),
+  settings = {},
+
+  -- How long to wait. first_token and idle are for streams; total is the whole request, retries and all.
+  timeouts = { connect = "2s", tls = "5s", headers = "300s", first_token = "60s", idle = "60s", total = "600s" },
+  -- At most so many attempts per request. uncertain: one that may have been answered (and billed) may be made once more.
+  retry = { attempts = 3, uncertain = true },
+  -- A target that failed so often in a row is left alone for a while.
+  breaker = { failures = 5, open = "5s" },
+
+  cors = { origins = env("CORS_ORIGINS", {}) }, -- "https://app.example.com, https://other.example.com", or "*"
+  body_limit = "32MB",
+  drain = "600s", -- how long requests under way may take to finish when the gateway is told to stop
+  log = { level = env("LOG_LEVEL", "info"), format = env("LOG_FORMAT", "json") },
+}
