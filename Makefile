@@ -17,7 +17,7 @@ BUILD   ?= build
 SANITIZE ?=
 VERSION := $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0)
 
-CFLAGS  ?= -O2 -g
+CFLAGS  ?= -O2 -g -flto=auto
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Werror
 HARDEN   = -fstack-protector-strong -fvisibility=hidden -fPIC
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE= $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -Iruntime -I/usr/include/lua5.4 -DGATEWAY_VERSION='"$(VERSION)"' -MMD -MP
@@ -44,13 +44,13 @@ help:
 # libmicrohttpd's recv() must resolve to ours (net/guard.c): without that every request would be refused.
 $(BUILD)/gateway: $(OBJECTS)
 	@echo "  link   $@"
-	@$(CC) $(SANITIZE) -pie -Wl,-z,relro,-z,now -o $@ $^ $(LIBS)
+	@$(CC) $(CFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now -o $@ $^ $(LIBS)
 	@nm -D $@ | grep -q ' T recv$$' || { echo "the framing guard is not in place: recv is not exported" >&2; rm -f $@; exit 1; }
 
 $(BUILD)/lua/gateway/runtime.so: $(MODULE:runtime/%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)
 	@echo "  link   $@"
-	@$(CC) $(SANITIZE) -shared -o $@ $^ -lcrypto -llua5.4-cjson -lm
+	@$(CC) $(CFLAGS) $(SANITIZE) -shared -o $@ $^ -lcrypto -llua5.4-cjson -lm
 
 $(BUILD)/obj/%.o: runtime/%.c
 	@mkdir -p $(@D)

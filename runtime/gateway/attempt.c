@@ -6,6 +6,7 @@
 #include "gateway/attempt.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 /* How long a connection may stay open behind the provider's end marker before we stop waiting for its last chunk. */
@@ -453,6 +454,11 @@ static bool prepare_body(struct attempt *attempt, struct complaint *complaint)
     return encode_body(attempt, complaint);
 }
 
+static char *put(char *at, struct slice text)
+{
+    return mempcpy(at, text.ptr, text.len);
+}
+
 /* The request head: what was made at load, and what belongs to this request. */
 static bool prepare_head(struct attempt *attempt)
 {
@@ -460,33 +466,34 @@ static bool prepare_head(struct attempt *attempt)
     const struct target *target = attempt->target;
     const struct provider *provider = target->provider;
     struct slice made = request->facts.stream ? target->head_stream : target->head_json;
-    struct buffer head;
+    struct buffer own;
     size_t body_len = 0;
-    char span[17];
+    uint64_t span_id = worker_random64(request->worker);
 
     for (unsigned i = 1; i < attempt->part_count; i++)
         body_len += attempt->parts[i].len;
-    buffer_init(&head, 64 * 1024);
-    buffer_append_slice(&head, made);
-    if (provider->key_count > 1) {
+    buffer_init(&own, 64 * 1024);
+    if (provider->key_count > 1) { /* keys in turn; with one key its header is part of what was made */
         unsigned turn = (unsigned)(request->turn + attempt->number) % provider->key_count;
-        attempt->wire->write_auth(provider, provider->keys[turn], &head);
+        attempt->wire->write_auth(provider, provider->keys[turn], &own);
     }
-    uint64_t span_id = worker_random64(request->worker);
-    hash_to_hex((const uint8_t *)&span_id, sizeof span_id, span);
-    span[16] = '\0';
-    buffer_append_lit(&head, "X-Request-ID: ");
-    buffer_append(&head, request->id, 32);
-    buffer_append_lit(&head, "\r\ntraceparent: 00-");
-    buffer_append_slice(&head, request->trace_id);
-    buffer_append_lit(&head, "-");
-    buffer_append(&head, span, 16);
-    buffer_append_lit(&head, "-01\r\nContent-Length: ");
-    buffer_append_int(&head, (int64_t)body_len);
-    buffer_append_lit(&head, "\r\n\r\n");
-    attempt->parts[0] = arena_copy(&request->arena, buffer_slice(&head));
-    buffer_free(&head);
-    return attempt->parts[0].ptr != NULL;
+    char *head = arena_alloc(&request->arena, made.len + own.len + 256), *at = head;
+    if (head != NULL) {
+        at = put(at, made);
+        at = put(at, buffer_slice(&own));
+        at = put(at, LIT("X-Request-ID: "));
+        at = put(at, (struct slice){request->id, 32});
+        at = put(at, LIT("\r\ntraceparent: 00-"));
+        at = put(at, request->trace_id);
+        *at++ = '-';
+        hash_to_hex((const uint8_t *)&span_id, sizeof span_id, at);
+        at = put(at + 16, LIT("-01\r\nContent-Length: "));
+        at += snprintf(at, 24, "%zu", body_len);
+        at = put(at, LIT("\r\n\r\n"));
+        attempt->parts[0] = (struct slice){head, (size_t)(at - head)};
+    }
+    buffer_free(&own);
+    return head != NULL;
 }
 
 static bool prepare(struct attempt *attempt, struct complaint *complaint)
