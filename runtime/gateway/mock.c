@@ -163,7 +163,7 @@ static bool end_script(struct conn *conn)
     switch (conn->script->end) {
     case MOCK_KEEP:
         note_end(conn, MOCK_SERVED);
-        if (conn->http.close_after)
+        if (conn->http.close_after || conn->script->close)
             close_softly(conn);
         else
             finish_request(conn);
@@ -447,6 +447,7 @@ static void on_accept(struct mock *mock)
         conn->interest = EPOLLIN;
         mock_http_init(&conn->http);
         mock_script_init(&conn->own);
+        conn->own.close = mock->settings.close;
         conn->next = mock->conns;
         if (mock->conns != NULL)
             mock->conns->prev = conn;
@@ -590,7 +591,7 @@ void mock_stop(struct mock *mock)
 /* ---------------------------------------------------------------- alone */
 
 static const char help[] =
-    "gateway mock [--port N] [--ledger FILE]\n"
+    "gateway mock [--port N] [--ledger FILE] [--close]\n"
     "gateway mock [--port N] [--delay-ms N] [--events N] [--gap-ms N] [--reply-bytes N] [--no-ledger]\n"
     "\n"
     "  The mock provider alone: OpenAI chat completions and Anthropic messages on 127.0.0.1 (--port 0: any), whole and streamed.\n"
@@ -604,6 +605,10 @@ static bool read_options(int argc, char **argv, struct mock_settings *settings)
     for (int i = 1; i < argc; i++) {
         struct slice name = slice_of(argv[i]);
         int64_t number;
+        if (slice_equals(name, LIT("--close"))) {
+            settings->close = true;
+            continue;
+        }
         if (slice_equals(name, LIT("--no-ledger"))) {
             settings->bench = true;
             continue;

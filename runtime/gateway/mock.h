@@ -12,6 +12,7 @@ struct mock_settings {
     int port;                /* 0: any */
     bool ledger;             /* keep rows (GET /__ledger), at most 100,000 */
     const char *ledger_path; /* and append each as a JSON line here when it is complete; NULL: no */
+    bool close;              /* one request a connection: every answer says "Connection: close" */
     /* Bench: requests are not parsed, replies are made once. */
     bool bench;
     unsigned delay_ms, events, gap_ms, reply_bytes; /* before the first byte; SSE deltas; between two; of a whole answer's text */

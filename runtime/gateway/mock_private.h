@@ -111,11 +111,12 @@ struct mock_script {
     int status;
     enum mock_end end;
     bool chunked;
+    bool close; /* answers say "Connection: close" */
 };
 
 void mock_script_init(struct mock_script *script);
 void mock_script_free(struct mock_script *script);
-void mock_script_clear(struct mock_script *script);
+void mock_script_clear(struct mock_script *script);               /* all but `close` */
 struct mock_piece *mock_script_piece(struct mock_script *script); /* the bytes since the last one become a piece */
 /* Head of a stream; then events: write into script->scratch, then mock_script_event; then the last chunk. */
 void mock_script_begin_stream(struct mock_script *script);

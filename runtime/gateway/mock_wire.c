@@ -46,12 +46,20 @@ struct mock_piece *mock_script_piece(struct mock_script *script)
     return piece;
 }
 
+/* The line that closes a connection, or none. */
+static const char *connection_line(const struct mock_script *script)
+{
+    return script->close ? "Connection: close\r\n" : "";
+}
+
 void mock_script_begin_stream(struct mock_script *script)
 {
     script->status = 200;
     script->chunked = true;
-    buffer_append_lit(&script->bytes, "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n"
-                                      "Transfer-Encoding: chunked\r\n\r\n");
+    buffer_printf(&script->bytes,
+                  "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nCache-Control: no-cache\r\n%s"
+                  "Transfer-Encoding: chunked\r\n\r\n",
+                  connection_line(script));
     mock_script_piece(script);
 }
 
@@ -100,7 +108,8 @@ void mock_script_whole(struct mock_script *script, int status, const char *heade
     struct slice body = buffer_slice(&script->scratch);
     size_t half = body.len / 2;
     script->status = status;
-    buffer_printf(&script->bytes, "HTTP/1.1 %d %s\r\n%sContent-Length: %zu\r\n\r\n", status, reason_of(status), headers, body.len);
+    buffer_printf(&script->bytes, "HTTP/1.1 %d %s\r\n%s%sContent-Length: %zu\r\n\r\n", status, reason_of(status), headers,
+                  connection_line(script), body.len);
     mock_script_piece(script);
     buffer_append(&script->bytes, body.ptr, half);
     mock_script_piece(script);

@@ -29,7 +29,7 @@ local BODIES = {
   { "no messages", '{"model":"smart"}', 400, nil, "messages" },
   { "messages a string", '{"model":"smart","messages":"hi"}', 400, nil, "messages" },
   { "messages empty", '{"model":"smart","messages":[]}', 400, nil, "messages" },
-  { "messages of numbers", '{"model":"smart","messages":[1]}', 400, nil, "messages" },
+  { "messages of numbers", '{"model":"smart","messages":[1]}', 400, nil, "messages[0]" },
   { "stream a string", ('{"model":"smart","stream":"yes",%s}'):format(MESSAGES), 400, nil, "stream" },
   { "max_tokens a string", ('{"model":"smart","max_tokens":"many",%s}'):format(MESSAGES), 400, nil, "max_tokens" },
   { "max_tokens negative", ('{"model":"smart","max_tokens":-1,%s}'):format(MESSAGES), 400, nil, "max_tokens" },

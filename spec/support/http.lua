@@ -293,6 +293,9 @@ function Connection:answer(deadline)
   end
   answer.chunked = (answer.headers["transfer-encoding"] or ""):lower() == "chunked"
   answer.left = tonumber(answer.headers["content-length"])
+  if answer.status and (answer.status < 200 or answer.status == 204 or answer.status == 304) then
+    answer.chunked, answer.left = false, 0
+  end
   return answer
 end
 
