@@ -21,16 +21,19 @@ void json_init(struct json *json, struct slice text, unsigned depth_max)
     };
 }
 
-static bool fail(struct json *json, enum json_error error)
+static bool __attribute__((cold, noinline)) fail(struct json *json, enum json_error error)
 {
     if (json->error == JSON_OK)
         json->error = error;
     return false;
 }
 
-static void skip_blanks(struct json *json)
+/* Compact JSON has none: one comparison settles it. */
+static inline void skip_blanks(struct json *json)
 {
     const char *at = json->at, *end = json->end;
+    if (at < end && (unsigned char)*at > ' ')
+        return;
     while (at < end && (*at == ' ' || *at == '\n' || *at == '\r' || *at == '\t'))
         at++;
     json->at = at;
@@ -56,7 +59,7 @@ static enum json_type type_of(char byte)
     }
 }
 
-enum json_type json_peek(struct json *json)
+static inline enum json_type peek(struct json *json)
 {
     if (json->error != JSON_OK)
         return JSON_BAD;
@@ -65,6 +68,11 @@ enum json_type json_peek(struct json *json)
     if (type == JSON_BAD)
         fail(json, JSON_SYNTAX);
     return type;
+}
+
+enum json_type json_peek(struct json *json)
+{
+    return peek(json);
 }
 
 size_t json_offset(const struct json *json)
@@ -77,7 +85,7 @@ size_t json_offset(const struct json *json)
 
 static bool expect(struct json *json, enum json_type type)
 {
-    enum json_type found = json_peek(json);
+    enum json_type found = peek(json);
     if (found == type)
         return true;
     return fail(json, JSON_WRONG_TYPE);
@@ -162,7 +170,19 @@ static size_t escape_length(const char *at, const char *end)
         return 0;
     if (at[1] == 'u')
         return hex4(at + 2, end) < 0 ? 0 : 6;
-    return memchr("\"\\/bfnrt", at[1], 8) != NULL ? 2 : 0;
+    switch (at[1]) {
+    case '"':
+    case '\\':
+    case '/':
+    case 'b':
+    case 'f':
+    case 'n':
+    case 'r':
+    case 't':
+        return 2;
+    default:
+        return 0;
+    }
 }
 
 /* The string whose opening quote stands at json->at. */
@@ -177,12 +197,20 @@ static bool scan_string(struct json *json, struct slice *raw)
         }
         if (*at == '"')
             break;
-        size_t len = *at == '\\' ? escape_length(at, end) : utf8_length(at, end);
+        size_t len = 0;
+        if (*at == '\\') {
+            len = escape_length(at, end);
+            at += len;
+        } else { /* where one stands others follow, in most scripts */
+            do {
+                len = utf8_length(at, end);
+                at += len;
+            } while (len > 0 && at < end && (unsigned char)*at >= 0x80);
+        }
         if (len == 0) {
             json->at = at;
             return fail(json, *at == '\\' ? JSON_SYNTAX : JSON_BAD_UTF8);
         }
-        at += len;
     }
     if (raw != NULL)
         *raw = (struct slice){begin, (size_t)(at - begin)};
@@ -304,7 +332,7 @@ static bool in_object(const struct json *json)
 
 /* Before an item: consumes the comma. False: the closing bracket was consumed, or an error. A caller that asks on behind the
  * last item, or for members of an array, must not close a bracket that was never opened. */
-static bool next_item(struct json *json, bool object)
+static inline bool next_item(struct json *json, bool object)
 {
     const char closing = object ? '}' : ']';
     if (json->error != JSON_OK)
@@ -329,7 +357,7 @@ static bool next_item(struct json *json, bool object)
 }
 
 /* A key and its colon. */
-static bool scan_key(struct json *json, struct slice *key)
+static inline bool scan_key(struct json *json, struct slice *key)
 {
     if (json->at == json->end || *json->at != '"')
         return fail(json, JSON_SYNTAX);
@@ -353,9 +381,9 @@ bool json_element(struct json *json)
 }
 
 /* A value that is not an object or array, or the opening of one. */
-static bool scan_value(struct json *json)
+static inline bool scan_value(struct json *json)
 {
-    switch (json_peek(json)) {
+    switch (peek(json)) {
     case JSON_STRING:
         return scan_string(json, NULL);
     case JSON_NUMBER:
@@ -378,14 +406,16 @@ static bool scan_value(struct json *json)
 bool json_skip(struct json *json, struct slice *raw)
 {
     unsigned floor = json->depth;
-    if (json_peek(json) == JSON_BAD)
+    if (peek(json) == JSON_BAD)
         return false;
     const char *begin = json->at;
     if (!scan_value(json))
         return false;
     while (json->depth > floor) {
-        bool more = in_object(json) ? json_member(json, &(struct slice){NULL, 0}) : json_element(json);
-        if (json->error != JSON_OK || (more && !scan_value(json)))
+        bool object = in_object(json), more = next_item(json, object);
+        if (!more && json->error != JSON_OK)
+            return false;
+        if (more && ((object && !scan_key(json, NULL)) || !scan_value(json)))
             return false;
     }
     if (raw != NULL)
