@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic.h"
 
-enum { BLOCKS_MAX = 256 };
+enum { THINKING_MAX = 1024 * 1024 };
 
 enum block_kind { BLOCK_NONE, BLOCK_TEXT, BLOCK_TOOL, BLOCK_JSON, BLOCK_THINKING, BLOCK_OTHER };
 
@@ -13,7 +13,8 @@ struct block {
     enum block_kind kind;
     unsigned tool;
     bool grew;
-    struct buffer thinking;         /* gathered for EVENT_SIGNATURE; bounded; freed when the block closes */
+    bool lost;                      /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
+    size_t thinking;                /* bytes gathered of it */
     struct slice signature;
 };
 
@@ -23,7 +24,8 @@ struct anthropic_reader {
     unsigned tools;
     bool started, json_tool, finished;
     struct usage usage;
-    int64_t cache_5m;
+    char *thinking;                 /* gathered for EVENT_SIGNATURE; in the arena, which frees it whenever the stream is cut; used again */
+    size_t thinking_size;
 };
 
 _Static_assert(sizeof(struct anthropic_reader) <= ANTHROPIC_READER_SIZE, "anthropic.h: ANTHROPIC_READER_SIZE");
@@ -32,21 +34,18 @@ void anthropic_reader_begin(struct reader *reader)
 {
     struct anthropic_reader *self = (struct anthropic_reader *)reader;
     self->usage = (struct usage){-1, -1, -1, -1, -1, -1, -1, false};
-    buffer_init(&self->block.thinking, 4 * 1024 * 1024);
 }
 
 static void emit(struct anthropic_reader *self, const struct event *event)
 {
-    self->base.emit(self->base.owner, event);
+    if (!self->base.failed && !self->base.ended)
+        self->base.emit(self->base.owner, event);
 }
 
 static void fail(struct anthropic_reader *self, struct failure failure)
 {
-    if (self->base.failed || self->base.ended)
-        return;
-    buffer_free(&self->block.thinking);
-    self->base.failed = true;
     emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
+    self->base.failed |= !self->base.ended;
 }
 
 static void fail_incomplete(struct anthropic_reader *self, const char *message)
@@ -135,13 +134,10 @@ static void take_finish(struct anthropic_reader *self, struct slice object)
 
 static void end(struct anthropic_reader *self)
 {
-    if (self->base.ended || self->base.failed)
-        return;
-    buffer_free(&self->block.thinking);
     if (self->usage.known)
         emit(self, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    self->base.ended = true;
     emit(self, &(struct event){.kind = EVENT_END});
+    self->base.ended |= !self->base.failed;
 }
 
 static void start(struct anthropic_reader *self, struct slice message)
@@ -175,13 +171,29 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
     emit(self, &(struct event){.kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = args});
 }
 
+static void keep_thinking(struct anthropic_reader *self, struct slice text)
+{
+    size_t need = self->block.thinking + text.len, size = 2 * need + 1024;
+    if (self->block.lost || text.len == 0)
+        return;
+    if (need > self->thinking_size) {
+        char *grown = need > THINKING_MAX ? NULL : arena_alloc(self->base.arena, size);
+        self->block.lost = grown == NULL;
+        if (grown == NULL)
+            return;
+        if (self->block.thinking > 0)
+            memcpy(grown, self->thinking, self->block.thinking);
+        self->thinking = grown;
+        self->thinking_size = size;
+    }
+    memcpy(self->thinking + self->block.thinking, text.ptr, text.len);
+    self->block.thinking = need;
+}
+
 static void begin_block(struct anthropic_reader *self, struct slice block)
 {
     struct slice type = json_find_string(block, "type"), text;
-    buffer_clear(&self->block.thinking);
-    self->block.kind = BLOCK_OTHER;
-    self->block.grew = false;
-    self->block.signature = SLICE_NONE;
+    self->block = (struct block){.kind = BLOCK_OTHER};
     if (slice_equals(type, LIT("text"))) {
         self->block.kind = BLOCK_TEXT;
         text = json_find_string(block, "text");
@@ -193,7 +205,7 @@ static void begin_block(struct anthropic_reader *self, struct slice block)
         self->block.kind = BLOCK_THINKING;
         text = json_find_string(block, "thinking");
         self->block.signature = arena_copy(self->base.arena, json_find_string(block, "signature"));
-        buffer_append_slice(&self->block.thinking, text);
+        keep_thinking(self, text);
         if (text.len > 0)
             emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
     } else if (slice_equals(type, LIT("redacted_thinking"))) {
@@ -218,7 +230,7 @@ static void grow_block(struct anthropic_reader *self, struct slice delta)
         grow_tool(self, json_find_string(delta, "partial_json"));
     } else if (slice_equals(type, LIT("thinking_delta"))) {
         struct slice text = json_find_string(delta, "thinking");
-        buffer_append_slice(&self->block.thinking, text);
+        keep_thinking(self, text);
         emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
     } else if (slice_equals(type, LIT("signature_delta"))) {
         struct slice more = json_find_string(delta, "signature"), had = self->block.signature;
@@ -233,8 +245,8 @@ static void end_block(struct anthropic_reader *self)
         emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = self->block.tool});
     else if (self->block.kind == BLOCK_JSON && !self->block.grew)
         emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
-    else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0)
-        emit(self, &(struct event){.kind = EVENT_SIGNATURE, .text_raw = buffer_slice(&self->block.thinking), .signature_raw = self->block.signature});
+    else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0 && !self->block.lost)
+        emit(self, &(struct event){.kind = EVENT_SIGNATURE, .text_raw = {self->thinking, self->block.thinking}, .signature_raw = self->block.signature});
     self->block.kind = BLOCK_NONE;
 }
 
@@ -304,10 +316,14 @@ void anthropic_read_event(struct reader *reader, struct slice name, struct slice
     (void)rewritten;
     if (pass != NULL)
         *pass = PASS_AS_IS;
+    if (reader->failed || reader->ended || slice_trim(data).len == 0)
+        return;
     if (!is_json_object(data))
         return fail_incomplete(self, "an event of the provider's stream is not JSON");
     struct slice type = json_find_string(data, "type");
-    if (slice_equals(type, LIT("content_block_delta")))
+    if (!self->started && (slice_starts_with(type, LIT("content_")) || slice_equals(type, LIT("message_delta"))))
+        fail_incomplete(self, "the provider's stream does not begin with message_start");
+    else if (slice_equals(type, LIT("content_block_delta")))
         grow_block(self, json_find(data, "delta"));
     else if (slice_equals(type, LIT("content_block_start")))
         begin_block(self, json_find(data, "content_block"));
@@ -369,6 +385,5 @@ void anthropic_read_answer(struct reader *reader, struct slice body)
 /* message_stop is never left out: without it the answer was cut. */
 void anthropic_read_eof(struct reader *reader)
 {
-    struct anthropic_reader *self = (struct anthropic_reader *)reader;
-    buffer_free(&self->block.thinking);
+    (void)reader;
 }

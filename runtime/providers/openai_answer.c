@@ -24,6 +24,8 @@ struct openai_reader {
     struct call *calls;          /* in the arena, made at the first call */
     unsigned call_count;
     enum finish finish[CHOICES_MAX];
+    char *rewritten;             /* in the arena, used again for each chunk: a long stream must not grow with its length */
+    size_t rewritten_size;
 };
 
 _Static_assert(sizeof(struct openai_reader) <= OPENAI_READER_SIZE, "openai.h: OPENAI_READER_SIZE");
@@ -33,18 +35,18 @@ void openai_reader_begin(struct reader *reader)
     (void)reader;
 }
 
+/* A chunk may fail in its middle: what it still says is not heard. */
 static void emit(struct openai_reader *self, const struct event *event)
 {
-    self->base.emit(self->base.owner, event);
+    if (!self->base.failed && !self->base.ended)
+        self->base.emit(self->base.owner, event);
 }
 
 static void fail(struct openai_reader *self, struct failure failure)
 {
-    if (self->base.failed || self->base.ended)
-        return;
     struct event event = {.kind = EVENT_ERROR, .failure = failure};
-    self->base.failed = true;
     emit(self, &event);
+    self->base.failed |= !self->base.ended;
 }
 
 static struct failure incomplete(const char *message, enum sent sent)
@@ -92,9 +94,12 @@ static void read_details(struct json *json, struct usage *usage, bool prompt)
 /* The wire's counts include what was cached; ours are disjoint. A provider's nonsense (more cached than there was) is cut, never negative. */
 static void make_disjoint(const struct openai_reader *self, struct usage *usage)
 {
-    int64_t cached = (usage->cache_read > 0 ? usage->cache_read : 0) + (usage->cache_write > 0 ? usage->cache_write : 0);
-    if (usage->input >= cached)
-        usage->input -= cached;
+    int64_t *const cached[] = {&usage->cache_read, &usage->cache_write};
+    for (unsigned i = 0; i < 2 && usage->input >= 0; i++) {
+        if (*cached[i] > usage->input)
+            *cached[i] = usage->input;
+        usage->input -= *cached[i] > 0 ? *cached[i] : 0;
+    }
     if ((self->base.vendor->quirks & VENDOR_REASONING_APART) && usage->reasoning > 0 && usage->output >= 0)
         usage->output += usage->reasoning;
     if (usage->reasoning > usage->output)
@@ -435,6 +440,16 @@ static void read_x_groq(struct openai_reader *self, struct json *json, struct ch
     chunk->has_error |= json_find_string(raw, "error").len > 0;
 }
 
+/* From `from` to the end of the value just read; the first member takes the comma behind it along, any other one the comma before it. */
+static struct span usage_span(struct json *json, struct slice data, size_t from, bool first)
+{
+    size_t end = (size_t)(json->at - data.ptr);
+    while (first && end < data.len && data.ptr[end] != '}' && data.ptr[end] != ',')
+        end++;
+    end += first && end < data.len && data.ptr[end] == ',';
+    return (struct span){from, end - from};
+}
+
 /* Choices are read only after id and model are known: START comes first whatever the order of members. */
 static void read_body(struct openai_reader *self, struct slice data, struct chunk *chunk)
 {
@@ -442,7 +457,8 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
     struct slice key, id = SLICE_NONE, model = SLICE_NONE;
     struct usage usage = {.known = false};
     int64_t created = 0;
-    size_t last_end = 1;
+    size_t last_end = 0;
+    bool first = true;
     json_init(&json, data, JSON_DEPTH_MAX);
     if (!json_object(&json))
         return fail(self, incomplete("the provider's answer is not JSON", SENT_UNCERTAIN));
@@ -461,8 +477,7 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
         } else if (slice_equals(key, LIT("usage"))) {
             chunk->has_usage = read_usage(self, &json, &usage);
             chunk->usage_is_null = type == JSON_NULL;
-            chunk->usage = (struct span){last_end > 1 ? last_end : key_at, 0};
-            chunk->usage.len = (size_t)(json.at - data.ptr) - chunk->usage.at;
+            chunk->usage = usage_span(&json, data, first ? key_at : last_end, first);
         } else if (slice_equals(key, LIT("x_groq")) && type == JSON_OBJECT) {
             read_x_groq(self, &json, chunk, &usage);
         } else if (slice_equals(key, LIT("error")) && type != JSON_NULL) {
@@ -472,6 +487,7 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
             json_skip(&json, NULL);
         }
         last_end = (size_t)(json.at - data.ptr);
+        first = false;
     }
     if (!json_finish(&json))
         return fail(self, incomplete("the provider's answer is not valid JSON", SENT_UNCERTAIN));
@@ -487,37 +503,51 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
 static void end(struct openai_reader *self)
 {
     struct event event = {.kind = EVENT_END};
-    if (self->base.ended || self->base.failed)
-        return;
-    self->base.ended = true;
     emit(self, &event);
+    self->base.ended |= !self->base.failed;
+}
+
+/* Bytes of a chunk, on one line: an LF between its tokens would end the data line. */
+static char *put_line(char *to, const char *from, size_t len)
+{
+    for (size_t i = 0; i < len; i++)
+        *to++ = from[i] == '\n' || from[i] == '\r' ? ' ' : from[i];
+    return to;
 }
 
 /* The chunk without its usage: nobody asked for it. */
 static void cut_usage(struct openai_reader *self, struct slice data, const struct chunk *chunk, enum pass *pass, struct slice *rewritten)
 {
-    struct buffer out;
-    if (!chunk->has_choices) {
-        *pass = PASS_DROP;
+    static const char before[] = "data: ", after[] = "\n\n";
+    size_t behind = chunk->usage.at + chunk->usage.len, room = sizeof before + data.len + sizeof after;
+    *pass = PASS_DROP;
+    if (!chunk->has_choices)
+        return;
+    if (room > self->rewritten_size) {
+        self->rewritten = arena_alloc(self->base.arena, 2 * room);
+        self->rewritten_size = self->rewritten == NULL ? 0 : 2 * room;
+    }
+    if (self->rewritten == NULL) {
+        *pass = PASS_AS_IS; /* no room to cut: usage too many is better than a piece of the answer too few */
         return;
     }
-    buffer_init(&out, data.len + 16);
-    buffer_append_lit(&out, "data: ");
-    buffer_append(&out, data.ptr, chunk->usage.at);
-    buffer_append(&out, data.ptr + chunk->usage.at + chunk->usage.len, data.len - chunk->usage.at - chunk->usage.len);
-    buffer_append_lit(&out, "\n\n");
-    *rewritten = arena_copy(self->base.arena, buffer_slice(&out));
+    char *to = self->rewritten;
+    memcpy(to, before, sizeof before - 1);
+    to = put_line(to + sizeof before - 1, data.ptr, chunk->usage.at);
+    to = put_line(to, data.ptr + behind, data.len - behind);
+    memcpy(to, after, sizeof after - 1);
+    *rewritten = (struct slice){self->rewritten, (size_t)(to + sizeof after - 1 - self->rewritten)};
     *pass = PASS_REWRITE;
-    buffer_free(&out);
 }
 
 void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten)
 {
     struct openai_reader *self = (struct openai_reader *)reader;
     struct chunk chunk = {.has_choices = false};
-    (void)name;
     if (pass != NULL)
         *pass = PASS_AS_IS;
+    if (reader->failed || reader->ended)
+        return;
     if (slice_starts_with(data, LIT("[DONE]"))) {
         if (self->started)
             end(self);
@@ -527,6 +557,7 @@ void openai_read_event(struct reader *reader, struct slice name, struct slice da
     }
     if (slice_trim(data).len == 0)
         return;
+    chunk.has_error = slice_equals(name, LIT("error")); /* COMPAT(vllm, 2026-08): its data need not have a member `error` */
     read_body(self, data, &chunk);
     if (pass != NULL && !reader->failed && !include_usage && chunk.has_usage)
         cut_usage(self, data, &chunk, pass, rewritten);

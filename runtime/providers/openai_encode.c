@@ -417,6 +417,10 @@ static void effort(struct encode *encode)
 {
     unsigned quirks = encode->vendor->quirks;
     struct slice raw = encode->chat->effort_raw;
+    if ((quirks & VENDOR_THINKING) && encode->chat->thinking_json.len > 0) {
+        key(encode, "thinking");
+        buffer_append_slice(encode->out, encode->chat->thinking_json);
+    }
     if (raw.len == 0)
         return;
     if (quirks & VENDOR_EFFORT_OBJECT) {

@@ -263,6 +263,8 @@ static void gather_call(struct choice *choice, const struct event *event)
     if (event->kind == EVENT_TOOL_END)
         return close_call(choice);
     if (event->kind == EVENT_TOOL_ARGS) { /* pieces of several calls are not mixed in whole answers */
+        if (choice->open_call != event->tool + 1)
+            return;
         buffer_append_slice(&choice->calls, event->text_raw);
         choice->args = true;
         return;
