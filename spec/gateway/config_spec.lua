@@ -1,0 +1,349 @@
+--- gateway.lua as people write it: what comes out of it, and what is said of what is wrong.
+local config = require "gateway.config"
+local env = require "gateway.env"
+local runtime = require "gateway.runtime"
+local url = require "gateway.url"
+
+local KEYS = { OPENAI_API_KEY = "sk-openai", ANTHROPIC_API_KEY = "sk-anthropic" }
+
+--- The text of a config -> checked, or nil and the complaint.
+local function check(text, variables)
+  local values = variables or {}
+  local function read(name, default)
+    return values[name] or default
+  end
+  local raw = assert(load(text, "@gateway.lua", "t", { env = read }))()
+  return config.check(raw, { file = "gateway.lua", text = text, env = read, vendors = runtime.config.vendors() })
+end
+
+local function build(text, variables)
+  return assert(runtime.config.build(assert(check(text, variables)), "gateway.lua"))
+end
+
+local function complaint(text, variables)
+  local checked, message = check(text, variables)
+  assert.is_nil(checked)
+  return message
+end
+
+describe("config: defaults", function()
+  it("only providers must be said", function()
+    local checked = assert(check "return { providers = { mock = {} } }")
+    assert.same({ host = "127.0.0.1", port = 8080, is_loopback = true }, checked.listen)
+    assert.same({ connect = 2, tls = 5, headers = 300, first_token = 60, idle = 60, total = 600 }, checked.timeouts)
+    assert.same({ attempts = 3, uncertain = true }, checked.retry)
+    assert.same({ failures = 5, open = 5 }, checked.breaker)
+    assert.equal("round_robin", checked.strategy)
+    assert.equal(32 * 1024 * 1024, checked.body_limit)
+    assert.equal(0, checked.workers)
+  end)
+
+  it("HOST and PORT say where to listen when the file does not", function()
+    local variables = { HOST = "127.0.0.2", PORT = "9000" }
+    assert.same({ host = "127.0.0.2", port = 9000, is_loopback = true }, check("return { providers = { mock = {} } }", variables).listen)
+    assert.equal(81, check('return { listen = "127.0.0.1:81", providers = { mock = {} } }', variables).listen.port)
+    assert.equal("::1", check("return { providers = { mock = {} } }", { HOST = "::1" }).listen.host)
+  end)
+
+  it("numbers and booleans may come from the environment as text", function()
+    local checked = assert(check('return { open = env "OPEN", workers = env "WORKERS", providers = { mock = { enabled = env "ON" } } }',
+      { OPEN = "yes", WORKERS = "4", ON = "1" }))
+    assert.same({ true, 4, "" }, { checked.open, checked.workers, checked.statuses[1].why_off })
+  end)
+
+  it("an address that can be reached from outside wants keys, or open in words", function()
+    local listen = 'return { listen = "0.0.0.0:80", providers = { mock = {} }%s }'
+    assert.matches("^gateway.lua:1: listen: 0.0.0.0 can be reached from outside", complaint(listen:format ""))
+    assert.truthy(check(listen:format ", open = true"))
+    assert.truthy(check(listen:format ', keys = { { key = "sk-12345678", user = "a" } }'))
+  end)
+end)
+
+-- What is written, and what is said of it. Every complaint names file, line, field, and what was expected.
+local WRONG = {
+  { 'return { providers = { mock = {} }, timeouts = { idle = 12 } }',
+    'gateway.lua:1: timeouts.idle: expected a duration such as "500ms", "8s", "5m", "1h" or "1d", got 12' },
+  { 'return {\n  providers = {\n    openai = {\n      -- a comment with a }\n      timeout = "soon",\n    },\n  },\n}',
+    'gateway.lua:5: providers.openai.timeout: expected a duration such as "500ms", "8s", "5m", "1h" or "1d", got "soon"' },
+  { "return { providers = { mock = {} }, modles = {} }", "gateway.lua:1: modles: nobody knows this name (did you mean 'models'?)" },
+  { "return { providers = { mock = { bas_url = 1 } } }", "gateway.lua:1: providers.mock.bas_url: nobody knows this name (did you mean 'base_url'?)" },
+  { "return { providers = { lab = { kind = 'opnai' } } }", 'providers.lab.kind: expected one of' },
+  { "return { providers = { opnai = {} } }", "providers.opnai: nobody knows a provider of this name (did you mean 'openai'?)" },
+  { "return { providers = { lab = { kind = 'openai', base_url = 'ftp://x' } } }",
+    'providers.lab.base_url: expected a URL that begins with http:// or https://, got "ftp://x"' },
+  { "return { providers = { vllm = {} } }", "providers.vllm.base_url: expected a URL" },
+  { "return { providers = { mock = { headers = { Host = 'x' } } } }", "providers.mock.headers.Host: this header is written by the gateway" },
+  { "return { providers = { mock = { headers = { X = 'a\\r\\nb' } } } }", "providers.mock.headers.X: expected plain text" },
+  { "return { providers = { mock = { limits = { requests = '5/s' } } } }", "providers.mock.limits: limits of providers and targets are not" },
+  { "return { providers = { mock = {} }, cache = {} }", "cache: this version has no response cache" },
+  { "return { providers = {} }", "providers: expected a table of providers, one at least" },
+  { "return { providers = { mock = {} }, models = { a = { 'mok/x' } } }", "models.a[1]: there is no provider 'mok' (did you mean 'mock'?)" },
+  { "return { providers = { mock = {} }, models = { a = { 'x' } } }", 'models.a[1]: expected a target such as "openai/gpt-4o", got "x"' },
+  { "return { providers = { mock = {} }, models = {\n a = {} } }", "gateway.lua:2: models.a: expected at least one target" },
+  { "return { providers = { mock = {} }, models = { a = { 'mock/x', 'mock/x' } } }", 'models.a[2]: "mock/x" is in this list already' },
+  { "return { providers = { mock = {} }, models = { a = { { 'mock/x', weigth = 2 } } } }",
+    "models.a[1].weigth: nobody knows this name (did you mean 'weight'?)" },
+  { "return { providers = { mock = {} }, models = { a = { 'mock/x', weight = 2 } } }", "models.a: expected a list of targets: { {" },
+  { "return { providers = { mock = {} }, models = { a = { { 'mock/x', price = { 1 } } } } }",
+    "models.a[1].price: expected at least the prices of input and output" },
+  { "return { providers = { mock = {} }, models = { a = { { 'mock/x', capabilities = { 'tool' } } } } }",
+    "models.a[1].capabilities[1]: expected one of" },
+  { "return { providers = { mock = {} }, keys = { { user = 'a' } } }", "keys[1]: expected key or sha256: is the environment variable set" },
+  { "return { providers = { mock = {} }, keys = { { key = 'short', user = 'a' } } }", "keys[1].key: expected a key of 8 to 512 characters" },
+  { "return { providers = { mock = {} }, keys = { { sha256 = 'abc', user = 'a' } } }", "keys[1].sha256: expected the SHA-256 of a key" },
+  { "return { providers = { mock = {} }, keys = { { key = '12345678', user = 'a', expires = '2027-02-29' } } }", "keys[1].expires: expected a day" },
+  { "return { providers = { mock = {} }, listen = 'x' }", 'listen: expected an address such as "127.0.0.1:8080", got "x"' },
+  { "return { providers = { mock = {} }, policy = 'default' }", "policy: expected the file of a policy" },
+  { "return { providers = { mock = {} }, body_limit = '3 dogs' }", 'body_limit: expected a size such as "64KB" or "32MB", got "3 dogs"' },
+  { "return { providers = { mock = {} }, cors = { origins = 'example.com' } }", "cors.origins[1]: expected an origin" },
+  { "return { providers = { mock = {} }, retry = { attempts = 99 } }", "retry.attempts: expected a whole number from 1 to 8, got 99" },
+  { "return { providers = { mock = {} }, log = { level = 'loud' } }", 'log.level: expected one of debug, info, warn, error, got "loud"' },
+  { "return { providers = { mock = {} }, settings = { f = function() end } }", "settings.f: expected plain data" },
+  { "return 5", "gateway.lua: expected a table, got 5" },
+}
+
+describe("config: complaints", function()
+  for _, case in ipairs(WRONG) do
+    it(case[2], function()
+      local message = complaint(case[1], KEYS)
+      assert.is_truthy(message:find(case[2], 1, true), message)
+      assert.is_nil(message:find "\n")
+    end)
+  end
+
+  it("never shows a key", function()
+    local message = complaint "return { providers = { mock = {} }, keys = { { key = 'very secret', user = 'a' } } }"
+    assert.is_nil(message:find("secret", 1, true))
+    message = complaint "return { providers = { openai = { key = 'also secret' } } }"
+    assert.is_nil(message:find("secret", 1, true))
+  end)
+
+  it("says that two users have one key", function()
+    local checked = assert(check "return { providers = { mock = {} }, keys = { { key = '12345678', user = 'a' }, { key = '12345678', user = 'b' } } }")
+    local built, message = runtime.config.build(checked, "gateway.lua")
+    assert.is_nil(built)
+    assert.matches("keys%[%d%]: the same key as keys%[%d%]", message)
+  end)
+end)
+
+describe("config: providers", function()
+  local function why_off(text, variables)
+    local reasons = {}
+    for _, status in ipairs(assert(check(text, variables)).statuses) do
+      reasons[status.name] = status.why_off
+    end
+    return reasons
+  end
+
+  it("are off without a key, and say which variable is missing", function()
+    assert.same({ mock = "", openai = "OPENAI_API_KEY is not set", groq = "enabled = false" },
+      why_off "return { providers = { mock = {}, openai = {}, groq = { enabled = false } } }")
+    assert.same({ openai = "" }, why_off("return { providers = { openai = {} } }", KEYS))
+  end)
+
+  it("alone: on as long as no other is", function()
+    local text = "return { providers = { openai = {}, mock = { enabled = 'alone' } } }"
+    assert.equal("", why_off(text).mock)
+    assert.equal("other providers are on", why_off(text, KEYS).mock)
+  end)
+
+  it("do not send a vendor's key elsewhere unless told to", function()
+    local checked = assert(check("return { providers = { openai = { base_url = 'http://lab:8000' } } }", KEYS))
+    assert.same({}, checked.providers[1].keys)
+    assert.equal("", checked.statuses[1].why_off)
+  end)
+
+  it("close the holes that unset variables leave in a pool of keys", function()
+    local checked = assert(check "return { providers = { openai = { key = { nil, 'two', nil, 'four' } } } }")
+    assert.same({ "two", "four" }, checked.providers[1].keys)
+  end)
+end)
+
+describe("config: base URLs", function()
+  for given, expected in pairs {
+    ["https://api.example.com"] = { "https://api.example.com", "/v1" },
+    ["https://api.example.com/"] = { "https://api.example.com", "/v1" },
+    ["https://api.example.com/v1"] = { "https://api.example.com", "/v1" },
+    ["https://api.example.com/v1/"] = { "https://api.example.com", "/v1" },
+    ["https://api.example.com/v1/chat/completions"] = { "https://api.example.com", "/v1" },
+    ["https://API.example.com:443/openai/v1/"] = { "https://api.example.com", "/openai/v1" },
+    ["https://api.example.com/openai"] = { "https://api.example.com", "/openai/v1" },
+    ["https://api.example.com/v1beta"] = { "https://api.example.com", "/v1beta" },
+    ["http://127.0.0.1:8000/v2"] = { "http://127.0.0.1:8000", "/v2" },
+    ["http://[::1]:8000"] = { "http://[::1]:8000", "/v1" },
+  } do
+    it(given, function()
+      assert.same(expected, { url.base(given, "v1") })
+    end)
+  end
+
+  for _, given in ipairs { "", "example.com", "https://", "https://user:pass@example.com", "https://example.com/?key=x", "https://exa mple.com",
+    "https://example.com:99999", "https://example.com/\r\nX: y", 12 } do
+    it("refuses " .. tostring(given):gsub("%c", "."), function()
+      local origin, message = url.base(given, "v1")
+      assert.is_nil(origin)
+      assert.is_string(message)
+    end)
+  end
+end)
+
+describe("config: models", function()
+  local TEXT = [[return {
+    providers = { mock = {}, openai = {}, together = {}, lab = { kind = "openai", base_url = "http://lab:1", models = { own = { context = 4096 } } } },
+    models = { smart = { { "openai/gpt-5.1", weight = 3 }, "mock/a", "together/off" }, one = "mock/b", gone = { "together/x" }, mine = { "lab/own" } },
+  }]]
+  local built = build(TEXT, KEYS)
+
+  it("resolve by the config, then provider/model, then the catalog", function()
+    assert.same({ "openai/gpt-5.1", "mock/a" }, built:model "smart")
+    assert.same({ "mock/b" }, built:model "one")
+    assert.same({ "lab/own" }, built:model "mine")
+    assert.same({ "openai/gpt-4o" }, built:model "openai/gpt-4o")
+    assert.same({ "mock/anything" }, built:model "mock/anything")
+    assert.same({ "openai/gpt-4o" }, built:model "gpt-4o")
+    assert.same({ "openai/gpt-4o-2024-08-06" }, built:model "gpt-4o-2024-08-06")
+  end)
+
+  it("are not there when every target's provider is off, or nobody knows them", function()
+    for _, name in ipairs { "gone", "together/x", "claude-sonnet-5", "nonsense", "", "/", "mock/", "nobody/x", "mock/a b", ("x"):rep(5000),
+      "mock/" .. ("x"):rep(300) } do
+      assert.is_nil(built:model(name))
+    end
+  end)
+
+  it("auto is every listed target, once", function()
+    local auto, seen = built:model "auto", {}
+    for _, name in ipairs(auto) do
+      assert.is_nil(seen[name])
+      seen[name] = true
+    end
+    assert.is_true(seen["mock/a"] and seen["lab/own"] and seen["openai/gpt-4o"])
+    assert.is_nil(seen["together/off"])
+  end)
+
+  it("names that are nearly right are suggested", function()
+    assert.equal("smart", built:nearest("smrat", 3)[1])
+    assert.equal("gpt-4o", built:nearest("gtp-4o", 3)[1])
+    assert.equal("openai/gpt-4o", built:nearest("opnai/gpt-4o", 3)[1])
+    assert.same({}, built:nearest("something-else-altogether", 3))
+    assert.same({}, built:nearest(("x"):rep(10000), 3))
+  end)
+
+  it("a target that two lists describe differently is two targets with one name", function()
+    local text = [[return { providers = { mock = {} }, models = { a = { { "mock/x", weight = 5 } }, b = { "mock/x" }, c = { { "mock/x", weight = 5 } } } }]]
+    local checked = assert(check(text))
+    local weights = {}
+    for _, model in ipairs(checked.models) do
+      weights[model.name] = checked.targets[model.targets[1]].weight
+    end
+    assert.same({ a = 5, c = 5, auto = 5 }, weights) -- b has none of its own
+    assert.equal(2, #checked.targets)
+    assert.equal(5, build(text):target("mock/x").weight)
+  end)
+
+  it("ad hoc targets are bounded", function()
+    local many = build "return { providers = { mock = {} } }"
+    for i = 1, 4096 do
+      assert.is_table(many:model("mock/n" .. i))
+    end
+    assert.is_nil(many:model "mock/one-more")
+    assert.same({ "mock/n7" }, many:model "mock/n7")
+  end)
+end)
+
+describe("config: facts of a target", function()
+  local function target(item, name, variables)
+    return build(("return { providers = { mock = {}, openai = {}, lab = { kind = 'openai', base_url = 'http://lab:1' } }, models = { a = { %s } } }")
+      :format(item), variables or KEYS):target(name)
+  end
+
+  it("come from the catalog, in pico-dollars per token", function()
+    local known = target("'openai/gpt-4o'", "openai/gpt-4o")
+    assert.same({ 2500000, 10000000, 1250000, -1 }, known.price)
+    assert.equal(128000, known.context)
+    assert.equal(16384, known.max_output)
+  end)
+
+  it("hold for a dated version as well", function()
+    assert.equal(2500000, target("'openai/gpt-4o-2024-08-06'", "openai/gpt-4o-2024-08-06").price[1])
+  end)
+
+  it("can be overridden, each by itself", function()
+    local own = target("{ 'openai/gpt-4o', price = { 1, 2 }, context = 99, weight = 0.5, timeout = '3s' }", "openai/gpt-4o")
+    assert.same({ 1000000, 2000000, -1, -1 }, own.price)
+    assert.same({ 99, 0.5, 3, 16384 }, { own.context, own.weight, own.timeout, own.max_output })
+    assert.same({ 75000, 300000, 7500, -1 }, target("{ 'mock/x', price = { input = 0.075, output = 0.3, cache_read = 0.0075 } }", "mock/x").price)
+  end)
+
+  it("of a stranger's server: what it can do is taken from the catalog, what it costs is not", function()
+    local stranger = target("'lab/gpt-4o'", "lab/gpt-4o")
+    assert.same({ -1, 128000 }, { stranger.price[1], stranger.context })
+    assert.equal(2500000, target("{ 'lab/x', base_model = 'gpt-4o' }", "lab/x").price[1])
+  end)
+
+  it("unknown models may do everything; a list says what they can, a table what they cannot", function()
+    assert.equal(63, target("'mock/x'", "mock/x").capabilities)
+    assert.equal(1 + 4, target("{ 'mock/x', capabilities = { 'tools', 'json_schema' } }", "mock/x").capabilities)
+    assert.equal(63 - 2, target("{ 'mock/x', capabilities = { vision = false } }", "mock/x").capabilities)
+    assert.equal(0, target("{ 'mock/x', capabilities = {} }", "mock/x").capabilities)
+  end)
+end)
+
+describe("config: request heads", function()
+  it("hold everything that does not change: line, host, auth, headers", function()
+    local head = build([[return { models = { a = 'lab/x' },
+      providers = { lab = { kind = 'openai', base_url = 'http://lab:8000/v1', key = 'sk-x', headers = { ['X-Team'] = 'ml' } } } }]]):target "lab/x"
+    assert.matches("^POST /v1/chat/completions HTTP/1%.1\r\nHost: lab:8000\r\n", head.head_json)
+    assert.is_truthy(head.head_json:find("\r\nAuthorization: Bearer sk-x\r\n", 1, true))
+    assert.is_truthy(head.head_json:find("\r\nX-Team: ml\r\n", 1, true))
+    assert.is_truthy(head.head_stream:find("\r\nAccept: text/event-stream\r\n", 1, true))
+    assert.matches("\r\n$", head.head_json)
+    assert.is_nil(head.head_json:find("\r\n\r\n", 1, true))
+  end)
+
+  it("leave the key out where there is a pool of them", function()
+    local head = build "return { providers = { openai = { key = { 'one', 'two' } } }, models = { a = 'openai/x' } }":target "openai/x"
+    assert.is_nil(head.head_json:lower():find("authorization", 1, true))
+  end)
+end)
+
+describe("config: users", function()
+  local built = build [[return { providers = { mock = {} }, keys = {
+    { key = "key-of-alice", user = "alice", tier = "pro", metadata = { team = "x", list = { 1, 2 } }, expires = "2027-01-01" },
+    { sha256 = "CF69D77E0F74CDA4366331CEBCD0CB18DDE7F3C8B1D3D2F4B4FE0D7CD7D9A4B6", user = "bob" } } }]]
+
+  it("are found by their key until it expires", function()
+    local alice = built:user("key-of-alice", 1798761599)
+    assert.same({ "alice", "pro", "alice" }, { alice.user, alice.tier, alice.name })
+    assert.matches('"team":"x"', alice.metadata)
+    assert.matches('"list":%[1,2%]', alice.metadata)
+    assert.is_nil(built:user("key-of-alice", 1798761600))
+    assert.is_nil(built:user("key-of-nobody", 0))
+    assert.is_nil(built:user("", 0))
+  end)
+end)
+
+describe("config: settings", function()
+  it("cross as text and come out as they were", function()
+    local settings = { cure = { context_length = { "a/b" } }, n = 1.5, i = 1 << 40, yes = true, ['odd "key"\n'] = "x\0y", [3] = "three" }
+    assert.same(settings, load(config.as_text(settings), "settings", "t", {})())
+  end)
+end)
+
+describe(".env", function()
+  it("is read as Docker and shells write it", function()
+    assert.same({ A = "1", B = "two words", C = "as $it stands", D = "x", E = "", F = "a\nb\"c", G = "a#b" }, env.parse(
+      "# comment\nA=1\n  export B = \"two words\" # and why\r\nC='as $it stands'\n\nD=x   # y\nE=\nF=\"a\\nb\\\"c\"\nG=a#b\n", ".env"))
+    assert.same({ A = "1" }, env.parse("\239\187\191A=1", ".env"))
+  end)
+
+  it("names the line that is wrong, and never its value", function()
+    for text, expected in pairs {
+      ["A=1\nsecret words"] = ".env:2: expected NAME=value", ["1A=secret"] = ".env:1: expected NAME=value",
+      ["A='secret"] = ".env:1: a quote is not closed", ['A="secret'] = ".env:1: a quote is not closed",
+      ['A="secret" more'] = ".env:1: there is text behind the closing quote",
+    } do
+      assert.same({ n = 2, nil, expected }, table.pack(env.parse(text, ".env")))
+    end
+  end)
+end)
