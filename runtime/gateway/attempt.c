@@ -19,7 +19,7 @@ static int64_t now_us(const struct attempt *attempt)
 
 static void tell(struct attempt *attempt, enum walk_event_kind kind)
 {
-    struct walk_event event = {.kind = kind, .attempt = attempt->number, .reused = attempt->reused};
+    struct walk_event event = {.kind = kind, .attempt = attempt->number, .reused = attempt->reused && attempt->status == 0};
     if (kind == WALK_FAILED)
         event.failure = attempt->failure;
     request_event(attempt->request, &event);
@@ -169,8 +169,13 @@ static void read_events(struct attempt *attempt, struct slice data)
     struct sse_event event;
     struct slice run = SLICE_NONE;
     sse_feed(&attempt->events, data);
-    while (!attempt->ended && !attempt->failed && sse_next(&attempt->events, &event))
+    while (!attempt->ended && !attempt->failed && sse_next(&attempt->events, &event)) {
         read_one(attempt, &event, &run);
+        if (run.len > 0 && (run.ptr < data.ptr || run.ptr >= data.ptr + data.len)) { /* a cut event: the reader's own copy, gone with the next one */
+            pass_on(attempt, run);
+            run = SLICE_NONE;
+        }
+    }
     pass_on(attempt, run);
     flush_held(attempt);
     if (attempt->failed)
@@ -204,6 +209,22 @@ static void keep_headers(struct attempt *attempt, const struct http1_head *head)
     }
 }
 
+static struct writer *new_writer(struct request *request, const struct wire *wire, const struct attempt *attempt)
+{
+    struct writer *writer = arena_zalloc(&request->arena, wire->writer_size);
+    if (writer == NULL)
+        return NULL;
+    writer->wire = wire;
+    writer->arena = &request->arena;
+    writer->stream = request->facts.stream;
+    writer->include_usage = request->facts.include_usage;
+    writer->id = arena_printf(&request->arena, "chatcmpl-%s", request->id);
+    writer->model = attempt->target->model.model;
+    writer->created = request->began_wall_us / US_PER_S;
+    wire->writer_begin(writer);
+    return writer;
+}
+
 static void on_head(struct attempt *attempt, const struct http1_head *head)
 {
     struct slice type = http1_header(head, LIT("content-type"));
@@ -221,6 +242,14 @@ static void on_head(struct attempt *attempt, const struct http1_head *head)
     /* A provider that answers a request for a stream with one JSON body: an error in most cases, read whole. */
     attempt->sse = attempt->request->facts.stream && !slice_starts_with(type, LIT("application/json"));
     attempt->reader->stream = attempt->sse;
+    if (attempt->request->facts.stream && !attempt->sse && attempt->writer == NULL) { /* its bytes are no stream: they are written anew */
+        attempt->writer = new_writer(attempt->request, route_wire(attempt->request->route), attempt);
+        if (attempt->writer == NULL) {
+            struct failure failure = incomplete(attempt, "the request has no memory left to read its answer", PHASE_HEADERS);
+            fail(attempt, &failure);
+            return;
+        }
+    }
     tell(attempt, WALK_HEADERS);
 }
 
@@ -287,8 +316,8 @@ static void end_of_error(struct attempt *attempt)
 static void end_of_whole(struct attempt *attempt)
 {
     attempt->wire->read_answer(attempt->reader, buffer_slice(&attempt->body));
-    if (attempt->failed || !attempt->ended) {
-        struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, "the provider's answer is incomplete", PHASE_BODY);
+    if (attempt->failed || !attempt->ended || attempt->held.overflow) {
+        struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, attempt->ended ? "the provider's answer is too large" : "the provider's answer is incomplete", PHASE_BODY);
         if (failure.phase == PHASE_NONE)
             failure.phase = PHASE_BODY;
         fail(attempt, &failure);
@@ -304,9 +333,14 @@ static void end_of_stream(struct attempt *attempt)
     if (!attempt->ended && sse_finish(&attempt->events, &event)) {
         read_one(attempt, &event, &run);
         pass_on(attempt, run);
+        if (run.len > 0) /* its blank line did not come: without one the client would not see it */
+            pass_on(attempt, LIT("\n\n"));
     }
-    if (!attempt->ended && !attempt->failed)
+    if (!attempt->ended && !attempt->failed) {
         attempt->wire->read_eof(attempt->reader);
+        if (attempt->ended && attempt->writer == NULL)
+            pass_on(attempt, slice_of(attempt->wire->end_marker)); /* the provider left it out; clients wait for it */
+    }
     flush_held(attempt);
     if (attempt->failed || !attempt->ended) {
         struct failure failure = attempt->failed
@@ -351,7 +385,8 @@ static void on_call_event(void *owner, const struct call_event *event)
 {
     struct attempt *attempt = owner;
     struct request *request = attempt->request;
-    attempt->reused = event->reused;
+    /* Only a connection that died in silence counts as stale: an answer, however bad, is an answer. */
+    attempt->reused = event->reused && !event->answered;
     switch (event->kind) {
     case CALL_CONNECTED:
         tell(attempt, WALK_CONNECTED);
@@ -380,22 +415,6 @@ static void on_call_event(void *owner, const struct call_event *event)
 }
 
 /* ---------------------------------------------------------------- writing the request */
-
-static struct writer *new_writer(struct request *request, const struct wire *wire, const struct attempt *attempt)
-{
-    struct writer *writer = arena_zalloc(&request->arena, wire->writer_size);
-    if (writer == NULL)
-        return NULL;
-    writer->wire = wire;
-    writer->arena = &request->arena;
-    writer->stream = request->facts.stream;
-    writer->include_usage = request->facts.include_usage;
-    writer->id = arena_printf(&request->arena, "chatcmpl-%s", request->id);
-    writer->model = attempt->target->model.model;
-    writer->created = request->began_wall_us / US_PER_S;
-    wire->writer_begin(writer);
-    return writer;
-}
 
 static bool new_reader(struct attempt *attempt)
 {
@@ -517,8 +536,10 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     buffer_init(&attempt->held, request->facts.stream ? ATTEMPT_HELD_MAX : ATTEMPT_BODY_MAX);
     buffer_init(&attempt->encoded, 2 * (size_t)ATTEMPT_BODY_MAX);
     request->attempts[action->attempt] = attempt;
-    if (attempt->target->health != NULL)
-        health_begin_anyway(attempt->target->health, now_us(attempt));
+    /* A breaker that is half open learns from probes only; where it refuses, the plan has named this target all the same. */
+    struct health *health = attempt->target->health;
+    if (health != NULL && !health_begin(health, now_us(attempt), &attempt->probe))
+        health_begin_anyway(health, now_us(attempt));
 
     if (!prepare(attempt, &complaint)) {
         struct failure failure = failure_make(complaint.kind, complaint.message);
@@ -569,11 +590,16 @@ void attempt_commit(struct attempt *attempt)
     flush_held(attempt);
 }
 
-void attempt_fini(struct attempt *attempt)
+void attempt_stop(struct attempt *attempt)
 {
     if (attempt->call != NULL)
         call_cancel(attempt->call);
+    attempt->call = NULL;
     settle_health(attempt, false, true);
+}
+
+void attempt_fini(struct attempt *attempt)
+{
     if (attempt->writer != NULL)
         attempt->writer->wire->writer_end(attempt->writer);
     sse_free(&attempt->events);

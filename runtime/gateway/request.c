@@ -40,14 +40,6 @@ static enum cause cause_of(const struct failure *failure)
 
 /* ---------------------------------------------------------------- birth and death */
 
-/* Ours: unpredictable, so that nobody can name another's request. */
-static void make_id(struct request *request)
-{
-    uint64_t words[2] = {worker_random64(request->worker), worker_random64(request->worker)};
-    hash_to_hex((const uint8_t *)words, sizeof words, request->id);
-    request->id[32] = '\0';
-}
-
 static bool is_id_byte(char byte)
 {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '.' ||
@@ -101,7 +93,7 @@ struct request *request_new(struct worker *worker, struct exchange *exchange, co
     request->began_wall_us = loop_wall_us(worker->loop);
     request->began_us = loop_now_us(worker->loop);
     request->step = "identify";
-    make_id(request);
+    worker_make_id(worker, request->id);
     if (exchange != NULL) {
         request->body = exchange_body(exchange);
         request->client_request_id = clean_id(exchange_header(exchange, "x-request-id"));

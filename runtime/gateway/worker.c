@@ -31,6 +31,14 @@ uint64_t worker_random64(struct worker *worker)
     return result;
 }
 
+/* Unpredictable, so that nobody can name another's request. */
+void worker_make_id(struct worker *worker, char id[33])
+{
+    uint64_t words[2] = {worker_random64(worker), worker_random64(worker)};
+    hash_to_hex((const uint8_t *)words, sizeof words, id);
+    id[32] = '\0';
+}
+
 double worker_random(struct worker *worker)
 {
     return (double)(worker_random64(worker) >> 11) * 0x1p-53;
@@ -151,10 +159,9 @@ static void on_drained(void *owner, struct exchange *exchange)
 }
 
 /* What the server refuses by itself, before there is a request: framing, size, time. */
-static void write_refusal(void *owner, int status, struct slice reason, struct slice path, struct buffer *body)
+static void write_refusal(void *owner, int status, struct slice reason, struct buffer *body, char id[REFUSAL_ID_SIZE])
 {
-    (void)owner;
-    (void)path;
+    worker_make_id(owner, id);
     struct failure failure = failure_make(status == 413 ? FAILURE_TOO_LARGE : status == 503 ? FAILURE_SHEDDING : FAILURE_BAD_PARAMETER, reason);
     char code[16];
     if (status != 413 && status != 503) {
@@ -178,13 +185,14 @@ void worker_ask_reload(struct worker *worker, struct request *request)
 
 static void answer_reload(struct request *request, const struct verdict *verdict)
 {
-    struct buffer out;
-    buffer_init(&out, 8 * COMPLAINT_MAX);
-    buffer_printf(&out, "{\"ok\":%s,\"generation\":%u,\"message\":", verdict->ok ? "true" : "false", verdict->generation);
-    json_append_string(&out, slice_of(verdict->text));
-    buffer_append_byte(&out, '}');
-    answer_json(request, verdict->ok ? 200 : 400, buffer_slice(&out));
-    buffer_free(&out);
+    if (verdict->ok) {
+        struct slice body = arena_printf(&request->arena, "{\"ok\":true,\"generation\":%u}", verdict->generation);
+        answer_json(request, 200, body);
+    } else {
+        struct failure failure = failure_make(FAILURE_BAD_PARAMETER, slice_of(verdict->text));
+        failure.code = LIT("reload_refused");
+        request_refuse(request, &failure);
+    }
     request->over = true;
     request->ended_us = loop_now_us(request->worker->loop);
     request_record(request, SLICE_NONE);

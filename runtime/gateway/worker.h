@@ -60,6 +60,7 @@ struct engine *worker_engine(struct worker *worker); /* of the generation in for
 void worker_engine_release(struct worker *worker, struct engine *engine); /* one request of it is over */
 double worker_random(struct worker *worker); /* 0 <= x < 1 */
 uint64_t worker_random64(struct worker *worker);
+void worker_make_id(struct worker *worker, char id[33]); /* 32 hex digits and a NUL */
 struct origin *worker_origin(struct worker *worker, struct engine *engine, const struct provider *provider);
 /* Asks for a reload; the request is answered when its verdict comes. */
 void worker_ask_reload(struct worker *worker, struct request *request);

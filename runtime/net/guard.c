@@ -3,6 +3,7 @@
 #include "net/guard.h"
 #include <dlfcn.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -96,11 +97,12 @@ static const char *reason_phrase(int status)
 static bool send_refusal(struct guard *guard, int status, const char *reason)
 {
     struct buffer body, head;
+    char id[33] = "";
     buffer_init(&body, 4096);
     buffer_init(&head, 8192);
-    guard->guards->write_refusal(guard->guards->owner, status, slice_of(reason), &body);
-    buffer_printf(&head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
-                  reason_phrase(status), body.len);
+    guard->guards->write_refusal(guard->guards->owner, status, slice_of(reason), &body, id);
+    buffer_printf(&head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
+                  reason_phrase(status), id, body.len);
     buffer_append_slice(&head, buffer_slice(&body));
     bool sent = send(guard->fd, head.ptr, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)head.len;
     buffer_free(&body);
@@ -278,6 +280,12 @@ static bool is_desync(const struct guard *guard)
     return outstanding(guard) > 0 || (!framing_in_body(&guard->framing) && guard->framing.body_bytes != guard->app_body);
 }
 
+static bool is_reset(int fd)
+{
+    struct pollfd state = {.fd = fd};
+    return poll(&state, 1, 0) == 1 && (state.revents & (POLLERR | POLLHUP)) != 0;
+}
+
 static ssize_t hooked(struct guard *guard, void *buf, size_t len, int flags)
 {
     const struct framing *framing = &guard->framing;
@@ -288,6 +296,10 @@ static ssize_t hooked(struct guard *guard, void *buf, size_t len, int flags)
         return come_again();
     }
     if (is_desync(guard)) {
+        if (is_reset(guard->fd)) { /* it reads twice in a row from a broken connection, to hear the error */
+            errno = ECONNRESET;
+            return -1;
+        }
         guard->guards->desyncs++;
         guard_refuse(guard, 400, "the request's framing is ambiguous");
         return read_nothing(guard);

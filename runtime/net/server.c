@@ -268,17 +268,18 @@ void exchange_answer(struct exchange *exchange, int status, const struct answer_
 static enum MHD_Result refuse(struct exchange *exchange, int status, const char *reason)
 {
     struct server *server = exchange->server;
-    const struct answer_header type = {"Content-Type", "application/json"};
+    char id[REFUSAL_ID_SIZE] = "";
+    const struct answer_header headers[] = {{"Content-Type", "application/json"}, {"X-Request-ID", id}};
     struct buffer body;
     buffer_init(&body, 4096);
-    server->owner.write_refusal(server->owner.owner, status, slice_of(reason), exchange->path, &body);
+    server->owner.write_refusal(server->owner.owner, status, slice_of(reason), &body, id);
     struct MHD_Response *response = MHD_create_response_from_buffer(body.len, body.ptr, MHD_RESPMEM_MUST_COPY);
     buffer_free(&body);
     if (response == NULL)
         return MHD_NO;
     exchange->closed = true; /* nobody else knows of it */
     exchange->in_handler = true;
-    server_queue(exchange, status, response, &type, 1);
+    server_queue(exchange, status, response, headers, 2);
     exchange->in_handler = false;
     return exchange->aborted ? MHD_NO : MHD_YES;
 }
@@ -518,10 +519,10 @@ static int64_t run_turn(struct turn_hook *hook)
     return (int64_t)timeout * 1000;
 }
 
-static void write_guard_refusal(void *owner, int status, struct slice reason, struct buffer *body)
+static void write_guard_refusal(void *owner, int status, struct slice reason, struct buffer *body, char id[REFUSAL_ID_SIZE])
 {
     struct server *server = owner;
-    server->owner.write_refusal(server->owner.owner, status, reason, SLICE_NONE, body);
+    server->owner.write_refusal(server->owner.owner, status, reason, body, id);
 }
 
 /* ---------------------------------------------------------------- life */

@@ -50,6 +50,7 @@ struct call_event {
     struct slice data;             /* CALL_DATA; borrowed */
     struct failure failure;        /* CALL_FAILED: kind, phase, sent, message (static text or borrowed until return) */
     bool reused;                   /* the connection had carried another request before */
+    bool answered;                 /* CALL_FAILED: a byte of an answer had come */
 };
 
 struct call_request {

@@ -42,4 +42,5 @@ const struct wire wire_openai = {
     .read_eof = openai_read_eof,
     .read_failure = openai_read_failure,
     .accept_stream = "text/event-stream",
+    .end_marker = "data: [DONE]\n\n",
 };

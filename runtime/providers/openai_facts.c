@@ -68,7 +68,7 @@ static bool missing(struct scan *scan, struct slice param)
 
 static struct slice message_param(struct scan *scan, unsigned index, const char *field)
 {
-    return arena_printf(scan->arena, "messages[%u].%s", index, field);
+    return arena_printf(scan->arena, field[0] == '\0' ? "messages[%u]%s" : "messages[%u].%s", index, field);
 }
 
 static void note_part(struct facts *facts, struct slice type)

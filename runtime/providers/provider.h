@@ -320,6 +320,7 @@ struct wire {
     void (*read_failure)(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
                          int64_t wall_us, struct arena *arena, struct failure *failure);
     const char *accept_stream; /* Accept header for streams */
+    const char *end_marker;    /* what ends a stream, for clients of this wire whose provider left it out; NULL: never left out */
 };
 
 extern const struct wire wire_openai, wire_anthropic;
