@@ -168,6 +168,12 @@ describe("a log whose reader stops", function()
     assert.is_string(json.find_string(lines[2], "time"))
   end)
 
+  it("tells of a dropped line although there is no other", function()
+    local lines = lines_of(written("info", "json", function(log) log:line(("x"):rep(base.log_queue_max)) end))
+    assert.equal(1, #lines)
+    assert.equal("1", json.find(lines[1], "count"))
+  end)
+
   it("takes a line that just fits", function()
     local line = ("x"):rep(base.log_queue_max - 1)
     assert.is_true(written("info", "json", function(log) log:line(line) end) == line .. "\n")
