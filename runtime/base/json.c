@@ -1,7 +1,7 @@
 /* json.c -- see json.h. The reader: strict, one pass, no recursion.
  *
- * Strings dominate what passes here, so their scan looks at 16 bytes at a time (SSE2; 8 by plain arithmetic elsewhere) for the four things that end a run of
- * plain ASCII: a quote, a backslash, a control byte, a byte of UTF-8.
+ * Strings dominate what passes here, so their scan looks at 16 bytes at a time (SSE2; byte by byte elsewhere) for the four things
+ * that end a run of plain ASCII: a quote, a backslash, a control byte, a byte of UTF-8.
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
 #ifdef __SSE2__
@@ -434,7 +434,8 @@ bool json_finish(struct json *json)
 
 const char *json_error_text(enum json_error error)
 {
-    static const char *const texts[] = {"no error", "not valid JSON", "nested too deeply", "not valid UTF-8", "a value of another type was expected"};
+    static const char *const texts[] = {"no error", "not valid JSON", "nested too deeply", "not valid UTF-8",
+                                        "a value of another type was expected"};
     return texts[error];
 }
 

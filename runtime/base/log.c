@@ -1,7 +1,7 @@
 /* log.c -- see log.h.
  *
- * Two buffers: callers append to one under a lock held for a memcpy, the writer takes it whole and writes without the lock. It is woken only
- * when it sleeps, and sleeps on after a wake-up for a moment so that a busy second costs a few writes and not thousands.
+ * Two buffers: callers append to one under a lock held for a memcpy, the writer takes it whole and writes without the lock. It is
+ * woken only when it sleeps, and rests for a moment after each write so that a busy second costs a few writes and not thousands.
  * SPDX-License-Identifier: MIT */
 #include "base/log.h"
 #include "base/clock.h"
@@ -25,7 +25,7 @@ struct log {
     pthread_t writer;
     pthread_mutex_t lock;
     pthread_cond_t wake;
-    struct buffer queue;   /* guarded by lock */
+    struct buffer queue; /* guarded by lock */
     bool sleeping, closing;
     uint64_t dropped;      /* in all; guarded by lock */
     uint64_t unreported;   /* dropped since the last line that said so */

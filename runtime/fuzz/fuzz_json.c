@@ -48,7 +48,8 @@ static void check_number(struct slice raw)
     int64_t count;
     double number;
     if (json_to_count(raw, &count))
-        require(count >= 0 && count <= 1LL << 53 && (raw.len >= 400 || (json_to_double(raw, &number) && number == (double)count)), "a count is the number");
+        require(count >= 0 && count <= 1LL << 53 && (raw.len >= 400 || (json_to_double(raw, &number) && number == (double)count)),
+                "a count is the number");
 }
 
 /* Whatever the bytes are: escaped they stand in a string that the reader takes. */

@@ -2,7 +2,8 @@
  *
  *      base.slice.equals_nocase(a, b) starts_with(text, prefix) trim(text) find(text, needle) -> offset to_int(text)
  *      local buffer = base.buffer(limit)    append byte int printf reserve consume clear free text overflow
- *      local arena = base.arena(limit [, with a cache])    copy zalloc printf -> a number for read() and aligned(); used overflow free spare
+ *      local arena = base.arena(limit [, with a cache])    copy zalloc printf -> a number for read() and aligned();
+ *                                                          used overflow free spare
  *      base.hash.sha256 from_hex to_hex sip equal random    base.clock_format(wall_us)
  *      base.failure.rows() kind_of(name) make(kind, message) phases() sents() deadlines()
  *      local log = base.log(file, level, format)    line event wants set_level format dropped close; base.log_begin(wall_us, level, event)
@@ -20,8 +21,8 @@
 #include "lua/bindings.h"
 
 #define BUFFER_TYPE "gateway.base.buffer"
-#define ARENA_TYPE "gateway.base.arena"
-#define LOG_TYPE "gateway.base.log"
+#define ARENA_TYPE  "gateway.base.arena"
+#define LOG_TYPE    "gateway.base.log"
 
 enum { PIECES_MAX = 4096 };
 
@@ -567,20 +568,32 @@ static int new_pipe(lua_State *L)
 /* ---------------------------------------------------------------- the module */
 
 static const luaL_Reg buffer_methods[] = {
-    {"append", buffer_append_face}, {"byte", buffer_byte_face},       {"int", buffer_int_face},     {"printf", buffer_printf_face},
-    {"clear", buffer_clear_face},   {"reserve", buffer_reserve_face}, {"free", buffer_free_face},   {"consume", buffer_consume_face},
-    {"text", buffer_text_face},     {"overflow", buffer_overflow_face}, {NULL, NULL},
+    {"append", buffer_append_face},
+    {"byte", buffer_byte_face},
+    {"int", buffer_int_face},
+    {"printf", buffer_printf_face},
+    {"clear", buffer_clear_face},
+    {"reserve", buffer_reserve_face},
+    {"free", buffer_free_face},
+    {"consume", buffer_consume_face},
+    {"text", buffer_text_face},
+    {"overflow", buffer_overflow_face},
+    {NULL, NULL},
 };
 static const luaL_Reg arena_methods[] = {
-    {"copy", arena_copy_face},       {"zalloc", arena_zalloc_face}, {"printf", arena_printf_face}, {"read", arena_read_face}, {"aligned", arena_aligned_face},
-    {"overflow", arena_overflow_face}, {"used", arena_used_face},   {"spare", arena_spare_face},   {"free", arena_free_face}, {NULL, NULL},
+    {"copy", arena_copy_face},       {"zalloc", arena_zalloc_face},
+    {"printf", arena_printf_face},   {"read", arena_read_face},
+    {"aligned", arena_aligned_face}, {"overflow", arena_overflow_face},
+    {"used", arena_used_face},       {"spare", arena_spare_face},
+    {"free", arena_free_face},       {NULL, NULL},
 };
 static const luaL_Reg log_methods[] = {
     {"line", log_line_face},           {"event", log_event_face},   {"wants", log_wants_face},     {"close", log_close_face},
     {"set_level", log_set_level_face}, {"format", log_format_face}, {"dropped", log_dropped_face}, {NULL, NULL},
 };
 static const luaL_Reg slice_functions[] = {
-    {"equals_nocase", slice_nocase}, {"starts_with", slice_starts}, {"trim", slice_trimmed}, {"find", slice_found}, {"to_int", slice_int}, {NULL, NULL},
+    {"equals_nocase", slice_nocase}, {"starts_with", slice_starts}, {"trim", slice_trimmed},
+    {"find", slice_found},           {"to_int", slice_int},         {NULL, NULL},
 };
 static const luaL_Reg hash_functions[] = {
     {"sha256", sha256}, {"from_hex", from_hex}, {"to_hex", to_hex}, {"sip", sip}, {"equal", equal}, {"random", random_bytes}, {NULL, NULL},
@@ -590,7 +603,8 @@ static const luaL_Reg failure_functions[] = {
     {"sents", failure_sents}, {"deadlines", failure_deadlines}, {NULL, NULL},
 };
 static const luaL_Reg base_functions[] = {
-    {"buffer", new_buffer}, {"arena", new_arena}, {"log", new_log}, {"log_begin", log_begin_face}, {"pipe", new_pipe}, {"clock_format", clock_text}, {NULL, NULL},
+    {"buffer", new_buffer}, {"arena", new_arena},         {"log", new_log}, {"log_begin", log_begin_face},
+    {"pipe", new_pipe},     {"clock_format", clock_text}, {NULL, NULL},
 };
 
 int open_base(lua_State *L)

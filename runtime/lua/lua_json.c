@@ -261,14 +261,28 @@ static int to_double(lua_State *L)
 int open_json(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"peek", reader_peek},       {"offset", reader_offset}, {"object", reader_object},       {"member", reader_member}, {"array", reader_array},
-        {"element", reader_element}, {"string", reader_string}, {"number", reader_number},       {"bool", reader_bool},     {"skip", reader_skip},
-        {"finish", reader_finish},   {"error", reader_error},   {"take_null", reader_take_null}, {NULL, NULL},
+        {"peek", reader_peek},           {"offset", reader_offset},
+        {"object", reader_object},       {"member", reader_member},
+        {"array", reader_array},         {"element", reader_element},
+        {"string", reader_string},       {"number", reader_number},
+        {"bool", reader_bool},           {"skip", reader_skip},
+        {"finish", reader_finish},       {"error", reader_error},
+        {"take_null", reader_take_null}, {NULL, NULL},
     };
     static const luaL_Reg functions[] = {
-        {"check", check},           {"reader", reader_new}, {"find", find},         {"find_string", find_string},       {"raw_equals", raw_equals},
-        {"escape", escape},         {"unescape", unescape}, {"to_count", to_count}, {"append_escaped", append_escaped}, {"append_unescaped", append_unescaped},
-        {"to_double", to_double},   {"append_string", append_string}, {NULL, NULL},
+        {"check", check},
+        {"reader", reader_new},
+        {"find", find},
+        {"find_string", find_string},
+        {"raw_equals", raw_equals},
+        {"escape", escape},
+        {"unescape", unescape},
+        {"to_count", to_count},
+        {"append_escaped", append_escaped},
+        {"append_unescaped", append_unescaped},
+        {"to_double", to_double},
+        {"append_string", append_string},
+        {NULL, NULL},
     };
     luaL_newmetatable(L, READER);
     luaL_newlib(L, methods);
