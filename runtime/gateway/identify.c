@@ -203,6 +203,39 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     return NULL;
 }
 
+static bool is_well(struct request *request, struct target *target, int64_t now_us, const char **reason)
+{
+    if (target->index >= request->config->listed_target_count)
+        target_bind(request->worker->gateway, request->config, target, now_us);
+    return target->health == NULL || health_is_fit(target->health, now_us, request->random, reason);
+}
+
+/* Targets that are ill (breaker, cool-down, warming) are left out, but never more than half of those that are able: where most look ill it is
+ * as likely to be us, and trying beats refusing. */
+static void leave_out_ill(struct request *request)
+{
+    int64_t now_us = loop_now_us(request->worker->loop);
+    struct target **able = request->targets;
+    unsigned count = request->target_count, ill = 0, kept = 0;
+    const char **reasons = arena_zalloc(&request->arena, sizeof *reasons * (count + 1));
+    if (reasons == NULL)
+        return;
+    for (unsigned i = 0; i < count; i++)
+        if (!is_well(request, able[i], now_us, &reasons[i]))
+            ill++;
+        else
+            reasons[i] = NULL;
+    if (ill == 0 || 2 * ill > count)
+        return;
+    for (unsigned i = 0; i < count; i++) {
+        if (reasons[i] == NULL)
+            able[kept++] = able[i];
+        else
+            request->unfits[request->unfit_count++] = (struct unfit){able[i], reasons[i], false};
+    }
+    request->target_count = kept;
+}
+
 void request_candidates(struct request *request)
 {
     const struct model *model = request->model;
@@ -213,14 +246,14 @@ void request_candidates(struct request *request)
         return;
     for (unsigned i = 0; i < model->target_count; i++) {
         bool permanent = false;
-        if (model->targets[i]->index >= request->config->listed_target_count)
-            target_bind(request->worker->gateway, request->config, model->targets[i], loop_now_us(request->worker->loop));
         const char *reason = request_unfit_reason(request, model->targets[i], &permanent);
         if (reason == NULL)
             request->targets[request->target_count++] = model->targets[i];
         else
             request->unfits[request->unfit_count++] = (struct unfit){model->targets[i], reason, permanent};
     }
+    if (request->target_count > 0)
+        leave_out_ill(request);
 }
 
 /* ---------------------------------------------------------------- prices and times */
