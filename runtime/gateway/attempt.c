@@ -317,7 +317,8 @@ static void end_of_whole(struct attempt *attempt)
 {
     attempt->wire->read_answer(attempt->reader, buffer_slice(&attempt->body));
     if (attempt->failed || !attempt->ended || attempt->held.overflow) {
-        struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, attempt->ended ? "the provider's answer is too large" : "the provider's answer is incomplete", PHASE_BODY);
+        const char *what = attempt->ended ? "the provider's answer is larger than can be held" : "the provider's answer is incomplete";
+        struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, what, PHASE_BODY);
         if (failure.phase == PHASE_NONE)
             failure.phase = PHASE_BODY;
         fail(attempt, &failure);
@@ -396,6 +397,7 @@ static void on_call_event(void *owner, const struct call_event *event)
         break;
     case CALL_SENT:
         attempt->sent_us = now_us(attempt);
+        buffer_free(&attempt->encoded); /* a stream may last for minutes */
         tell(attempt, WALK_SENT);
         break;
     case CALL_HEAD:
@@ -475,7 +477,7 @@ static bool prepare_body(struct attempt *attempt, struct complaint *complaint)
 
 static char *put(char *at, struct slice text)
 {
-    return mempcpy(at, text.ptr, text.len);
+    return text.len == 0 ? at : mempcpy(at, text.ptr, text.len);
 }
 
 /* The request head: what was made at load, and what belongs to this request. */

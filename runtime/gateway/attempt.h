@@ -53,6 +53,8 @@ void attempt_cancel(struct attempt *attempt);
 bool attempt_finish_lingering(struct attempt *attempt);
 /* Sends what is held, and everything from now on, to the client. */
 void attempt_commit(struct attempt *attempt);
-/* Gives its buffers back; the struct is the arena's. */
+/* Its request is over: no event comes after this, and nothing of the generation is touched any more. */
+void attempt_stop(struct attempt *attempt);
+/* Gives its buffers and itself back, after attempt_stop. */
 void attempt_fini(struct attempt *attempt);
 #endif

@@ -73,10 +73,12 @@ static void on_timer(struct timer *timer);
 struct request *request_new(struct worker *worker, struct exchange *exchange, const struct route *route)
 {
     struct request *request = worker->free_requests;
-    if (request != NULL)
+    if (request != NULL) {
         worker->free_requests = request->next;
-    else
+        worker->free_request_count--;
+    } else {
         request = xmalloc(sizeof *request);
+    }
     memset(request, 0, sizeof *request);
     request->worker = worker;
     request->exchange = exchange;
@@ -109,13 +111,20 @@ struct request *request_new(struct worker *worker, struct exchange *exchange, co
 static void recycle(void *arg)
 {
     struct request *request = arg;
+    struct worker *worker = request->worker;
     for (unsigned i = 0; i < request->walk.attempt_count; i++)
         if (request->attempts[i] != NULL)
             attempt_fini(request->attempts[i]);
     buffer_free(&request->out);
     arena_free(&request->arena);
-    request->next = request->worker->free_requests;
-    request->worker->free_requests = request;
+    atomic_fetch_sub_explicit(&worker->in_flight, 1, memory_order_relaxed); /* only now: a drain waits for the last byte */
+    if (worker->free_request_count >= FREE_REQUESTS_MAX) {
+        free(request);
+        return;
+    }
+    request->next = worker->free_requests;
+    worker->free_requests = request;
+    worker->free_request_count++;
 }
 
 /* Attempts hold connections and health slots: those end with the request, not with the client's last byte. */
@@ -124,9 +133,11 @@ static void let_go(struct request *request)
     struct worker *worker = request->worker;
     struct exchange *exchange = request->exchange;
     loop_timer_clear(worker->loop, &request->timer);
-    worker_engine_release(worker, request->engine);
+    for (unsigned i = 0; i < request->walk.attempt_count; i++)
+        if (request->attempts[i] != NULL)
+            attempt_stop(request->attempts[i]);
+    worker_engine_release(worker, request->engine); /* its config may go with it: nothing below looks there */
     request->engine = NULL;
-    atomic_fetch_sub_explicit(&worker->in_flight, 1, memory_order_relaxed);
     if (exchange == NULL) {
         recycle(request);
         return;
@@ -339,6 +350,8 @@ void request_walk(struct request *request, const struct plan *plan)
     if (!request->walk_begun)
         begin_walk(request);
     request->ask = NULL;
+    if (request->gone) /* before its walk began: nothing is sent for nobody */
+        request_event(request, &(struct walk_event){.kind = WALK_GONE});
     walk_plan(&request->walk, plan, loop_now_us(request->worker->loop));
     request_drain(request);
 }
@@ -350,10 +363,23 @@ void request_give_up(struct request *request)
     request_drain(request);
 }
 
+/* A walk that has not come to its end must not go on behind an answer of our own. */
+static void stop_walk(struct request *request)
+{
+    struct walk_action action;
+    if (!request->walk_begun || walk_is_over(&request->walk))
+        return;
+    request_event(request, &(struct walk_event){.kind = WALK_GONE});
+    while (walk_next(&request->walk, &action))
+        if (action.kind == ACTION_CANCEL)
+            attempt_cancel(request->attempts[action.attempt]);
+}
+
 void request_refuse(struct request *request, const struct failure *failure)
 {
     if (request->over)
         return;
+    stop_walk(request);
     answer_failure(request, failure);
     finish(request, cause_of(failure));
 }

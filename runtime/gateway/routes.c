@@ -238,6 +238,11 @@ static void serve_health(struct request *request)
 /* The reload runs on the process's thread; its verdict comes back through worker_reload_done in this worker's own turn. */
 static void serve_reload(struct request *request)
 {
+    if (atomic_load(&request->worker->gateway->draining)) {
+        struct failure failure = failure_make(FAILURE_DRAINING, LIT("The gateway is stopping."));
+        request_refuse(request, &failure);
+        return;
+    }
     request->waits_for_reload = true;
     worker_ask_reload(request->worker, request);
 }

@@ -199,17 +199,14 @@ static void answer_reload(struct request *request, const struct verdict *verdict
     request_release(request);
 }
 
-static void deliver_verdict(struct worker *worker)
+static void deliver_verdict(struct worker *worker, const struct verdict *verdict)
 {
-    pthread_mutex_lock(&worker->verdict_lock);
-    struct verdict verdict = worker->verdict;
-    pthread_mutex_unlock(&worker->verdict_lock);
     struct request *waiting = worker->reload_waiters;
     worker->reload_waiters = NULL;
     while (waiting != NULL) {
         struct request *next = waiting->next;
-        if (waiting->reload_ticket <= verdict.upto) {
-            answer_reload(waiting, &verdict);
+        if (waiting->reload_ticket <= verdict->upto) {
+            answer_reload(waiting, verdict);
         } else {
             waiting->next = worker->reload_waiters;
             worker->reload_waiters = waiting;
@@ -228,12 +225,17 @@ void worker_post_verdict(struct worker *worker, const struct verdict *verdict)
 
 static void on_wake(void *owner)
 {
+    static const struct verdict stopping = {.upto = UINT64_MAX, .text = "the gateway is stopping"};
     struct worker *worker = owner;
     worker_engine(worker); /* lets go of the old generation without waiting for a request */
-    if (worker->reload_waiters != NULL)
-        deliver_verdict(worker);
-    if (atomic_exchange(&worker->wants_quiesce, false))
+    pthread_mutex_lock(&worker->verdict_lock);
+    struct verdict verdict = worker->verdict;
+    pthread_mutex_unlock(&worker->verdict_lock);
+    deliver_verdict(worker, &verdict);
+    if (atomic_exchange(&worker->wants_quiesce, false)) {
         server_quiesce(worker->server);
+        deliver_verdict(worker, &stopping); /* nobody reloads any more */
+    }
     if (atomic_load(&worker->wants_stop))
         loop_stop(worker->loop);
 }

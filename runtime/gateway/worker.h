@@ -15,6 +15,8 @@ struct engine {
     struct engine *next;
 };
 
+enum { FREE_REQUESTS_MAX = 256 };
+
 /* What a reload came to, for those who asked for it by HTTP. */
 struct verdict {
     uint64_t upto; /* answers every ask with a ticket up to this one */
@@ -33,7 +35,8 @@ struct worker {
     struct upstream *upstream;
     struct engine *engines;          /* the current one first, then older ones that still have requests */
     struct arena_cache arena_cache;
-    struct request *free_requests;
+    struct request *free_requests;   /* at most FREE_REQUESTS_MAX: a burst gives its memory back */
+    unsigned free_request_count;
     struct request *reload_waiters;
     struct buffer line;              /* the log line being made */
     uint64_t random[4];              /* xoshiro256** */
