@@ -94,18 +94,25 @@ local function complete(self, request)
   return request
 end
 
---- One request and its whole answer; answer.id is the id it was sent with.
-function Gateway:request(request)
-  local answer = http.request(complete(self, request))
+-- A gateway that died says why in its last lines.
+local function asked(self, ask, request)
+  local ok, answer = pcall(ask, complete(self, request))
+  if not ok then
+    local dead = self.process:wait(0.2)
+    error(dead and ("the gateway ended with %d: %s"):format(dead, self.process:err():sub(-2000)) or answer, 3)
+  end
   answer.id = request.id
   return answer
 end
 
+--- One request and its whole answer; answer.id is the id it was sent with.
+function Gateway:request(request)
+  return asked(self, http.request, request)
+end
+
 --- The same, with the body still to come.
 function Gateway:open(request)
-  local answer = http.open(complete(self, request))
-  answer.id = request.id
-  return answer
+  return asked(self, http.open, request)
 end
 
 function Gateway:get(path, headers)
