@@ -1,5 +1,5 @@
 --- JSON text as a read-only table: what `request.body()` gives. Members that are null are not there; null in a list is false, so
---- that the list keeps its length.
+--- that the list keeps its length. Whole numbers are integers.
 -- SPDX-License-Identifier: MIT
 
 local cjson = require "cjson.safe"
@@ -9,12 +9,16 @@ local body = {}
 
 local decode, null = cjson.decode, cjson.null
 
-local function without_null(value)
+local EXACT = 2 ^ 53 -- beyond it a float may stand for several integers
+
+local function tidy(value)
   for key, item in next, value do
-    if item == null then
+    if type(item) == "table" then
+      tidy(item)
+    elseif type(item) == "number" then
+      value[key] = item > -EXACT and item < EXACT and math.tointeger(item) or item
+    elseif item == null then
       value[key] = math.type(key) == "integer" and false or nil
-    elseif type(item) == "table" then
-      without_null(item)
     end
   end
   return value
@@ -26,7 +30,7 @@ function body.decode(text, name)
   if type(value) ~= "table" then
     return nil
   end
-  return frozen.copy(without_null(value), name)
+  return frozen.copy(tidy(value), name)
 end
 
 return body

@@ -454,7 +454,8 @@ static void append_label(lua_State *L, struct buffer *out) /* name and value at 
 {
     struct slice text;
     text.ptr = lua_tolstring(L, -2, &text.len);
-    buffer_append_byte(out, ',');
+    if (out->ptr[out->len - 1] != '{')
+        buffer_append_byte(out, ',');
     json_append_string(out, text);
     buffer_append_byte(out, ':');
     switch (lua_type(L, -1)) {
@@ -473,16 +474,20 @@ static void append_label(lua_State *L, struct buffer *out) /* name and value at 
     }
 }
 
-/* Labels that plan.lua checked -> JSON members, in the request's arena. */
+/* Labels that plan.lua checked -> one JSON member, in the request's arena: a label may have the name of a field of the log line. */
 static struct slice write_labels(lua_State *L, struct run *run, int index)
 {
     struct buffer out;
     buffer_init(&out, LABELS_JSON_MAX);
     lua_pushnil(L);
-    while (lua_next(L, index) != 0) {
+    if (lua_next(L, index) == 0)
+        return SLICE_NONE;
+    buffer_append_lit(&out, ",\"labels\":{");
+    do {
         append_label(L, &out);
         lua_pop(L, 1);
-    }
+    } while (lua_next(L, index) != 0);
+    buffer_append_byte(&out, '}');
     struct slice labels = out.overflow ? SLICE_NONE : arena_copy(&run->request->arena, buffer_slice(&out));
     buffer_free(&out);
     return labels;

@@ -385,7 +385,10 @@ static int list_len(lua_State *L) /* upvalue 1: the length */
 static int list_next(lua_State *L) /* upvalue 1: the real list */
 {
     lua_settop(L, 2);
-    return lua_next(L, lua_upvalueindex(1)) ? 2 : 1;
+    if (lua_next(L, lua_upvalueindex(1)))
+        return 2;
+    lua_pushnil(L);
+    return 1;
 }
 
 static int list_pairs(lua_State *L) /* upvalue 1: the real list */
