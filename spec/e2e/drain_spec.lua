@@ -97,7 +97,7 @@ describe("draining", function()
 
   it("a second signal ends it at once, and the exit status says that something was cut", function()
     start()
-    local stream = begin_stream "gap-3000"
+    local stream = begin_stream "fault-stall-event-6"
     gateway:signal "TERM"
     assert.is_true(is_draining())
     gateway:signal "TERM"
@@ -107,7 +107,7 @@ describe("draining", function()
 
   it("does not wait longer than the config says", function()
     start "300ms"
-    local stream = begin_stream "gap-3000"
+    local stream = begin_stream "fault-stall-event-6"
     gateway:signal "TERM"
     assert.equal(1, gateway.process:wait(5))
     stream:close()
