@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GATHER_MS = 5, CLOSE_MS = 1000 };
+enum { GATHER_MS = 20, CLOSE_MS = 1000 };
 
 struct log {
     int fd;

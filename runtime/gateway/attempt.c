@@ -9,6 +9,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+enum { KEEP_BYTES = 4096 }; /* of a buffer that waits for the next attempt */
+
 /* How long a connection may stay open behind the provider's end marker before we stop waiting for its last chunk. */
 static const int64_t LINGER_US = 50 * US_PER_MS;
 
@@ -523,10 +525,39 @@ static bool prepare(struct attempt *attempt, struct complaint *complaint)
     return new_reader(attempt) && prepare_body(attempt, complaint) && prepare_head(attempt);
 }
 
+/* A buffer of an earlier attempt, emptied; a large one is given back. */
+static void reuse(struct buffer *to, struct buffer had, size_t limit)
+{
+    *to = had;
+    if (to->cap > KEEP_BYTES)
+        buffer_free(to);
+    buffer_clear(to);
+    to->limit = limit;
+}
+
+/* Not from the arena: an attempt must be had even when the request has used its arena up. */
+static struct attempt *take(struct worker *worker)
+{
+    struct attempt *attempt = worker->free_attempts;
+    if (attempt == NULL) {
+        attempt = xcalloc(1, sizeof *attempt);
+        buffer_init(&attempt->body, ATTEMPT_BODY_MAX);
+        buffer_init(&attempt->held, ATTEMPT_BODY_MAX);
+        buffer_init(&attempt->encoded, 2 * (size_t)ATTEMPT_BODY_MAX);
+        return attempt;
+    }
+    struct buffer body = attempt->body, held = attempt->held, encoded = attempt->encoded;
+    worker->free_attempts = attempt->next;
+    memset(attempt, 0, sizeof *attempt);
+    reuse(&attempt->body, body, ATTEMPT_BODY_MAX);
+    reuse(&attempt->held, held, ATTEMPT_BODY_MAX);
+    reuse(&attempt->encoded, encoded, 2 * (size_t)ATTEMPT_BODY_MAX);
+    return attempt;
+}
+
 struct attempt *attempt_start(struct request *request, const struct walk_action *action)
 {
-    /* Its few hundred bytes must be there even when the request has used up its arena. */
-    struct attempt *attempt = xcalloc(1, sizeof *attempt);
+    struct attempt *attempt = take(request->worker);
     struct complaint complaint;
     attempt->request = request;
     attempt->number = action->attempt;
@@ -534,9 +565,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     attempt->wire = attempt->target->provider->vendor->wire;
     attempt->usage = USAGE_UNKNOWN;
     sse_init(&attempt->events);
-    buffer_init(&attempt->body, ATTEMPT_BODY_MAX);
-    buffer_init(&attempt->held, request->facts.stream ? ATTEMPT_HELD_MAX : ATTEMPT_BODY_MAX);
-    buffer_init(&attempt->encoded, 2 * (size_t)ATTEMPT_BODY_MAX);
+    attempt->held.limit = request->facts.stream ? ATTEMPT_HELD_MAX : ATTEMPT_BODY_MAX;
     request->attempts[action->attempt] = attempt;
     /* A breaker that is half open learns from probes only; where it refuses, the plan has named this target all the same. */
     struct health *health = attempt->target->health;
@@ -600,13 +629,24 @@ void attempt_stop(struct attempt *attempt)
     settle_health(attempt, false, true);
 }
 
-void attempt_fini(struct attempt *attempt)
+void attempt_release(struct attempt *attempt)
 {
+    struct worker *worker = attempt->request->worker;
     if (attempt->writer != NULL)
         attempt->writer->wire->writer_end(attempt->writer);
     sse_free(&attempt->events);
-    buffer_free(&attempt->body);
-    buffer_free(&attempt->held);
-    buffer_free(&attempt->encoded);
-    free(attempt);
+    attempt->next = worker->free_attempts;
+    worker->free_attempts = attempt;
+}
+
+void attempt_free_all(struct attempt *attempts)
+{
+    while (attempts != NULL) {
+        struct attempt *attempt = attempts;
+        attempts = attempt->next;
+        buffer_free(&attempt->body);
+        buffer_free(&attempt->held);
+        buffer_free(&attempt->encoded);
+        free(attempt);
+    }
 }

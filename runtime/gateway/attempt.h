@@ -43,6 +43,7 @@ struct attempt {
     struct buffer body;            /* a whole answer, or the text of an error */
     struct buffer held;            /* bytes for the client that were not sent yet */
     int64_t sent_us;
+    struct attempt *next;          /* the worker's free list */
 };
 
 /* Begins. A failure before anything was sent is reported to the walk (drain it). NULL never. */
@@ -55,6 +56,7 @@ bool attempt_finish_lingering(struct attempt *attempt);
 void attempt_commit(struct attempt *attempt);
 /* Its request is over: no event comes after this, and nothing of the generation is touched any more. */
 void attempt_stop(struct attempt *attempt);
-/* Gives its buffers and itself back, after attempt_stop. */
-void attempt_fini(struct attempt *attempt);
+/* After attempt_stop: back to the worker's free list. */
+void attempt_release(struct attempt *attempt);
+void attempt_free_all(struct attempt *attempts); /* a free list, when the worker ends */
 #endif

@@ -234,6 +234,19 @@ static bool drain(struct process *process)
     return true;
 }
 
+/* What stands when no worker runs (any more). */
+static void let_go(struct process *process)
+{
+    struct gateway *gateway = &process->gateway;
+    log_close(gateway->log);
+    gateway_fini(gateway);
+    trust_free(gateway->trust);
+    if (process->mock != NULL)
+        mock_stop(process->mock);
+    free((char *)gateway->mock_origin.ptr);
+    free(process->listeners);
+}
+
 static int stop(struct process *process, bool drained)
 {
     struct gateway *gateway = &process->gateway;
@@ -251,13 +264,7 @@ static int stop(struct process *process, bool drained)
         worker_free(gateway->workers[i]);
     free(gateway->workers);
     log_event(gateway->log, LOG_INFO, "stopped", ",\"cut\":0");
-    log_close(gateway->log);
-    gateway_fini(gateway);
-    trust_free(gateway->trust);
-    if (process->mock != NULL)
-        mock_stop(process->mock);
-    free((char *)gateway->mock_origin.ptr);
-    free(process->listeners);
+    let_go(process);
     return 0;
 }
 
@@ -276,8 +283,10 @@ int process_run(const struct script_engine *engine, const char *path)
     gateway->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     gateway->trust = trust_new(NULL);
     struct generation *first = generation_load(gateway, path, 0, 1, clock_monotonic_us(), complaint);
-    if (first == NULL)
+    if (first == NULL) {
+        let_go(&process);
         return complain(complaint);
+    }
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
     generation_swap(gateway, first);
     if (!open_listeners(&process, first->config, first->script_count) || !start_workers(&process, first->script_count))
@@ -295,10 +304,11 @@ int process_check(const struct script_engine *engine, const char *path)
     char complaint[COMPLAINT_MAX] = "";
     gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
     struct generation *generation = generation_load(&gateway, path, 1, 1, clock_monotonic_us(), complaint);
+    if (generation != NULL)
+        generation_swap(&gateway, generation);
+    gateway_fini(&gateway);
     if (generation == NULL)
         return complain(complaint);
-    generation_swap(&gateway, generation);
-    gateway_fini(&gateway);
     printf("ok\n");
     return 0;
 }
@@ -351,15 +361,17 @@ int process_explain(const struct script_engine *engine, const char *path, const 
     char complaint[COMPLAINT_MAX] = "";
     gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
     struct generation *generation = generation_load(&gateway, path, 1, 1, clock_monotonic_us(), complaint);
-    if (generation == NULL)
+    if (generation == NULL) {
+        gateway_fini(&gateway);
         return complain(complaint);
+    }
     generation_swap(&gateway, generation);
     buffer_init(&body, generation->config->body_limit);
-    if (!read_file(request_path, &body)) {
+    int status = 1;
+    if (read_file(request_path, &body))
+        status = explain(&gateway, buffer_slice(&body));
+    else
         fprintf(stderr, "gateway: %s: %s\n", request_path, strerror(errno));
-        return 1;
-    }
-    int status = explain(&gateway, buffer_slice(&body));
     buffer_free(&body);
     gateway_fini(&gateway);
     return status;

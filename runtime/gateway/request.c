@@ -114,7 +114,7 @@ static void recycle(void *arg)
     struct worker *worker = request->worker;
     for (unsigned i = 0; i < request->walk.attempt_count; i++)
         if (request->attempts[i] != NULL)
-            attempt_fini(request->attempts[i]);
+            attempt_release(request->attempts[i]);
     buffer_free(&request->out);
     arena_free(&request->arena);
     atomic_fetch_sub_explicit(&worker->in_flight, 1, memory_order_relaxed); /* only now: a drain waits for the last byte */

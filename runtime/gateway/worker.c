@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/worker.h"
 #include "gateway/answer.h"
+#include "gateway/attempt.h"
 #include "gateway/identify.h"
 #include "gateway/routes.h"
 #include <stdio.h>
@@ -333,6 +334,7 @@ void worker_free(struct worker *worker)
         worker->free_requests = request->next;
         free(request);
     }
+    attempt_free_all(worker->free_attempts);
     arena_cache_free(&worker->arena_cache);
     buffer_free(&worker->line);
     loop_free(worker->loop);

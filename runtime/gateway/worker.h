@@ -36,6 +36,7 @@ struct worker {
     struct engine *engines;          /* the current one first, then older ones that still have requests */
     struct arena_cache arena_cache;
     struct request *free_requests;   /* at most FREE_REQUESTS_MAX: a burst gives its memory back */
+    struct attempt *free_attempts;   /* with their buffers, where those are small */
     unsigned free_request_count;
     struct request *reload_waiters;
     struct buffer line;              /* the log line being made */
