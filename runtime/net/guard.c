@@ -101,8 +101,9 @@ static bool send_refusal(struct guard *guard, int status, const char *reason)
     buffer_init(&body, 4096);
     buffer_init(&head, 8192);
     guard->guards->write_refusal(guard->guards->owner, status, slice_of(reason), &body, id);
-    buffer_printf(&head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n", status,
-                  reason_phrase(status), id, body.len);
+    buffer_printf(
+        &head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
+        status, reason_phrase(status), id, body.len);
     buffer_append_slice(&head, buffer_slice(&body));
     bool sent = send(guard->fd, head.ptr, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)head.len;
     buffer_free(&body);

@@ -35,6 +35,15 @@ void server_forget_dirty(struct exchange *exchange)
 
 /* ---------------------------------------------------------------- libmicrohttpd's side */
 
+/* libmicrohttpd closes a connection whose reader fails, or ends one without chunks, and then forgets to look at it until its neighbours time out. Those
+ * with a timeout of their own it looks at in every run. */
+static void bury_soon(struct exchange *exchange)
+{
+    struct server *server = exchange->server;
+    MHD_set_connection_option(exchange->mhd, MHD_CONNECTION_OPTION_TIMEOUT, server->settings.idle_timeout_s + 1);
+    server->must_run = true;
+}
+
 /* Called when the head is out, and again after each resume. Never says 0 without sleeping: it would spin. */
 static ssize_t on_content_wanted(void *cls, uint64_t position, char *buf, size_t max)
 {
@@ -43,8 +52,11 @@ static ssize_t on_content_wanted(void *cls, uint64_t position, char *buf, size_t
     (void)buf;
     (void)max;
     exchange->head_out = true;
-    if (exchange->ended && exchange->turn.len == 0 && exchange->blocked.len == 0)
+    if (exchange->ended && exchange->turn.len == 0 && exchange->blocked.len == 0) {
+        if (exchange->http10 || !exchange->complete)
+            bury_soon(exchange);
         return exchange->complete ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+    }
     if (exchange->connection->guard != NULL)
         guard_on_suspend(exchange->connection->guard);
     exchange->suspended = true;
