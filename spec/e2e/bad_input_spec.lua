@@ -55,8 +55,9 @@ describe("bad input", function()
     gateway = house.start { config = CONFIG:format(mock.origin) }
   end)
   teardown(function()
-    assert.equal(0, gateway:stop())
+    local status = gateway:stop()
     mock:stop()
+    assert.equal(0, status)
   end)
 
   local function assert_refused(answer, status, code, param)

@@ -25,9 +25,10 @@ describe("headers", function()
     gateway = house.start { config = CONFIG:format(mock.origin, math.tointeger(tonumber(port))) }
   end)
   teardown(function()
-    assert.equal(0, gateway:stop())
+    local status = gateway:stop()
     listener:close()
     mock:stop()
+    assert.equal(0, status)
   end)
 
   it("say who served it, how, and how long it took", function()

@@ -22,8 +22,9 @@ describe("a stream", function()
     gateway = house.start { config = CONFIG:format(mock.origin, mock.origin) }
   end)
   teardown(function()
-    assert.equal(0, gateway:stop())
+    local status = gateway:stop()
     mock:stop()
+    assert.equal(0, status)
   end)
 
   local function row_of(id)

@@ -7,6 +7,16 @@ local process = {}
 local Process = {}
 Process.__index = Process
 
+-- What a failed spec left running ends with the specs.
+local started = setmetatable({}, { __gc = function(list)
+  for _, one in ipairs(list) do
+    if not one:status() then
+      one:signal "KILL"
+      os.execute("rm -rf " .. process.quote(one.directory))
+    end
+  end
+end })
+
 --- Shell quoting.
 function process.quote(text)
   return "'" .. tostring(text):gsub("'", "'\\''") .. "'"
@@ -61,6 +71,7 @@ function process.start(options)
   outer = outer:gsub("%) </dev", "; mv " .. self:path "status.new" .. " " .. self:path "status" .. ") </dev", 1)
   assert(os.execute(outer))
   self.pid = assert(http.eventually(function() return tonumber(process.read_file(self:file "pid")) end), "the program did not start")
+  started[#started + 1] = self
   return self
 end
 
