@@ -525,12 +525,10 @@ static bool prepare(struct attempt *attempt, struct complaint *complaint)
     return new_reader(attempt) && prepare_body(attempt, complaint) && prepare_head(attempt);
 }
 
-/* A buffer of an earlier attempt, emptied; a large one is given back. */
+/* A buffer of an earlier attempt. */
 static void reuse(struct buffer *to, struct buffer had, size_t limit)
 {
     *to = had;
-    if (to->cap > KEEP_BYTES)
-        buffer_free(to);
     buffer_clear(to);
     to->limit = limit;
 }
@@ -548,6 +546,7 @@ static struct attempt *take(struct worker *worker)
     }
     struct buffer body = attempt->body, held = attempt->held, encoded = attempt->encoded;
     worker->free_attempts = attempt->next;
+    worker->free_attempt_count--;
     memset(attempt, 0, sizeof *attempt);
     reuse(&attempt->body, body, ATTEMPT_BODY_MAX);
     reuse(&attempt->held, held, ATTEMPT_BODY_MAX);
@@ -629,14 +628,30 @@ void attempt_stop(struct attempt *attempt)
     settle_health(attempt, false, true);
 }
 
+/* At once: what a burst of large answers took must not lie with those who wait. */
+static void give_back(struct buffer *buffer)
+{
+    if (buffer->cap > KEEP_BYTES)
+        buffer_free(buffer);
+}
+
 void attempt_release(struct attempt *attempt)
 {
     struct worker *worker = attempt->request->worker;
     if (attempt->writer != NULL)
         attempt->writer->wire->writer_end(attempt->writer);
     sse_free(&attempt->events);
+    give_back(&attempt->body);
+    give_back(&attempt->held);
+    give_back(&attempt->encoded);
+    attempt->next = NULL;
+    if (worker->free_attempt_count >= FREE_ATTEMPTS_MAX) {
+        attempt_free_all(attempt);
+        return;
+    }
     attempt->next = worker->free_attempts;
     worker->free_attempts = attempt;
+    worker->free_attempt_count++;
 }
 
 void attempt_free_all(struct attempt *attempts)

@@ -15,7 +15,7 @@ struct engine {
     struct engine *next;
 };
 
-enum { FREE_REQUESTS_MAX = 256 };
+enum { FREE_REQUESTS_MAX = 256, FREE_ATTEMPTS_MAX = 256 };
 
 /* What a reload came to, for those who asked for it by HTTP. */
 struct verdict {
@@ -36,7 +36,8 @@ struct worker {
     struct engine *engines;          /* the current one first, then older ones that still have requests */
     struct arena_cache arena_cache;
     struct request *free_requests;   /* at most FREE_REQUESTS_MAX: a burst gives its memory back */
-    struct attempt *free_attempts;   /* with their buffers, where those are small */
+    struct attempt *free_attempts;   /* with their buffers, where those are small; at most FREE_ATTEMPTS_MAX */
+    unsigned free_attempt_count;
     unsigned free_request_count;
     struct request *reload_waiters;
     struct buffer line;              /* the log line being made */
