@@ -148,7 +148,7 @@ static void refuse_strategy(lua_State *L, struct run *run)
 /* house.identify(request) -> true | nothing */
 static int house_identify(lua_State *L)
 {
-    struct run *run = request_check_run(L, 1);
+    struct run *run = request_run(L, 1);
     run->request->step = "identify";
     if (!request_identify(run->request)) {
         request_refuse(run->request, &run->request->failure);
@@ -195,7 +195,7 @@ static bool ask_with_request(lua_State *L, struct run *run, enum policy_function
 /* house.admit(request) -> true | nothing */
 static int house_admit(lua_State *L)
 {
-    struct run *run = request_check_run(L, 1);
+    struct run *run = request_run(L, 1);
     struct script_refs *refs = &run->script->refs;
     run->request->step = "admit";
     lua_settop(L, 1);
@@ -280,7 +280,7 @@ static bool check_route(lua_State *L, struct run *run)
 /* house.route(request) -> plan | nothing */
 static int house_route(lua_State *L)
 {
-    struct run *run = request_check_run(L, 1);
+    struct run *run = request_run(L, 1);
     run->request->step = "route";
     lua_settop(L, 1);
     if (run->request->target_count == 0) {
@@ -365,7 +365,7 @@ static int attempt_ended(lua_State *L, int status, lua_KContext context)
 /* house.attempt(request, plan | nil) -> failure, rest | nothing; sleeps until the walk asks or is over. The only yield. */
 static int house_attempt(lua_State *L)
 {
-    struct run *run = request_check_run(L, 1);
+    struct run *run = request_run(L, 1);
     if (run->request->over)
         return 0;
     run->request->step = "attempt";
@@ -380,7 +380,7 @@ static int house_attempt(lua_State *L)
 /* house.recover(request, failure, rest) -> plan | nothing: no plan, or the request was refused */
 static int house_recover(lua_State *L)
 {
-    struct run *run = request_check_run(L, 1);
+    struct run *run = request_run(L, 1);
     struct script_refs *refs = &run->script->refs;
     lua_settop(L, 3);
     if (is_disabled(run, POLICY_RECOVER))
@@ -496,7 +496,7 @@ static struct slice write_labels(lua_State *L, struct run *run, int index)
 /* house.settle(request): the labels are kept with the request */
 static int house_settle(lua_State *L)
 {
-    struct run *run = request_check_run(L, 1);
+    struct run *run = request_run(L, 1);
     struct script_refs *refs = &run->script->refs;
     lua_settop(L, 1);
     if (refs->policy[POLICY_SETTLE] == LUA_NOREF || is_disabled(run, POLICY_SETTLE))
@@ -519,7 +519,7 @@ static int house_settle(lua_State *L)
 /* house.record(request) */
 static int house_record(lua_State *L)
 {
-    struct run *run = request_check_run(L, 1);
+    struct run *run = request_run(L, 1);
     if (!run->recorded)
         request_record(run->request, run->request->labels_json);
     run->recorded = true;

@@ -110,7 +110,7 @@ static int decode_body(lua_State *L) /* upvalue 1: the request */
 {
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    struct run *run = request_check_run(L, 1);
+    struct run *run = request_run(L, 1);
     push_json(L, run, 1, run->request->body, SLOT_BODY, "request.body()");
     return 1;
 }
@@ -399,17 +399,20 @@ void request_open_types(lua_State *L)
 {
     for (enum kind kind = 0; kind < KIND_COUNT; kind++)
         open_type(L, kind);
+    luaL_getmetatable(L, type_names[KIND_REQUEST]);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, type_names); /* found faster than by its name: one is set per request */
 }
 
 struct box *request_push_box(lua_State *L, struct run *run)
 {
     struct box *box = lua_newuserdatauv(L, sizeof *box, SLOT_COUNT);
     box->run = run;
-    luaL_setmetatable(L, type_names[KIND_REQUEST]);
+    lua_rawgetp(L, LUA_REGISTRYINDEX, type_names);
+    lua_setmetatable(L, -2);
     return box;
 }
 
-struct run *request_check_run(lua_State *L, int index)
+struct run *request_run(lua_State *L, int index)
 {
-    return check_open(L, luaL_checkudata(L, index, type_names[KIND_REQUEST]));
+    return check_open(L, lua_touserdata(L, index));
 }
