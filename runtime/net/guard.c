@@ -381,11 +381,6 @@ void guards_close(struct guards *guards)
         end_drain(guards->drained);
 }
 
-void guard_half_closed(struct guard *guard)
-{
-    guard->half_closed = true;
-}
-
 static void put_pending(struct guard *guard)
 {
     if (guard->is_pending)
@@ -393,6 +388,14 @@ static void put_pending(struct guard *guard)
     guard->is_pending = true;
     guard->next = guard->guards->pending;
     guard->guards->pending = guard;
+}
+
+/* If it came together with the last bytes that libmicrohttpd read, its edge is used up and it will not look again. */
+void guard_half_closed(struct guard *guard)
+{
+    guard->half_closed = true;
+    if (outstanding(guard) == 0 && guard->life == LIFE_OPEN)
+        put_pending(guard);
 }
 
 void guard_tick(struct guards *guards)
