@@ -35,3 +35,4 @@ files["gateway.lua"] = {
   read_globals = { "env", "ipairs", "next", "pairs", "select", "tonumber", "tostring", "type", "string", "table", "math" },
 }
 files["examples/"] = files["gateway.lua"]
+files["spec/sdk/gateway.lua"] = files["gateway.lua"]

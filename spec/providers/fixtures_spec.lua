@@ -255,7 +255,7 @@ local function check_stream(meta, setup, dir, request)
   assert.is_nil(compare("", aggregate(expected), aggregate(stream_of(answer)), ignored_of(meta)))
 end
 
-local function check_request(meta, setup, dir, text)
+local function check_request(setup, dir, text)
   local expected = decode(dir .. "upstream_request.json")
   if not expected then
     return
@@ -286,7 +286,7 @@ for _, folder in ipairs { "anthropic", "openai_compat" } do
           local text = read(dir .. "openai_request.json")
           local request = json.decode(text)
           local setup = settings(meta, request)
-          check_request(meta, setup, dir, text)
+          check_request(setup, dir, text)
           if meta.stream then
             check_stream(meta, setup, dir, request)
           else
