@@ -12,7 +12,7 @@ enum {
     SLOT_COUNT = 2 * TARGETS_MAX, /* a power of two, half full at most */
     MODEL_NAME_MAX = 200,         /* of a model that comes ad hoc */
     HEAD_MAX = 64 * 1024,
-    NEAREST_NAMES_MAX = 1024,     /* names looked at for one 404 */
+    NEAREST_NAMES_MAX = 1024, /* names looked at for one 404 */
     NEAREST_LEN_MAX = 64,
 };
 
@@ -182,8 +182,8 @@ static bool digits_at(struct slice text, size_t at, size_t count)
 static struct slice without_date(struct slice name)
 {
     size_t len = name.len;
-    if (len > 11 && name.ptr[len - 11] == '-' && name.ptr[len - 6] == '-' && name.ptr[len - 3] == '-' &&
-        digits_at(name, len - 10, 4) && digits_at(name, len - 5, 2) && digits_at(name, len - 2, 2))
+    if (len > 11 && name.ptr[len - 11] == '-' && name.ptr[len - 6] == '-' && name.ptr[len - 3] == '-' && digits_at(name, len - 10, 4) &&
+        digits_at(name, len - 5, 2) && digits_at(name, len - 2, 2))
         return (struct slice){name.ptr, len - 11};
     if (len > 9 && name.ptr[len - 9] == '-' && digits_at(name, len - 8, 8))
         return (struct slice){name.ptr, len - 9};

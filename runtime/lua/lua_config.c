@@ -380,8 +380,8 @@ static int take_word(lua_State *L, const char *key, const char *const *words)
 static void take_limits(lua_State *L, struct config *config)
 {
     struct walk_limits *limits = &config->limits;
-    *limits = (struct walk_limits){.hedge = true, .backoff_base_us = US_PER_S / 10, .backoff_max_us = 5 * US_PER_S,
-                                   .retry_after_max_us = 10 * US_PER_S};
+    *limits = (struct walk_limits){
+        .hedge = true, .backoff_base_us = US_PER_S / 10, .backoff_max_us = 5 * US_PER_S, .retry_after_max_us = 10 * US_PER_S};
     enter(L, "timeouts");
     limits->connect_us = take_us(L, "connect");
     limits->tls_us = take_us(L, "tls");
@@ -638,8 +638,11 @@ static int config_vendors_face(lua_State *L)
 int open_config(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"build", config_build_face}, {"vendors", config_vendors_face}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"model", config_model_face}, {"nearest", config_nearest_face}, {"target", config_target_face},
-                                       {"user", config_user_face}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"model", config_model_face},
+                                       {"nearest", config_nearest_face},
+                                       {"target", config_target_face},
+                                       {"user", config_user_face},
+                                       {NULL, NULL}};
     luaL_newmetatable(L, CONFIG_TYPE);
     lua_pushcfunction(L, config_gc);
     lua_setfield(L, -2, "__gc");

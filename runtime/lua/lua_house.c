@@ -1,8 +1,8 @@
 /* lua_house.c -- gateway.house: what the steps of pipeline.lua do.
  *
- * Every call into a policy goes through ask(): a budget, and one log line when it failed. A policy that fails costs its own request an answer
- * of kind policy_*; failing in settle costs only the labels. A function that was stopped (time, memory) three times within a minute
- * answers policy_disabled untried, until a reload makes a new engine.
+ * Every call into a policy goes through ask(): a budget, and one log line when it failed. A policy that fails costs its own
+ * request an answer of kind policy_*; failing in settle costs only the labels. A function that was stopped (time, memory) three
+ * times within a minute answers policy_disabled untried, until a reload makes a new engine.
  * What clients are told of a failed policy names the function; file and line go to the log.
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
@@ -32,9 +32,10 @@ static void log_policy(struct run *run, enum policy_function function, enum fail
     struct buffer text;
     buffer_init(&text, 8 * 1024);
     json_append_string(&text, message);
-    log_event(run->script->log, LOG_ERROR, "policy_error", ",\"request_id\":\"%.32s\",\"policy\":\"%s\",\"function\":\"%s\",\"error\":\"%s\",\"message\":%.*s",
-              run->request->id, run->request->policy_label.len > 0 ? run->request->policy_label.ptr : "", function_names[function],
-              failure_row(kind)->name, (int)text.len, text.ptr);
+    log_event(run->script->log, LOG_ERROR, "policy_error",
+              ",\"request_id\":\"%.32s\",\"policy\":\"%s\",\"function\":\"%s\",\"error\":\"%s\",\"message\":%.*s", run->request->id,
+              run->request->policy_label.len > 0 ? run->request->policy_label.ptr : "", function_names[function], failure_row(kind)->name,
+              (int)text.len, text.ptr);
     buffer_free(&text);
 }
 
@@ -55,15 +56,16 @@ static void refuse(struct run *run, enum failure_kind kind, struct slice message
     request_refuse(run->request, &failure);
 }
 
-/* The policy did something wrong: log, answer (but for settle). What used up its budget is counted: it cost everybody else of this worker
- * some time. What merely raised did not, and one odd request must not take the policy from all. */
+/* The policy did something wrong: log, answer (but for settle). What used up its budget is counted: it cost everybody else of this
+ * worker some time. What merely raised did not, and one odd request must not take the policy from all. */
 static void policy_failed(struct run *run, enum policy_function function, enum failure_kind kind, struct slice message)
 {
     log_policy(run, function, kind, message);
     if (kind == FAILURE_POLICY_TIMEOUT || kind == FAILURE_POLICY_MEMORY)
         count_stop(run, function);
     if (function != POLICY_SETTLE)
-        refuse(run, kind, arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]));
+        refuse(run, kind,
+               arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]));
 }
 
 static bool is_disabled(struct run *run, enum policy_function function)
@@ -72,7 +74,8 @@ static bool is_disabled(struct run *run, enum policy_function function)
         return false;
     if (function != POLICY_SETTLE)
         refuse(run, FAILURE_POLICY_DISABLED,
-               arena_printf(&run->request->arena, "The policy was stopped in %s too often and is not asked until it is changed.", function_names[function]));
+               arena_printf(&run->request->arena, "The policy was stopped in %s too often and is not asked until it is changed.",
+                            function_names[function]));
     return true;
 }
 
@@ -247,8 +250,8 @@ static void refuse_unfit(struct run *run)
     buffer_append_slice(&text, permanent ? LIT("No target of this model can do what the request needs:")
                                          : LIT("No target of this model can serve the request now:"));
     for (unsigned i = 0; i < request->unfit_count && i < UNFIT_SHOWN_MAX; i++)
-        buffer_printf(&text, "%s %.*s (%s)", i == 0 ? "" : ",", (int)request->unfits[i].target->name.len, request->unfits[i].target->name.ptr,
-                      request->unfits[i].reason);
+        buffer_printf(&text, "%s %.*s (%s)", i == 0 ? "" : ",", (int)request->unfits[i].target->name.len,
+                      request->unfits[i].target->name.ptr, request->unfits[i].reason);
     struct failure failure = failure_make(permanent ? FAILURE_UNFIT : FAILURE_NO_TARGET, arena_copy(&request->arena, buffer_slice(&text)));
     buffer_free(&text);
     failure.retry_after_us = permanent ? -1 : soonest_us(run);
@@ -529,7 +532,7 @@ static int house_record(lua_State *L)
 int open_house(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"identify", house_identify}, {"admit", house_admit},     {"route", house_route},   {"attempt", house_attempt},
+        {"identify", house_identify}, {"admit", house_admit},   {"route", house_route},   {"attempt", house_attempt},
         {"recover", house_recover},   {"settle", house_settle}, {"record", house_record}, {NULL, NULL},
     };
     luaL_newlib(L, functions);

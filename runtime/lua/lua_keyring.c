@@ -9,7 +9,7 @@
 #include "shared/turns.h"
 
 #define KEYRING_TYPE "gateway.keyring"
-#define TURNS_TYPE "gateway.turns"
+#define TURNS_TYPE   "gateway.turns"
 
 enum { USERS_MAX = 4096, MODELS_MAX = 16 };
 
@@ -102,8 +102,8 @@ static int keyring_may_use_face(lua_State *L)
 
 int open_keyring(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"new", keyring_new_face}, {"matches", keyring_matches_face}, {"may_use", keyring_may_use_face},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"new", keyring_new_face}, {"matches", keyring_matches_face}, {"may_use", keyring_may_use_face}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"find", keyring_find_face}, {"count", keyring_count_face}, {NULL, NULL}};
     luaL_newmetatable(L, KEYRING_TYPE);
     lua_pushcfunction(L, keyring_gc);

@@ -13,25 +13,58 @@
 enum kind { KIND_REQUEST, KIND_USER, KIND_CLIENT, KIND_ESTIMATE, KIND_NEEDS, KIND_HEADERS, KIND_COUNT };
 
 /* User values of a request: what was made for it once. */
-enum slot { SLOT_USER = 1, SLOT_CLIENT, SLOT_ESTIMATE, SLOT_NEEDS, SLOT_HEADERS, SLOT_TARGETS, SLOT_UNFIT, SLOT_BODY, SLOT_METADATA,
-            SLOT_CLIENT_METADATA, SLOT_COUNT = SLOT_CLIENT_METADATA };
+enum slot {
+    SLOT_USER = 1,
+    SLOT_CLIENT,
+    SLOT_ESTIMATE,
+    SLOT_NEEDS,
+    SLOT_HEADERS,
+    SLOT_TARGETS,
+    SLOT_UNFIT,
+    SLOT_BODY,
+    SLOT_METADATA,
+    SLOT_CLIENT_METADATA,
+    SLOT_COUNT = SLOT_CLIENT_METADATA
+};
 
 /* A sub-table; its user value is the request. */
 struct view {
     struct box *box;
 };
 
-static const char *const type_names[KIND_COUNT] = {"gateway.request", "gateway.request.user", "gateway.request.client",
+static const char *const type_names[KIND_COUNT] = {"gateway.request",          "gateway.request.user",  "gateway.request.client",
                                                    "gateway.request.estimate", "gateway.request.needs", "gateway.request.client.headers"};
-static const char *const shown_names[KIND_COUNT] = {"request", "request.user", "request.client", "request.estimate", "request.needs",
-                                                    "request.client.headers"};
+static const char *const shown_names[KIND_COUNT] = {"request",          "request.user",  "request.client",
+                                                    "request.estimate", "request.needs", "request.client.headers"};
 
-static const char *const request_facts[] = {"id", "model", "dialect", "route", "stream", "user", "client", "strategy", "preference",
-                                            "fallback", "replayable", "estimate", "max_tokens", "temperature", "needs", "affinity",
-                                            "turn", "now", "random", "targets", "unfit", "body", NULL};
-enum { FACT_ID = 1, FACT_MODEL, FACT_DIALECT, FACT_ROUTE, FACT_STREAM, FACT_USER, FACT_CLIENT, FACT_STRATEGY, FACT_PREFERENCE,
-       FACT_FALLBACK, FACT_REPLAYABLE, FACT_ESTIMATE, FACT_MAX_TOKENS, FACT_TEMPERATURE, FACT_NEEDS, FACT_AFFINITY, FACT_TURN, FACT_NOW,
-       FACT_RANDOM, FACT_TARGETS, FACT_UNFIT, FACT_BODY };
+static const char *const request_facts[] = {"id",         "model",       "dialect",    "route",    "stream",     "user",
+                                            "client",     "strategy",    "preference", "fallback", "replayable", "estimate",
+                                            "max_tokens", "temperature", "needs",      "affinity", "turn",       "now",
+                                            "random",     "targets",     "unfit",      "body",     NULL};
+enum {
+    FACT_ID = 1,
+    FACT_MODEL,
+    FACT_DIALECT,
+    FACT_ROUTE,
+    FACT_STREAM,
+    FACT_USER,
+    FACT_CLIENT,
+    FACT_STRATEGY,
+    FACT_PREFERENCE,
+    FACT_FALLBACK,
+    FACT_REPLAYABLE,
+    FACT_ESTIMATE,
+    FACT_MAX_TOKENS,
+    FACT_TEMPERATURE,
+    FACT_NEEDS,
+    FACT_AFFINITY,
+    FACT_TURN,
+    FACT_NOW,
+    FACT_RANDOM,
+    FACT_TARGETS,
+    FACT_UNFIT,
+    FACT_BODY
+};
 static const char *const user_facts[] = {"id", "tier", "name", "metadata", NULL};
 enum { USER_ID = 1, USER_TIER, USER_NAME, USER_METADATA };
 static const char *const client_facts[] = {"user", "metadata", "headers", "address", NULL};
@@ -41,7 +74,8 @@ enum { ESTIMATE_INPUT = 1, ESTIMATE_OUTPUT };
 static const char *const needs_facts[] = {"tools", "vision", "json_schema", "reasoning", "audio", "document", "context", NULL};
 enum { NEEDS_CONTEXT = 7 };
 static const char *const no_facts[] = {NULL};
-static const char *const *const facts_of_kind[KIND_COUNT] = {request_facts, user_facts, client_facts, estimate_facts, needs_facts, no_facts};
+static const char *const *const facts_of_kind[KIND_COUNT] = {request_facts,  user_facts,  client_facts,
+                                                             estimate_facts, needs_facts, no_facts};
 
 static void push_slice(lua_State *L, struct slice text)
 {

@@ -35,14 +35,14 @@ struct live {
 
 /* Registry references of one state. */
 struct script_refs {
-    int run;                    /* pipeline.run */
-    int policy[POLICY_COUNT];   /* LUA_NOREF where the default does nothing */
+    int run;                                        /* pipeline.run */
+    int policy[POLICY_COUNT];                       /* LUA_NOREF where the default does nothing */
     int admitted, routed, recovered, settled, rest; /* of plan.lua */
     int explain, decode, freeze;
-    int proxies;                /* target index + 1 -> proxy */
-    int lookup;                 /* proxy or name -> target index + 1, false: off */
-    int lists;                  /* model index + 1 -> list of all its targets */
-    int strategies;             /* name -> true, and the names as a list; or LUA_NOREF */
+    int proxies;    /* target index + 1 -> proxy */
+    int lookup;     /* proxy or name -> target index + 1, false: off */
+    int lists;      /* model index + 1 -> list of all its targets */
+    int strategies; /* name -> true, and the names as a list; or LUA_NOREF */
 };
 
 struct script {
@@ -50,11 +50,11 @@ struct script {
     struct config *config;
     struct log *log;
     struct script_refs refs;
-    struct run *deciding;       /* whose policy is running: facts that depend on the request are worked out for it */
-    struct run *idle;           /* runs to use again, with their threads */
+    struct run *deciding; /* whose policy is running: facts that depend on the request are worked out for it */
+    struct run *idle;     /* runs to use again, with their threads */
     struct stops stops[POLICY_COUNT];
-    struct live **live;         /* by target index, made when first asked for */
-    uint32_t *marks, serial;    /* marks[target index] == serial: a candidate of the request that is deciding */
+    struct live **live;      /* by target index, made when first asked for */
+    uint32_t *marks, serial; /* marks[target index] == serial: a candidate of the request that is deciding */
 };
 
 /* One request's way through the pipeline. Kept and used again, thread and all. */
@@ -88,10 +88,10 @@ int open_house(lua_State *L);
 /* ---- lua_request.c */
 void request_open_types(lua_State *L);
 struct box *request_push_box(lua_State *L, struct run *run); /* pushes the userdata */
-struct run *request_run(lua_State *L, int index); /* of a request that the house's own code passed; raises when it is over */
+struct run *request_run(lua_State *L, int index);            /* of a request that the house's own code passed; raises when it is over */
 
 /* ---- lua_target.c; all may raise */
-void target_open(lua_State *L, struct script *script);       /* fills refs.proxies, lookup, lists */
+void target_open(lua_State *L, struct script *script); /* fills refs.proxies, lookup, lists */
 void target_push(lua_State *L, struct script *script, const struct target *target);
 void target_push_list(lua_State *L, struct script *script, const struct request *request);
 void target_push_unfit(lua_State *L, struct script *script, const struct request *request);

@@ -1,7 +1,7 @@
 /* lua_sources.c -- gateway.lua, .env beside it and the folder of the policy it names: read once, evaluated, checked.
  *
- * The very bytes that were tried are those that every worker's engine is opened with. gateway.lua runs in the sandbox of policies, with env() on
- * top and a budget: it can compute what it likes, and reach nothing. Its settings cross into the engines as text of plain data.
+ * The very bytes that were tried are those that every worker's engine is opened with. gateway.lua runs in the sandbox of policies,
+ * with env() on top and a budget: it can compute what it likes, and reach nothing. Its settings cross into the engines as text.
  * SPDX-License-Identifier: MIT */
 #include "lua/bindings.h"
 #include "lua/embedded.h"
@@ -27,13 +27,13 @@ struct source {
 };
 
 struct sources {
-    char *path;      /* of gateway.lua, as it was given */
-    char *env_path;  /* .env beside it */
-    char *folder;    /* of the policy, to open; NULL: the built-in policy */
-    char *shown;     /* the same as messages name it */
-    char *policy;    /* "default" */
+    char *path;     /* of gateway.lua, as it was given */
+    char *env_path; /* .env beside it */
+    char *folder;   /* of the policy, to open; NULL: the built-in policy */
+    char *shown;    /* the same as messages name it */
+    char *policy;   /* "default" */
     char *strategy;
-    char *settings;  /* a chunk of Lua that returns them */
+    char *settings; /* a chunk of Lua that returns them */
     size_t settings_len;
     struct source files[FILES_MAX];
     unsigned file_count;

@@ -45,8 +45,18 @@ static void set_read_only(lua_State *L, const char *name)
 /* ---------------------------------------------------------------- facts that change */
 
 enum live_fact {
-    LIVE_IN_FLIGHT = 1, LIVE_SUCCESS_RATE, LIVE_BREAKER, LIVE_COOLDOWN, LIVE_COST, LIVE_EXPECTED, LIVE_NONE,
-    LATENCY_FIRST_TOKEN, LATENCY_PER_TOKEN, LATENCY_P50, LATENCY_P95, LATENCY_SAMPLES,
+    LIVE_IN_FLIGHT = 1,
+    LIVE_SUCCESS_RATE,
+    LIVE_BREAKER,
+    LIVE_COOLDOWN,
+    LIVE_COST,
+    LIVE_EXPECTED,
+    LIVE_NONE,
+    LATENCY_FIRST_TOKEN,
+    LATENCY_PER_TOKEN,
+    LATENCY_P50,
+    LATENCY_P95,
+    LATENCY_SAMPLES,
 };
 
 struct fact_name {
@@ -56,12 +66,23 @@ struct fact_name {
 
 /* LIVE_NONE: a fact that a target may lack. */
 static const struct fact_name live_facts[] = {
-    {"in_flight", LIVE_IN_FLIGHT}, {"success_rate", LIVE_SUCCESS_RATE}, {"breaker", LIVE_BREAKER}, {"cooldown_s", LIVE_COOLDOWN},
-    {"cost_usd", LIVE_COST}, {"expected_ms", LIVE_EXPECTED}, {"price", LIVE_NONE}, {"reason", LIVE_NONE}, {NULL, LIVE_NONE},
+    {"in_flight", LIVE_IN_FLIGHT},
+    {"success_rate", LIVE_SUCCESS_RATE},
+    {"breaker", LIVE_BREAKER},
+    {"cooldown_s", LIVE_COOLDOWN},
+    {"cost_usd", LIVE_COST},
+    {"expected_ms", LIVE_EXPECTED},
+    {"price", LIVE_NONE},
+    {"reason", LIVE_NONE},
+    {NULL, LIVE_NONE},
 };
 static const struct fact_name latency_facts[] = {
-    {"first_token_ms", LATENCY_FIRST_TOKEN}, {"per_token_ms", LATENCY_PER_TOKEN}, {"p50_ms", LATENCY_P50}, {"p95_ms", LATENCY_P95},
-    {"samples", LATENCY_SAMPLES}, {NULL, LIVE_NONE},
+    {"first_token_ms", LATENCY_FIRST_TOKEN},
+    {"per_token_ms", LATENCY_PER_TOKEN},
+    {"p50_ms", LATENCY_P50},
+    {"p95_ms", LATENCY_P95},
+    {"samples", LATENCY_SAMPLES},
+    {NULL, LIVE_NONE},
 };
 
 /* name -> fact, one table for all targets */
@@ -89,8 +110,13 @@ const struct health_view *target_view(struct script *script, const struct target
     if (live->at_us == now_us && now_us != 0)
         return &live->view;
     live->at_us = now_us;
-    live->view = (struct health_view){.success_rate = 1, .first_token_ms = NAN, .per_token_ms = NAN, .p50_ms = NAN, .p95_ms = NAN,
-                                      .p99_ms = NAN, .first_token_p95_ms = NAN};
+    live->view = (struct health_view){.success_rate = 1,
+                                      .first_token_ms = NAN,
+                                      .per_token_ms = NAN,
+                                      .p50_ms = NAN,
+                                      .p95_ms = NAN,
+                                      .p99_ms = NAN,
+                                      .first_token_p95_ms = NAN};
     if (target->health != NULL && now_us >= 0)
         health_view(target->health, now_us, &live->view);
     return &live->view;
@@ -180,7 +206,8 @@ static int read_live(lua_State *L)
     return 1;
 }
 
-static void push_read_live(lua_State *L, struct script *script, const struct target *target, const struct fact_name *facts, const char *what)
+static void push_read_live(lua_State *L, struct script *script, const struct target *target, const struct fact_name *facts,
+                           const char *what)
 {
     lua_pushlightuserdata(L, script);
     lua_pushlightuserdata(L, (void *)target);
@@ -344,8 +371,8 @@ static void push_facts(lua_State *L, struct script *script, const struct target 
 
 static void push_proxy(lua_State *L, struct script *script, const struct target *target)
 {
-    static const char *const names[] = {"name", "provider", "model", "weight", "priority", "quality", "leaderboard", "context",
-                                        "max_output", "max_temperature", "capabilities", "latency", NULL};
+    static const char *const names[] = {"name",    "provider",   "model",           "weight",       "priority", "quality", "leaderboard",
+                                        "context", "max_output", "max_temperature", "capabilities", "latency",  NULL};
     lua_newtable(L);
     lua_createtable(L, 0, 4);
     push_facts(L, script, target);
@@ -478,8 +505,8 @@ static int read_unfit(lua_State *L) /* upvalues: the target's proxy, the reason 
 
 static void push_unfit(lua_State *L, struct script *script, const struct unfit *unfit)
 {
-    static const char *const names[] = {"name", "provider", "model", "reason", "weight", "priority", "quality", "leaderboard", "context",
-                                        "max_output", "max_temperature", "capabilities", "latency", NULL};
+    static const char *const names[] = {"name",        "provider", "model",      "reason",          "weight",       "priority", "quality",
+                                        "leaderboard", "context",  "max_output", "max_temperature", "capabilities", "latency",  NULL};
     lua_newtable(L);
     lua_createtable(L, 0, 6);
     target_push(L, script, unfit->target);
