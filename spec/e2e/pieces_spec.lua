@@ -18,9 +18,9 @@ return {
   breaker = { failures = 2, open = "100ms" },
 }]]
 
+-- What differs stands first: a beginning that is written over another one's must show.
 local function chunk(text)
-  return ("data: " .. cjson.encode { id = "c1", object = "chat.completion.chunk", created = 1, model = "m",
-    choices = { { index = 0, delta = { content = text } } } }) .. "\n\n"
+  return ('data: {"choices":[{"delta":{"content":"%s"},"index":0}],"id":"c1","object":"chat.completion.chunk","created":1,"model":"m"}\n\n'):format(text)
 end
 
 local FINISH = 'data: {"id":"c1","object":"chat.completion.chunk","created":1,"model":"m",' ..
@@ -56,7 +56,7 @@ describe("a provider's bytes", function()
     return client, provider
   end
 
-  for _, cut in ipairs { 1, 5, 40, 90 } do
+  for _, cut in ipairs { 1, 5, 44, 90 } do
     it(("become the same events when each is cut after %d bytes"):format(cut), function()
       local client, provider = begin()
       provider:send("HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n" .. chunk "w1" .. chunk("w2"):sub(1, cut))
