@@ -83,7 +83,7 @@ TEST_DEPS  = busted:lua-busted lua-socket lua-filesystem python3:python3 node:no
 CHECK_DEPS = luacheck:lua-check clang-format:clang-format clang:clang libclang-rt-14-dev git:git
 BENCH_DEPS = nginx:nginx-light wrk:wrk openssl:openssl python3:python3
 
-$(BUILD)/gateway $(BUILD)/lua/gateway/runtime.so: | deps
+$(OBJECTS): | deps
 deps: ; @$(call install_missing,$(RUN_DEPS))
 test-deps: ; @$(call install_missing,$(RUN_DEPS) $(TEST_DEPS)); \
 	python3 -c 'import ensurepip' 2>/dev/null || $(call apt_install,python3-venv)
