@@ -58,7 +58,8 @@ static inline struct provider provider_of(const struct vendor *vendor)
 /* Any family of models, by the hash. */
 static inline struct model_facts model_of(uint64_t hash)
 {
-    static const struct slice names[] = {LIT("gpt-4o"), LIT("claude-sonnet-4-5"), LIT("claude-3-haiku"), LIT("claude-opus-4-7"), LIT("mo\"del\\\n")};
+    static const struct slice names[] = {LIT("gpt-4o"), LIT("claude-sonnet-4-5"), LIT("claude-3-haiku"), LIT("claude-opus-4-7"),
+                                         LIT("mo\"del\\\n")};
     struct model_facts model = {.model = names[hash % 5], .max_output = hash & 64 ? 4096 : 0, .capabilities = hash & 128 ? 63 : 0};
     return model;
 }
@@ -88,13 +89,14 @@ static inline void check_edits(const struct wire *wire, struct slice body, const
     require(slice_equals(json_unescape(arena, again.model_raw), model->model), "an edited body names the target's model", edited);
     require(again.extension_count == 0, "the gateway's own fields are cut", edited);
     require(again.stream == facts->stream, "streaming stays as asked", edited);
-    require(!again.stream || again.include_usage || (provider->vendor->quirks & VENDOR_NO_STREAM_OPTIONS), "usage of a stream is asked for", edited);
+    require(!again.stream || again.include_usage || (provider->vendor->quirks & VENDOR_NO_STREAM_OPTIONS), "usage of a stream is asked for",
+            edited);
     require(again.max_tokens == facts->max_tokens, "max_tokens stay as asked", edited);
     buffer_free(&out);
 }
 
-static inline void check_request(const struct wire *wire, const struct chat *chat, const struct provider *provider, const struct model_facts *model,
-                                 struct arena *arena)
+static inline void check_request(const struct wire *wire, const struct chat *chat, const struct provider *provider,
+                                 const struct model_facts *model, struct arena *arena)
 {
     struct buffer out, dropped;
     struct complaint complaint = {FAILURE_NONE, SLICE_NONE, SLICE_NONE};
@@ -169,7 +171,8 @@ static inline void check_stream(struct slice out)
     sse_init(&sse);
     sse_feed(&sse, out);
     while (sse_next(&sse, &event))
-        require(!event.has_data || slice_equals(event.data, LIT("[DONE]")) || is_json(event.data), "an event for the client is JSON", event.data);
+        require(!event.has_data || slice_equals(event.data, LIT("[DONE]")) || is_json(event.data), "an event for the client is JSON",
+                event.data);
     require(!sse_finish(&sse, &event), "events for the client are whole", out);
     sse_free(&sse);
 }
@@ -259,7 +262,8 @@ static inline void fuzz_answer(struct slice bytes, const struct vendor *vendor, 
     answer_begin(&answer, vendor, &wire_openai, false);
     answer.reader->wire->read_answer(answer.reader, body);
     require(answer.hearing.over, "a whole answer ends or fails", bytes);
-    require(answer.hearing.out.overflow || is_json(buffer_slice(&answer.hearing.out)), "a whole answer is JSON", buffer_slice(&answer.hearing.out));
+    require(answer.hearing.out.overflow || is_json(buffer_slice(&answer.hearing.out)), "a whole answer is JSON",
+            buffer_slice(&answer.hearing.out));
     answer_end(&answer);
     free((char *)body.ptr);
 }

@@ -13,18 +13,18 @@ struct block {
     enum block_kind kind;
     unsigned tool;
     bool grew;
-    bool lost;                      /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
-    size_t thinking;                /* bytes gathered of it */
+    bool lost;       /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
+    size_t thinking; /* bytes gathered of it */
     struct slice signature;
 };
 
 struct anthropic_reader {
     struct reader base;
-    struct block block;             /* the open one: blocks do not overlap on this wire */
+    struct block block; /* the open one: blocks do not overlap on this wire */
     unsigned tools;
     bool started, json_tool, finished;
     struct usage usage;
-    char *thinking;                 /* gathered for EVENT_SIGNATURE; in the arena, which frees it whenever the stream is cut; used again */
+    char *thinking; /* gathered for EVENT_SIGNATURE; in the arena, which frees it whenever the stream is cut; used again */
     size_t thinking_size;
 };
 
@@ -145,7 +145,8 @@ static void start(struct anthropic_reader *self, struct slice message)
     if (self->started)
         return;
     self->started = true;
-    emit(self, &(struct event){.kind = EVENT_START, .id_raw = json_find_string(message, "id"), .model_raw = json_find_string(message, "model")});
+    emit(self,
+         &(struct event){.kind = EVENT_START, .id_raw = json_find_string(message, "id"), .model_raw = json_find_string(message, "model")});
     take_usage(self, json_find(message, "usage"));
 }
 
@@ -160,7 +161,8 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
     } else {
         self->block.kind = BLOCK_TOOL;
         self->block.tool = self->tools++;
-        emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN, .tool = self->block.tool, .id_raw = json_find_string(block, "id"), .name_raw = name});
+        emit(self, &(struct event){
+                       .kind = EVENT_TOOL_BEGIN, .tool = self->block.tool, .id_raw = json_find_string(block, "id"), .name_raw = name});
     }
     if (input.len <= 2 || input.ptr[0] != '{')
         return;
@@ -168,7 +170,8 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
     if (slice_equals(args, LIT("{}")))
         return;
     self->block.grew = true; /* given whole: later pieces would repeat it */
-    emit(self, &(struct event){.kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = args});
+    emit(self, &(struct event){
+                   .kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = args});
 }
 
 static void keep_thinking(struct anthropic_reader *self, struct slice text)
@@ -218,7 +221,8 @@ static void grow_tool(struct anthropic_reader *self, struct slice piece)
     if (piece.len == 0)
         return;
     self->block.grew = true;
-    emit(self, &(struct event){.kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = piece});
+    emit(self, &(struct event){
+                   .kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = piece});
 }
 
 static void grow_block(struct anthropic_reader *self, struct slice delta)
@@ -246,7 +250,9 @@ static void end_block(struct anthropic_reader *self)
     else if (self->block.kind == BLOCK_JSON && !self->block.grew)
         emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
     else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0 && !self->block.lost)
-        emit(self, &(struct event){.kind = EVENT_SIGNATURE, .text_raw = {self->thinking, self->block.thinking}, .signature_raw = self->block.signature});
+        emit(self, &(struct event){.kind = EVENT_SIGNATURE,
+                                   .text_raw = {self->thinking, self->block.thinking},
+                                   .signature_raw = self->block.signature});
     self->block.kind = BLOCK_NONE;
 }
 
@@ -266,8 +272,10 @@ static int status_of(struct slice type)
         struct slice type;
         int status;
     } known[] = {
-        {LIT("invalid_request_error"), 400}, {LIT("authentication_error"), 401}, {LIT("billing_error"), 402},   {LIT("permission_error"), 403},
-        {LIT("not_found_error"), 404},       {LIT("request_too_large"), 413},    {LIT("rate_limit_error"), 429}, {LIT("api_error"), 500},
+        {LIT("invalid_request_error"), 400}, {LIT("authentication_error"), 401},
+        {LIT("billing_error"), 402},         {LIT("permission_error"), 403},
+        {LIT("not_found_error"), 404},       {LIT("request_too_large"), 413},
+        {LIT("rate_limit_error"), 429},      {LIT("api_error"), 500},
         {LIT("timeout_error"), 504},         {LIT("overloaded_error"), 529},
     };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
@@ -279,13 +287,14 @@ static int status_of(struct slice type)
 static void fail_with(struct anthropic_reader *self, struct slice body)
 {
     struct failure failure;
-    anthropic_read_failure(status_of(json_find_string(json_find(body, "error"), "type")), body, no_header, NULL, 0, self->base.arena, &failure);
+    anthropic_read_failure(status_of(json_find_string(json_find(body, "error"), "type")), body, no_header, NULL, 0, self->base.arena,
+                           &failure);
     failure.sent = self->started ? SENT_CONTENT : SENT_REFUSED;
     fail(self, failure);
 }
 
-void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                            struct arena *arena, struct failure *failure)
+void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
+                            int64_t wall_us, struct arena *arena, struct failure *failure)
 {
     struct slice type = json_find_string(json_find(slice_trim(body), "error"), "type");
     struct slice message = failure_message(body, status, arena);
@@ -308,7 +317,8 @@ static bool is_json_object(struct slice text)
     return json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json);
 }
 
-void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten)
+void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                          struct slice *rewritten)
 {
     struct anthropic_reader *self = (struct anthropic_reader *)reader;
     (void)name; /* the data repeats it */

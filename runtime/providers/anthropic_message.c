@@ -33,7 +33,8 @@ static void put_id(struct buffer *out, struct slice id)
     buffer_append_byte(out, '"');
     for (size_t i = 0; i < id.len; i++) {
         char byte = id.ptr[i];
-        bool fine = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '_' || byte == '-';
+        bool fine = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '_' ||
+                    byte == '-';
         buffer_append_byte(out, fine ? byte : '_');
     }
     buffer_append_byte(out, '"');
@@ -250,7 +251,8 @@ static struct slice without_tail(struct slice raw)
     for (;;) {
         if (raw.len > 0 && raw.ptr[raw.len - 1] == ' ')
             raw.len--;
-        else if (raw.len > 1 && raw.ptr[raw.len - 2] == '\\' && memchr("nrt", raw.ptr[raw.len - 1], 3) != NULL && (raw.len < 3 || raw.ptr[raw.len - 3] != '\\'))
+        else if (raw.len > 1 && raw.ptr[raw.len - 2] == '\\' && memchr("nrt", raw.ptr[raw.len - 1], 3) != NULL &&
+                 (raw.len < 3 || raw.ptr[raw.len - 3] != '\\'))
             raw.len -= 2;
         else
             return raw;

@@ -45,8 +45,8 @@ static enum effort effort_of(struct slice raw)
     static const struct {
         struct slice name;
         enum effort effort;
-    } known[] = {{LIT("none"), EFFORT_NONE},     {LIT("minimal"), EFFORT_MINIMAL}, {LIT("low"), EFFORT_LOW}, {LIT("medium"), EFFORT_MEDIUM},
-                 {LIT("high"), EFFORT_HIGH},     {LIT("xhigh"), EFFORT_XHIGH},     {LIT("max"), EFFORT_XHIGH}};
+    } known[] = {{LIT("none"), EFFORT_NONE}, {LIT("minimal"), EFFORT_MINIMAL}, {LIT("low"), EFFORT_LOW},  {LIT("medium"), EFFORT_MEDIUM},
+                 {LIT("high"), EFFORT_HIGH}, {LIT("xhigh"), EFFORT_XHIGH},     {LIT("max"), EFFORT_XHIGH}};
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
         if (json_raw_equals(raw, known[i].name))
             return known[i].effort;
@@ -257,8 +257,8 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
     anthropic_key(encode, "output_config");
     buffer_append_byte(encode->out, '{');
     if (by_effort)
-        buffer_printf(encode->out, "\"effort\":\"%s\"%s", effort == EFFORT_XHIGH && (encode->family->flags & FAMILY_XHIGH) ? "xhigh" : names[effort],
-                      schema ? "," : "");
+        buffer_printf(encode->out, "\"effort\":\"%s\"%s",
+                      effort == EFFORT_XHIGH && (encode->family->flags & FAMILY_XHIGH) ? "xhigh" : names[effort], schema ? "," : "");
     if (schema) {
         buffer_append_lit(encode->out, "\"format\":{\"type\":\"json_schema\",\"schema\":");
         anthropic_write_schema(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"));

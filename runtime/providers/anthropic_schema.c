@@ -5,9 +5,10 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic.h"
 
-static const char *const refused[] = {"minimum",  "maximum",  "exclusiveMinimum", "exclusiveMaximum", "multipleOf",    "minLength",     "maxLength",
-                                      "pattern",  "minItems", "maxItems",         "uniqueItems",      "not",           "minProperties", "maxProperties",
-                                      "contains", "$schema",  "additionalProperties"};
+static const char *const refused[] = {
+    "minimum",       "maximum",       "exclusiveMinimum", "exclusiveMaximum", "multipleOf",          "minLength",
+    "maxLength",     "pattern",       "minItems",         "maxItems",         "uniqueItems",         "not",
+    "minProperties", "maxProperties", "contains",         "$schema",          "additionalProperties"};
 static const char *const formats[] = {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"};
 
 static bool is_one_of(struct slice text, const char *const *names, unsigned count)

@@ -212,8 +212,8 @@ static int64_t parse_when(struct slice text, int64_t wall_us)
 
 int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us)
 {
-    static const char *const resets[] = {"anthropic-ratelimit-requests-reset", "anthropic-ratelimit-tokens-reset", "x-ratelimit-reset-requests",
-                                         "x-ratelimit-reset-tokens"};
+    static const char *const resets[] = {"anthropic-ratelimit-requests-reset", "anthropic-ratelimit-tokens-reset",
+                                         "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"};
     double ms;
     struct slice text = header(head, LIT("retry-after-ms"));
     if (text.len > 0 && json_to_double(text, &ms) && ms >= 0 && ms < 1e12)
@@ -235,7 +235,8 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
 
 static bool is_key_byte(char byte)
 {
-    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '-' || byte == '_' || byte == '.';
+    return (byte >= '0' && byte <= '9') || (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || byte == '-' || byte == '_' ||
+           byte == '.';
 }
 
 /* A run of bytes that keys are made of: long, with digits and letters, or with a prefix that keys have. */

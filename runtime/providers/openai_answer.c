@@ -18,13 +18,13 @@ struct call {
 struct openai_reader {
     struct reader base;
     bool started, usage_seen;
-    uint32_t finished;           /* bit per choice */
-    uint32_t has_calls;          /* bit per choice */
+    uint32_t finished;  /* bit per choice */
+    uint32_t has_calls; /* bit per choice */
     unsigned tool_count[CHOICES_MAX];
-    struct call *calls;          /* in the arena, made at the first call */
+    struct call *calls; /* in the arena, made at the first call */
     unsigned call_count;
     enum finish finish[CHOICES_MAX];
-    char *rewritten;             /* in the arena, used again for each chunk: a long stream must not grow with its length */
+    char *rewritten; /* in the arena, used again for each chunk: a long stream must not grow with its length */
     size_t rewritten_size;
 };
 
@@ -324,7 +324,7 @@ static enum finish finish_of(struct slice reason, bool *error)
         {LIT("tool_calls"), FINISH_TOOL_CALLS},
         {LIT("function_call"), FINISH_TOOL_CALLS},
         {LIT("content_filter"), FINISH_CONTENT_FILTER},
-        {LIT("eos"), FINISH_STOP},             /* COMPAT(together, 2026-04) */
+        {LIT("eos"), FINISH_STOP},            /* COMPAT(together, 2026-04) */
         {LIT("model_length"), FINISH_LENGTH}, /* COMPAT(mistral, 2026-06) */
     };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
@@ -540,7 +540,8 @@ static void cut_usage(struct openai_reader *self, struct slice data, const struc
     *pass = PASS_REWRITE;
 }
 
-void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten)
+void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                       struct slice *rewritten)
 {
     struct openai_reader *self = (struct openai_reader *)reader;
     struct chunk chunk = {.has_choices = false};

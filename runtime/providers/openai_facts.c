@@ -9,12 +9,13 @@
 #include <stdio.h>
 
 /* The fields that are looked at. */
-#define FIELDS(row)                                                                                                                             \
-    row(MODEL, "model") row(MESSAGES, "messages") row(STREAM, "stream") row(STREAM_OPTIONS, "stream_options") row(MAX_TOKENS, "max_tokens")   \
-    row(MAX_COMPLETION_TOKENS, "max_completion_tokens") row(TEMPERATURE, "temperature") row(TOOLS, "tools") row(FUNCTIONS, "functions")         \
-    row(RESPONSE_FORMAT, "response_format") row(REASONING_EFFORT, "reasoning_effort") row(USER, "user") row(METADATA, "metadata")               \
-    row(STORE, "store") row(BACKGROUND, "background") row(SEED, "seed") row(N, "n") row(STRATEGY, "routing_strategy")                           \
-    row(PROVIDER, "provider") row(FALLBACK, "fallback")
+#define FIELDS(row)                                                                                                                        \
+    row(MODEL, "model") row(MESSAGES, "messages") row(STREAM, "stream") row(STREAM_OPTIONS, "stream_options")                              \
+        row(MAX_TOKENS, "max_tokens") row(MAX_COMPLETION_TOKENS, "max_completion_tokens") row(TEMPERATURE, "temperature")                  \
+            row(TOOLS, "tools") row(FUNCTIONS, "functions") row(RESPONSE_FORMAT, "response_format")                                        \
+                row(REASONING_EFFORT, "reasoning_effort") row(USER, "user") row(METADATA, "metadata") row(STORE, "store")                  \
+                    row(BACKGROUND, "background") row(SEED, "seed") row(N, "n") row(STRATEGY, "routing_strategy")                          \
+                        row(PROVIDER, "provider") row(FALLBACK, "fallback")
 
 #define ENUM(id, name) FIELD_##id,
 enum field { FIELDS(ENUM) FIELD_COUNT };
@@ -30,7 +31,7 @@ struct scan {
     struct facts *facts;
     struct complaint *complaint;
     uint32_t seen;
-    bool only_extensions;  /* every member so far was one of the gateway's own */
+    bool only_extensions;    /* every member so far was one of the gateway's own */
     size_t key_at, last_end; /* where the current key begins, where the last value ended */
 };
 
@@ -61,7 +62,8 @@ static bool wrong_type(struct scan *scan, struct slice param, const char *expect
 
 static bool missing(struct scan *scan, struct slice param)
 {
-    return complain(scan, FAILURE_BAD_PARAMETER, arena_printf(scan->arena, "Missing required parameter: '%.*s'.", (int)param.len, param.ptr), param);
+    return complain(scan, FAILURE_BAD_PARAMETER,
+                    arena_printf(scan->arena, "Missing required parameter: '%.*s'.", (int)param.len, param.ptr), param);
 }
 
 /* ---------------------------------------------------------------- messages */
@@ -147,10 +149,12 @@ static bool read_role(struct scan *scan, unsigned index, struct slice *role)
     if (!json_string(&scan->json, role))
         return false;
     if (!is_role(*role))
-        return complain(scan, FAILURE_BAD_PARAMETER,
-                        arena_printf(scan->arena, "Invalid value: '%.*s'. Supported values are: 'system', 'developer', 'assistant', 'user', 'tool' and 'function'.",
-                                     role->len < 40 ? (int)role->len : 40, role->ptr),
-                        message_param(scan, index, "role"));
+        return complain(
+            scan, FAILURE_BAD_PARAMETER,
+            arena_printf(scan->arena,
+                         "Invalid value: '%.*s'. Supported values are: 'system', 'developer', 'assistant', 'user', 'tool' and 'function'.",
+                         role->len < 40 ? (int)role->len : 40, role->ptr),
+            message_param(scan, index, "role"));
     scan->facts->developer |= json_raw_equals(*role, LIT("developer"));
     return true;
 }
@@ -199,7 +203,8 @@ static bool read_messages(struct scan *scan)
     }
     if (json->error != JSON_OK)
         return false;
-    return count > 0 || complain(scan, FAILURE_BAD_PARAMETER, LIT("Invalid 'messages': empty array. Expected at least one message."), LIT("messages"));
+    return count > 0 ||
+           complain(scan, FAILURE_BAD_PARAMETER, LIT("Invalid 'messages': empty array. Expected at least one message."), LIT("messages"));
 }
 
 /* ---------------------------------------------------------------- the other fields */
@@ -452,7 +457,8 @@ static bool read_members(struct scan *scan)
         if (field < FIELD_COUNT) {
             if (scan->seen & 1u << field)
                 return complain(scan, FAILURE_DUPLICATE_KEY,
-                                arena_printf(scan->arena, "Duplicate key: '%s' is given twice.", field_names[field].ptr), field_names[field]);
+                                arena_printf(scan->arena, "Duplicate key: '%s' is given twice.", field_names[field].ptr),
+                                field_names[field]);
             scan->seen |= 1u << field;
         }
         if (!read_field(scan, field, key))
@@ -471,9 +477,10 @@ static bool not_json(struct scan *scan)
     if (slice_trim(scan->body).len == 0)
         return complain(scan, FAILURE_BAD_JSON, LIT("The request body is empty; expected a JSON object."), SLICE_NONE);
     const char *what = json_error_text(scan->json.error == JSON_WRONG_TYPE ? JSON_SYNTAX : scan->json.error);
-    return complain(scan, FAILURE_BAD_JSON,
-                    arena_printf(scan->arena, "The request body could not be read: %s, at byte %zu.", what, (size_t)(scan->json.at - scan->json.start)),
-                    SLICE_NONE);
+    return complain(
+        scan, FAILURE_BAD_JSON,
+        arena_printf(scan->arena, "The request body could not be read: %s, at byte %zu.", what, (size_t)(scan->json.at - scan->json.start)),
+        SLICE_NONE);
 }
 
 bool openai_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint)
@@ -486,7 +493,8 @@ bool openai_read_facts(struct slice body, struct arena *arena, struct facts *fac
     if (type == JSON_BAD)
         return not_json(&scan);
     if (type != JSON_OBJECT)
-        return complain(&scan, FAILURE_BAD_JSON, arena_printf(arena, "The request body must be a JSON object, not %s.", type_name(type)), SLICE_NONE);
+        return complain(&scan, FAILURE_BAD_JSON, arena_printf(arena, "The request body must be a JSON object, not %s.", type_name(type)),
+                        SLICE_NONE);
     json_object(&scan.json);
     facts->object_start = (size_t)(scan.json.at - scan.json.start);
     if (!read_members(&scan))
@@ -501,7 +509,8 @@ bool openai_read_facts(struct slice body, struct arena *arena, struct facts *fac
 static unsigned put_edit(struct edit *edits, unsigned count, size_t at, size_t len, struct slice text)
 {
     unsigned i = count;
-    while (i > 0 && (edits[i - 1].at > at || (edits[i - 1].at == at && len == 0))) { /* kept in order; what is put in comes before what goes */
+    while (i > 0 &&
+           (edits[i - 1].at > at || (edits[i - 1].at == at && len == 0))) { /* kept in order; what is put in comes before what goes */
         edits[i] = edits[i - 1];
         i--;
     }

@@ -200,10 +200,10 @@ static bool read_call(struct scan *scan, struct part ***tail)
     if (part == NULL || !json_object(json))
         return false;
     while (json_member(json, &key))
-        if (!(slice_equals(key, LIT("id"))                ? take_string(json, &part->id_raw)
-              : slice_equals(key, LIT("function"))        ? read_function(scan, part)
-              : slice_equals(key, LIT("extra_content"))   ? take_value(json, &part->json)
-                                                          : json_skip(json, NULL)))
+        if (!(slice_equals(key, LIT("id"))              ? take_string(json, &part->id_raw)
+              : slice_equals(key, LIT("function"))      ? read_function(scan, part)
+              : slice_equals(key, LIT("extra_content")) ? take_value(json, &part->json)
+                                                        : json_skip(json, NULL)))
             return false;
     return json->error == JSON_OK;
 }

@@ -21,9 +21,9 @@ struct openai_writer {
     struct slice id, model;
     int64_t created;
     struct usage usage;
-    uint32_t began;          /* bit per choice: its role was sent */
-    uint32_t open_calls;     /* streamed: bit per tool (up to 32) whose arguments were empty so far */
-    struct choice *choices;  /* whole answers; heap buffers inside, released at EVENT_END */
+    uint32_t began;         /* bit per choice: its role was sent */
+    uint32_t open_calls;    /* streamed: bit per tool (up to 32) whose arguments were empty so far */
+    struct choice *choices; /* whole answers; heap buffers inside, released at EVENT_END */
 };
 
 _Static_assert(sizeof(struct openai_writer) <= OPENAI_WRITER_SIZE, "openai.h: OPENAI_WRITER_SIZE");
@@ -238,8 +238,8 @@ static struct choice *choice_of(struct openai_writer *self, unsigned index)
     if (self->choices == NULL) {
         self->choices = arena_zalloc(self->base.arena, sizeof *self->choices * CHOICES_MAX);
         for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX; i++) {
-            struct buffer *buffers[] = {&self->choices[i].text, &self->choices[i].reasoning, &self->choices[i].refusal, &self->choices[i].calls,
-                                        &self->choices[i].blocks};
+            struct buffer *buffers[] = {&self->choices[i].text, &self->choices[i].reasoning, &self->choices[i].refusal,
+                                        &self->choices[i].calls, &self->choices[i].blocks};
             for (unsigned k = 0; k < sizeof buffers / sizeof *buffers; k++)
                 buffer_init(buffers[k], TEXT_MAX);
         }
@@ -422,7 +422,8 @@ void openai_write_failure(const struct failure *failure, struct slice request_id
     bool forbidden = failure->kind == FAILURE_AUTH && failure->status == 403;
     struct slice code = failure->code.len > 0 ? failure->code : row->openai_code == NULL ? SLICE_NONE : slice_of(row->openai_code);
     (void)request_id; /* it is in the header */
-    if (!(row->follows & FAILURE_OURS) && failure->kind != FAILURE_INVALID_REQUEST) /* one name for one thing, whatever the provider calls it */
+    if (!(row->follows & FAILURE_OURS) &&
+        failure->kind != FAILURE_INVALID_REQUEST) /* one name for one thing, whatever the provider calls it */
         code = row->openai_code == NULL ? SLICE_NONE : slice_of(row->openai_code);
     if (forbidden)
         code = LIT("permission_denied");
