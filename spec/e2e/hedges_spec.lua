@@ -1,0 +1,121 @@
+--- Two attempts side by side: one answers, the other is cancelled at its provider; a client who leaves ends both.
+-- SPDX-License-Identifier: MIT
+local house = require "support.house"
+local http = require "support.http"
+
+local CONFIG = [[
+return {
+  workers = 1,
+  policy = "policies/mine.lua",
+  providers = {
+    first = { kind = "openai", base_url = "%s/v1", key = "sk-first-provider-key" },
+    second = { kind = "%s", base_url = "%s", key = "sk-second-provider-key" },
+  },
+  models = {
+    late = { "first/fault-stall-head", "second/hello" },
+    silent = { "first/fault-stall-first", "second/hello" },
+    dumb = { "first/fault-stall-event-1", "second/hello" },
+    quick = { "first/slow-100", "second/fault-stall-head" },
+    both = { "first/fault-stall-head", "second/fault-stall-head" },
+    neither = { "first/fault-stall-head", "second/fault-status-500" },
+  },
+  retry = { uncertain = true },
+  timeouts = { first_token = "5s", idle = "5s", headers = "1s", total = "5s" },
+  breaker = { failures = 1000 },
+}]]
+
+local POLICY = [[
+return {
+  route = function(request)
+    local first, second = request.targets[1], request.targets[2]
+    return { { target = first, hedge_after = "40ms" }, second }
+  end,
+}]]
+
+for _, kind in ipairs { "openai", "anthropic" } do
+  describe("a hedge at " .. kind, function()
+    local mock, gateway
+
+    setup(function()
+      mock = house.mock()
+      gateway = house.start { config = CONFIG:format(mock.origin, kind, kind == "openai" and mock.origin .. "/v1" or mock.origin),
+        policies = { mine = POLICY } }
+    end)
+    teardown(function()
+      assert.equal(0, gateway:stop())
+      mock:stop()
+    end)
+    before_each(function() mock:reset() end)
+
+    local function outcomes_of(id)
+      local list = {}
+      for i, attempt in ipairs(gateway:record(id).attempts) do
+        list[i] = { attempt.outcome, attempt.hedge or false }
+      end
+      return list
+    end
+
+    local function is_left_alone(model)
+      local rows = mock:ledger_when(function(row) return row.model == model end, function(rows) return rows[1] and rows[1].outcome == "client_closed" end)
+      return rows[1] and rows[1].outcome
+    end
+
+    for _, model in ipairs { "late", "silent", "dumb" } do
+      local hung = ({ late = "fault-stall-head", silent = "fault-stall-first", dumb = "fault-stall-event-1" })[model]
+
+      it("answers a stream where the first is " .. model, function()
+        local answer = gateway:stream { model = model }
+        assert.equal(200, answer.status)
+        assert.is_true(answer.done)
+        assert.equal("This is the mock provider. You said: Hello there", answer.text)
+        assert.equal("second", answer.headers["x-provider"])
+        assert.same({ { "cancelled", false }, { "ok", true } }, outcomes_of(answer.id))
+        assert.equal("client_closed", is_left_alone(hung))
+      end)
+    end
+
+    it("answers whole where the first is late", function()
+      local answer = gateway:chat { model = "late" }
+      assert.equal(200, answer.status)
+      assert.equal("second", answer.headers["x-provider"])
+      assert.same({ { "cancelled", false }, { "ok", true } }, outcomes_of(answer.id))
+      assert.equal("client_closed", is_left_alone "fault-stall-head")
+    end)
+
+    it("is cancelled when the first comes after all", function()
+      for _, ask in ipairs { "chat", "stream" } do
+        local answer = gateway[ask](gateway, { model = "quick" })
+        assert.equal(200, answer.status)
+        assert.equal("first", answer.headers["x-provider"])
+        assert.same({ { "ok", false }, { "cancelled", true } }, outcomes_of(answer.id))
+        assert.equal("client_closed", is_left_alone "fault-stall-head")
+        mock:reset()
+      end
+    end)
+
+    it("ends with its first when the client leaves", function()
+      for _, stream in ipairs { true, false } do
+        local id = house.next_id()
+        local connection = http.connect { port = gateway.port }
+        assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id },
+          body = house.body { model = "both", stream = stream } }))
+        local function of_both(row) return row.model == "fault-stall-head" end
+        assert.equal(2, #mock:ledger_when(of_both, function(rows) return #rows == 2 end))
+        connection:close()
+        local rows = mock:ledger_when(of_both, function(found)
+          return found[1].outcome == "client_closed" and found[2].outcome == "client_closed"
+        end)
+        assert.same({ "client_closed", "client_closed" }, { rows[1].outcome, rows[2].outcome })
+        assert.same({ { "cancelled", false }, { "cancelled", true } }, outcomes_of(id))
+        assert.equal("client_closed", gateway:record(id).cause)
+        mock:reset()
+      end
+    end)
+
+    it("fails only when both did", function()
+      local answer = gateway:chat { model = "neither" }
+      assert.equal(504, answer.status)
+      assert.same({ { "timeout", false }, { "unavailable", true } }, outcomes_of(answer.id))
+    end)
+  end)
+end
