@@ -4,7 +4,7 @@ local health = require("gateway.runtime").health
 
 local start = 1000 -- seconds; no case depends on it
 local seed = tonumber(os.getenv("SEED")) or os.time()
-local sequences = tonumber(os.getenv("SEQUENCES")) or 10000
+local sequences = tonumber(os.getenv "SEQUENCES") or 3000
 
 local function fresh_record(settings)
   local record = assert(health.new(10, 1):find("openai/gpt-4o", start, settings))
