@@ -13,6 +13,7 @@ struct block {
     enum block_kind kind;
     unsigned tool;
     bool grew;
+    bool whole;      /* its input came with its start: later pieces would repeat it */
     bool lost;       /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
     size_t thinking; /* bytes gathered of it */
     struct slice signature;
@@ -169,7 +170,7 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
     struct slice args = json_escape(self->base.arena, compact(self->base.arena, input));
     if (slice_equals(args, LIT("{}")))
         return;
-    self->block.grew = true; /* given whole: later pieces would repeat it */
+    self->block.grew = self->block.whole = true;
     emit(self, &(struct event){
                    .kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = args});
 }
@@ -218,7 +219,7 @@ static void begin_block(struct anthropic_reader *self, struct slice block)
 
 static void grow_tool(struct anthropic_reader *self, struct slice piece)
 {
-    if (piece.len == 0)
+    if (piece.len == 0 || self->block.whole)
         return;
     self->block.grew = true;
     emit(self, &(struct event){

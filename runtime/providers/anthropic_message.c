@@ -152,7 +152,7 @@ static bool put_result(struct anthropic_encode *encode, const struct part *resul
     } else {
         buffer_append_byte(out, '[');
         for (const struct part *child = result->children; child != NULL; child = child->next) {
-            if (child->kind == PART_TEXT && child->text_raw.len == 0)
+            if (child->kind != PART_IMAGE && is_blank_text(child->text_raw))
                 continue;
             if (!first)
                 buffer_append_byte(out, ',');

@@ -100,10 +100,16 @@ static void put_thinking(struct anthropic_encode *encode, enum effort effort, in
     buffer_append_byte(encode->out, '}');
 }
 
+static bool uses_json_tool(const struct anthropic_encode *encode)
+{
+    return encode->chat->format == FORMAT_SCHEMA &&
+           !((encode->family->flags & FAMILY_STRUCTURED) && (encode->model->capabilities & NEED_JSON_SCHEMA));
+}
+
 static bool is_thinking(const struct anthropic_encode *encode, enum effort effort)
 {
     const struct chat *chat = encode->chat;
-    bool forced = chat->tool_choice == TOOL_CHOICE_REQUIRED || chat->tool_choice == TOOL_CHOICE_NAMED;
+    bool forced = chat->tool_choice == TOOL_CHOICE_REQUIRED || chat->tool_choice == TOOL_CHOICE_NAMED || uses_json_tool(encode);
     if (anthropic_lost_reasoning(chat))
         return false; /* the client lost the signed blocks: going on without thinking beats a refusal */
     if (chat->thinking_json.len > 0)
@@ -183,12 +189,6 @@ static void put_tool(struct buffer *out, const struct tool *tool)
         buffer_append_slice(out, tool->cache_control_json);
     }
     buffer_append_byte(out, '}');
-}
-
-static bool uses_json_tool(const struct anthropic_encode *encode)
-{
-    return encode->chat->format == FORMAT_SCHEMA &&
-           !((encode->family->flags & FAMILY_STRUCTURED) && (encode->model->capabilities & NEED_JSON_SCHEMA));
 }
 
 static bool put_tools(struct anthropic_encode *encode)

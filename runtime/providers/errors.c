@@ -212,8 +212,14 @@ static int64_t parse_when(struct slice text, int64_t wall_us)
 
 int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us)
 {
-    static const char *const resets[] = {"anthropic-ratelimit-requests-reset", "anthropic-ratelimit-tokens-reset",
-                                         "x-ratelimit-reset-requests", "x-ratelimit-reset-tokens"};
+    static const struct {
+        struct slice remaining, reset;
+    } limits[] = {
+        {LIT("anthropic-ratelimit-requests-remaining"), LIT("anthropic-ratelimit-requests-reset")},
+        {LIT("anthropic-ratelimit-tokens-remaining"), LIT("anthropic-ratelimit-tokens-reset")},
+        {LIT("x-ratelimit-remaining-requests"), LIT("x-ratelimit-reset-requests")},
+        {LIT("x-ratelimit-remaining-tokens"), LIT("x-ratelimit-reset-tokens")},
+    };
     double ms;
     struct slice text = header(head, LIT("retry-after-ms"));
     if (text.len > 0 && json_to_double(text, &ms) && ms >= 0 && ms < 1e12)
@@ -222,10 +228,12 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
     if (text.len > 0)
         return parse_when(slice_trim(text), wall_us);
     int64_t longest = -1; /* the limit that frees last is the one that holds us */
-    for (unsigned i = 0; i < sizeof resets / sizeof *resets; i++) {
-        text = header(head, slice_of(resets[i]));
+    for (unsigned i = 0; i < sizeof limits / sizeof *limits; i++) {
+        if (!slice_equals(slice_trim(header(head, limits[i].remaining)), LIT("0")))
+            continue;
+        text = header(head, limits[i].reset);
         int64_t us = text.len == 0 ? -1 : parse_when(slice_trim(text), wall_us);
-        if (us > longest && slice_equals(header(head, LIT("x-ratelimit-remaining-requests")), LIT("0")))
+        if (us > longest)
             longest = us;
     }
     return longest;
@@ -258,10 +266,24 @@ static bool looks_like_key(struct slice run)
     return digits >= 4 && letters >= 4;
 }
 
-/* What stands behind "Bearer " is a key whatever it looks like. */
-static bool follows_bearer(const char *begin, const char *at)
+/* What stands behind "Bearer " is a key whatever it looks like; so is what stands behind "key: " or "token=" and has a digit in it. */
+static bool is_announced(const char *begin, struct slice run)
 {
-    return at - begin >= 7 && slice_equals_nocase((struct slice){at - 7, 7}, LIT("bearer "));
+    static const struct slice words[] = {LIT("key"), LIT("token"), LIT("secret"), LIT("authorization")};
+    const char *at = run.ptr;
+    bool assigned = false, digit = false;
+    if (run.len >= 4 && at - begin >= 7 && slice_equals_nocase((struct slice){at - 7, 7}, LIT("bearer ")))
+        return true;
+    for (size_t i = 0; i < run.len; i++)
+        digit |= run.ptr[i] >= '0' && run.ptr[i] <= '9';
+    if (!digit || run.len < 8)
+        return false;
+    while (at > begin && memchr(" \"':=`", at[-1], 6) != NULL)
+        assigned |= *--at == ':' || *at == '=';
+    for (unsigned i = 0; assigned && i < sizeof words / sizeof *words; i++)
+        if ((size_t)(at - begin) >= words[i].len && slice_equals_nocase((struct slice){at - words[i].len, words[i].len}, words[i]))
+            return true;
+    return false;
 }
 
 static void append_clean(struct buffer *out, struct slice text)
@@ -272,7 +294,7 @@ static void append_clean(struct buffer *out, struct slice text)
         while (at < end && is_key_byte(*at))
             at++;
         struct slice run = {from, (size_t)(at - from)};
-        if (run.len > 0 && (looks_like_key(run) || (run.len >= 4 && follows_bearer(text.ptr, from))))
+        if (run.len > 0 && (looks_like_key(run) || is_announced(text.ptr, run)))
             buffer_append_lit(out, "***");
         else
             buffer_append_slice(out, run);

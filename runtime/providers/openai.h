@@ -15,10 +15,17 @@ bool openai_read_chat(struct slice body, struct arena *arena, struct chat *chat,
 bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                           struct buffer *out, struct buffer *dropped, struct complaint *complaint);
 
+/* A key or a word, also when it is spelt with escapes: a provider decodes them, and we must not read less than it does. */
+static inline bool openai_is(struct slice raw, struct slice plain)
+{
+    return slice_equals(raw, plain) || (raw.len > plain.len && memchr(raw.ptr, '\\', raw.len) != NULL && json_raw_equals(raw, plain));
+}
+
 /* Room for the private structs; checked where they are defined. */
 enum { OPENAI_READER_SIZE = 640, OPENAI_WRITER_SIZE = 320 };
 void openai_reader_begin(struct reader *reader);
-void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten);
+void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                       struct slice *rewritten);
 void openai_read_answer(struct reader *reader, struct slice body);
 void openai_read_eof(struct reader *reader);
 void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,

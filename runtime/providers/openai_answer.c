@@ -12,7 +12,6 @@ enum { CALLS_MAX = 128, CHOICES_MAX = 32 };
 struct call {
     struct slice id;
     unsigned choice, upstream_index, tool;
-    bool open;
 };
 
 struct openai_reader {
@@ -23,7 +22,6 @@ struct openai_reader {
     unsigned tool_count[CHOICES_MAX];
     struct call *calls; /* in the arena, made at the first call */
     unsigned call_count;
-    enum finish finish[CHOICES_MAX];
     char *rewritten; /* in the arena, used again for each chunk: a long stream must not grow with its length */
     size_t rewritten_size;
 };
@@ -247,6 +245,14 @@ static struct call *begin_call(struct openai_reader *self, unsigned choice, cons
     return call;
 }
 
+/* This wire has no end of a call but the finish of its choice. */
+static void end_calls(struct openai_reader *self, unsigned choice)
+{
+    for (unsigned i = 0; (self->has_calls & 1u << choice) && i < self->call_count; i++)
+        if (self->calls[i].choice == choice)
+            emit(self, &(struct event){.kind = EVENT_TOOL_END, .choice = choice, .tool = self->calls[i].tool});
+}
+
 static void read_call(struct openai_reader *self, struct json *json, unsigned choice, unsigned position)
 {
     struct call_piece piece = {.index = -1};
@@ -336,8 +342,8 @@ static enum finish finish_of(struct slice reason, bool *error)
 
 /* What one chunk turned out to hold, for passing it on. */
 struct chunk {
-    bool has_choices, has_usage, has_error, usage_is_null, has_oddities;
-    struct span usage; /* the member with one comma */
+    bool has_choices, no_choices, has_usage, has_error; /* no_choices: a list of none */
+    struct span usage;                                  /* the member with one comma */
     enum failure_kind kind;
 };
 
@@ -368,8 +374,8 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
     }
     if (finish == FINISH_STOP && (self->has_calls & 1u << choice))
         finish = FINISH_TOOL_CALLS;
+    end_calls(self, choice);
     self->finished |= 1u << choice;
-    self->finish[choice] = finish;
     struct event event = {.kind = EVENT_FINISH, .choice = choice, .finish = finish};
     emit(self, &event);
 }
@@ -405,6 +411,8 @@ static void fail_with(struct openai_reader *self, struct slice body, enum sent s
 {
     struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
     struct slice error = json_find(body, "error"), code = json_find(error.len > 0 && error.ptr[0] == '{' ? error : body, "code");
+    if (code.len > 2 && code.ptr[0] == '"') /* Azure: digits in a string */
+        code = (struct slice){code.ptr + 1, code.len - 2};
     int64_t status = 0;
     if (slice_to_int(code, &status) && status >= 400 && status < 600) /* OpenRouter, vLLM: the code is a status */
         openai_read_failure((int)status, body, no_header, NULL, 0, self->base.arena, &failure);
@@ -476,7 +484,6 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
             count(&json, &created);
         } else if (slice_equals(key, LIT("usage"))) {
             chunk->has_usage = read_usage(self, &json, &usage);
-            chunk->usage_is_null = type == JSON_NULL;
             chunk->usage = usage_span(&json, data, first ? key_at : last_end, first);
         } else if (slice_equals(key, LIT("x_groq")) && type == JSON_OBJECT) {
             read_x_groq(self, &json, chunk, &usage);
@@ -494,8 +501,11 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
     if (chunk->has_error)
         return fail_with(self, data, self->started ? SENT_CONTENT : SENT_REFUSED);
     start(self, id, model, created);
-    if (choices_at.start != NULL)
+    if (choices_at.start != NULL) {
+        chunk->no_choices = json_peek(&choices_at) == JSON_ARRAY;
         chunk->has_choices = read_choices(self, &choices_at);
+        chunk->no_choices &= !chunk->has_choices;
+    }
     if (chunk->has_usage && !self->base.failed)
         emit_usage(self, &usage);
 }
@@ -560,8 +570,19 @@ void openai_read_event(struct reader *reader, struct slice name, struct slice da
         return;
     chunk.has_error = slice_equals(name, LIT("error")); /* COMPAT(vllm, 2026-08): its data need not have a member `error` */
     read_body(self, data, &chunk);
-    if (pass != NULL && !reader->failed && !include_usage && chunk.has_usage)
+    if (pass == NULL || reader->failed)
+        return;
+    if (chunk.no_choices && !(include_usage && chunk.has_usage))
+        *pass = PASS_DROP; /* clients take choices[0] without looking; what is listed beside none is not for them */
+    else if (!include_usage && chunk.has_usage)
         cut_usage(self, data, &chunk, pass, rewritten);
+}
+
+/* Some servers leave the reason out of a whole answer, which is complete by its framing. */
+static void finish_unsaid(struct openai_reader *self)
+{
+    end_calls(self, 0);
+    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = self->has_calls ? FINISH_TOOL_CALLS : FINISH_STOP});
 }
 
 void openai_read_answer(struct reader *reader, struct slice body)
@@ -578,8 +599,8 @@ void openai_read_answer(struct reader *reader, struct slice body)
         return;
     if (!chunk.has_choices)
         return fail(self, incomplete("the provider's answer has no choices", SENT_UNCERTAIN));
-    if (self->finished == 0) /* some servers leave it out of a whole answer, which is complete by its framing */
-        emit(self, &(struct event){.kind = EVENT_FINISH, .finish = self->has_calls ? FINISH_TOOL_CALLS : FINISH_STOP});
+    if (self->finished == 0)
+        finish_unsaid(self);
     end(self);
 }
 

@@ -75,12 +75,12 @@ static struct slice message_param(struct scan *scan, unsigned index, const char 
 
 static void note_part(struct facts *facts, struct slice type)
 {
-    if (slice_equals(type, LIT("image_url"))) {
+    if (openai_is(type, LIT("image_url"))) {
         facts->needs |= NEED_VISION;
         facts->image_count++;
-    } else if (slice_equals(type, LIT("input_audio"))) {
+    } else if (openai_is(type, LIT("input_audio"))) {
         facts->needs |= NEED_AUDIO;
-    } else if (slice_equals(type, LIT("file"))) {
+    } else if (openai_is(type, LIT("file"))) {
         facts->needs |= NEED_DOCUMENT;
     }
 }
@@ -93,9 +93,9 @@ static bool read_part(struct scan *scan)
         return false;
     while (json_member(json, &key)) {
         bool good;
-        if (slice_equals(key, LIT("type")) && json_peek(json) == JSON_STRING)
+        if (openai_is(key, LIT("type")) && json_peek(json) == JSON_STRING)
             good = json_string(json, &type);
-        else if (slice_equals(key, LIT("text")) && json_peek(json) == JSON_STRING)
+        else if (openai_is(key, LIT("text")) && json_peek(json) == JSON_STRING)
             good = json_string(json, &text);
         else
             good = json_skip(json, NULL);
@@ -168,11 +168,11 @@ static bool read_message(struct scan *scan, unsigned index, bool *is_user)
     json_object(json);
     while (json_member(json, &key)) {
         bool good = true;
-        if (slice_equals(key, LIT("role"))) {
+        if (openai_is(key, LIT("role"))) {
             good = read_role(scan, index, &role);
-        } else if (slice_equals(key, LIT("content"))) {
+        } else if (openai_is(key, LIT("content"))) {
             good = read_content(scan, index);
-        } else if (slice_equals(key, LIT("tool_calls"))) {
+        } else if (openai_is(key, LIT("tool_calls"))) {
             good = json_skip(json, &calls);
             scan->facts->prompt_bytes += good ? calls.len : 0;
         } else {
@@ -181,7 +181,7 @@ static bool read_message(struct scan *scan, unsigned index, bool *is_user)
         if (!good)
             return false;
     }
-    *is_user = slice_equals(role, LIT("user"));
+    *is_user = openai_is(role, LIT("user"));
     return json->error == JSON_OK && (role.len > 0 || missing(scan, message_param(scan, index, "role")));
 }
 
@@ -341,6 +341,8 @@ static bool read_model(struct scan *scan)
     if (!json_string(&scan->json, &facts->model_raw))
         return false;
     facts->model.len = facts->model_raw.len + 2;
+    if (slice_find(facts->model_raw, LIT("\\u0000")) != NULL) /* a name that ends early for some and not for others */
+        return complain(scan, FAILURE_BAD_PARAMETER, LIT("Invalid 'model': it holds a NUL."), LIT("model"));
     return facts->model_raw.len > 0 || complain(scan, FAILURE_BAD_PARAMETER, LIT("Invalid 'model': it is empty."), LIT("model"));
 }
 
@@ -410,6 +412,7 @@ static bool read_field(struct scan *scan, enum field field, struct slice key)
     case FIELD_STREAM_OPTIONS:
         return read_stream_options(scan);
     case FIELD_MAX_TOKENS:
+        facts->max_tokens_key = key_span(scan, key);
         return read_count(scan, field, facts->max_completion_key.len > 0 ? &(int64_t){0} : &facts->max_tokens);
     case FIELD_MAX_COMPLETION_TOKENS:
         facts->max_completion_key = key_span(scan, key);
@@ -537,6 +540,7 @@ int openai_edits(struct slice body, const struct facts *facts, const struct prov
     unsigned quirks = provider->vendor->quirks, count = 0;
     (void)body;
     if ((quirks & (VENDOR_STRICT_FIELDS | VENDOR_ID9)) || ((quirks & VENDOR_NO_DEVELOPER) && facts->developer) ||
+        ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0 && facts->max_tokens_key.len > 0) ||
         ((quirks & VENDOR_NO_STREAM_OPTIONS) && facts->stream_options.len > 0) || provider->vendor->unsent != NULL ||
         ((quirks & (VENDOR_EFFORT_OBJECT | VENDOR_THINKING)) && (facts->needs & NEED_REASONING)))
         return -1; /* more than edits can do */

@@ -70,7 +70,7 @@ static bool read_image(struct scan *scan, struct part *part)
     if (!json_object(json))
         return false;
     while (json_member(json, &key))
-        if (!(slice_equals(key, LIT("url")) ? take_string(json, &part->url_raw) : json_skip(json, NULL)))
+        if (!(openai_is(key, LIT("url")) ? take_string(json, &part->url_raw) : json_skip(json, NULL)))
             return false;
     return json->error == JSON_OK;
 }
@@ -82,9 +82,9 @@ static bool read_audio(struct scan *scan, struct part *part)
     if (!json_object(json))
         return false;
     while (json_member(json, &key))
-        if (!(slice_equals(key, LIT("data"))     ? take_string(json, &part->data_raw)
-              : slice_equals(key, LIT("format")) ? take_string(json, &part->media_type_raw)
-                                                 : json_skip(json, NULL)))
+        if (!(openai_is(key, LIT("data"))     ? take_string(json, &part->data_raw)
+              : openai_is(key, LIT("format")) ? take_string(json, &part->media_type_raw)
+                                              : json_skip(json, NULL)))
             return false;
     return json->error == JSON_OK;
 }
@@ -96,25 +96,25 @@ static bool read_file(struct scan *scan, struct part *part)
     if (!json_object(json))
         return false;
     while (json_member(json, &key))
-        if (!(slice_equals(key, LIT("file_data"))  ? take_string(json, &part->url_raw)
-              : slice_equals(key, LIT("filename")) ? take_string(json, &part->name_raw)
-              : slice_equals(key, LIT("file_id"))  ? take_string(json, &part->id_raw)
-                                                   : json_skip(json, NULL)))
+        if (!(openai_is(key, LIT("file_data"))  ? take_string(json, &part->url_raw)
+              : openai_is(key, LIT("filename")) ? take_string(json, &part->name_raw)
+              : openai_is(key, LIT("file_id"))  ? take_string(json, &part->id_raw)
+                                                : json_skip(json, NULL)))
             return false;
     return json->error == JSON_OK;
 }
 
 static enum part_kind kind_of(struct slice type)
 {
-    if (slice_equals(type, LIT("image_url")))
+    if (openai_is(type, LIT("image_url")))
         return PART_IMAGE;
-    if (slice_equals(type, LIT("input_audio")))
+    if (openai_is(type, LIT("input_audio")))
         return PART_AUDIO;
-    if (slice_equals(type, LIT("file")))
+    if (openai_is(type, LIT("file")))
         return PART_DOCUMENT;
-    if (slice_equals(type, LIT("refusal")))
+    if (openai_is(type, LIT("refusal")))
         return PART_REFUSAL;
-    return slice_equals(type, LIT("text")) ? PART_TEXT : PART_OPAQUE;
+    return openai_is(type, LIT("text")) ? PART_TEXT : PART_OPAQUE;
 }
 
 static bool read_part(struct scan *scan, struct part ***tail)
@@ -128,17 +128,17 @@ static bool read_part(struct scan *scan, struct part ***tail)
         return false;
     while (json_member(json, &key)) {
         bool good;
-        if (slice_equals(key, LIT("type")))
+        if (openai_is(key, LIT("type")))
             good = take_string(json, &type);
-        else if (slice_equals(key, LIT("text")) || slice_equals(key, LIT("refusal")))
+        else if (openai_is(key, LIT("text")) || openai_is(key, LIT("refusal")))
             good = take_string(json, &part->text_raw);
-        else if (slice_equals(key, LIT("image_url")))
+        else if (openai_is(key, LIT("image_url")))
             good = read_image(scan, part);
-        else if (slice_equals(key, LIT("input_audio")))
+        else if (openai_is(key, LIT("input_audio")))
             good = read_audio(scan, part);
-        else if (slice_equals(key, LIT("file")))
+        else if (openai_is(key, LIT("file")))
             good = read_file(scan, part);
-        else if (slice_equals(key, LIT("cache_control")))
+        else if (openai_is(key, LIT("cache_control")))
             good = take_value(json, &part->cache_control_json);
         else
             good = json_skip(json, NULL);
@@ -176,12 +176,12 @@ static bool read_function(struct scan *scan, struct part *part)
         return false;
     while (json_member(json, &key)) {
         bool good;
-        if (slice_equals(key, LIT("name"))) {
+        if (openai_is(key, LIT("name"))) {
             good = take_string(json, &part->name_raw);
-        } else if (slice_equals(key, LIT("arguments")) && json_peek(json) == JSON_OBJECT) {
+        } else if (openai_is(key, LIT("arguments")) && json_peek(json) == JSON_OBJECT) {
             good = json_skip(json, &object); /* some clients send the object itself */
             part->text_raw = json_escape(scan->arena, object);
-        } else if (slice_equals(key, LIT("arguments"))) {
+        } else if (openai_is(key, LIT("arguments"))) {
             good = take_string(json, &part->text_raw);
         } else {
             good = json_skip(json, NULL);
@@ -200,10 +200,10 @@ static bool read_call(struct scan *scan, struct part ***tail)
     if (part == NULL || !json_object(json))
         return false;
     while (json_member(json, &key))
-        if (!(slice_equals(key, LIT("id"))              ? take_string(json, &part->id_raw)
-              : slice_equals(key, LIT("function"))      ? read_function(scan, part)
-              : slice_equals(key, LIT("extra_content")) ? take_value(json, &part->json)
-                                                        : json_skip(json, NULL)))
+        if (!(openai_is(key, LIT("id"))              ? take_string(json, &part->id_raw)
+              : openai_is(key, LIT("function"))      ? read_function(scan, part)
+              : openai_is(key, LIT("extra_content")) ? take_value(json, &part->json)
+                                                     : json_skip(json, NULL)))
             return false;
     return json->error == JSON_OK;
 }
@@ -229,13 +229,13 @@ static bool read_thinking_block(struct scan *scan, struct part ***tail)
     if (part == NULL || !json_object(json))
         return false;
     while (json_member(json, &key))
-        if (!(slice_equals(key, LIT("type"))        ? take_string(json, &type)
-              : slice_equals(key, LIT("thinking"))  ? take_string(json, &part->text_raw)
-              : slice_equals(key, LIT("signature")) ? take_string(json, &part->signature_raw)
-              : slice_equals(key, LIT("data"))      ? take_string(json, &part->data_raw)
-                                                    : json_skip(json, NULL)))
+        if (!(openai_is(key, LIT("type"))        ? take_string(json, &type)
+              : openai_is(key, LIT("thinking"))  ? take_string(json, &part->text_raw)
+              : openai_is(key, LIT("signature")) ? take_string(json, &part->signature_raw)
+              : openai_is(key, LIT("data"))      ? take_string(json, &part->data_raw)
+                                                 : json_skip(json, NULL)))
             return false;
-    if (slice_equals(type, LIT("redacted_thinking")))
+    if (openai_is(type, LIT("redacted_thinking")))
         part->kind = PART_REDACTED;
     return json->error == JSON_OK;
 }
@@ -281,23 +281,23 @@ static bool read_role(struct scan *scan, struct message *message)
 static bool read_member(struct scan *scan, struct message *message, struct lists *lists, struct slice key)
 {
     struct json *json = &scan->json;
-    if (slice_equals(key, LIT("role")))
+    if (openai_is(key, LIT("role")))
         return read_role(scan, message);
-    if (slice_equals(key, LIT("content")))
+    if (openai_is(key, LIT("content")))
         return read_content(scan, message, &lists->content_tail);
-    if (slice_equals(key, LIT("tool_calls")))
+    if (openai_is(key, LIT("tool_calls")))
         return read_calls(scan, &lists->calls_tail);
-    if (slice_equals(key, LIT("tool_call_id")))
+    if (openai_is(key, LIT("tool_call_id")))
         return take_string(json, &lists->call_id);
-    if (slice_equals(key, LIT("name")))
+    if (openai_is(key, LIT("name")))
         return take_string(json, &message->name_raw);
-    if (slice_equals(key, LIT("thinking_blocks")))
+    if (openai_is(key, LIT("thinking_blocks")))
         return read_thinking_blocks(scan, &lists->reasoning_tail);
-    if (slice_equals(key, LIT("reasoning_content")) || slice_equals(key, LIT("reasoning")))
+    if (openai_is(key, LIT("reasoning_content")) || openai_is(key, LIT("reasoning")))
         return take_string(json, &lists->reasoning_text);
-    if (slice_equals(key, LIT("refusal")))
+    if (openai_is(key, LIT("refusal")))
         return take_string(json, &lists->refusal);
-    if (slice_equals(key, LIT("cache_control")))
+    if (openai_is(key, LIT("cache_control")))
         return take_value(json, &lists->cache_control);
     return json_skip(json, NULL);
 }
@@ -380,11 +380,11 @@ static bool read_tool_function(struct scan *scan, struct tool *tool)
     if (!json_object(json))
         return false;
     while (json_member(json, &key))
-        if (!(slice_equals(key, LIT("name"))                                                   ? take_string(json, &tool->name_raw)
-              : slice_equals(key, LIT("description"))                                          ? take_string(json, &tool->description_raw)
-              : slice_equals(key, LIT("parameters")) || slice_equals(key, LIT("input_schema")) ? take_value(json, &tool->schema_json)
-              : slice_equals(key, LIT("strict"))                                               ? take_flag(json, &tool->strict)
-                                                                                               : json_skip(json, NULL)))
+        if (!(openai_is(key, LIT("name"))                                                ? take_string(json, &tool->name_raw)
+              : openai_is(key, LIT("description"))                                       ? take_string(json, &tool->description_raw)
+              : openai_is(key, LIT("parameters")) || openai_is(key, LIT("input_schema")) ? take_value(json, &tool->schema_json)
+              : openai_is(key, LIT("strict"))                                            ? take_flag(json, &tool->strict)
+                                                                                         : json_skip(json, NULL)))
             return false;
     return json->error == JSON_OK;
 }
@@ -400,12 +400,12 @@ static bool read_tool(struct scan *scan, struct tool ***tail)
         return false;
     tool->strict = -1;
     while (json_member(json, &key))
-        if (!(slice_equals(key, LIT("type"))            ? take_string(json, &type)
-              : slice_equals(key, LIT("function"))      ? read_tool_function(scan, tool)
-              : slice_equals(key, LIT("cache_control")) ? take_value(json, &tool->cache_control_json)
-                                                        : json_skip(json, NULL)))
+        if (!(openai_is(key, LIT("type"))            ? take_string(json, &type)
+              : openai_is(key, LIT("function"))      ? read_tool_function(scan, tool)
+              : openai_is(key, LIT("cache_control")) ? take_value(json, &tool->cache_control_json)
+                                                     : json_skip(json, NULL)))
             return false;
-    if (!slice_equals(type, LIT("function")))
+    if (!openai_is(type, LIT("function")))
         tool->json = (struct slice){begin, (size_t)(json->at - begin)};
     **tail = tool;
     *tail = &tool->next;

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/openai.h"
 
-enum { CHOICES_MAX = 8, TEXT_MAX = 64 * 1024 * 1024 };
+enum { CHOICES_MAX = 32, TEXT_MAX = 64 * 1024 * 1024 };
 
 /* What is gathered of one choice of a whole answer. */
 struct choice {
@@ -174,7 +174,7 @@ static void put_call_piece(struct openai_writer *self, const struct event *event
 
 static void stream_call(struct openai_writer *self, const struct event *event, struct buffer *out)
 {
-    uint32_t bit = 1u << (event->tool % 32);
+    uint32_t bit = 1u << ((event->tool + 8 * event->choice) % 32);
     if (event->kind == EVENT_TOOL_BEGIN) {
         put_role(self, event->choice, out);
         self->open_calls |= bit;

@@ -29,27 +29,27 @@ enum { NEED_TOOLS = 1, NEED_VISION = 2, NEED_JSON_SCHEMA = 4, NEED_REASONING = 8
 
 struct facts {
     struct slice model_raw;
-    struct span model;            /* the value with its quotes */
-    bool stream, include_usage;   /* include_usage: the client itself asked for usage in the stream */
-    struct span stream_options;   /* the value */
-    struct span include_usage_value; /* of stream_options.include_usage */
-    bool stream_options_empty;    /* {} or null */
-    size_t object_start;          /* behind the opening '{' of the body: where a member can be put in */
-    struct span max_completion_key, seed_key; /* the keys with their quotes: some vendors know them by other names */
-    bool developer;               /* a message says role "developer" */
-    int64_t max_tokens;           /* max_completion_tokens before max_tokens; -1 not given */
-    double temperature;           /* NAN not given */
-    bool replayable;              /* false for `store: true` and `background: true` */
-    unsigned needs;               /* NEED_* */
-    size_t prompt_bytes;          /* of text, for the estimate */
+    struct span model;                                        /* the value with its quotes */
+    bool stream, include_usage;                               /* include_usage: the client itself asked for usage in the stream */
+    struct span stream_options;                               /* the value */
+    struct span include_usage_value;                          /* of stream_options.include_usage */
+    bool stream_options_empty;                                /* {} or null */
+    size_t object_start;                                      /* behind the opening '{' of the body: where a member can be put in */
+    struct span max_tokens_key, max_completion_key, seed_key; /* the keys with their quotes: some vendors know them by other names */
+    bool developer;                                           /* a message says role "developer" */
+    int64_t max_tokens;                                       /* max_completion_tokens before max_tokens; -1 not given */
+    double temperature;                                       /* NAN not given */
+    bool replayable;                                          /* false for `store: true` and `background: true` */
+    unsigned needs;                                           /* NEED_* */
+    size_t prompt_bytes;                                      /* of text, for the estimate */
     unsigned image_count;
-    struct slice opening_json;    /* the messages up to the first one of a user: equal for every turn of one conversation */
-    struct slice user_raw;        /* `user` */
+    struct slice opening_json; /* the messages up to the first one of a user: equal for every turn of one conversation */
+    struct slice user_raw;     /* `user` */
     struct slice metadata_json;
     /* the gateway's extensions: never sent upstream */
     struct slice strategy_raw, provider_raw;
-    int fallback;                 /* -1 not given, 0, 1 */
-    struct span extensions[3];    /* each with its key and one comma, ready to be cut; in order */
+    int fallback;              /* -1 not given, 0, 1 */
+    struct span extensions[3]; /* each with its key and one comma, ready to be cut; in order */
     unsigned extension_count;
 };
 
@@ -83,19 +83,19 @@ struct part {
 struct message {
     struct message *next;
     enum role role;
-    bool developer;            /* role system said as "developer" */
-    bool plain;                /* content was one string, not a list of parts */
+    bool developer; /* role system said as "developer" */
+    bool plain;     /* content was one string, not a list of parts */
     struct slice name_raw;
-    struct part *parts;        /* in order; a tool message holds exactly one PART_TOOL_RESULT */
+    struct part *parts; /* in order; a tool message holds exactly one PART_TOOL_RESULT */
 };
 
 struct tool {
     struct tool *next;
     struct slice name_raw, description_raw;
-    struct slice schema_json;  /* parameters; empty: none given */
+    struct slice schema_json; /* parameters; empty: none given */
     struct slice cache_control_json;
-    int strict;                /* -1 not given */
-    struct slice json;         /* a tool of the vendor's own kind, as it stood there; name may be empty */
+    int strict;        /* -1 not given */
+    struct slice json; /* a tool of the vendor's own kind, as it stood there; name may be empty */
 };
 
 enum tool_choice { TOOL_CHOICE_NONE_GIVEN, TOOL_CHOICE_AUTO, TOOL_CHOICE_NONE, TOOL_CHOICE_REQUIRED, TOOL_CHOICE_NAMED };
@@ -117,17 +117,17 @@ struct chat {
     int parallel_tool_calls; /* -1 not given */
     enum format format;
     struct slice schema_json, schema_name_raw;
-    int schema_strict;       /* -1 not given */
+    int schema_strict; /* -1 not given */
     struct slice max_tokens, temperature, top_p, top_k, n, seed, presence_penalty, frequency_penalty, top_logprobs;
-    int logprobs;            /* -1 not given */
+    int logprobs; /* -1 not given */
     struct slice *stops_raw;
     unsigned stop_count;
-    struct slice effort_raw;      /* reasoning_effort */
-    struct slice thinking_json;   /* Anthropic's thinking object (also as an extension on the OpenAI side) */
+    struct slice effort_raw;    /* reasoning_effort */
+    struct slice thinking_json; /* Anthropic's thinking object (also as an extension on the OpenAI side) */
     struct slice user_raw, service_tier_raw, metadata_json, cache_control_json;
     bool stream, include_usage;
-    bool max_completion;          /* max_tokens was given as max_completion_tokens, or by a wire that knows no such difference */
-    struct extra *extras;         /* everything else */
+    bool max_completion;  /* max_tokens was given as max_completion_tokens, or by a wire that knows no such difference */
+    struct extra *extras; /* everything else */
 };
 
 /* ---------------------------------------------------------------- the neutral answer, as events */
@@ -185,29 +185,29 @@ enum { PROVIDER_HEADERS_MAX = 16 };
 
 /* An entry of config `providers`, as the wires need it. Lives with its generation. */
 struct provider {
-    struct slice name;           /* the entry's own name: "openai", "azure-eu" */
+    struct slice name; /* the entry's own name: "openai", "azure-eu" */
     const struct vendor *vendor;
-    struct slice origin;         /* "https://api.openai.com" */
-    struct slice path;           /* "/v1": put before the wire's own path, no trailing slash */
+    struct slice origin; /* "https://api.openai.com" */
+    struct slice path;   /* "/v1": put before the wire's own path, no trailing slash */
     struct slice proxy;
-    struct slice *keys;          /* at least one unless the vendor needs none */
+    struct slice *keys; /* at least one unless the vendor needs none */
     unsigned key_count;
     struct slice header_names[PROVIDER_HEADERS_MAX], header_values[PROVIDER_HEADERS_MAX]; /* config `headers` */
     unsigned header_count;
     struct slice api_version;
-    int64_t default_max_tokens;  /* 0: the model's own */
+    int64_t default_max_tokens; /* 0: the model's own */
     struct slice empty_text_placeholder;
-    bool drop_params;            /* drop what the wire cannot carry instead of refusing; dropped names are reported */
-    int64_t reasoning_budgets[5];/* tokens for minimal low medium high xhigh; 0: the wire's default */
+    bool drop_params;             /* drop what the wire cannot carry instead of refusing; dropped names are reported */
+    int64_t reasoning_budgets[5]; /* tokens for minimal low medium high xhigh; 0: the wire's default */
     unsigned index;
 };
 
 /* What a wire must know of the model it writes for. */
 struct model_facts {
-    struct slice model;          /* the id the provider knows, plain UTF-8 */
-    int64_t max_output;          /* 0 unknown */
-    unsigned capabilities;       /* NEED_* bits it can serve; set by config or the catalog */
-    struct slice base_model;     /* the family the id stands for, when config says so; else empty */
+    struct slice model;      /* the id the provider knows, plain UTF-8 */
+    int64_t max_output;      /* 0 unknown */
+    unsigned capabilities;   /* NEED_* bits it can serve; set by config or the catalog */
+    struct slice base_model; /* the family the id stands for, when config says so; else empty */
 };
 
 /* A vendor: a wire and its quirks as data. One row each in vendors.c. */
@@ -226,14 +226,14 @@ enum {
 };
 
 struct vendor {
-    const char *name;             /* "groq": what `kind` in the config says */
+    const char *name; /* "groq": what `kind` in the config says */
     const struct wire *wire;
-    const char *base_url;         /* "https://api.groq.com/openai/v1"; NULL: the config must say */
-    const char *key_env[3];       /* names of environment variables, NULL-terminated */
-    const char *prefix[3];        /* model prefixes beside the name: "together_ai" */
+    const char *base_url;   /* "https://api.groq.com/openai/v1"; NULL: the config must say */
+    const char *key_env[3]; /* names of environment variables, NULL-terminated */
+    const char *prefix[3];  /* model prefixes beside the name: "together_ai" */
     unsigned quirks;
-    const char *const *fields;    /* VENDOR_STRICT_FIELDS: NULL-terminated */
-    const char *const *unsent;    /* fields it refuses or ignores: left out and named. NULL-terminated */
+    const char *const *fields; /* VENDOR_STRICT_FIELDS: NULL-terminated */
+    const char *const *unsent; /* fields it refuses or ignores: left out and named. NULL-terminated */
 };
 
 extern const struct vendor vendors[];
@@ -256,8 +256,8 @@ struct reader {
     struct arena *arena;
     event_fn emit;
     void *owner;
-    bool ended;      /* EVENT_END was emitted */
-    bool failed;     /* EVENT_ERROR was emitted */
+    bool ended;  /* EVENT_END was emitted */
+    bool failed; /* EVENT_ERROR was emitted */
     bool stream;
 };
 
@@ -271,11 +271,11 @@ enum pass {
 /* The state of writing one answer for a client. */
 struct writer {
     const struct wire *wire;
-    struct arena *arena;      /* for what must be kept between events (ids, names); bounded */
+    struct arena *arena; /* for what must be kept between events (ids, names); bounded */
     bool stream, include_usage;
-    struct slice id;          /* the id this gateway gives the answer when the provider gave none */
-    struct slice model;       /* plain: the model to name when the provider names none */
-    int64_t created;          /* seconds */
+    struct slice id;    /* the id this gateway gives the answer when the provider gave none */
+    struct slice model; /* plain: the model to name when the provider names none */
+    int64_t created;    /* seconds */
 };
 
 struct wire {
@@ -302,8 +302,8 @@ struct wire {
     /* The provider's own headers (auth, version), each "Name: value\r\n", appended to out. `key` is the one chosen from the pool. */
     void (*write_auth)(const struct provider *provider, struct slice key, struct buffer *out);
     /* The body. False: *complaint names the parameter. Names of dropped parameters are appended to `dropped` separated by ", ". */
-    bool (*write_request)(const struct chat *chat, const struct provider *provider, const struct model_facts *model,
-                          struct arena *arena, struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+    bool (*write_request)(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
     /* Same wire on both sides: which edits make the client's body fit for this provider (model name, usage asked for, extensions cut,
      * vendor renames). Returns the count; -1: the body must go through read_chat/write_request after all (a vendor that needs more than edits). */
     int (*edits)(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
@@ -311,14 +311,15 @@ struct wire {
     size_t reader_size;
     void (*reader_begin)(struct reader *reader); /* the struct reader part is filled by the caller, the rest is zero */
     /* One SSE event of the provider: emits neutral events. `pass`/`rewritten` (may be NULL): what a client of this same wire gets. include_usage: that client asked for usage */
-    void (*read_event)(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten);
+    void (*read_event)(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                       struct slice *rewritten);
     /* A whole 2xx body: emits the same events a stream would. A body that is not a complete answer emits EVENT_ERROR. */
     void (*read_answer)(struct reader *reader, struct slice body);
     /* The stream's bytes ended: emits EVENT_END when this wire allows an end without marker (openai: finish was seen), else nothing. */
     void (*read_eof)(struct reader *reader);
     /* A non-2xx answer: its class by status, headers (by look-up), text. Fills everything but phase. `sent` is REFUSED. */
-    void (*read_failure)(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
-                         int64_t wall_us, struct arena *arena, struct failure *failure);
+    void (*read_failure)(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
+                         struct arena *arena, struct failure *failure);
     const char *accept_stream; /* Accept header for streams */
     const char *end_marker;    /* what ends a stream, for clients of this wire whose provider left it out; NULL: never left out */
 };
