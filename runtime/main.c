@@ -68,7 +68,9 @@ int main(int argc, char **argv)
     if (strcmp(command, "mock") == 0)
         return mock_main(argc - 1, argv + 1);
     if (strcmp(command, "check") == 0)
-        return wants_help(argc, argv) ? say(check_help) : argc > 3 ? usage(check_help) : process_check(engine, argc > 2 ? argv[2] : "gateway.lua");
+        return wants_help(argc, argv) ? say(check_help)
+               : argc > 3             ? usage(check_help)
+                                      : process_check(engine, argc > 2 ? argv[2] : "gateway.lua");
     if (strcmp(command, "explain") == 0) {
         if (wants_help(argc, argv))
             return say(explain_help);

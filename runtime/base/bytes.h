@@ -46,9 +46,9 @@ struct buffer {
     bool overflow;
 };
 
-void buffer_init(struct buffer *buffer, size_t limit);      /* allocates nothing yet */
-void buffer_free(struct buffer *buffer);                    /* back to the state after init */
-void buffer_clear(struct buffer *buffer);                   /* len 0, overflow false, memory kept */
+void buffer_init(struct buffer *buffer, size_t limit); /* allocates nothing yet */
+void buffer_free(struct buffer *buffer);               /* back to the state after init */
+void buffer_clear(struct buffer *buffer);              /* len 0, overflow false, memory kept */
 /* Room for `room` more bytes (not counted in len yet); NULL and overflow when the limit forbids. */
 char *buffer_reserve(struct buffer *buffer, size_t room);
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len);

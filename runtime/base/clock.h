@@ -9,7 +9,7 @@
 #include <stdint.h>
 
 #define US_PER_MS 1000LL
-#define US_PER_S 1000000LL
+#define US_PER_S  1000000LL
 
 int64_t clock_monotonic_us(void);
 int64_t clock_wall_us(void); /* since 1970-01-01 UTC */

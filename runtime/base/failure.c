@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "base/failure.h"
 
-#define ROW(id, name, openai_status, openai_type, openai_code, anthropic_status, anthropic_type, follows) \
+#define ROW(id, name, openai_status, openai_type, openai_code, anthropic_status, anthropic_type, follows)                                  \
     {name, openai_status, openai_type, openai_code, anthropic_status, anthropic_type, follows},
 static const struct failure_row rows[FAILURE_COUNT] = {FAILURE_KINDS(ROW)};
 #undef ROW

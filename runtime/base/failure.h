@@ -18,6 +18,7 @@ enum {
 
 /* row: id, name, status and type on OpenAI routes, default code there (NULL: the kind has none),
  * status and type on Anthropic routes, what follows */
+/* clang-format off */
 #define FAILURE_KINDS(row)                                                                                           \
     row(NONE, "none", 500, "server_error", NULL, 500, "api_error", 0)                                                \
     row(RATE_LIMITED, "rate_limited", 429, "rate_limit_error", "rate_limit_exceeded", 429, "rate_limit_error", FAILURE_RETRY | FAILURE_FALLBACK) \
@@ -57,6 +58,7 @@ enum {
     row(SHEDDING, "shedding", 503, "server_error", "shedding", 529, "overloaded_error", FAILURE_OURS)                 \
     row(DRAINING, "draining", 503, "server_error", "draining", 529, "overloaded_error", FAILURE_OURS)                 \
     row(INTERNAL, "internal_error", 500, "server_error", "internal_error", 500, "api_error", FAILURE_OURS)
+/* clang-format on */
 
 #define FAILURE_ENUM(id, ...) FAILURE_##id,
 enum failure_kind { FAILURE_KINDS(FAILURE_ENUM) FAILURE_COUNT };
@@ -74,7 +76,16 @@ enum sent {
 };
 
 /* The six deadlines. Each names itself in the error. */
-enum deadline { DEADLINE_NONE, DEADLINE_CONNECT, DEADLINE_TLS, DEADLINE_HEADERS, DEADLINE_FIRST_TOKEN, DEADLINE_IDLE, DEADLINE_TOTAL, DEADLINE_COUNT };
+enum deadline {
+    DEADLINE_NONE,
+    DEADLINE_CONNECT,
+    DEADLINE_TLS,
+    DEADLINE_HEADERS,
+    DEADLINE_FIRST_TOKEN,
+    DEADLINE_IDLE,
+    DEADLINE_TOTAL,
+    DEADLINE_COUNT
+};
 
 struct failure {
     enum failure_kind kind;
@@ -102,9 +113,9 @@ struct failure_row {
 /* All pure; any thread; static storage. */
 const struct failure_row *failure_row(enum failure_kind kind);
 bool failure_kind_of(struct slice name, enum failure_kind *kind); /* by row name */
-const char *phase_name(enum phase phase);                        /* "connect" ... */
-const char *sent_name(enum sent sent);                           /* "not_sent" ... */
-const char *deadline_name(enum deadline deadline);               /* "connect" "tls" "headers" "first_token" "idle" "total" */
+const char *phase_name(enum phase phase);                         /* "connect" ... */
+const char *sent_name(enum sent sent);                            /* "not_sent" ... */
+const char *deadline_name(enum deadline deadline);                /* "connect" "tls" "headers" "first_token" "idle" "total" */
 /* A failure with its kind and message set, no retry hint, everything else zero. */
 struct failure failure_make(enum failure_kind kind, struct slice message);
 #endif

@@ -35,17 +35,17 @@ enum json_type json_peek(struct json *json);
 /* Where the next value begins (after blanks), as an offset from the start of the text; after an error where it was found. */
 size_t json_offset(const struct json *json);
 
-bool json_object(struct json *json);                     /* enters { */
-bool json_member(struct json *json, struct slice *key);  /* next key, raw; false behind the last one ('}' consumed) or at an error */
-bool json_array(struct json *json);                      /* enters [ */
-bool json_element(struct json *json);                    /* true: a value follows; false behind the last one or at an error */
+bool json_object(struct json *json);                    /* enters { */
+bool json_member(struct json *json, struct slice *key); /* next key, raw; false behind the last one ('}' consumed) or at an error */
+bool json_array(struct json *json);                     /* enters [ */
+bool json_element(struct json *json);                   /* true: a value follows; false behind the last one or at an error */
 bool json_string(struct json *json, struct slice *raw);
-bool json_number(struct json *json, struct slice *raw);  /* the digits as they stand */
+bool json_number(struct json *json, struct slice *raw); /* the digits as they stand */
 bool json_bool(struct json *json, bool *value);
-bool json_skip(struct json *json, struct slice *raw);    /* any value, fully checked; raw (may be NULL): its text with quotes or brackets */
+bool json_skip(struct json *json, struct slice *raw); /* any value, fully checked; raw (may be NULL): its text with quotes or brackets */
 /* True when null stands next; consumes it. Otherwise false without an error. */
 bool json_take_null(struct json *json);
-bool json_finish(struct json *json);                     /* only blanks remain and no error happened */
+bool json_finish(struct json *json); /* only blanks remain and no error happened */
 const char *json_error_text(enum json_error error);
 
 /* True when the raw (escaped) string means `plain`. Fast where nothing is escaped. */

@@ -15,15 +15,14 @@ struct log;
 
 /* Starts the writer thread on `fd` (not owned). */
 struct log *log_open(int fd, enum log_level level, enum log_format format);
-void log_close(struct log *log); /* writes what is queued (waits at most 1 s), joins */
+void log_close(struct log *log);                             /* writes what is queued (waits at most 1 s), joins */
 bool log_wants(const struct log *log, enum log_level level); /* any thread */
 void log_set_level(struct log *log, enum log_level level, enum log_format format);
 enum log_format log_format(const struct log *log);
 /* Hands over one line without its newline. Any thread; never blocks on the reader. */
 void log_line(struct log *log, struct slice line);
 /* {"time":…,"level":…,"event":"event" and then `fields`, printf of JSON members, each with a comma before it}. Cold places only. */
-void log_event(struct log *log, enum log_level level, const char *event, const char *fields, ...)
-    __attribute__((format(printf, 4, 5)));
+void log_event(struct log *log, enum log_level level, const char *event, const char *fields, ...) __attribute__((format(printf, 4, 5)));
 /* Opens a line in `out`: {"time":"…","level":"info","event":"…"  -- the caller appends ,"name":value members and "}". */
 void log_begin(struct buffer *out, int64_t wall_us, enum log_level level, const char *event);
 uint64_t log_dropped(const struct log *log);

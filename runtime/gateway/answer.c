@@ -104,7 +104,16 @@ static void begin(struct headers *headers, struct request *request)
 
 static struct slice attempts_text(struct request *request)
 {
-    static const char digits[] = "0\0" "1\0" "2\0" "3\0" "4\0" "5\0" "6\0" "7\0" "8\0" "9";
+    static const char digits[] = "0\0"
+                                 "1\0"
+                                 "2\0"
+                                 "3\0"
+                                 "4\0"
+                                 "5\0"
+                                 "6\0"
+                                 "7\0"
+                                 "8\0"
+                                 "9";
     return (struct slice){digits + 2 * (request->walk.attempt_count % 10), 1};
 }
 

@@ -160,8 +160,8 @@ static void read_one(struct attempt *attempt, const struct sse_event *event, str
             pass_event(attempt, event, PASS_AS_IS, SLICE_NONE, run);
         return;
     }
-    attempt->wire->read_event(attempt->reader, event->name, event->data, attempt->request->facts.include_usage,
-                              passes ? &pass : NULL, passes ? &rewritten : NULL);
+    attempt->wire->read_event(attempt->reader, event->name, event->data, attempt->request->facts.include_usage, passes ? &pass : NULL,
+                              passes ? &rewritten : NULL);
     if (passes && !attempt->failed)
         pass_event(attempt, event, pass, rewritten, run);
 }
@@ -173,7 +173,8 @@ static void read_events(struct attempt *attempt, struct slice data)
     sse_feed(&attempt->events, data);
     while (!attempt->ended && !attempt->failed && sse_next(&attempt->events, &event)) {
         read_one(attempt, &event, &run);
-        if (run.len > 0 && (run.ptr < data.ptr || run.ptr >= data.ptr + data.len)) { /* a cut event: the reader's own copy, gone with the next one */
+        if (run.len > 0 &&
+            (run.ptr < data.ptr || run.ptr >= data.ptr + data.len)) { /* a cut event: the reader's own copy, gone with the next one */
             pass_on(attempt, run);
             run = SLICE_NONE;
         }
@@ -308,8 +309,8 @@ static void end_of_error(struct attempt *attempt)
 {
     struct request *request = attempt->request;
     struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
-    attempt->wire->read_failure(attempt->status, buffer_slice(&attempt->body), error_header, attempt,
-                                loop_wall_us(request->worker->loop), &request->arena, &failure);
+    attempt->wire->read_failure(attempt->status, buffer_slice(&attempt->body), error_header, attempt, loop_wall_us(request->worker->loop),
+                                &request->arena, &failure);
     failure.phase = PHASE_HEADERS;
     failure.sent = SENT_REFUSED;
     fail(attempt, &failure);
@@ -346,9 +347,8 @@ static void end_of_stream(struct attempt *attempt)
     }
     flush_held(attempt);
     if (attempt->failed || !attempt->ended) {
-        struct failure failure = attempt->failed
-                                     ? attempt->failure
-                                     : incomplete(attempt, "the provider's stream ended without its end marker", PHASE_STREAM);
+        struct failure failure = attempt->failed ? attempt->failure
+                                                 : incomplete(attempt, "the provider's stream ended without its end marker", PHASE_STREAM);
         fail(attempt, &failure);
         return;
     }
@@ -467,8 +467,9 @@ static bool prepare_body(struct attempt *attempt, struct complaint *complaint)
         return false;
     if (attempt->wire == client) {
         struct edit *edits = arena_alloc(&request->arena, sizeof *edits * EDITS_MAX);
-        int count = edits == NULL ? -1
-                                  : attempt->wire->edits(request->body, &request->facts, target->provider, &target->model, &request->arena, edits);
+        int count = edits == NULL
+                        ? -1
+                        : attempt->wire->edits(request->body, &request->facts, target->provider, &target->model, &request->arena, edits);
         if (count >= 0) {
             attempt->part_count = 1 + edits_apply(request->body, edits, (unsigned)count, attempt->parts + 1, ATTEMPT_PARTS_MAX - 1);
             return true;

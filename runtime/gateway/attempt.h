@@ -16,34 +16,34 @@ enum {
 
 struct attempt {
     struct request *request;
-    unsigned number;               /* of the walk */
+    unsigned number; /* of the walk */
     struct target *target;
-    struct call *call;             /* NULL when it is over */
-    const struct wire *wire;       /* the provider's */
+    struct call *call;       /* NULL when it is over */
+    const struct wire *wire; /* the provider's */
     struct reader *reader;
-    struct writer *writer;         /* NULL: bytes pass as they came */
+    struct writer *writer; /* NULL: bytes pass as they came */
     struct slice parts[ATTEMPT_PARTS_MAX];
     unsigned part_count;
-    struct buffer encoded;         /* the request body, when it was written anew */
+    struct buffer encoded; /* the request body, when it was written anew */
 
-    int status;                    /* the provider's */
-    bool sse;                      /* the answer's body is a stream of events */
-    bool settled;                  /* health was told */
+    int status;   /* the provider's */
+    bool sse;     /* the answer's body is a stream of events */
+    bool settled; /* health was told */
     bool probe;
     bool reused;
-    bool content, content_told;    /* content came; the walk knows */
-    bool ended, failed;            /* by the reader */
-    bool paused;                   /* the client is slow */
+    bool content, content_told; /* content came; the walk knows */
+    bool ended, failed;         /* by the reader */
+    bool paused;                /* the client is slow */
     struct failure failure;
     struct usage usage;
     enum finish finish;
-    struct http1_header *headers;  /* of an answer that is an error; in the arena */
+    struct http1_header *headers; /* of an answer that is an error; in the arena */
     unsigned header_count;
     struct sse events;
-    struct buffer body;            /* a whole answer, or the text of an error */
-    struct buffer held;            /* bytes for the client that were not sent yet */
+    struct buffer body; /* a whole answer, or the text of an error */
+    struct buffer held; /* bytes for the client that were not sent yet */
     int64_t sent_us;
-    struct attempt *next;          /* the worker's free list */
+    struct attempt *next; /* the worker's free list */
 };
 
 /* Begins. A failure before anything was sent is reported to the walk (drain it). NULL never. */

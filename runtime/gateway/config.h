@@ -20,17 +20,17 @@ enum { TARGETS_MAX = 4096 };
 
 /* One model at one provider. */
 struct target {
-    struct slice name;             /* "openai/gpt-4o" */
+    struct slice name; /* "openai/gpt-4o" */
     struct provider *provider;
-    struct model_facts model;      /* id at the provider, max_output, capabilities */
+    struct model_facts model; /* id at the provider, max_output, capabilities */
     double weight, quality, leaderboard, max_temperature;
-    int64_t priority, context;     /* context 0: unknown */
-    int64_t price[PRICE_COUNT];    /* pico-dollars per token; -1: unpriced */
-    int64_t timeout_us, first_token_us; /* 0: the config's */
-    struct health *health;         /* a reference of the generation's; NULL when the table is full */
+    int64_t priority, context;           /* context 0: unknown */
+    int64_t price[PRICE_COUNT];          /* pico-dollars per token; -1: unpriced */
+    int64_t timeout_us, first_token_us;  /* 0: the config's */
+    struct health *health;               /* a reference of the generation's; NULL when the table is full */
     struct slice head_json, head_stream; /* the request head up to "Content-Length: ", made once: request line, Host, auth, static headers.
                                           * With a pool of keys: without auth */
-    unsigned index;                /* in config->targets */
+    unsigned index;                      /* in config->targets */
 };
 
 /* A name a client may ask for. */
@@ -38,37 +38,37 @@ struct model {
     struct slice name;
     struct target **targets;
     unsigned target_count;
-    bool from_catalog;             /* nobody named it in the config: the catalog did */
-    atomic_uint_fast64_t *turn;    /* shared by name */
+    bool from_catalog;          /* nobody named it in the config: the catalog did */
+    atomic_uint_fast64_t *turn; /* shared by name */
 };
 
-struct provider_status {           /* providers that are off, for the start message and /health */
-    struct slice name, why_off;    /* why_off empty: on */
+struct provider_status {        /* providers that are off, for the start message and /health */
+    struct slice name, why_off; /* why_off empty: on */
 };
 
 struct config {
     struct arena arena;
-    struct slice path, directory;  /* of gateway.lua */
+    struct slice path, directory; /* of gateway.lua */
 
-    struct slice listen_host;      /* "127.0.0.1" */
+    struct slice listen_host; /* "127.0.0.1" */
     int listen_port;
     bool listen_is_loopback;
-    unsigned workers;              /* 0: one per core */
+    unsigned workers; /* 0: one per core */
     bool open;
 
     struct provider *providers;
     unsigned provider_count;
     struct provider_status *statuses;
     unsigned status_count;
-    bool wants_mock;               /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */
+    bool wants_mock; /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */
 
-    struct target **targets;       /* room for TARGETS_MAX */
+    struct target **targets; /* room for TARGETS_MAX */
     atomic_uint target_count;
-    unsigned listed_target_count;  /* those the config and the catalog named; the rest came ad hoc */
-    pthread_mutex_t ad_hoc_lock;   /* for all that is added after the load */
+    unsigned listed_target_count;           /* those the config and the catalog named; the rest came ad hoc */
+    pthread_mutex_t ad_hoc_lock;            /* for all that is added after the load */
     _Atomic(struct target *) *target_slots; /* by hash of the name; read without the lock */
     uint8_t hash_key[16];
-    struct model *models;          /* sorted by name: what /v1/models lists, then bare names of the catalog */
+    struct model *models; /* sorted by name: what /v1/models lists, then bare names of the catalog */
     unsigned model_count;
 
     struct user *users;
@@ -77,7 +77,7 @@ struct config {
     bool has_admin_key;
     uint8_t admin_digest[SHA256_BYTES];
 
-    struct walk_limits limits;     /* attempts, replay_uncertain, the six deadlines, back-off */
+    struct walk_limits limits; /* attempts, replay_uncertain, the six deadlines, back-off */
     struct health_settings health;
     size_t body_limit;
     int64_t drain_us;
@@ -87,8 +87,8 @@ struct config {
     struct slice *cors_origins;
     unsigned cors_count;
 
-    struct slice strategy;         /* default for request.strategy */
-    struct slice policy_name;      /* "default": for X-Policy */
+    struct slice strategy;    /* default for request.strategy */
+    struct slice policy_name; /* "default": for X-Policy */
 };
 
 struct config *config_new(void);

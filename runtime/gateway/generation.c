@@ -59,8 +59,8 @@ static void generation_free(struct generation *generation)
     free(generation);
 }
 
-struct generation *generation_load(struct gateway *gateway, const char *config_path, unsigned scripts, unsigned number,
-                                   int64_t now_us, char complaint[COMPLAINT_MAX])
+struct generation *generation_load(struct gateway *gateway, const char *config_path, unsigned scripts, unsigned number, int64_t now_us,
+                                   char complaint[COMPLAINT_MAX])
 {
     struct generation *generation = xcalloc(1, sizeof *generation);
     generation->gateway = gateway;

@@ -26,16 +26,16 @@ struct gateway {
     struct health_table *health;
     struct turns *turns;
     struct trust *trust;
-    struct generation *current;      /* guarded by swap_lock; `number` tells workers that it changed */
+    struct generation *current; /* guarded by swap_lock; `number` tells workers that it changed */
     atomic_uint number;
     pthread_mutex_t swap_lock;
     struct worker **workers;
     unsigned worker_count;
-    unsigned cores;                  /* workers = "auto": one per core */
+    unsigned cores; /* workers = "auto": one per core */
     atomic_bool draining;
     atomic_uint_fast64_t reload_asked; /* tickets given out */
-    int reload_fd;                   /* eventfd of the process: somebody asked for a reload */
-    struct slice mock_origin;        /* "http://127.0.0.1:PORT" of the embedded mock, empty when it does not run */
+    int reload_fd;                     /* eventfd of the process: somebody asked for a reload */
+    struct slice mock_origin;          /* "http://127.0.0.1:PORT" of the embedded mock, empty when it does not run */
     int64_t started_us, started_wall_us;
 };
 
@@ -46,8 +46,8 @@ void gateway_init(struct gateway *gateway, const struct script_engine *engine, i
 void gateway_fini(struct gateway *gateway);
 
 /* Reads and tries everything aside, with one script per worker (`scripts` 0: as many as the config says). NULL: complaint, nothing changed. */
-struct generation *generation_load(struct gateway *gateway, const char *config_path, unsigned scripts, unsigned number,
-                                   int64_t now_us, char complaint[COMPLAINT_MAX]);
+struct generation *generation_load(struct gateway *gateway, const char *config_path, unsigned scripts, unsigned number, int64_t now_us,
+                                   char complaint[COMPLAINT_MAX]);
 /* Puts it in force; the old one loses the gateway's reference. */
 void generation_swap(struct gateway *gateway, struct generation *generation);
 /* The one in force, with a reference. */

@@ -26,8 +26,7 @@ struct slice identify_key(const struct exchange *exchange)
 
 static bool no_key(struct request *request)
 {
-    return refuse(request, FAILURE_NO_KEY,
-                  LIT("Incorrect API key provided. Send yours as 'Authorization: Bearer KEY'."), SLICE_NONE);
+    return refuse(request, FAILURE_NO_KEY, LIT("Incorrect API key provided. Send yours as 'Authorization: Bearer KEY'."), SLICE_NONE);
 }
 
 static bool identify_admin(struct request *request, struct slice key)
@@ -186,8 +185,8 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     static const struct {
         unsigned need;
         const char *reason;
-    } needs[] = {{NEED_TOOLS, "tools"}, {NEED_VISION, "vision"}, {NEED_JSON_SCHEMA, "json_schema"}, {NEED_REASONING, "reasoning"},
-                 {NEED_AUDIO, "audio"}, {NEED_DOCUMENT, "document"}};
+    } needs[] = {{NEED_TOOLS, "tools"},         {NEED_VISION, "vision"}, {NEED_JSON_SCHEMA, "json_schema"},
+                 {NEED_REASONING, "reasoning"}, {NEED_AUDIO, "audio"},   {NEED_DOCUMENT, "document"}};
     unsigned missing = request->facts.needs & ~target->model.capabilities;
     *permanent = true;
     for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
@@ -319,8 +318,8 @@ double request_expected_ms(const struct request *request, const struct target *t
 /* What a policy may read of the client's headers: never credentials, never cookies. */
 struct slice request_client_header(const struct request *request, const char *name)
 {
-    static const char *const listed[] = {"user-agent", "accept-language", "referer", "origin", "anthropic-beta", "anthropic-version",
-                                         "openai-organization", "openai-project", "traceparent"};
+    static const char *const listed[] = {"user-agent",        "accept-language",     "referer",        "origin",     "anthropic-beta",
+                                         "anthropic-version", "openai-organization", "openai-project", "traceparent"};
     struct slice text = slice_of(name);
     if (request->exchange == NULL)
         return SLICE_NONE;

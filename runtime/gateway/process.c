@@ -128,10 +128,13 @@ static void greet(const struct process *process, const struct config *config)
         if (status->why_off.len == 0)
             fprintf(stderr, "  %-12.*s on\n", (int)status->name.len, status->name.ptr);
         else
-            fprintf(stderr, "  %-12.*s off: %.*s\n", (int)status->name.len, status->name.ptr, (int)status->why_off.len, status->why_off.ptr);
+            fprintf(stderr, "  %-12.*s off: %.*s\n", (int)status->name.len, status->name.ptr, (int)status->why_off.len,
+                    status->why_off.ptr);
     }
     const char *model = config->wants_mock ? "mock/hello" : config->model_count > 0 ? config->models[0].name.ptr : "MODEL";
-    fprintf(stderr, "try:\n  curl http://%s%s%s:%d/v1/chat/completions -d '{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello!\"}]}'%s\n",
+    fprintf(stderr,
+            "try:\n  curl http://%s%s%s:%d/v1/chat/completions -d "
+            "'{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello!\"}]}'%s\n",
             bracket ? "[" : "", host, bracket ? "]" : "", process->listen_port, model,
             config->user_count > 0 ? " -H 'Authorization: Bearer KEY'" : "");
 }

@@ -42,8 +42,8 @@ static enum cause cause_of(const struct failure *failure)
 
 static bool is_id_byte(char byte)
 {
-    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '.' ||
-           byte == '_' || byte == '-';
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '.' || byte == '_' ||
+           byte == '-';
 }
 
 /* The caller's id is a label only: echoed and logged when it cannot do harm. */

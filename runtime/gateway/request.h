@@ -39,10 +39,10 @@ struct attempt; /* one try at one target: its call, its reader (attempt.h) */
 
 struct request {
     struct worker *worker;
-    struct exchange *exchange;      /* NULL once closed */
+    struct exchange *exchange; /* NULL once closed */
     const struct route *route;
-    struct engine *engine;          /* the generation it began with, as its worker sees it */
-    struct config *config;          /* of that generation */
+    struct engine *engine; /* the generation it began with, as its worker sees it */
+    struct config *config; /* of that generation */
     struct arena arena;
 
     char id[33];                    /* ours: 32 hex digits, NUL */
@@ -50,19 +50,19 @@ struct request {
     struct slice trace_id;          /* 32 hex digits: the caller's traceparent, else ours */
     struct slice body;
     int64_t began_us, began_wall_us;
-    const char *step;               /* "identify" "admit" "route" "attempt" "answer" "settle" "record" */
+    const char *step; /* "identify" "admit" "route" "attempt" "answer" "settle" "record" */
 
     /* identify */
-    const struct user *user;        /* NULL: anonymous of tier "default" */
+    const struct user *user; /* NULL: anonymous of tier "default" */
     struct facts facts;
-    struct slice model_name;        /* plain */
+    struct slice model_name; /* plain */
     const struct model *model;
     struct slice strategy, preference; /* asked for by the client (plain), else the config's strategy / empty */
     bool fallback, replayable;
     uint64_t turn;
-    double random;                  /* 0..1, drawn once */
+    double random;                       /* 0..1, drawn once */
     int64_t input_tokens, output_tokens; /* estimate */
-    struct target **targets;        /* fit candidates, config order */
+    struct target **targets;             /* fit candidates, config order */
     unsigned target_count;
     struct unfit *unfits;
     unsigned unfit_count;
@@ -70,42 +70,42 @@ struct request {
     /* attempt */
     struct walk walk;
     bool walk_begun;
-    const struct failure *ask;      /* set while the walk waits for recover's answer */
+    const struct failure *ask; /* set while the walk waits for recover's answer */
     struct attempt *attempts[WALK_ATTEMPTS_MAX];
     struct attempt *winner;
     struct timer timer;
 
     /* answer */
-    bool answered;                  /* a status went out, or the client is gone */
-    bool over;                      /* nothing more will happen: settle and record may run */
+    bool answered; /* a status went out, or the client is gone */
+    bool over;     /* nothing more will happen: settle and record may run */
     int status;
     enum cause cause;
-    struct failure failure;         /* when cause is not OK */
+    struct failure failure; /* when cause is not OK */
     const struct target *served;
     struct usage usage;
     enum finish finish;
-    int64_t cost_pico;              /* -1 unpriced */
+    int64_t cost_pico;                  /* -1 unpriced */
     int64_t first_content_us, ended_us; /* monotonic; 0 not reached */
-    int64_t overhead_us;            /* our own part: duration less the time attempts were waiting for a provider */
-    struct slice policy_label;      /* "default@3", for X-Policy; NUL-terminated */
-    struct slice dropped;           /* parameters that were left out, for the header */
-    struct slice labels_json;       /* what settle returned: ,"name":value members */
+    int64_t overhead_us;                /* our own part: duration less the time attempts were waiting for a provider */
+    struct slice policy_label;          /* "default@3", for X-Policy; NUL-terminated */
+    struct slice dropped;               /* parameters that were left out, for the header */
+    struct slice labels_json;           /* what settle returned: ,"name":value members */
 
     /* the script's */
-    void *script_state;             /* the pipeline's coroutine */
-    int script_ref;                 /* the request handle */
-    bool script_waiting;            /* the pipeline is suspended in request_walk */
+    void *script_state;  /* the pipeline's coroutine */
+    int script_ref;      /* the request handle */
+    bool script_waiting; /* the pipeline is suspended in request_walk */
 
-    struct request *next;           /* the worker's free list, or its list of those who wait for a reload */
+    struct request *next; /* the worker's free list, or its list of those who wait for a reload */
 
     /* private to request.c, attempt.c, answer.c */
-    struct buffer out;              /* the body of an answer of our own */
-    bool in_script, wants_resume;   /* the script is running; it must be resumed when it returns */
-    bool released;                  /* request_release was called while the script was running */
-    bool streaming;                 /* the streamed answer has begun */
-    bool gone;                      /* the client left */
+    struct buffer out;            /* the body of an answer of our own */
+    bool in_script, wants_resume; /* the script is running; it must be resumed when it returns */
+    bool released;                /* request_release was called while the script was running */
+    bool streaming;               /* the streamed answer has begun */
+    bool gone;                    /* the client left */
     uint64_t reload_ticket;
-    bool waits_for_reload;          /* in the worker's list of those who wait for a reload's verdict */
+    bool waits_for_reload; /* in the worker's list of those who wait for a reload's verdict */
 };
 
 /* ---- what the pipeline calls; all in the worker's thread */
@@ -131,8 +131,8 @@ void request_release(struct request *request);
 
 /* A new request for this exchange, with its generation; never NULL. */
 struct request *request_new(struct worker *worker, struct exchange *exchange, const struct route *route);
-void request_begin(struct request *request); /* starts the pipeline; the request may be gone when it returns */
-void request_gone(struct request *request);  /* the client left */
+void request_begin(struct request *request);   /* starts the pipeline; the request may be gone when it returns */
+void request_gone(struct request *request);    /* the client left */
 void request_drained(struct request *request); /* the client took what was buffered */
 /* Carries out what the walk wants; the request may be gone when it returns. */
 void request_drain(struct request *request);

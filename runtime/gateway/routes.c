@@ -198,7 +198,9 @@ static void put_provider(struct buffer *out, const struct provider *provider, co
     double rate = all == 0 ? 1.0 : (double)health->successes / (double)all;
     json_append_string(out, provider->name);
     buffer_printf(out, ":{\"status\":\"%s\",\"breaker\":\"%s\",\"success_rate\":%.4f,\"error_rate\":%.4f,\"latency_ms\":",
-                  health->breaker == BREAKER_OPEN ? "unhealthy" : health->breaker == BREAKER_HALF_OPEN ? "degraded" : "healthy",
+                  health->breaker == BREAKER_OPEN        ? "unhealthy"
+                  : health->breaker == BREAKER_HALF_OPEN ? "degraded"
+                                                         : "healthy",
                   breaker_name(health->breaker), rate, 1.0 - rate);
     if (health->measured)
         buffer_printf(out, "{\"p50\":%.3f,\"p95\":%.3f,\"p99\":%.3f}}", health->p50, health->p95, health->p99);
@@ -224,8 +226,9 @@ static void serve_health(struct request *request)
     }
     clock_format(request->began_wall_us, time);
     const char *status = open == 0 ? "healthy" : open < config->provider_count ? "degraded" : "unhealthy";
-    buffer_printf(&out, "{\"status\":\"%s\",\"version\":\"%s\",\"timestamp\":\"%s\",\"uptime_s\":%lld,\"generation\":%u,\"providers\":{", status,
-                  GATEWAY_VERSION, time, (long long)((request->began_us - gateway->started_us) / US_PER_S), request->engine->generation->number);
+    buffer_printf(&out, "{\"status\":\"%s\",\"version\":\"%s\",\"timestamp\":\"%s\",\"uptime_s\":%lld,\"generation\":%u,\"providers\":{",
+                  status, GATEWAY_VERSION, time, (long long)((request->began_us - gateway->started_us) / US_PER_S),
+                  request->engine->generation->number);
     buffer_append_slice(&out, buffer_slice(&providers));
     buffer_append_lit(&out, "}}");
     answer_json(request, 200, buffer_slice(&out));

@@ -11,11 +11,11 @@ enum access {
 };
 
 struct route {
-    const char *name;           /* for logs and metrics, "chat_completions" */
+    const char *name; /* for logs and metrics, "chat_completions" */
     const char *method, *path;
-    bool prefix;                /* the path goes on behind it: /v1/models/{id} */
+    bool prefix; /* the path goes on behind it: /v1/models/{id} */
     enum access access;
-    const struct wire *wire;    /* the dialect of its errors; with `serve` NULL also of its requests */
+    const struct wire *wire;                /* the dialect of its errors; with `serve` NULL also of its requests */
     void (*serve)(struct request *request); /* answers by itself; NULL: the pipeline does */
 };
 

@@ -96,8 +96,7 @@ static bool may_start(const struct walk *walk, int64_t now_us)
 static unsigned next_startable(const struct walk *walk)
 {
     unsigned step = walk->next_step;
-    while (step < walk->plan.count &&
-           (is_dead(walk, walk->plan.steps[step].target) || is_in_flight(walk, walk->plan.steps[step].target))) {
+    while (step < walk->plan.count && (is_dead(walk, walk->plan.steps[step].target) || is_in_flight(walk, walk->plan.steps[step].target))) {
         step++;
     }
     return step;
@@ -109,8 +108,8 @@ static void start(struct walk *walk, unsigned index, bool hedge, bool fresh, int
     const struct walk_limits *limits = &walk->limits;
     unsigned number = walk->attempt_count++;
     struct walk_attempt *attempt = &walk->attempts[number];
-    *attempt = (struct walk_attempt){.target = step->target, .step = index, .state = ATTEMPT_CONNECTING, .began_us = now_us,
-                                     .hedge = hedge, .fresh = fresh};
+    *attempt = (struct walk_attempt){
+        .target = step->target, .step = index, .state = ATTEMPT_CONNECTING, .began_us = now_us, .hedge = hedge, .fresh = fresh};
     attempt->phase_due_us = after(now_us, limits->connect_us);
     attempt->content_due_us = NEVER;
     if (limits->stream) {
@@ -269,14 +268,21 @@ static void attempt_failed(struct walk *walk, unsigned number, const struct fail
 static const char *deadline_message(enum deadline deadline)
 {
     switch (deadline) {
-    case DEADLINE_CONNECT: return "deadline connect passed";
-    case DEADLINE_TLS: return "deadline tls passed";
-    case DEADLINE_HEADERS: return "deadline headers passed";
-    case DEADLINE_FIRST_TOKEN: return "deadline first_token passed";
-    case DEADLINE_IDLE: return "deadline idle passed";
-    case DEADLINE_TOTAL: return "deadline total passed";
+    case DEADLINE_CONNECT:
+        return "deadline connect passed";
+    case DEADLINE_TLS:
+        return "deadline tls passed";
+    case DEADLINE_HEADERS:
+        return "deadline headers passed";
+    case DEADLINE_FIRST_TOKEN:
+        return "deadline first_token passed";
+    case DEADLINE_IDLE:
+        return "deadline idle passed";
+    case DEADLINE_TOTAL:
+        return "deadline total passed";
     case DEADLINE_NONE:
-    case DEADLINE_COUNT: break;
+    case DEADLINE_COUNT:
+        break;
     }
     return "timeout of the step passed";
 }
@@ -284,13 +290,20 @@ static const char *deadline_message(enum deadline deadline)
 static enum phase phase_of(enum attempt_state state, bool stream)
 {
     switch (state) {
-    case ATTEMPT_CONNECTING: return PHASE_CONNECT;
-    case ATTEMPT_TLS: return PHASE_TLS;
-    case ATTEMPT_SENDING: return PHASE_SEND;
-    case ATTEMPT_SENT: return PHASE_HEADERS;
-    case ATTEMPT_HEADERS: return stream ? PHASE_FIRST_TOKEN : PHASE_BODY;
-    case ATTEMPT_STREAMING: return PHASE_STREAM;
-    default: return PHASE_NONE;
+    case ATTEMPT_CONNECTING:
+        return PHASE_CONNECT;
+    case ATTEMPT_TLS:
+        return PHASE_TLS;
+    case ATTEMPT_SENDING:
+        return PHASE_SEND;
+    case ATTEMPT_SENT:
+        return PHASE_HEADERS;
+    case ATTEMPT_HEADERS:
+        return stream ? PHASE_FIRST_TOKEN : PHASE_BODY;
+    case ATTEMPT_STREAMING:
+        return PHASE_STREAM;
+    default:
+        return PHASE_NONE;
     }
 }
 
@@ -314,8 +327,8 @@ static struct failure make_timeout(const struct walk *walk, const struct walk_at
 static int64_t attempt_due(const struct walk_attempt *attempt, enum deadline *deadline)
 {
     static const enum deadline by_state[] = {
-        [ATTEMPT_CONNECTING] = DEADLINE_CONNECT, [ATTEMPT_TLS] = DEADLINE_TLS, [ATTEMPT_SENDING] = DEADLINE_HEADERS,
-        [ATTEMPT_SENT] = DEADLINE_HEADERS, [ATTEMPT_HEADERS] = DEADLINE_NONE, [ATTEMPT_STREAMING] = DEADLINE_IDLE,
+        [ATTEMPT_CONNECTING] = DEADLINE_CONNECT, [ATTEMPT_TLS] = DEADLINE_TLS,      [ATTEMPT_SENDING] = DEADLINE_HEADERS,
+        [ATTEMPT_SENT] = DEADLINE_HEADERS,       [ATTEMPT_HEADERS] = DEADLINE_NONE, [ATTEMPT_STREAMING] = DEADLINE_IDLE,
     };
     int64_t due = attempt->phase_due_us;
     *deadline = by_state[attempt->state];
@@ -346,13 +359,11 @@ static void total_passed(struct walk *walk, int64_t now_us)
 {
     unsigned furthest = NOBODY;
     for (unsigned i = 0; i < walk->attempt_count; i++) {
-        if (is_running(&walk->attempts[i]) &&
-            (furthest == NOBODY || walk->attempts[i].state > walk->attempts[furthest].state)) {
+        if (is_running(&walk->attempts[i]) && (furthest == NOBODY || walk->attempts[i].state > walk->attempts[furthest].state)) {
             furthest = i;
         }
     }
-    struct failure failure =
-        make_timeout(walk, furthest == NOBODY ? NULL : &walk->attempts[furthest], DEADLINE_TOTAL);
+    struct failure failure = make_timeout(walk, furthest == NOBODY ? NULL : &walk->attempts[furthest], DEADLINE_TOTAL);
     for (unsigned i = 0; i < walk->attempt_count; i++) {
         if (is_running(&walk->attempts[i])) {
             walk->attempts[i].failure = make_timeout(walk, &walk->attempts[i], DEADLINE_TOTAL);
@@ -469,21 +480,34 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
     }
     walk->dirty = true;
     switch (event->kind) {
-    case WALK_CONNECTED: advance(walk, attempt, ATTEMPT_TLS, now_us); break;
-    case WALK_READY: advance(walk, attempt, ATTEMPT_SENDING, now_us); break;
-    case WALK_SENT: advance(walk, attempt, ATTEMPT_SENT, now_us); break;
-    case WALK_HEADERS: advance(walk, attempt, ATTEMPT_HEADERS, now_us); break;
+    case WALK_CONNECTED:
+        advance(walk, attempt, ATTEMPT_TLS, now_us);
+        break;
+    case WALK_READY:
+        advance(walk, attempt, ATTEMPT_SENDING, now_us);
+        break;
+    case WALK_SENT:
+        advance(walk, attempt, ATTEMPT_SENT, now_us);
+        break;
+    case WALK_HEADERS:
+        advance(walk, attempt, ATTEMPT_HEADERS, now_us);
+        break;
     case WALK_CONTENT:
         if (walk->limits.stream) {
             attempt->phase_due_us = after(now_us, walk->limits.idle_us);
             commit(walk, event->attempt, now_us);
         }
         break;
-    case WALK_DONE: attempt_done(walk, event->attempt, now_us); break;
-    case WALK_FAILED: attempt_failed(walk, event->attempt, &event->failure, event->reused, now_us); break;
+    case WALK_DONE:
+        attempt_done(walk, event->attempt, now_us);
+        break;
+    case WALK_FAILED:
+        attempt_failed(walk, event->attempt, &event->failure, event->reused, now_us);
+        break;
     case WALK_CHUNK: /* before content first_token rules */
     case WALK_TIME:
-    case WALK_GONE: break;
+    case WALK_GONE:
+        break;
     }
 }
 

@@ -34,7 +34,7 @@ enum { WALK_ATTEMPTS_MAX = 8, PLAN_STEPS_MAX = 32 };
 
 /* One step of a plan. */
 struct step {
-    unsigned target; /* index of a target in the config of this generation */
+    unsigned target;        /* index of a target in the config of this generation */
     int64_t first_token_us; /* 0: the limits' */
     int64_t timeout_us;     /* each attempt of this step as a whole; 0: none but total. Firing it leaves failure.deadline NONE */
     int64_t hedge_after_us; /* start the next step as well when no content came by then; 0: never. At most two run at a time */
@@ -48,14 +48,14 @@ struct plan {
 
 /* What the config says, for this request. */
 struct walk_limits {
-    unsigned attempts;      /* in all: 1 .. WALK_ATTEMPTS_MAX, clamped */
-    bool stream;            /* commit at first content; otherwise at the complete answer */
-    bool replay_uncertain;  /* after an attempt that may have been done one more may follow */
-    bool hedge;             /* hedging allowed for this request (budget) */
+    unsigned attempts;     /* in all: 1 .. WALK_ATTEMPTS_MAX, clamped */
+    bool stream;           /* commit at first content; otherwise at the complete answer */
+    bool replay_uncertain; /* after an attempt that may have been done one more may follow */
+    bool hedge;            /* hedging allowed for this request (budget) */
     int64_t connect_us, tls_us, headers_us, first_token_us, idle_us, total_us; /* 0: no such deadline */
-    int64_t backoff_base_us, backoff_max_us; /* full jitter: random(0, min(max, base * 2^n)) */
-    int64_t retry_after_max_us;              /* a longer hint means: do not retry this target. A hint within it: wait no less */
-    uint64_t seed;                           /* for the jitter */
+    int64_t backoff_base_us, backoff_max_us;                                   /* full jitter: random(0, min(max, base * 2^n)) */
+    int64_t retry_after_max_us; /* a longer hint means: do not retry this target. A hint within it: wait no less */
+    uint64_t seed;              /* for the jitter */
 };
 
 enum walk_event_kind {
@@ -92,10 +92,10 @@ enum walk_action_kind {
 
 struct walk_action {
     enum walk_action_kind kind;
-    unsigned attempt; /* START CANCEL COMMIT ANSWER; for ASK and FAIL the attempt that failed last, or WALK_NO_ATTEMPT */
-    unsigned target;  /* START */
-    bool fresh;       /* START */
-    int64_t at_us;    /* WAKE */
+    unsigned attempt;              /* START CANCEL COMMIT ANSWER; for ASK and FAIL the attempt that failed last, or WALK_NO_ATTEMPT */
+    unsigned target;               /* START */
+    bool fresh;                    /* START */
+    int64_t at_us;                 /* WAKE */
     const struct failure *failure; /* ASK FAIL: lives as long as the walk. FAIL's retry_after is the soonest any target hinted at */
 };
 
@@ -103,14 +103,21 @@ enum { WALK_NO_ATTEMPT = ~0u };
 
 enum attempt_state {
     ATTEMPT_NONE,
-    ATTEMPT_CONNECTING, ATTEMPT_TLS, ATTEMPT_SENDING, ATTEMPT_SENT, ATTEMPT_HEADERS, ATTEMPT_STREAMING, /* running, in this order */
-    ATTEMPT_DONE, ATTEMPT_FAILED, ATTEMPT_CANCELLED,
+    ATTEMPT_CONNECTING,
+    ATTEMPT_TLS,
+    ATTEMPT_SENDING,
+    ATTEMPT_SENT,
+    ATTEMPT_HEADERS,
+    ATTEMPT_STREAMING, /* running, in this order */
+    ATTEMPT_DONE,
+    ATTEMPT_FAILED,
+    ATTEMPT_CANCELLED,
 };
 
 /* What became of each attempt: for the log line, X-Attempts and the ledger. */
 struct walk_attempt {
     unsigned target;
-    unsigned step;              /* which step of the plan in force when it began */
+    unsigned step; /* which step of the plan in force when it began */
     enum attempt_state state;
     int64_t began_us, ended_us; /* ended 0: still running */
     int64_t content_us;         /* 0: none came */
@@ -132,20 +139,22 @@ struct walk {
     struct plan plan;
     struct walk_attempt attempts[WALK_ATTEMPTS_MAX];
     unsigned attempt_count;
-    unsigned next_step;     /* the first step not begun */
+    unsigned next_step; /* the first step not begun */
     /* the rest is private to walk.c; put here so that a walk needs no allocation */
     enum walk_stage stage;
     unsigned in_flight;
-    unsigned plan_began;    /* the first attempt of the plan in force */
+    unsigned plan_began; /* the first attempt of the plan in force */
     unsigned last_failed;
-    unsigned retry_of;      /* the attempt to make again at retry_due_us */
+    unsigned retry_of; /* the attempt to make again at retry_due_us */
     bool exhausted;
-    bool dirty;             /* a deadline may have come nearer: look before the drain ends */
+    bool dirty; /* a deadline may have come nearer: look before the drain ends */
     int64_t began_us, total_due_us, retry_due_us;
-    int64_t wake_us;        /* the WAKE given and not come yet */
+    int64_t wake_us; /* the WAKE given and not come yet */
     uint64_t random;
     struct failure failure; /* what FAIL answers with */
-    struct { uint8_t kind, attempt; } queue[WALK_QUEUE_MAX]; /* actions not drained yet */
+    struct {
+        uint8_t kind, attempt;
+    } queue[WALK_QUEUE_MAX]; /* actions not drained yet */
     uint8_t queue_head, queue_tail;
 };
 

@@ -163,7 +163,10 @@ static void on_drained(void *owner, struct exchange *exchange)
 static void write_refusal(void *owner, int status, struct slice reason, struct buffer *body, char id[REFUSAL_ID_SIZE])
 {
     worker_make_id(owner, id);
-    struct failure failure = failure_make(status == 413 ? FAILURE_TOO_LARGE : status == 503 ? FAILURE_SHEDDING : FAILURE_BAD_PARAMETER, reason);
+    struct failure failure = failure_make(status == 413   ? FAILURE_TOO_LARGE
+                                          : status == 503 ? FAILURE_SHEDDING
+                                                          : FAILURE_BAD_PARAMETER,
+                                          reason);
     char code[16];
     if (status != 413 && status != 503) {
         int len = snprintf(code, sizeof code, "http_%d", status);

@@ -33,19 +33,19 @@ struct worker {
     struct loop *loop;
     struct server *server;
     struct upstream *upstream;
-    struct engine *engines;          /* the current one first, then older ones that still have requests */
+    struct engine *engines; /* the current one first, then older ones that still have requests */
     struct arena_cache arena_cache;
-    struct request *free_requests;   /* at most FREE_REQUESTS_MAX: a burst gives its memory back */
-    struct attempt *free_attempts;   /* with their buffers, where those are small; at most FREE_ATTEMPTS_MAX */
+    struct request *free_requests; /* at most FREE_REQUESTS_MAX: a burst gives its memory back */
+    struct attempt *free_attempts; /* with their buffers, where those are small; at most FREE_ATTEMPTS_MAX */
     unsigned free_attempt_count;
     unsigned free_request_count;
     struct request *reload_waiters;
-    struct buffer line;              /* the log line being made */
-    uint64_t random[4];              /* xoshiro256** */
-    atomic_uint in_flight;           /* read by the process while draining */
+    struct buffer line;    /* the log line being made */
+    uint64_t random[4];    /* xoshiro256** */
+    atomic_uint in_flight; /* read by the process while draining */
     uint64_t requests;
     atomic_bool wants_quiesce, wants_stop;
-    pthread_mutex_t verdict_lock;    /* guards verdict: written by the process */
+    pthread_mutex_t verdict_lock; /* guards verdict: written by the process */
     struct verdict verdict;
     uint64_t verdict_seen;
 };
@@ -61,9 +61,9 @@ void worker_free(struct worker *worker);
 void worker_post_verdict(struct worker *worker, const struct verdict *verdict); /* any thread */
 
 /* ---- in the worker's own thread */
-struct engine *worker_engine(struct worker *worker); /* of the generation in force now */
+struct engine *worker_engine(struct worker *worker);                      /* of the generation in force now */
 void worker_engine_release(struct worker *worker, struct engine *engine); /* one request of it is over */
-double worker_random(struct worker *worker); /* 0 <= x < 1 */
+double worker_random(struct worker *worker);                              /* 0 <= x < 1 */
 uint64_t worker_random64(struct worker *worker);
 void worker_make_id(struct worker *worker, char id[33]); /* 32 hex digits and a NUL */
 struct origin *worker_origin(struct worker *worker, struct engine *engine, const struct provider *provider);

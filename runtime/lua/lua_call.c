@@ -14,16 +14,16 @@
 #include <string.h>
 
 enum {
-    SLICE = 1000,        /* instructions between two looks at the budget */
-    REFUSALS_MAX = 4,    /* full collections that one call may cause */
+    SLICE = 1000,              /* instructions between two looks at the budget */
+    REFUSALS_MAX = 4,          /* full collections that one call may cause */
     STATE_KB_MAX = 256 * 1024, /* a state that holds more gives policies nothing: they may keep things from call to call */
     WHERE_MAX = 96,
 };
 
 /* One per state, a userdata in the registry. */
 struct caller {
-    lua_State *idle;    /* a thread that finished well and can run again; anchored as a user value */
-    struct call *call;  /* the innermost call in progress */
+    lua_State *idle;   /* a thread that finished well and can run again; anchored as a user value */
+    struct call *call; /* the innermost call in progress */
 };
 
 enum { VALUE_THREAD = 1, VALUE_STRING, VALUE_METATABLE, VALUE_COUNT = VALUE_METATABLE };
@@ -31,13 +31,13 @@ enum { VALUE_THREAD = 1, VALUE_STRING, VALUE_METATABLE, VALUE_COUNT = VALUE_META
 /* One call in progress; lives on the C stack of call_policy. */
 struct call {
     lua_State *thread;
-    int64_t left;             /* instructions */
-    ptrdiff_t grown, limit;   /* bytes */
+    int64_t left;           /* instructions */
+    ptrdiff_t grown, limit; /* bytes */
     unsigned refusals;
-    enum failure_kind stop;   /* why it is being stopped, or FAILURE_NONE */
-    char where[WHERE_MAX];    /* "policies/x.lua:12: " at that moment */
+    enum failure_kind stop; /* why it is being stopped, or FAILURE_NONE */
+    char where[WHERE_MAX];  /* "policies/x.lua:12: " at that moment */
     struct call *outer;
-    lua_Alloc inner;          /* the state's own allocator */
+    lua_Alloc inner; /* the state's own allocator */
     void *inner_data;
 };
 
@@ -293,7 +293,7 @@ static int resume(lua_State *L, struct call *call, int nargs, int *returned)
 
 bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t memory, struct call_result *result)
 {
-    struct call call = { .left = instructions > 0 ? instructions : 1, .limit = memory < PTRDIFF_MAX ? (ptrdiff_t)memory : PTRDIFF_MAX };
+    struct call call = {.left = instructions > 0 ? instructions : 1, .limit = memory < PTRDIFF_MAX ? (ptrdiff_t)memory : PTRDIFF_MAX};
     int base = lua_gettop(L) - nargs - 1, status, returned = 0;
     struct caller *caller = NULL;
 
@@ -368,8 +368,8 @@ lua_State *call_new_state(void)
 
 static const char *kind_name(enum failure_kind kind)
 {
-    static const char *const names[] = { [FAILURE_POLICY_ERROR] = "policy_error", [FAILURE_POLICY_TIMEOUT] = "policy_timeout",
-                                         [FAILURE_POLICY_MEMORY] = "policy_memory" };
+    static const char *const names[] = {
+        [FAILURE_POLICY_ERROR] = "policy_error", [FAILURE_POLICY_TIMEOUT] = "policy_timeout", [FAILURE_POLICY_MEMORY] = "policy_memory"};
     return names[kind];
 }
 
@@ -404,8 +404,10 @@ static void push_limits(lua_State *L)
         const char *name;
         lua_Integer value;
     } limits[] = {
-        { "call_instructions", CALL_INSTRUCTIONS }, { "call_memory", CALL_MEMORY },
-        { "load_instructions", LOAD_INSTRUCTIONS }, { "load_memory", LOAD_MEMORY },
+        {"call_instructions", CALL_INSTRUCTIONS},
+        {"call_memory", CALL_MEMORY},
+        {"load_instructions", LOAD_INSTRUCTIONS},
+        {"load_memory", LOAD_MEMORY},
     };
 
     lua_createtable(L, 0, 4);
@@ -417,7 +419,7 @@ static void push_limits(lua_State *L)
 
 int open_call(lua_State *L)
 {
-    static const luaL_Reg functions[] = { { "run", call_run }, { NULL, NULL } };
+    static const luaL_Reg functions[] = {{"run", call_run}, {NULL, NULL}};
 
     luaL_newlib(L, functions);
     push_limits(L);

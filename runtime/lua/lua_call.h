@@ -11,15 +11,15 @@
 #include <stdbool.h>
 
 enum {
-    CALL_INSTRUCTIONS = 1000000,       /* one admit, route, recover or settle */
-    CALL_MEMORY = 1024 * 1024,         /* growth during one call */
-    LOAD_INSTRUCTIONS = 10000000,      /* running a policy file's top level */
+    CALL_INSTRUCTIONS = 1000000,  /* one admit, route, recover or settle */
+    CALL_MEMORY = 1024 * 1024,    /* growth during one call */
+    LOAD_INSTRUCTIONS = 10000000, /* running a policy file's top level */
     LOAD_MEMORY = 8 * 1024 * 1024,
     CALL_MESSAGE_MAX = 200,
 };
 
 struct call_result {
-    enum failure_kind kind; /* FAILURE_NONE: it returned; else FAILURE_POLICY_ERROR, _TIMEOUT, _MEMORY */
+    enum failure_kind kind;             /* FAILURE_NONE: it returned; else FAILURE_POLICY_ERROR, _TIMEOUT, _MEMORY */
     char message[CALL_MESSAGE_MAX + 1]; /* "policies/x.lua:12: …" */
 };
 
@@ -46,6 +46,7 @@ void sandbox_set_require(lua_State *L); /* pops a function */
 /* Compiles text (mode "t" only) with the sandbox environment as _ENV. Leaves the function, or an error message and false. */
 bool sandbox_compile(lua_State *L, const char *text, size_t len, const char *chunkname);
 
-int open_call(lua_State *L);    /* Lua face: call.run(fn, instructions, memory, nresults, ...) -> true, results… | false, kind, message */
-int open_sandbox(lua_State *L); /* Lua face: sandbox.compile(text, name) -> fn | nil, message; sandbox.set_require(fn); sandbox.environment() */
+int open_call(lua_State *L); /* Lua face: call.run(fn, instructions, memory, nresults, ...) -> true, results… | false, kind, message */
+int open_sandbox(
+    lua_State *L); /* Lua face: sandbox.compile(text, name) -> fn | nil, message; sandbox.set_require(fn); sandbox.environment() */
 #endif

@@ -10,7 +10,7 @@
 #include "lua/bindings.h"
 #include "shared/health.h"
 
-#define TABLE_TYPE "gateway.health_table"
+#define TABLE_TYPE  "gateway.health_table"
 #define RECORD_TYPE "gateway.health"
 
 struct handle {
@@ -266,12 +266,21 @@ static void make_type(lua_State *L, const char *type, const luaL_Reg *methods, l
 int open_health(lua_State *L)
 {
     static const luaL_Reg table_methods[] = {
-        {"find", table_find}, {"evict", table_evict}, {"evictions", table_evictions}, {NULL, NULL},
+        {"find", table_find},
+        {"evict", table_evict},
+        {"evictions", table_evictions},
+        {NULL, NULL},
     };
     static const luaL_Reg record_methods[] = {
-        {"begin", record_begin}, {"begin_anyway", record_begin_anyway}, {"finish", record_finish},
-        {"is_fit", record_is_fit}, {"view", record_view}, {"history", record_history}, {"reset", record_reset},
-        {"release", record_release}, {NULL, NULL},
+        {"begin", record_begin},
+        {"begin_anyway", record_begin_anyway},
+        {"finish", record_finish},
+        {"is_fit", record_is_fit},
+        {"view", record_view},
+        {"history", record_history},
+        {"reset", record_reset},
+        {"release", record_release},
+        {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"new", new_table}, {NULL, NULL}};
     make_type(L, TABLE_TYPE, table_methods, table_gc);

@@ -374,7 +374,7 @@ static int order_rendezvous(lua_State *L)
     }
     for (int i = 0; i < n; i++) {
         draws[i] = type > LUA_TNIL ? draw(L, i, affinity) : 0;
-        list[i] = (struct ranked){ .key = -(double)(draws[i] >> 11), .item = i };
+        list[i] = (struct ranked){.key = -(double)(draws[i] >> 11), .item = i};
     }
     merge_sort(list, list + n, n);
     lua_createtable(L, n, 0);
@@ -433,8 +433,12 @@ static int order_least_of_two(lua_State *L)
 int open_order(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "rotate", order_rotate }, { "by", order_by }, { "weighted", order_weighted }, { "rendezvous", order_rendezvous },
-        { "least_of_two", order_least_of_two }, { NULL, NULL },
+        {"rotate", order_rotate},
+        {"by", order_by},
+        {"weighted", order_weighted},
+        {"rendezvous", order_rendezvous},
+        {"least_of_two", order_least_of_two},
+        {NULL, NULL},
     };
 
     luaL_newlib(L, functions);

@@ -8,7 +8,19 @@
 #include <ctype.h>
 #include <string.h>
 
-enum kind { KIND_CHAR, KIND_ANY, KIND_CLASS, KIND_SET, KIND_OPEN, KIND_POSITION, KIND_CLOSE, KIND_BALANCE, KIND_FRONTIER, KIND_BACK, KIND_END };
+enum kind {
+    KIND_CHAR,
+    KIND_ANY,
+    KIND_CLASS,
+    KIND_SET,
+    KIND_OPEN,
+    KIND_POSITION,
+    KIND_CLOSE,
+    KIND_BALANCE,
+    KIND_FRONTIER,
+    KIND_BACK,
+    KIND_END
+};
 enum quant { QUANT_ONE, QUANT_MANY, QUANT_SOME, QUANT_LAZY, QUANT_OPTION };
 
 /* %a and its kin; a letter that names no class stands for itself. */
@@ -17,17 +29,38 @@ static bool in_class(unsigned char byte, unsigned char class)
     bool in;
 
     switch (tolower(class)) {
-    case 'a': in = isalpha(byte); break;
-    case 'c': in = iscntrl(byte); break;
-    case 'd': in = isdigit(byte); break;
-    case 'g': in = isgraph(byte); break;
-    case 'l': in = islower(byte); break;
-    case 'p': in = ispunct(byte); break;
-    case 's': in = isspace(byte); break;
-    case 'u': in = isupper(byte); break;
-    case 'w': in = isalnum(byte); break;
-    case 'x': in = isxdigit(byte); break;
-    default: return byte == class;
+    case 'a':
+        in = isalpha(byte);
+        break;
+    case 'c':
+        in = iscntrl(byte);
+        break;
+    case 'd':
+        in = isdigit(byte);
+        break;
+    case 'g':
+        in = isgraph(byte);
+        break;
+    case 'l':
+        in = islower(byte);
+        break;
+    case 'p':
+        in = ispunct(byte);
+        break;
+    case 's':
+        in = isspace(byte);
+        break;
+    case 'u':
+        in = isupper(byte);
+        break;
+    case 'w':
+        in = isalnum(byte);
+        break;
+    case 'x':
+        in = isxdigit(byte);
+        break;
+    default:
+        return byte == class;
     }
     return isupper(class) ? !in : in;
 }
@@ -59,7 +92,7 @@ static struct pattern_node *add(struct reader *reader, enum kind kind, unsigned 
         return &pattern->nodes[0];
     }
     node = &pattern->nodes[pattern->node_count++];
-    *node = (struct pattern_node){ .kind = (uint8_t)kind, .quant = QUANT_ONE, .a = (uint8_t)a, .b = (uint8_t)b };
+    *node = (struct pattern_node){.kind = (uint8_t)kind, .quant = QUANT_ONE, .a = (uint8_t)a, .b = (uint8_t)b};
     return node;
 }
 
@@ -162,11 +195,20 @@ static void read_quantifier(struct reader *reader, struct pattern_node *node)
     if (reader->at == reader->end)
         return;
     switch (*reader->at) {
-    case '*': node->quant = QUANT_MANY; break;
-    case '+': node->quant = QUANT_SOME; break;
-    case '-': node->quant = QUANT_LAZY; break;
-    case '?': node->quant = QUANT_OPTION; break;
-    default: return;
+    case '*':
+        node->quant = QUANT_MANY;
+        break;
+    case '+':
+        node->quant = QUANT_SOME;
+        break;
+    case '-':
+        node->quant = QUANT_LAZY;
+        break;
+    case '?':
+        node->quant = QUANT_OPTION;
+        break;
+    default:
+        return;
     }
     reader->at++;
 }
@@ -207,7 +249,7 @@ static void read_percent(struct reader *reader)
 
 const char *pattern_compile(struct pattern *pattern, const char *text, size_t len, bool anchors)
 {
-    struct reader reader = { .pattern = pattern, .at = (const unsigned char *)text, .end = (const unsigned char *)text + len };
+    struct reader reader = {.pattern = pattern, .at = (const unsigned char *)text, .end = (const unsigned char *)text + len};
 
     pattern->node_count = pattern->set_count = pattern->capture_count = 0;
     pattern->anchored = anchors && len > 0 && text[0] == '^';
@@ -257,10 +299,14 @@ static bool is_single(const struct run *run, const struct pattern_node *node, si
         return false;
     byte = run->subject[at];
     switch (node->kind) {
-    case KIND_CHAR: return byte == node->a;
-    case KIND_ANY: return true;
-    case KIND_CLASS: return in_class(byte, node->a);
-    default: return set_has(run->pattern->sets[node->a], byte);
+    case KIND_CHAR:
+        return byte == node->a;
+    case KIND_ANY:
+        return true;
+    case KIND_CLASS:
+        return in_class(byte, node->a);
+    default:
+        return set_has(run->pattern->sets[node->a], byte);
     }
 }
 
@@ -305,7 +351,7 @@ static bool walk_capture(struct run *run, unsigned index, size_t at)
     if (node->kind == KIND_CLOSE)
         capture->len = (ptrdiff_t)(at - capture->start);
     else
-        *capture = (struct pattern_capture){ .start = at, .len = node->kind == KIND_OPEN ? PATTERN_UNCLOSED : PATTERN_POSITION };
+        *capture = (struct pattern_capture){.start = at, .len = node->kind == KIND_OPEN ? PATTERN_UNCLOSED : PATTERN_POSITION};
     if (walk(run, index + 1, at))
         return true;
     *capture = before;
@@ -377,9 +423,12 @@ static bool walk(struct run *run, unsigned index, size_t at)
             break;
         default:
             switch (node->quant) {
-            case QUANT_MANY: return walk_greedy(run, index, at, 0);
-            case QUANT_SOME: return walk_greedy(run, index, at, 1);
-            case QUANT_LAZY: return walk_lazy(run, index, at);
+            case QUANT_MANY:
+                return walk_greedy(run, index, at, 0);
+            case QUANT_SOME:
+                return walk_greedy(run, index, at, 1);
+            case QUANT_LAZY:
+                return walk_lazy(run, index, at);
             case QUANT_OPTION:
                 if (is_single(run, node, at) && walk(run, index + 1, at + 1))
                     return true;
@@ -397,7 +446,7 @@ static bool walk(struct run *run, unsigned index, size_t at)
 enum pattern_result pattern_match_at(const struct pattern *pattern, const char *subject, size_t len, size_t at, struct pattern_match *match,
                                      int64_t *steps)
 {
-    struct run run = { .pattern = pattern, .subject = (const unsigned char *)subject, .len = len, .match = match, .steps = *steps };
+    struct run run = {.pattern = pattern, .subject = (const unsigned char *)subject, .len = len, .match = match, .steps = *steps};
     bool found;
 
     match->start = at;

@@ -21,7 +21,8 @@ static const char require_name[] = "gateway.require";
 /* __newindex of a library: upvalue 1 is its name. */
 static int refuse_write(lua_State *L)
 {
-    const char *name = lua_tostring(L, lua_upvalueindex(1)), *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+    const char *name = lua_tostring(L, lua_upvalueindex(1)),
+               *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
 
     if (name[0] == '\0')
         return luaL_error(L, "'%s' is not declared: policies have no globals, write local %s", key, key);
@@ -48,7 +49,7 @@ static void close_table(lua_State *L, const char *name)
 /* setmetatable(table, metatable) -> table */
 static int base_setmetatable(lua_State *L)
 {
-    static const char *const refused[] = { "__gc", "__close", "__metatable", "__mode" };
+    static const char *const refused[] = {"__gc", "__close", "__metatable", "__mode"};
 
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_argexpected(L, lua_isnoneornil(L, 2) || lua_istable(L, 2), 2, "nil or table");
@@ -105,7 +106,7 @@ static int base_require(lua_State *L)
 
 static void check_plain(lua_State *L, int index)
 {
-    static const char *const traps[] = { "__metatable", "__index", "__newindex", "__len" };
+    static const char *const traps[] = {"__metatable", "__index", "__newindex", "__len"};
 
     luaL_checktype(L, index, LUA_TTABLE);
     for (size_t i = 0; i < sizeof traps / sizeof *traps; i++)
@@ -289,10 +290,10 @@ static void push_pristine(lua_State *L, lua_CFunction open)
 
 static void add_base(lua_State *L)
 {
-    static const char *const same[] = { "assert", "error", "ipairs", "next", "pairs", "pcall", "type", NULL };
-    static const char *const charged[] = { "select", "tonumber", NULL };
-    static const luaL_Reg own[] = { { "require", base_require }, { "setmetatable", base_setmetatable }, { "tostring", base_tostring },
-                                    { NULL, NULL } };
+    static const char *const same[] = {"assert", "error", "ipairs", "next", "pairs", "pcall", "type", NULL};
+    static const char *const charged[] = {"select", "tonumber", NULL};
+    static const luaL_Reg own[] = {
+        {"require", base_require}, {"setmetatable", base_setmetatable}, {"tostring", base_tostring}, {NULL, NULL}};
 
     luaL_setfuncs(L, own, 0);
     push_pristine(L, luaopen_base);
@@ -318,9 +319,9 @@ static void add_string(lua_State *L)
 
 static void add_table(lua_State *L)
 {
-    static const luaL_Reg own[] = { { "concat", table_concat }, { "insert", table_insert }, { "remove", table_remove }, { NULL, NULL } };
-    static const char *const move[] = { "move", NULL }, *const sort[] = { "sort", NULL }, *const unpack[] = { "unpack", NULL },
-                      *const pack[] = { "pack", NULL };
+    static const luaL_Reg own[] = {{"concat", table_concat}, {"insert", table_insert}, {"remove", table_remove}, {NULL, NULL}};
+    static const char *const move[] = {"move", NULL}, *const sort[] = {"sort", NULL}, *const unpack[] = {"unpack", NULL},
+                             *const pack[] = {"pack", NULL};
 
     push_pristine(L, luaopen_table);
     lua_pop(L, 1);
@@ -437,8 +438,10 @@ static int sandbox_environment(lua_State *L)
 int open_sandbox(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "compile", sandbox_compile_face }, { "set_require", sandbox_set_require_face }, { "environment", sandbox_environment },
-        { NULL, NULL },
+        {"compile", sandbox_compile_face},
+        {"set_require", sandbox_set_require_face},
+        {"environment", sandbox_environment},
+        {NULL, NULL},
     };
 
     sandbox_push_environment(L); /* now, so that calls have their string library from the first on */

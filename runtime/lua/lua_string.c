@@ -262,7 +262,7 @@ static int string_gsub(lua_State *L)
     lua_Integer count = 0, most = luaL_optinteger(L, 4, (lua_Integer)len + 1);
     struct pattern pattern;
     struct pattern_match match;
-    struct gsub gsub = { .pattern = &pattern, .subject = subject, .match = &match };
+    struct gsub gsub = {.pattern = &pattern, .subject = subject, .match = &match};
     luaL_Buffer buffer;
     int64_t before, steps;
 
@@ -411,10 +411,10 @@ static int string_charged(lua_State *L)
 void string_push_safe(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        { "byte", string_byte }, { "find", string_find }, { "gmatch", string_gmatch }, { "gsub", string_gsub },
-        { "match", string_match }, { "rep", string_rep }, { NULL, NULL },
+        {"byte", string_byte}, {"find", string_find}, {"gmatch", string_gmatch}, {"gsub", string_gsub}, {"match", string_match},
+        {"rep", string_rep},   {NULL, NULL},
     };
-    static const char *const charged[] = { "char", "len", "lower", "reverse", "sub", "upper" };
+    static const char *const charged[] = {"char", "len", "lower", "reverse", "sub", "upper"};
 
     luaL_newlib(L, functions);
     for (size_t i = 0; i < sizeof charged / sizeof *charged; i++) {

@@ -14,20 +14,35 @@
 #define WALK_TYPE "gateway.walk"
 
 static const char *const event_names[] = {
-    [WALK_CONNECTED] = "connected", [WALK_READY] = "ready", [WALK_SENT] = "sent", [WALK_HEADERS] = "headers",
-    [WALK_CONTENT] = "content", [WALK_CHUNK] = "chunk", [WALK_DONE] = "done", [WALK_FAILED] = "failed",
-    [WALK_TIME] = "time", [WALK_GONE] = "gone", NULL,
+    [WALK_CONNECTED] = "connected",
+    [WALK_READY] = "ready",
+    [WALK_SENT] = "sent",
+    [WALK_HEADERS] = "headers",
+    [WALK_CONTENT] = "content",
+    [WALK_CHUNK] = "chunk",
+    [WALK_DONE] = "done",
+    [WALK_FAILED] = "failed",
+    [WALK_TIME] = "time",
+    [WALK_GONE] = "gone",
+    NULL,
 };
 
 static const char *const action_names[] = {
-    [ACTION_START] = "start", [ACTION_CANCEL] = "cancel", [ACTION_WAKE] = "wake", [ACTION_COMMIT] = "commit",
-    [ACTION_ANSWER] = "answer", [ACTION_ASK] = "ask", [ACTION_FAIL] = "fail", [ACTION_OVER] = "over",
+    [ACTION_START] = "start",   [ACTION_CANCEL] = "cancel", [ACTION_WAKE] = "wake", [ACTION_COMMIT] = "commit",
+    [ACTION_ANSWER] = "answer", [ACTION_ASK] = "ask",       [ACTION_FAIL] = "fail", [ACTION_OVER] = "over",
 };
 
 static const char *const state_names[] = {
-    [ATTEMPT_NONE] = "none", [ATTEMPT_CONNECTING] = "connecting", [ATTEMPT_TLS] = "tls", [ATTEMPT_SENDING] = "sending",
-    [ATTEMPT_SENT] = "sent", [ATTEMPT_HEADERS] = "headers", [ATTEMPT_STREAMING] = "streaming", [ATTEMPT_DONE] = "done",
-    [ATTEMPT_FAILED] = "failed", [ATTEMPT_CANCELLED] = "cancelled",
+    [ATTEMPT_NONE] = "none",
+    [ATTEMPT_CONNECTING] = "connecting",
+    [ATTEMPT_TLS] = "tls",
+    [ATTEMPT_SENDING] = "sending",
+    [ATTEMPT_SENT] = "sent",
+    [ATTEMPT_HEADERS] = "headers",
+    [ATTEMPT_STREAMING] = "streaming",
+    [ATTEMPT_DONE] = "done",
+    [ATTEMPT_FAILED] = "failed",
+    [ATTEMPT_CANCELLED] = "cancelled",
 };
 
 /* --- Lua -> C ---------------------------------------------------------------------------------------------------- */
@@ -70,12 +85,9 @@ static const struct field limit_fields[] = {
 };
 
 static const struct field step_fields[] = {
-    {"target", FIELD_COUNT, offsetof(struct step, target)},
-    {"first_token", FIELD_SECONDS, offsetof(struct step, first_token_us)},
-    {"timeout", FIELD_SECONDS, offsetof(struct step, timeout_us)},
-    {"hedge_after", FIELD_SECONDS, offsetof(struct step, hedge_after_us)},
-    {"retries", FIELD_COUNT, offsetof(struct step, retries)},
-    {NULL, FIELD_FLAG, 0},
+    {"target", FIELD_COUNT, offsetof(struct step, target)},        {"first_token", FIELD_SECONDS, offsetof(struct step, first_token_us)},
+    {"timeout", FIELD_SECONDS, offsetof(struct step, timeout_us)}, {"hedge_after", FIELD_SECONDS, offsetof(struct step, hedge_after_us)},
+    {"retries", FIELD_COUNT, offsetof(struct step, retries)},      {NULL, FIELD_FLAG, 0},
 };
 
 static void read_field(lua_State *L, const struct field *field, char *base, const char *what)
@@ -392,9 +404,10 @@ static int method_exhausted(lua_State *L)
 int open_walk(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"plan", method_plan}, {"give_up", method_give_up}, {"event", method_event}, {"next", method_next},
-        {"rest", method_rest}, {"attempts", method_attempts}, {"over", method_over},
-        {"committed", method_committed}, {"exhausted", method_exhausted}, {NULL, NULL},
+        {"plan", method_plan}, {"give_up", method_give_up},     {"event", method_event},
+        {"next", method_next}, {"rest", method_rest},           {"attempts", method_attempts},
+        {"over", method_over}, {"committed", method_committed}, {"exhausted", method_exhausted},
+        {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"new", walk_new}, {NULL, NULL}};
     luaL_newmetatable(L, WALK_TYPE);

@@ -291,7 +291,11 @@ static void push_usage(lua_State *L, const struct usage *usage)
     const struct {
         const char *name;
         int64_t count;
-    } counts[] = {{"input", usage->input}, {"output", usage->output}, {"cache_read", usage->cache_read}, {"cache_write", usage->cache_write}, {"reasoning", usage->reasoning}};
+    } counts[] = {{"input", usage->input},
+                  {"output", usage->output},
+                  {"cache_read", usage->cache_read},
+                  {"cache_write", usage->cache_write},
+                  {"reasoning", usage->reasoning}};
     lua_newtable(L);
     for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++) {
         lua_pushinteger(L, counts[i].count);
@@ -360,15 +364,21 @@ static int wire_answer(lua_State *L)
     wire->reader_begin(reader);
     if (!field_bool(L, 1, "pass")) {
         collect.writer = arena_zalloc(&arena, wire_openai.writer_size);
-        *collect.writer = (struct writer){.wire = &wire_openai, .arena = &arena, .stream = stream, .include_usage = usage, .id = field(L, 1, "id"),
-                                          .model = field(L, 1, "model"), .created = field_int(L, 1, "created", 0)};
+        *collect.writer = (struct writer){.wire = &wire_openai,
+                                          .arena = &arena,
+                                          .stream = stream,
+                                          .include_usage = usage,
+                                          .id = field(L, 1, "id"),
+                                          .model = field(L, 1, "model"),
+                                          .created = field_int(L, 1, "created", 0)};
         wire_openai.writer_begin(collect.writer);
     }
     if (status < 200 || status > 299) {
         if (lua_getfield(L, 1, "headers") == LUA_TTABLE)
             headers.index = lua_gettop(L);
         collect.failed = true;
-        wire->read_failure((int)status, field(L, 1, "body"), look_up, &headers, field_int(L, 1, "created", 0) * 1000000, &arena, &collect.failure);
+        wire->read_failure((int)status, field(L, 1, "body"), look_up, &headers, field_int(L, 1, "created", 0) * 1000000, &arena,
+                           &collect.failure);
     } else if (stream) {
         feed(L, reader, &collect, usage);
     } else {
@@ -424,9 +434,9 @@ static int wire_vendors(lua_State *L)
 int open_wire(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"facts", wire_facts},       {"edited", wire_edited},           {"encode", wire_encode},   {"answer", wire_answer},
-        {"classify", wire_classify}, {"retry_after", wire_retry_after}, {"message", wire_message}, {"vendors", wire_vendors},
-        {NULL, NULL},
+        {"facts", wire_facts},     {"edited", wire_edited},     {"encode", wire_encode},
+        {"answer", wire_answer},   {"classify", wire_classify}, {"retry_after", wire_retry_after},
+        {"message", wire_message}, {"vendors", wire_vendors},   {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

@@ -19,7 +19,7 @@ struct http1_head {
     int status;
     unsigned header_count;
     struct http1_header headers[HTTP1_HEADERS_MAX]; /* slices borrowed until the head was handled */
-    bool keep_alive;      /* by version and Connection */
+    bool keep_alive;                                /* by version and Connection */
     bool has_body;
     int64_t content_length; /* -1: chunked or until close */
 };

@@ -144,8 +144,7 @@ bool loop_watch(struct loop *loop, struct watch *watch, uint32_t events)
     bool known = slot->watch != NULL;
     if (slot->watch != watch)
         slot->generation++;
-    struct epoll_event event = {.events = events,
-                                .data.u64 = (uint64_t)slot->generation << 32 | (uint32_t)watch->fd};
+    struct epoll_event event = {.events = events, .data.u64 = (uint64_t)slot->generation << 32 | (uint32_t)watch->fd};
     /* Somebody may have closed the descriptor without telling: then the kernel's view decides. */
     int failed = epoll_ctl(loop->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watch->fd, &event);
     if (failed != 0 && errno == (known ? ENOENT : EEXIST))
@@ -185,7 +184,7 @@ static void run_watches(struct loop *loop, int count)
 
 /* ---- waking from another thread ---- */
 
-#define LOOP_OF_WAKE(watch) ((struct loop *)((char *)(watch) - offsetof(struct loop, wake_watch)))
+#define LOOP_OF_WAKE(watch) ((struct loop *)((char *)(watch)-offsetof(struct loop, wake_watch)))
 
 static void wake_ready(struct watch *watch, uint32_t events)
 {

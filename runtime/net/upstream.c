@@ -19,11 +19,11 @@
 
 enum {
     PARTS_AT_ONCE = 16,
-    READS_AT_ONCE = 4,    /* then others get their turn: epoll reports again what is left */
+    READS_AT_ONCE = 4, /* then others get their turn: epoll reports again what is left */
     WATCH_READ = EPOLLIN | EPOLLRDHUP,
 };
 
-#define CONTAINER(ptr, type, member) ((type *)((char *)(ptr) - offsetof(type, member)))
+#define CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
 /* ---- spare memory ---- */
 

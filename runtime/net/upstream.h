@@ -21,9 +21,9 @@ struct trust *trust_new(const char *ca_file);
 void trust_free(struct trust *trust);
 
 struct upstream_settings {
-    int64_t idle_us;      /* a pooled connection older than this is closed; default 30 s */
-    int64_t lifetime_us;  /* default 10 min */
-    unsigned idle_max;    /* pooled connections per origin; default 256 */
+    int64_t idle_us;     /* a pooled connection older than this is closed; default 30 s */
+    int64_t lifetime_us; /* default 10 min */
+    unsigned idle_max;   /* pooled connections per origin; default 256 */
 };
 
 struct upstream *upstream_new(struct loop *loop, struct trust *trust, const struct upstream_settings *settings);
@@ -36,12 +36,12 @@ unsigned origin_idle_count(const struct origin *origin);
 
 enum call_event_kind {
     CALL_CONNECTED, /* TCP established (new connections only; when TLS follows) */
-    CALL_READY,     /* the request can be written (at once, inside call_start's turn but not inside call_start itself, on a pooled connection) */
-    CALL_SENT,      /* the request was written whole */
-    CALL_HEAD,      /* head */
-    CALL_DATA,      /* data */
-    CALL_END,       /* the response is complete; the connection went back to its pool or was closed. The call is over */
-    CALL_FAILED,    /* failure; the connection is closed. The call is over */
+    CALL_READY, /* the request can be written (at once, inside call_start's turn but not inside call_start itself, on a pooled connection) */
+    CALL_SENT,  /* the request was written whole */
+    CALL_HEAD,  /* head */
+    CALL_DATA,  /* data */
+    CALL_END,   /* the response is complete; the connection went back to its pool or was closed. The call is over */
+    CALL_FAILED, /* failure; the connection is closed. The call is over */
 };
 
 struct call_event {
@@ -57,7 +57,7 @@ struct call_request {
     struct origin *origin;
     const struct slice *parts; /* the whole request, head and body, in order; borrowed until the call is over */
     unsigned part_count;
-    bool fresh;                /* not on a pooled connection */
+    bool fresh;                                                    /* not on a pooled connection */
     void (*on_event)(void *owner, const struct call_event *event); /* never called from inside call_start or call_cancel */
     void *owner;
 };

@@ -83,8 +83,7 @@ static bool too_old(const struct connection *connection)
 {
     const struct upstream *upstream = connection->origin->upstream;
     int64_t now = loop_now_us(upstream->loop);
-    return now - connection->born_us >= upstream->settings.lifetime_us ||
-           now - connection->idle_since_us >= upstream->settings.idle_us;
+    return now - connection->born_us >= upstream->settings.lifetime_us || now - connection->idle_since_us >= upstream->settings.idle_us;
 }
 
 void pool_give(struct connection *connection)

@@ -15,7 +15,7 @@ enum {
     RECORD_MAX = 16 * 1024,  /* a TLS record: what is gathered for one write of a secured connection */
     MESSAGE_MAX = 512,
     FREE_KEPT = 256, /* spare calls, spare connections */
-    SHARD_MAX = 32, /* handles per multi: libcurl finds connections by walking through all of them */
+    SHARD_MAX = 32,  /* handles per multi: libcurl finds connections by walking through all of them */
 };
 
 /* One CURLM and its place on our loop. */
@@ -39,24 +39,24 @@ struct dial {
 struct connection {
     struct watch watch;
     struct origin *origin;
-    struct call *call;                       /* NULL: idle */
-    struct connection *next, *previous;      /* origin's idle list */
+    struct call *call;                  /* NULL: idle */
+    struct connection *next, *previous; /* origin's idle list */
     struct connection *all_next, *all_previous;
-    CURL *easy;         /* NULL: plain, all ours */
+    CURL *easy; /* NULL: plain, all ours */
     struct shard *shard;
-    struct dial *dial;  /* NULL: it stands */
+    struct dial *dial; /* NULL: it stands */
     int64_t born_us, idle_since_us;
-    unsigned served;    /* answers it carried */
-    bool drained;       /* TLS keeps no bytes: its last read found nothing */
-    bool taken;         /* the descriptor is ours: libcurl must not close it */
+    unsigned served; /* answers it carried */
+    bool drained;    /* TLS keeps no bytes: its last read found nothing */
+    bool taken;      /* the descriptor is ours: libcurl must not close it */
 };
 
 struct origin {
     struct origin *next;
     struct upstream *upstream;
     char *url, *proxy, *host;
-    bool secure;   /* https */
-    bool plain;    /* after dialling, the descriptor carries HTTP as it is */
+    bool secure;                      /* https */
+    bool plain;                       /* after dialling, the descriptor carries HTTP as it is */
     struct connection *idle, *oldest; /* the last used one first */
     unsigned idle_count;
 };
@@ -98,9 +98,9 @@ struct upstream {
 void pool_init(struct upstream *upstream);
 void pool_free(struct upstream *upstream); /* no connection is left */
 struct connection *pool_connection_new(struct origin *origin, struct call *call, void (*ready)(struct watch *watch, uint32_t events));
-void pool_close(struct connection *connection); /* in any state but idle */
-void pool_drop(struct connection *connection);  /* an idle one */
-void pool_give(struct connection *connection);  /* makes it idle, or closes it where there is no room */
+void pool_close(struct connection *connection);      /* in any state but idle */
+void pool_drop(struct connection *connection);       /* an idle one */
+void pool_give(struct connection *connection);       /* makes it idle, or closes it where there is no room */
 struct connection *pool_take(struct origin *origin); /* the idle one used last on which nothing waits, or NULL */
 void pool_ready(struct connection *connection);      /* something happened on an idle one */
 

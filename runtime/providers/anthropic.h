@@ -12,11 +12,11 @@
 #define ANTHROPIC_JSON_TOOL "json_tool_call"
 
 enum {
-    FAMILY_STRUCTURED = 1,  /* output_config.format */
-    FAMILY_ADAPTIVE = 2,    /* thinking by effort, not by a budget */
-    FAMILY_NO_SAMPLING = 4, /* temperature, top_p, top_k are refused */
-    FAMILY_ONE_SAMPLING = 8,/* temperature or top_p, not both */
-    FAMILY_XHIGH = 16,      /* effort xhigh */
+    FAMILY_STRUCTURED = 1,   /* output_config.format */
+    FAMILY_ADAPTIVE = 2,     /* thinking by effort, not by a budget */
+    FAMILY_NO_SAMPLING = 4,  /* temperature, top_p, top_k are refused */
+    FAMILY_ONE_SAMPLING = 8, /* temperature or top_p, not both */
+    FAMILY_XHIGH = 16,       /* effort xhigh */
 };
 
 struct family {
@@ -54,9 +54,10 @@ bool anthropic_write_request(const struct chat *chat, const struct provider *pro
 
 enum { ANTHROPIC_READER_SIZE = 512 };
 void anthropic_reader_begin(struct reader *reader);
-void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass, struct slice *rewritten);
+void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                          struct slice *rewritten);
 void anthropic_read_answer(struct reader *reader, struct slice body);
 void anthropic_read_eof(struct reader *reader);
-void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                            struct arena *arena, struct failure *failure);
+void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
+                            int64_t wall_us, struct arena *arena, struct failure *failure);
 #endif

@@ -9,6 +9,7 @@
 #include <stdio.h>
 
 /* The fields that are looked at. */
+/* clang-format off */
 #define FIELDS(row)                                                                                                                        \
     row(MODEL, "model") row(MESSAGES, "messages") row(STREAM, "stream") row(STREAM_OPTIONS, "stream_options")                              \
         row(MAX_TOKENS, "max_tokens") row(MAX_COMPLETION_TOKENS, "max_completion_tokens") row(TEMPERATURE, "temperature")                  \
@@ -16,6 +17,7 @@
                 row(REASONING_EFFORT, "reasoning_effort") row(USER, "user") row(METADATA, "metadata") row(STORE, "store")                  \
                     row(BACKGROUND, "background") row(SEED, "seed") row(N, "n") row(STRATEGY, "routing_strategy")                          \
                         row(PROVIDER, "provider") row(FALLBACK, "fallback")
+/* clang-format on */
 
 #define ENUM(id, name) FIELD_##id,
 enum field { FIELDS(ENUM) FIELD_COUNT };

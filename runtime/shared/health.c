@@ -16,20 +16,24 @@
 
 #define FORGET_AFTER_US (3600 * US_PER_S)
 #define OPEN_DEFAULT_US (5 * US_PER_S)
-#define OPEN_MAX_US (300 * US_PER_S)
-#define WARM_US (30 * US_PER_S)
-#define COOL_MIN_US (1 * US_PER_S)
-#define COOL_MAX_US (60 * US_PER_S)
+#define OPEN_MAX_US     (300 * US_PER_S)
+#define WARM_US         (30 * US_PER_S)
+#define COOL_MIN_US     (1 * US_PER_S)
+#define COOL_MAX_US     (60 * US_PER_S)
 #define COOL_DEFAULT_US (5 * US_PER_S)
-#define SLOT_US (3 * US_PER_S)
-#define AVERAGE_TAU_US (15.0 * US_PER_S)
-#define HALF_LIFE_US (120 * US_PER_S)
+#define SLOT_US         (3 * US_PER_S)
+#define AVERAGE_TAU_US  (15.0 * US_PER_S)
+#define HALF_LIFE_US    (120 * US_PER_S)
 
 enum {
-    FAILURES_DEFAULT = 5, WINDOW_MIN = 10, CLOSING_PROBES = 2,
+    FAILURES_DEFAULT = 5,
+    WINDOW_MIN = 10,
+    CLOSING_PROBES = 2,
     WINDOW_SLOTS = 10, /* of SLOT_US: 30 s */
     /* 1 ms .. 2^20 ms = 17 min, eight to the octave: at most 4.5 % off the middle of a bucket */
-    HISTOGRAM_OCTAVES = 20, HISTOGRAM_FINE = 8, HISTOGRAM_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_FINE,
+    HISTOGRAM_OCTAVES = 20,
+    HISTOGRAM_FINE = 8,
+    HISTOGRAM_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_FINE,
     BUCKETS_MAX = 65536,
 };
 
@@ -64,7 +68,7 @@ struct health {
     uint64_t random;
     enum breaker_state state;
     unsigned in_flight, probes, probe_successes;
-    unsigned consecutive, reopened; /* reopened: the k of the open time */
+    unsigned consecutive, reopened;               /* reopened: the k of the open time */
     int64_t opened_us, retry_at_us, warm_from_us; /* warm_from 0: no recovery to warm up from */
     int64_t cooldown_until_us;
     struct window window;
@@ -86,9 +90,12 @@ struct health_table {
 const char *breaker_name(enum breaker_state state)
 {
     switch (state) {
-    case BREAKER_CLOSED: return "closed";
-    case BREAKER_OPEN: return "open";
-    case BREAKER_HALF_OPEN: return "half_open";
+    case BREAKER_CLOSED:
+        return "closed";
+    case BREAKER_OPEN:
+        return "open";
+    case BREAKER_HALF_OPEN:
+        return "half_open";
     }
     return "unknown";
 }
@@ -461,8 +468,7 @@ static void succeeded(struct health *health, const struct health_outcome *outcom
 static void cool_down(struct health *health, const struct failure *failure, int64_t now_us)
 {
     int64_t span = failure->retry_after_us;
-    if (failure->kind != FAILURE_RATE_LIMITED && failure->kind != FAILURE_QUOTA &&
-        (failure->kind != FAILURE_OVERLOADED || span < 0)) {
+    if (failure->kind != FAILURE_RATE_LIMITED && failure->kind != FAILURE_QUOTA && (failure->kind != FAILURE_OVERLOADED || span < 0)) {
         return;
     }
     if (span < 0) {
@@ -547,17 +553,25 @@ void health_view(struct health *health, int64_t now_us, struct health_view *view
     *view = (struct health_view){
         .in_flight = health->in_flight,
         .success_rate = ok + bad > 0 ? (double)ok / (double)(ok + bad) : 1.0,
-        .successes = health->successes, .failures = health->failures, .requests = health->requests,
-        .breaker = health->state, .opened_us = health->opened_us, .retry_at_us = health->retry_at_us,
+        .successes = health->successes,
+        .failures = health->failures,
+        .requests = health->requests,
+        .breaker = health->state,
+        .opened_us = health->opened_us,
+        .retry_at_us = health->retry_at_us,
         .cooldown_until_us = health->cooldown_until_us,
         .consecutive_failures = health->consecutive,
-        .warming = warming, .warm_share = warming ? warm_share(health, now_us) : 1.0,
-        .first_token_ms = average_of(&health->first_token), .per_token_ms = average_of(&health->per_token),
-        .p50_ms = histogram_at(&health->durations, 0.50), .p95_ms = histogram_at(&health->durations, 0.95),
+        .warming = warming,
+        .warm_share = warming ? warm_share(health, now_us) : 1.0,
+        .first_token_ms = average_of(&health->first_token),
+        .per_token_ms = average_of(&health->per_token),
+        .p50_ms = histogram_at(&health->durations, 0.50),
+        .p95_ms = histogram_at(&health->durations, 0.95),
         .p99_ms = histogram_at(&health->durations, 0.99),
         .first_token_p95_ms = histogram_at(&health->first_tokens, 0.95),
         .samples = health->samples,
-        .input_tokens = health->input_tokens, .output_tokens = health->output_tokens,
+        .input_tokens = health->input_tokens,
+        .output_tokens = health->output_tokens,
     };
     pthread_mutex_unlock(&health->lock);
 }

@@ -35,27 +35,27 @@ struct health_change { /* a change of the breaker's state */
 /* A picture of one record, taken under its lock. */
 struct health_view {
     unsigned in_flight;
-    double success_rate;              /* of the last 30 s (since the breaker closed), 1.0 when there was no traffic */
+    double success_rate;                    /* of the last 30 s (since the breaker closed), 1.0 when there was no traffic */
     uint64_t successes, failures, requests; /* since the record was made; requests: all that ended, neutral ones too */
     enum breaker_state breaker;
-    int64_t opened_us, retry_at_us;   /* breaker not closed; else 0 */
-    int64_t cooldown_until_us;        /* 0: none */
+    int64_t opened_us, retry_at_us; /* breaker not closed; else 0 */
+    int64_t cooldown_until_us;      /* 0: none */
     unsigned consecutive_failures;
-    bool warming;                     /* slow start after recovery */
-    double warm_share;                /* 0.1 .. 1.0 while warming */
+    bool warming;                        /* slow start after recovery */
+    double warm_share;                   /* 0.1 .. 1.0 while warming */
     double first_token_ms, per_token_ms; /* decayed averages; NAN where never measured */
-    double p50_ms, p95_ms, p99_ms;    /* duration of whole answers, decayed; NAN where never measured */
-    double first_token_p95_ms;        /* streams: what hedge_after = "p95" means for them; NAN where never measured */
-    uint64_t samples;                 /* answers measured */
+    double p50_ms, p95_ms, p99_ms;       /* duration of whole answers, decayed; NAN where never measured */
+    double first_token_p95_ms;           /* streams: what hedge_after = "p95" means for them; NAN where never measured */
+    uint64_t samples;                    /* answers measured */
     uint64_t input_tokens, output_tokens;
 };
 
 struct health_outcome {
     bool ok;
-    bool neutral;                 /* cancelled by the client or by us: frees the slot, counts for nothing */
-    struct failure failure;       /* when !ok && !neutral */
+    bool neutral;           /* cancelled by the client or by us: frees the slot, counts for nothing */
+    struct failure failure; /* when !ok && !neutral */
     int64_t duration_us;
-    int64_t first_token_us;       /* since the attempt began; 0 unknown */
+    int64_t first_token_us;              /* since the attempt began; 0 unknown */
     int64_t input_tokens, output_tokens; /* -1 unknown */
 };
 
@@ -81,5 +81,5 @@ void health_view(struct health *health, int64_t now_us, struct health_view *view
 /* The last changes of the breaker's state, oldest first; returns how many. */
 unsigned health_history(struct health *health, int64_t now_us, struct health_change changes[HEALTH_HISTORY_MAX]);
 void health_reset(struct health *health, int64_t now_us); /* admin: closed, cool-down over */
-const char *breaker_name(enum breaker_state state); /* "closed" "open" "half_open" */
+const char *breaker_name(enum breaker_state state);       /* "closed" "open" "half_open" */
 #endif

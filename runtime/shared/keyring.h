@@ -7,9 +7,9 @@
 #include "base/hash.h"
 
 struct user {
-    struct slice id, tier, name;  /* id: config `user` */
-    struct slice metadata_json;   /* config `metadata` as a JSON object, or empty */
-    struct slice *models;         /* patterns with '*'; none: all */
+    struct slice id, tier, name; /* id: config `user` */
+    struct slice metadata_json;  /* config `metadata` as a JSON object, or empty */
+    struct slice *models;        /* patterns with '*'; none: all */
     unsigned model_count;
     int64_t expires_wall_us;      /* 0: never */
     uint8_t digest[SHA256_BYTES]; /* of the key */
