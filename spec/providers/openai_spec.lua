@@ -244,11 +244,13 @@ end)
 -- ------------------------------------------------------------------ answers
 
 local function chunk(delta, rest)
-  return 'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":5,"model":"m","choices":[{"index":0,"delta":' .. delta .. "}]" .. (rest or "") .. "}\n\n"
+  local head = 'data: {"id":"chatcmpl-1","object":"chat.completion.chunk","created":5,"model":"m","choices":[{"index":0,"delta":'
+  return head .. delta .. "}]" .. (rest or "") .. "}\n\n"
 end
 local STOP = 'data: {"id":"chatcmpl-1","created":5,"model":"m","choices":[{"index":0,"delta":{},"finish_reason":"stop"}]}\n\n'
 local DONE = "data: [DONE]\n\n"
-local USAGE = '"usage":{"prompt_tokens":10,"completion_tokens":4,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":6},"completion_tokens_details":{"reasoning_tokens":3}}'
+local USAGE = '"usage":{"prompt_tokens":10,"completion_tokens":4,"total_tokens":14,"prompt_tokens_details":{"cached_tokens":6},'
+  .. '"completion_tokens_details":{"reasoning_tokens":3}}'
 local USAGE_CHUNK = 'data: {"id":"chatcmpl-1","created":5,"model":"m","choices":[],' .. USAGE .. "}\n\n"
 
 local function stream(text, fields)
@@ -273,7 +275,8 @@ describe("a stream that is passed on", function()
     local answer = stream(chunk '{"content":"a"}' .. STOP .. USAGE_CHUNK .. DONE)
     assert.equal(chunk '{"content":"a"}' .. STOP .. DONE, answer.out)
     assert.same({ input = 4, cache_read = 6, cache_write = -1, output = 4, reasoning = 3 }, answer.usage)
-    assert.equal(chunk '{"content":"a"}' .. STOP .. USAGE_CHUNK .. DONE, stream(chunk '{"content":"a"}' .. STOP .. USAGE_CHUNK .. DONE, { include_usage = true }).out)
+    local all = chunk '{"content":"a"}' .. STOP .. USAGE_CHUNK .. DONE
+    assert.equal(all, stream(all, { include_usage = true }).out)
   end)
 
   it("loses usage beside choices when nobody asked", function()
@@ -397,7 +400,8 @@ describe("a whole answer", function()
   end)
 
   it("counts what is nonsense without going below nothing", function()
-    local answer = whole '{"choices":[{"index":0,"message":{"content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,"completion_tokens":2,"prompt_tokens_details":{"cached_tokens":50},"completion_tokens_details":{"reasoning_tokens":9}}}'
+    local answer = whole [[{"choices":[{"index":0,"message":{"content":""},"finish_reason":"stop"}],"usage":{"prompt_tokens":5,
+      "completion_tokens":2,"prompt_tokens_details":{"cached_tokens":50},"completion_tokens_details":{"reasoning_tokens":9}}}]]
     assert.same({ input = 0, cache_read = 5, cache_write = -1, output = 2, reasoning = 2 }, answer.usage)
   end)
 end)
