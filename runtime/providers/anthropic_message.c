@@ -43,8 +43,8 @@ static void put_id(struct buffer *out, struct slice id)
 /* data:image/png;base64,AAAA -> its two parts; the data is not copied. */
 static bool split_data_url(struct slice url, struct slice *type, struct slice *data)
 {
-    const char *comma = memchr(url.ptr, ',', url.len);
-    if (!slice_starts_with(url, LIT("data:")) || comma == NULL)
+    const char *comma = slice_starts_with(url, LIT("data:")) ? memchr(url.ptr, ',', url.len) : NULL;
+    if (comma == NULL)
         return false;
     struct slice head = {url.ptr + 5, (size_t)(comma - url.ptr) - 5};
     const char *semicolon = head.len == 0 ? NULL : memchr(head.ptr, ';', head.len);
