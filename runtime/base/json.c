@@ -113,6 +113,11 @@ static const char *skip_plain(const char *at, const char *end)
     return at;
 }
 
+bool json_is_plain(struct slice text)
+{
+    return skip_plain(text.ptr, text.ptr + text.len) == text.ptr + text.len;
+}
+
 static bool is_continuation(const char *at)
 {
     return ((unsigned char)*at & 0xc0) == 0x80;

@@ -50,6 +50,8 @@ const char *json_error_text(enum json_error error);
 
 /* True when the raw (escaped) string means `plain`. Fast where nothing is escaped. */
 bool json_raw_equals(struct slice raw, struct slice plain);
+/* Nothing but printable ASCII without quotes and backslashes: good as the inside of a string as it is. */
+bool json_is_plain(struct slice text);
 /* Raw -> UTF-8 bytes. Returns raw itself when nothing is escaped; otherwise a copy in the arena. A lone surrogate
  * becomes U+FFFD. SLICE_NONE (ptr NULL) when the arena is full. */
 struct slice json_unescape(struct arena *arena, struct slice raw);

@@ -114,7 +114,7 @@ static void put_tokens(struct buffer *out, const struct usage *usage)
     buffer_append_byte(out, '}');
 }
 
-static void put_who(struct buffer *out, const struct request *request)
+static void put_ids(struct buffer *out, const struct request *request)
 {
     member(out, "request_id");
     buffer_append_byte(out, '"');
@@ -123,6 +123,11 @@ static void put_who(struct buffer *out, const struct request *request)
     if (request->client_request_id.len > 0)
         put_text(out, "client_request_id", request->client_request_id);
     put_text(out, "route", slice_of(request->route->name));
+}
+
+static void put_who(struct buffer *out, const struct request *request)
+{
+    put_ids(out, request);
     put_text(out, "user", request->user == NULL ? LIT("anonymous") : request->user->id);
     put_text(out, "tier", request->user == NULL || request->user->tier.len == 0 ? LIT("default") : request->user->tier);
 }
@@ -155,6 +160,21 @@ static void put_failure(struct buffer *out, const struct request *request)
     put_text(out, "error_message", failure->message);
 }
 
+void request_record_start(struct request *request)
+{
+    struct worker *worker = request->worker;
+    struct log *log = worker->gateway->log;
+    struct buffer *out = &worker->line;
+    if (!log_wants(log, LOG_DEBUG))
+        return;
+    buffer_clear(out);
+    log_begin(out, request->began_wall_us, LOG_DEBUG, "request_start");
+    put_ids(out, request);
+    put_int(out, "body_bytes", (int64_t)request->body.len);
+    buffer_append_byte(out, '}');
+    log_line(log, buffer_slice(out));
+}
+
 void request_record(struct request *request, struct slice labels)
 {
     struct worker *worker = request->worker;
@@ -181,4 +201,6 @@ void request_record(struct request *request, struct slice labels)
     buffer_append_byte(out, '}');
     if (!out->overflow)
         log_line(log, buffer_slice(out));
+    else
+        log_event(log, LOG_WARN, "log_line_too_long", ",\"request_id\":\"%s\",\"status\":%d", request->id, request->status);
 }

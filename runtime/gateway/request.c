@@ -181,6 +181,7 @@ void request_wake_script(struct request *request)
 
 void request_begin(struct request *request)
 {
+    request_record_start(request);
     run_script(request, request->worker->gateway->engine->begin);
 }
 

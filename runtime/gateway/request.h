@@ -122,6 +122,8 @@ void request_walk(struct request *request, const struct plan *plan);
 void request_give_up(struct request *request);
 /* Ends it with a failure of our own (or a policy's). Answers the client at once; request->over is set when it returns. */
 void request_refuse(struct request *request, const struct failure *failure);
+/* "request_start", where the log wants to know so much. */
+void request_record_start(struct request *request);
 /* The log line. `labels` are JSON members (",\"a\":1"), already bounded. Called once, when over. */
 void request_record(struct request *request, struct slice labels);
 /* The last call: everything is released, the handle must be dead. */

@@ -10,6 +10,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
@@ -26,6 +27,8 @@ struct slot {
 };
 
 struct loop {
+    struct watch *aside; /* waited for with poll, not in our epoll */
+    bool aside_ready;
     int epoll_fd;
     struct slot *slots; /* by descriptor */
     size_t slot_count;
@@ -82,6 +85,12 @@ static void heap_settle(struct loop *loop, size_t at, struct timer *timer)
         heap_up(loop, at, timer);
     else
         heap_down(loop, at, timer);
+}
+
+void loop_watch_aside(struct loop *loop, struct watch *watch)
+{
+    loop->aside = watch;
+    loop->aside_ready = false;
 }
 
 void loop_timer_set(struct loop *loop, struct timer *timer, int64_t at_us)
@@ -292,10 +301,26 @@ static int64_t allowed_wait(const struct loop *loop)
     return wait < 0 || left < wait ? left : wait;
 }
 
+/* Waits until ours or the one aside has something. True: ours has. */
+static bool wait_for_both(struct loop *loop, int64_t wait)
+{
+    struct pollfd fds[2] = {{loop->epoll_fd, POLLIN, 0}, {loop->aside->fd, POLLIN, 0}};
+    struct timespec time = {wait / US_PER_S, (long)(wait % US_PER_S) * 1000};
+    if (ppoll(fds, 2, wait < 0 ? NULL : &time, NULL) <= 0)
+        return false;
+    loop->aside_ready = fds[1].revents != 0;
+    return fds[0].revents != 0;
+}
+
 /* epoll_wait counts milliseconds; epoll_pwait2 does better where the kernel (and its seccomp filter) has it. */
 static int wait_for_events(struct loop *loop)
 {
     int64_t wait = allowed_wait(loop);
+    if (loop->aside != NULL) {
+        if (!wait_for_both(loop, wait))
+            return 0;
+        wait = 0;
+    }
     if (wait > 0 && !loop->coarse) {
         struct timespec time = {wait / US_PER_S, (long)(wait % US_PER_S) * 1000};
         int count = epoll_pwait2(loop->epoll_fd, loop->events, EVENT_BATCH, &time, NULL);
@@ -326,6 +351,9 @@ static void take_turn(struct loop *loop)
     loop->wall_known = false;
     run_timers(loop);
     run_watches(loop, count);
+    if (loop->aside_ready && loop->aside != NULL)
+        loop->aside->ready(loop->aside, EPOLLIN);
+    loop->aside_ready = false;
     int passes = 0;
     do {
         run_hooks(loop);

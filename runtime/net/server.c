@@ -1,7 +1,7 @@
 /* server.c -- see server.h: libmicrohttpd's life, connections and requests. Streams are in server_stream.c.
  *
  * What libmicrohttpd 0.9.75 wants, and why this file does things in this order:
- * - its epoll is nested in ours; it is run once per turn when it has something, after everything that may queue answers;
+ * - its epoll is waited for beside ours; it is run once per turn when it has something, after everything that may queue answers;
  * - a suspended connection is out of its epoll and it does not notice that the client left: our own watch does (EPOLLRDHUP, edge-triggered, set once);
  * - resuming only sets a flag: it must be run afterwards in the same turn;
  * - a handler call that neither answers nor suspends would make it spin.
@@ -561,7 +561,8 @@ static bool start_daemon(struct server *server)
     if (server->daemon == NULL)
         return false;
     server->watch = (struct watch){on_mhd_ready, MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd};
-    return loop_watch(server->loop, &server->watch, EPOLLIN);
+    loop_watch_aside(server->loop, &server->watch);
+    return true;
 }
 
 /* Accepted sockets inherit both. TCP_USER_TIMEOUT cuts a client that takes nothing of a whole answer, which only libmicrohttpd and the kernel see. */
@@ -617,7 +618,7 @@ void server_free(struct server *server)
             server_cut(connection->exchange);
     MHD_run(server->daemon);
     loop_remove_hook(server->loop, &server->hook);
-    loop_unwatch(server->loop, &server->watch);
+    loop_watch_aside(server->loop, NULL);
     MHD_stop_daemon(server->daemon);
     guards_close(&server->guards);
     while (server->spare != NULL) {

@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/openai.h"
 
-enum { CALLS_MAX = 128, CHOICES_MAX = 32 };
+enum { CALLS_MAX = 128, CHOICES_MAX = 32, SHAPE_MAX = 1024 };
 
 struct call {
     struct slice id;
@@ -24,6 +24,13 @@ struct openai_reader {
     unsigned call_count;
     char *rewritten; /* in the arena, used again for each chunk: a long stream must not grow with its length */
     size_t rewritten_size;
+
+    /* The shape of an ordinary chunk: all but its text. Most chunks of a stream differ from the one before in nothing else. */
+    char *shape;
+    size_t prefix_len, suffix_len;
+    unsigned shape_choice;
+    unsigned emitted;       /* events of the chunk being read */
+    struct slice last_text; /* the last EVENT_TEXT among them */
 };
 
 _Static_assert(sizeof(struct openai_reader) <= OPENAI_READER_SIZE, "openai.h: OPENAI_READER_SIZE");
@@ -36,6 +43,7 @@ void openai_reader_begin(struct reader *reader)
 /* A chunk may fail in its middle: what it still says is not heard. */
 static void emit(struct openai_reader *self, const struct event *event)
 {
+    self->emitted++;
     if (!self->base.failed && !self->base.ended)
         self->base.emit(self->base.owner, event);
 }
@@ -147,8 +155,13 @@ static void emit_usage(struct openai_reader *self, const struct usage *usage)
 static void emit_text(struct openai_reader *self, enum event_kind kind, unsigned choice, struct slice text)
 {
     struct event event = {.kind = kind, .choice = choice, .text_raw = text};
-    if (text.len > 0)
-        emit(self, &event);
+    if (text.len == 0)
+        return;
+    if (kind == EVENT_TEXT) {
+        self->last_text = text;
+        self->shape_choice = choice;
+    }
+    emit(self, &event);
 }
 
 /* Mistral: content as a list of chunks: {"type":"thinking","thinking":[{"type":"text",…}]} and {"type":"text","text":…}. */
@@ -550,6 +563,35 @@ static void cut_usage(struct openai_reader *self, struct slice data, const struc
     *pass = PASS_REWRITE;
 }
 
+/* Remembers what stood around the text of a chunk that said nothing else. */
+static void learn_shape(struct openai_reader *self, struct slice data)
+{
+    struct slice text = self->last_text;
+    self->prefix_len = 0;
+    if (self->emitted != 1 || text.len == 0 || text.ptr < data.ptr || text.ptr + text.len > data.ptr + data.len)
+        return;
+    if (data.len - text.len > SHAPE_MAX)
+        return;
+    if (self->shape == NULL)
+        self->shape = arena_alloc(self->base.arena, SHAPE_MAX);
+    if (self->shape == NULL)
+        return;
+    self->prefix_len = (size_t)(text.ptr - data.ptr);
+    self->suffix_len = data.len - self->prefix_len - text.len;
+    memcpy(self->shape, data.ptr, self->prefix_len);
+    memcpy(self->shape + self->prefix_len, text.ptr + text.len, self->suffix_len);
+}
+
+/* A chunk that is the last one but for its text, and the text is plain: its structure was checked already. */
+static bool has_shape(const struct openai_reader *self, struct slice data, struct slice *text)
+{
+    if (self->prefix_len == 0 || data.len <= self->prefix_len + self->suffix_len)
+        return false;
+    *text = (struct slice){data.ptr + self->prefix_len, data.len - self->prefix_len - self->suffix_len};
+    return memcmp(data.ptr, self->shape, self->prefix_len) == 0 &&
+           memcmp(text->ptr + text->len, self->shape + self->prefix_len, self->suffix_len) == 0 && json_is_plain(*text);
+}
+
 void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
                        struct slice *rewritten)
 {
@@ -566,11 +608,20 @@ void openai_read_event(struct reader *reader, struct slice name, struct slice da
             fail(self, incomplete("the provider's stream ended before it began", SENT_UNCERTAIN));
         return;
     }
+    struct slice text;
+    if (name.len == 0 && has_shape(self, data, &text))
+        return emit_text(self, EVENT_TEXT, self->shape_choice, text);
     if (slice_trim(data).len == 0)
         return;
+    self->emitted = 0;
+    self->last_text = SLICE_NONE;
     chunk.has_error = slice_equals(name, LIT("error")); /* COMPAT(vllm, 2026-08): its data need not have a member `error` */
     read_body(self, data, &chunk);
-    if (pass == NULL || reader->failed)
+    if (reader->failed)
+        return;
+    if (!chunk.has_usage)
+        learn_shape(self, data);
+    if (pass == NULL)
         return;
     if (chunk.no_choices && !(include_usage && chunk.has_usage))
         *pass = PASS_DROP; /* clients take choices[0] without looking; what is listed beside none is not for them */
