@@ -111,10 +111,10 @@ test: test-deps all
 	@spec/run $(BUILD)
 
 unit: all
-	@echo "unit specs"; LUA_CPATH="$(BUILD)/lua/?.so;;" busted
+	@echo "unit specs"; busted --cpath="$(BUILD)/lua/?.so"
 
 e2e: all
-	@echo "end to end specs"; GATEWAY=$(BUILD)/gateway LUA_CPATH="$(BUILD)/lua/?.so;;" busted --run=e2e
+	@echo "end to end specs"; GATEWAY=$(BUILD)/gateway busted --run=e2e
 
 sdk: all
 	@BUILD=$(BUILD) spec/sdk/run
