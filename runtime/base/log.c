@@ -17,7 +17,7 @@
 #include <time.h>
 #include <unistd.h>
 
-enum { GATHER_MS = 20, CLOSE_MS = 1000 };
+enum { GATHER_MS = 20, CLOSE_MS = 1000, FIELDS_MAX = 64 * 1024 };
 
 struct log {
     int fd;
@@ -214,18 +214,22 @@ bool log_wants(const struct log *log, enum log_level level)
 
 void log_set_level(struct log *log, enum log_level level, enum log_format format)
 {
+    if (log == NULL)
+        return;
     atomic_store(&log->level, (int)level);
     atomic_store(&log->format, (int)format);
 }
 
 enum log_format log_format(const struct log *log)
 {
-    return (enum log_format)atomic_load(&log->format);
+    return log == NULL ? LOG_JSON : (enum log_format)atomic_load(&log->format);
 }
 
 uint64_t log_dropped(const struct log *log)
 {
     struct log *own = (struct log *)log;
+    if (log == NULL)
+        return 0;
     pthread_mutex_lock(&own->lock);
     uint64_t dropped = own->dropped;
     pthread_mutex_unlock(&own->lock);
@@ -267,19 +271,21 @@ void log_begin(struct buffer *out, int64_t wall_us, enum log_level level, const 
 void log_event(struct log *log, enum log_level level, const char *event, const char *fields, ...)
 {
     struct buffer out;
-    char text[4096];
-    va_list args;
+    va_list args, again;
     if (!log_wants(log, level))
         return;
     va_start(args, fields);
-    int len = vsnprintf(text, sizeof text, fields, args);
+    va_copy(again, args);
+    int len = vsnprintf(NULL, 0, fields, args);
     va_end(args);
-    if (len < 0)
-        return;
-    buffer_init(&out, 2 * sizeof text);
+    buffer_init(&out, FIELDS_MAX + 512);
     log_begin(&out, clock_wall_us(), level, event);
-    if ((size_t)len < sizeof text) /* cut JSON would be no JSON */
-        buffer_append(&out, text, (size_t)len);
+    if (len > 0 && len <= FIELDS_MAX) { /* cut JSON would be no JSON */
+        char *to = buffer_reserve(&out, (size_t)len + 1);
+        if (to != NULL && vsnprintf(to, (size_t)len + 1, fields, again) == len)
+            out.len += (size_t)len;
+    }
+    va_end(again);
     buffer_append_byte(&out, '}');
     log_line(log, buffer_slice(&out));
     buffer_free(&out);

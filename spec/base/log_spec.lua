@@ -74,11 +74,22 @@ describe("the log", function()
     assert.equal('{"c":"d e"}', json.find(lines[2], "b"))
   end)
 
-  it("leaves fields that are too long out rather than cut them", function()
-    local lines = lines_of(written("debug", "json", function(log) log:event("info", "long", ',"a":"' .. ("x"):rep(5000) .. '"') end))
+  it("writes long fields whole", function()
+    local long = ("x"):rep(60000)
+    local lines = lines_of(written("debug", "json", function(log) log:event("info", "long", ',"a":"' .. long .. '"') end))
     assert.is_true(json.check(lines[1]))
-    assert.equal("long", json.find_string(lines[1], "event"))
-    assert.is_nil(json.find(lines[1], "a"))
+    assert.is_true(json.find_string(lines[1], "a") == long)
+  end)
+
+  it("leaves fields that are too long out rather than cut them", function()
+    for size, kept in pairs({ [65536] = true, [65537] = false }) do
+      local fields = ',"a":"' .. ("x"):rep(size - 7) .. '"'
+      assert.equal(size, #fields)
+      local lines = lines_of(written("debug", "json", function(log) log:event("info", "long", fields) end))
+      assert.is_true(json.check(lines[1]))
+      assert.equal("long", json.find_string(lines[1], "event"))
+      assert.equal(kept, json.find(lines[1], "a") ~= nil)
+    end
   end)
 
   it("begins a line that its caller goes on with", function()
