@@ -139,10 +139,10 @@ end
 local CASES = { "alone:whole", "alone:stream", "pair:whole", "pair:stream" }
 
 local function target_of(row, case)
-  local provider, fault = (row[1]:find("/", 1, true) and row[1] or "bad/fault-" .. row[1]):match "^([^/]+)/(.+)$"
+  local where, fault = (row[1]:find("/", 1, true) and row[1] or "bad/fault-" .. row[1]):match "^([^/]+)/(.+)$"
   for i, name in ipairs(CASES) do
     if name == case then
-      return ("%s/first-%d-%s"):format(provider, 900 + i, fault)
+      return ("%s/first-%d-%s"):format(where, 900 + i, fault)
     end
   end
 end
