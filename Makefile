@@ -122,13 +122,13 @@ sdk: all
 bench: bench-deps all
 	@BUILD=$(BUILD) spec/bench/run
 
-# The same specs in another build: build/asan, build/tsan.
-asan:
+# The same specs in another build: build/asan, build/tsan. The end to end specs themselves run on the plain module.
+asan: all
 	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" all
 	@spec/sanitized build/asan asan
 
-tsan:
+tsan: all
 	@$(MAKE) --no-print-directory BUILD=build/tsan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=thread" all
 	@spec/sanitized build/tsan tsan
 
