@@ -135,7 +135,7 @@ static struct slice write_head(struct config *config, const struct target *targe
     buffer_init(&head, HEAD_MAX);
     buffer_append_lit(&head, "POST ");
     buffer_append_slice(&head, provider->path);
-    wire->write_path(provider, &target->model, stream, &head);
+    wire->write_path(provider, &target->model, OPERATION_CHAT, stream, &head);
     buffer_append_lit(&head, " HTTP/1.1\r\nHost: ");
     buffer_append_slice(&head, host_of(provider));
     buffer_append_lit(&head, "\r\nUser-Agent: gateway/" GATEWAY_VERSION "\r\nContent-Type: application/json\r\nAccept: ");

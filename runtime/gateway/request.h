@@ -29,9 +29,6 @@ struct unfit {
     bool permanent;     /* no waiting would help */
 };
 
-/* Nothing is known of the tokens. */
-#define USAGE_UNKNOWN ((struct usage){-1, -1, -1, -1, -1, -1, -1, false})
-
 enum cause { CAUSE_OK, CAUSE_CLIENT_CLOSED, CAUSE_LIMITED, CAUSE_REFUSED, CAUSE_FAILED, CAUSE_POLICY };
 const char *cause_name(enum cause cause); /* "ok" "client_closed" "limited" "refused" "failed" "policy" */
 

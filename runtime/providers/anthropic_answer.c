@@ -34,7 +34,7 @@ _Static_assert(sizeof(struct anthropic_reader) <= ANTHROPIC_READER_SIZE, "anthro
 void anthropic_reader_begin(struct reader *reader)
 {
     struct anthropic_reader *self = (struct anthropic_reader *)reader;
-    self->usage = (struct usage){-1, -1, -1, -1, -1, -1, -1, false};
+    self->usage = USAGE_UNKNOWN;
 }
 
 static void emit(struct anthropic_reader *self, const struct event *event)

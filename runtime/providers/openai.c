@@ -3,10 +3,12 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/openai.h"
 
-static void write_path(const struct provider *provider, const struct model_facts *model, bool stream, struct buffer *out)
+static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
+                       struct buffer *out)
 {
     (void)provider;
     (void)model;
+    (void)operation;
     (void)stream;
     buffer_append_lit(out, "/chat/completions");
 }

@@ -116,7 +116,7 @@ static void make_disjoint(const struct openai_reader *self, struct usage *usage)
 static bool read_usage(struct openai_reader *self, struct json *json, struct usage *usage)
 {
     struct slice key;
-    *usage = (struct usage){-1, -1, -1, -1, -1, -1, -1, false};
+    *usage = USAGE_UNKNOWN;
     if (json_peek(json) != JSON_OBJECT) {
         json_skip(json, NULL);
         return false;

@@ -34,7 +34,7 @@ void openai_writer_begin(struct writer *writer)
     self->id = json_escape(writer->arena, writer->id);
     self->model = json_escape(writer->arena, writer->model);
     self->created = writer->created;
-    self->usage = (struct usage){-1, -1, -1, -1, -1, -1, -1, false};
+    self->usage = USAGE_UNKNOWN;
 }
 
 static void take_start(struct openai_writer *self, const struct event *event)

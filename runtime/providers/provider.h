@@ -1,9 +1,10 @@
 /* provider.h -- how dialects meet: one neutral conversation (struct chat), one neutral event (struct event), and a table
  * of functions per wire. Never a translator per pair.
  *
- * A *wire* is a dialect of HTTP bodies: "openai", "anthropic", … It can stand on the client's side (read a request, write an answer) and on
- * the provider's side (write a request, read an answer). A *vendor* is a row of data over a wire: Groq, DeepSeek and the like
- * speak "openai" with quirks. Everything here is pure: bytes in, bytes out, no I/O, no clock, no lock.
+ * A *wire* is a dialect of HTTP bodies: "openai", "anthropic", "gemini", … It can stand on the client's side (read a request, write an answer)
+ * and on the provider's side (write a request, read an answer); some stand on one side only. What is asked for is an *operation*: a chat, an
+ * embedding, a count of tokens; each client wire asks for one. A *vendor* is a row of data: the wires it speaks and its quirks; its first wire carries
+ * every conversation, the others only pass the bytes of clients of the same wire. Everything here is pure: bytes in, bytes out, no I/O, no clock, no lock.
  *
  * Text is raw. Every slice named *_raw, and the text of parts and events, is the inside of a JSON string as it stood there, still
  * escaped (base/json.h). Ids and names too. Tool arguments are raw as well: the JSON object's text, escaped once as in OpenAI's
@@ -16,7 +17,10 @@
 #define PROVIDERS_PROVIDER_H
 #include "base/arena.h"
 #include "base/failure.h"
+#include "base/frames.h"
 #include "base/json.h"
+
+enum operation { OPERATION_CHAT, OPERATION_EMBED, OPERATION_COUNT };
 
 /* ---------------------------------------------------------------- what a request says: one scan */
 
@@ -58,14 +62,14 @@ struct facts {
 enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
 
 enum part_kind {
-    PART_TEXT,        /* text_raw */
+    PART_TEXT,        /* text_raw; signature_raw: Google's thought signature of a text */
     PART_IMAGE,       /* url_raw (http, https or data:) or media_type_raw + data_raw (base64) */
     PART_DOCUMENT,    /* the same; name_raw is the file name; text_raw for a plain text document */
     PART_AUDIO,       /* media_type_raw ("wav", "mp3") + data_raw */
-    PART_REASONING,   /* text_raw + signature_raw (empty: none) */
+    PART_REASONING,   /* text_raw + signature_raw (empty: none): Claude's, good at Anthropic and Bedrock alike */
     PART_REDACTED,    /* data_raw: opaque reasoning */
     PART_REFUSAL,     /* text_raw */
-    PART_TOOL_CALL,   /* id_raw, name_raw, text_raw = arguments, escaped */
+    PART_TOOL_CALL,   /* id_raw, name_raw, text_raw = arguments, escaped; signature_raw: Google's thought signature of the call */
     PART_TOOL_RESULT, /* id_raw of the call, is_error, children: text and images */
     PART_OPAQUE,      /* json: something only its own wire understands (server tools …); kept for that wire, dropped for others */
 };
@@ -76,7 +80,7 @@ struct part {
     bool is_error;
     struct slice text_raw, id_raw, name_raw, url_raw, media_type_raw, data_raw, signature_raw;
     struct slice cache_control_json; /* a cache marker, as it stood there */
-    struct slice json;               /* PART_OPAQUE; PART_TOOL_CALL: extra_content of the call, if any */
+    struct slice json;               /* PART_OPAQUE */
     struct part *children;           /* PART_TOOL_RESULT */
 };
 
@@ -130,27 +134,42 @@ struct chat {
     struct extra *extras; /* everything else */
 };
 
+/* The neutral form of a request for embeddings. Lists of token ids are refused by who reads it: only their own wire knows the vocabulary. */
+struct embed {
+    struct slice model_raw;
+    struct slice *inputs_raw;
+    unsigned count;
+    struct slice dimensions;     /* digits; empty: not given */
+    struct slice input_type_raw; /* "search_query" …: an extension */
+    struct slice user_raw;
+    bool base64; /* encoding_format: the writer packs little-endian float32 */
+};
+
 /* ---------------------------------------------------------------- the neutral answer, as events */
 
 enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_TOOL_CALLS, FINISH_CONTENT_FILTER };
 
-/* Disjoint counts of tokens; -1 unknown. input excludes what was read from or written to a cache; output includes reasoning. */
+/* Counts of tokens; -1 unknown. input excludes what was read from or written to a cache, and includes audio_input and image_input; output
+ * includes reasoning and audio_output. total is the provider's own sum, to check ours against. */
 struct usage {
-    int64_t input, cache_read, cache_write, output, reasoning, audio_input, audio_output;
+    int64_t input, cache_read, cache_write, output, reasoning, audio_input, audio_output, image_input, total;
     bool known;
+    bool estimated; /* the provider said nothing: our own count */
 };
+#define USAGE_UNKNOWN ((struct usage){-1, -1, -1, -1, -1, -1, -1, -1, -1, false, false})
 
 enum event_kind {
     EVENT_START,      /* id_raw, model_raw, created (seconds, 0 unknown) */
-    EVENT_TEXT,       /* text_raw: a piece */
+    EVENT_TEXT,       /* text_raw: a piece (may be empty when it only brings signature_raw, Google's thought signature) */
     EVENT_REASONING,  /* text_raw: a piece of reasoning */
     EVENT_SIGNATURE,  /* end of a reasoning block: text_raw = the block's whole text, signature_raw */
     EVENT_REDACTED,   /* data_raw: an opaque reasoning block */
     EVENT_REFUSAL,    /* text_raw: a piece */
-    EVENT_TOOL_BEGIN, /* tool (dense from 0 per choice), id_raw, name_raw */
+    EVENT_TOOL_BEGIN, /* tool (dense from 0 per choice), id_raw (empty: the writer makes one up), name_raw; signature_raw: Google's */
     EVENT_TOOL_ARGS,  /* tool, text_raw: a piece of the arguments */
     EVENT_TOOL_END,   /* tool; arguments were empty when no piece came: writers emit {} */
-    EVENT_USAGE,      /* usage; may come more than once, the last counts */
+    EVENT_VECTOR,     /* an embedding: choice = its index, data_raw = a JSON list of numbers */
+    EVENT_USAGE,      /* usage; may come more than once, the last counts. The whole answer to OPERATION_COUNT: usage.input */
     EVENT_FINISH,     /* finish; once per choice */
     EVENT_END,        /* the wire's own end marker: only now is the answer complete */
     EVENT_ERROR,      /* failure: the provider says it failed; nothing may follow */
@@ -195,9 +214,15 @@ struct provider {
     struct slice header_names[PROVIDER_HEADERS_MAX], header_values[PROVIDER_HEADERS_MAX]; /* config `headers` */
     unsigned header_count;
     struct slice api_version;
-    int64_t default_max_tokens; /* 0: the model's own */
+    struct slice region, project, location;                       /* Bedrock; Vertex */
+    struct slice access_key_id, secret_access_key, session_token; /* Bedrock without an API key */
+    struct slice default_input_type;                              /* of embeddings; empty: "search_document" */
+    bool include_thoughts;                                        /* ask for reasoning text where it must be asked for */
+    int64_t default_max_tokens;                                   /* 0: the model's own */
     struct slice empty_text_placeholder;
-    bool drop_params;             /* drop what the wire cannot carry instead of refusing; dropped names are reported */
+    bool
+        drop_params; /* true (the default): what the wire cannot carry is left out and named; false: attempt.c refuses such a request. Writers
+                       * just name it in `dropped` */
     int64_t reasoning_budgets[5]; /* tokens for minimal low medium high xhigh; 0: the wire's default */
     unsigned index;
 };
@@ -228,9 +253,10 @@ enum {
 struct vendor {
     const char *name; /* "groq": what `kind` in the config says */
     const struct wire *wire;
-    const char *base_url;   /* "https://api.groq.com/openai/v1"; NULL: the config must say */
-    const char *key_env[3]; /* names of environment variables, NULL-terminated */
-    const char *prefix[3];  /* model prefixes beside the name: "together_ai" */
+    const struct wire *also[4]; /* wires it speaks beside it: those clients' bytes are passed on. NULL-terminated */
+    const char *base_url;       /* "https://api.groq.com/openai/v1"; NULL: the config must say */
+    const char *key_env[3];     /* names of environment variables, NULL-terminated */
+    const char *prefix[3];      /* model prefixes beside the name: "together_ai" */
     unsigned quirks;
     const char *const *fields; /* VENDOR_STRICT_FIELDS: NULL-terminated */
     const char *const *unsent; /* fields it refuses or ignores: left out and named. NULL-terminated */
@@ -239,6 +265,8 @@ struct vendor {
 extern const struct vendor vendors[];
 extern const unsigned vendor_count;
 const struct vendor *vendor_find(struct slice name); /* by name or prefix; NULL unknown */
+/* The wire to speak to this vendor for a client of that wire: the same one where the vendor knows it, else the vendor's first. */
+const struct wire *vendor_wire(const struct vendor *vendor, const struct wire *client);
 
 /* ---------------------------------------------------------------- a wire */
 
@@ -256,6 +284,10 @@ struct reader {
     struct arena *arena;
     event_fn emit;
     void *owner;
+    const struct chat *chat; /* what was asked, where it was read; NULL when the client's bytes were passed on. Names and formats that were
+                                      * rewritten on the way out are found again by it */
+    const struct model_facts *model; /* may be NULL in specs */
+    enum operation operation;
     bool ended;  /* EVENT_END was emitted */
     bool failed; /* EVENT_ERROR was emitted */
     bool stream;
@@ -273,19 +305,27 @@ struct writer {
     const struct wire *wire;
     struct arena *arena; /* for what must be kept between events (ids, names); bounded */
     bool stream, include_usage;
-    struct slice id;    /* the id this gateway gives the answer when the provider gave none */
-    struct slice model; /* plain: the model to name when the provider names none */
-    int64_t created;    /* seconds */
+    struct slice id;         /* 32 hex digits of our own: for an answer whose provider gave none, and for the ids of its items */
+    struct slice model;      /* plain: the model to name when the provider names none */
+    struct slice asked;      /* plain: the model the client asked for */
+    struct slice provider;   /* plain: the entry's name */
+    struct slice body;       /* the client's request, where a dialect must echo it */
+    int64_t created;         /* seconds */
+    int64_t estimated_input; /* tokens of the prompt, before the provider says */
+    const int64_t *price;    /* pico-dollars per token: input, output, cache read, cache write; -1 unpriced; NULL in specs */
 };
 
 struct wire {
-    const char *name; /* "openai" "anthropic" */
+    const char *name;             /* "openai" "anthropic" … */
+    enum operation operation;     /* what its clients ask for */
+    enum stream_form stream_form; /* how its providers cut a stream into events (base/frames.h) */
 
     /* --- towards the client */
     /* One scan: checks the JSON, refuses duplicate keys that matter and wrong types, fills facts. False: *complaint. */
     bool (*read_facts)(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
     /* The whole request in neutral form, for another wire to write. */
-    bool (*read_chat)(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
+    bool (*read_chat)(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint); /* OPERATION_CHAT, _COUNT */
+    bool (*read_embed)(struct slice body, struct arena *arena, struct embed *embed, struct complaint *complaint); /* OPERATION_EMBED */
     size_t writer_size;
     void (*writer_begin)(struct writer *writer); /* the struct writer part is filled by the caller, the rest is zero */
     /* Streamed: appends the client's SSE bytes for this event (possibly none). Whole: collects; at EVENT_END appends the whole JSON body. */
@@ -297,23 +337,34 @@ struct wire {
     int (*failure_status)(const struct failure *failure);
 
     /* --- towards the provider */
-    /* Path under provider->path, e.g. "/chat/completions"; appended to out. */
-    void (*write_path)(const struct provider *provider, const struct model_facts *model, bool stream, struct buffer *out);
+    /* Path under provider->path, e.g. "/chat/completions"; appended to out, percent-encoded where names stand in it. */
+    void (*write_path)(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
+                       struct buffer *out);
     /* The provider's own headers (auth, version), each "Name: value\r\n", appended to out. `key` is the one chosen from the pool. */
     void (*write_auth)(const struct provider *provider, struct slice key, struct buffer *out);
+    /* The same where they depend on the body and the time (SigV4); NULL elsewhere. `path` is the whole path, parts the body. Called instead of write_auth
+     * when the provider has no key. */
+    void (*write_signature)(const struct provider *provider, struct slice path, const struct slice *parts, unsigned part_count,
+                            int64_t wall_us, struct buffer *out);
     /* The body. False: *complaint names the parameter. Names of dropped parameters are appended to `dropped` separated by ", ". */
     bool (*write_request)(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                           struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+    /* Embeddings, and a request that asks how many tokens this chat has. NULL: this wire has none (attempt.c answers). */
+    bool (*write_embed)(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+    bool (*write_count)(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
     /* Same wire on both sides: which edits make the client's body fit for this provider (model name, usage asked for, extensions cut,
      * vendor renames). Returns the count; -1: the body must go through read_chat/write_request after all (a vendor that needs more than edits). */
     int (*edits)(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                  struct arena *arena, struct edit edits[EDITS_MAX]);
     size_t reader_size;
     void (*reader_begin)(struct reader *reader); /* the struct reader part is filled by the caller, the rest is zero */
-    /* One SSE event of the provider: emits neutral events. `pass`/`rewritten` (may be NULL): what a client of this same wire gets. include_usage: that client asked for usage */
+    /* One event of the provider's stream (SSE event, NDJSON line, AWS frame): emits neutral events. `pass`/`rewritten` (may be NULL): what a client of this same wire gets. include_usage: that client asked for usage */
     void (*read_event)(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
                        struct slice *rewritten);
-    /* A whole 2xx body: emits the same events a stream would. A body that is not a complete answer emits EVENT_ERROR. */
+    /* A whole 2xx body: emits the same events a stream would. A body that is not a complete answer emits EVENT_ERROR. reader->operation says what was
+     * asked. */
     void (*read_answer)(struct reader *reader, struct slice body);
     /* The stream's bytes ended: emits EVENT_END when this wire allows an end without marker (openai: finish was seen), else nothing. */
     void (*read_eof)(struct reader *reader);
@@ -324,7 +375,10 @@ struct wire {
     const char *end_marker;    /* what ends a stream, for clients of this wire whose provider left it out; NULL: never left out */
 };
 
-extern const struct wire wire_openai, wire_anthropic;
+/* Client and provider: */
+extern const struct wire wire_openai, wire_completions, wire_embeddings, wire_responses, wire_anthropic, wire_count_tokens;
+extern const struct wire wire_simple;                                         /* clients only: POST /completion */
+extern const struct wire wire_gemini, wire_cohere, wire_ollama, wire_bedrock; /* providers only */
 
 /* ---------------------------------------------------------------- shared by the wires: errors.c */
 
@@ -335,6 +389,22 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
 /* The provider's message out of any shape of body (extraction order of wires/errors), cleaned: valid UTF-8, no control bytes, at most
  * FAILURE_MESSAGE_MAX, anything that looks like a key or a bearer token replaced by ***. */
 struct slice failure_message(struct slice body, int status, struct arena *arena);
+
+/* ---------------------------------------------------------------- shared by the wires: names.c */
+
+/* What a tool may be called at a provider: `allowed` are the characters beside letters and digits, `max` the longest name (at least 16), `letter_first`
+ * whether it must begin with a letter or underscore. A name that fits is given back as it is; another is rewritten, always the same way, with a hash
+ * of the whole so that two never become one. */
+struct name_rule {
+    const char *allowed;
+    unsigned max;
+    bool letter_first;
+};
+struct slice name_fit(struct slice name_raw, const struct name_rule *rule, struct arena *arena);
+/* The way back: the tool of this chat whose fitted name that is; the name itself when there is none. */
+struct slice name_unfit(struct slice name_raw, const struct name_rule *rule, const struct chat *chat, struct arena *arena);
+/* The name of the tool that a result answers: looked up by the call's id in the messages before it. Empty: no such call. */
+struct slice name_of_call(const struct chat *chat, struct slice id_raw);
 
 /* The body with its edits, without copying it: fills parts (slices of body and of the edits). Returns the count. */
 unsigned edits_apply(struct slice body, const struct edit *edits, unsigned count, struct slice *parts, unsigned parts_max);
