@@ -106,3 +106,11 @@ const struct vendor *vendor_find(struct slice name)
     }
     return NULL;
 }
+
+const struct wire *vendor_wire(const struct vendor *vendor, const struct wire *client)
+{
+    for (unsigned i = 0; i < 4 && vendor->also[i] != NULL; i++)
+        if (vendor->also[i] == client)
+            return client;
+    return vendor->wire;
+}

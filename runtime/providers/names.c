@@ -1,0 +1,66 @@
+/* names.c -- tool names where a provider allows less than the client does, and the names that results refer to.
+ * SPDX-License-Identifier: MIT */
+#include "base/hash.h"
+#include "providers/provider.h"
+
+static bool is_word(char byte)
+{
+    return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
+}
+
+static bool is_allowed(char byte, const struct name_rule *rule)
+{
+    return is_word(byte) || (byte != '\0' && strchr(rule->allowed, byte) != NULL);
+}
+
+static bool fits(struct slice name, const struct name_rule *rule)
+{
+    bool bad_first = rule->letter_first && name.len > 0 && name.ptr[0] != '_' && (!is_word(name.ptr[0]) || name.ptr[0] <= '9');
+    if (name.len == 0 || name.len > rule->max || bad_first)
+        return false;
+    for (size_t i = 0; i < name.len; i++)
+        if (!is_allowed(name.ptr[i], rule))
+            return false;
+    return true;
+}
+
+/* As much of the name as fits, "_", and eight digits of a hash of the whole (FNV-1a: for naming, not for keeping secrets). */
+struct slice name_fit(struct slice name_raw, const struct name_rule *rule, struct arena *arena)
+{
+    enum { HASH_CHARS = 8 };
+    uint64_t hash = 14695981039346656037ULL;
+    if (fits(name_raw, rule))
+        return name_raw;
+    char *text = arena_alloc(arena, rule->max);
+    size_t len = 0;
+    if (text == NULL)
+        return SLICE_NONE;
+    for (size_t i = 0; i < name_raw.len; i++)
+        hash = (hash ^ (unsigned char)name_raw.ptr[i]) * 1099511628211ULL;
+    if (rule->letter_first && (name_raw.len == 0 || !is_word(name_raw.ptr[0]) || name_raw.ptr[0] <= '9'))
+        text[len++] = 't';
+    for (size_t i = 0; i < name_raw.len && len < rule->max - HASH_CHARS - 1; i++)
+        text[len++] = is_allowed(name_raw.ptr[i], rule) ? name_raw.ptr[i] : '_';
+    text[len++] = '_';
+    for (unsigned i = 0; i < HASH_CHARS; i++, hash >>= 4)
+        text[len++] = "0123456789abcdef"[hash & 15];
+    return (struct slice){text, len};
+}
+
+struct slice name_unfit(struct slice name_raw, const struct name_rule *rule, const struct chat *chat, struct arena *arena)
+{
+    for (const struct tool *tool = chat == NULL ? NULL : chat->tools; tool != NULL; tool = tool->next)
+        if (!fits(tool->name_raw, rule) && slice_equals(name_fit(tool->name_raw, rule, arena), name_raw))
+            return tool->name_raw;
+    return name_raw;
+}
+
+struct slice name_of_call(const struct chat *chat, struct slice id_raw)
+{
+    struct slice found = SLICE_NONE;
+    for (const struct message *message = chat->messages; message != NULL; message = message->next)
+        for (const struct part *part = message->parts; part != NULL; part = part->next)
+            if (part->kind == PART_TOOL_CALL && slice_equals(part->id_raw, id_raw))
+                found = part->name_raw; /* the latest: some clients use an id again */
+    return found;
+}
