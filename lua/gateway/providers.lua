@@ -2,6 +2,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local places = require "gateway.places"
 local target = require "gateway.target"
 local url = require "gateway.url"
 
@@ -82,9 +83,14 @@ end
 local PROVIDER = {
   kind = check.string, key = check_keys, base_url = check.string, enabled = { check_enabled, true }, headers = { check_headers, {} },
   proxy = check_proxy, api_version = check.string, default_max_tokens = check.count(1, 1e7), empty_text_placeholder = check.string,
-  drop_params = { check.boolean, false }, reasoning_budgets = { check.table(BUDGETS), {} }, models = { check_model_facts, {} },
-  timeout = check.duration, first_token = check.duration,
+  drop_params = { check.boolean, true }, reasoning_budgets = { check.table(BUDGETS), {} }, models = { check_model_facts, {} },
+  timeout = check.duration, first_token = check.duration, region = check.string, project = check.string, location = check.string,
+  access_key_id = check_key, secret_access_key = check_key, session_token = check_key, include_thoughts = { check.boolean, false },
+  default_input_type = { check.one_of("search_document", "search_query", "classification", "clustering"), "search_document" },
 }
+-- What lua/gateway/places.lua may look up for a provider.
+local LOOKED_UP = { "origin", "path", "api_version", "dated_api", "region", "project", "location", "access_key_id", "secret_access_key",
+  "session_token" }
 
 local function vendor_of(name, entry, path, vendors)
   local kind = entry.kind or name
@@ -100,27 +106,9 @@ local function vendor_of(name, entry, path, vendors)
   return vendor
 end
 
---- Where it is: origin and path. The mock's origin is known once it runs.
-local function locate(entry, vendor, path)
-  if not entry.base_url and not vendor.base_url then
-    fail(join(path, "base_url"), 'expected a URL such as "http://127.0.0.1:8000/v1"')
-  elseif (entry.base_url or vendor.base_url) == "" then
-    return "", "/v1"
-  end
-  local version = vendor.base_url and vendor.base_url ~= "" and url.version(vendor.base_url)
-  if not vendor.base_url or vendor.base_url == "" then
-    version = "v1"
-  end
-  local origin, rest = url.base(entry.base_url or vendor.base_url, version)
-  if not origin then
-    fail(join(path, "base_url"), "%s", rest)
-  end
-  return origin, rest
-end
-
 --- The keys given; without any and at the vendor's own address, the first of its usual variables that is set.
 local function find_keys(entry, vendor, env)
-  if entry.key or entry.base_url then
+  if entry.key or entry.access_key_id or (entry.base_url and vendor.base_url) then
     return entry.key or {}
   end
   for _, name in ipairs(vendor.key_env) do
@@ -134,9 +122,7 @@ end
 
 --- Why a provider is off, or nil.
 local function why_off(provider, vendor, entry)
-  if entry.enabled == false then
-    return "enabled = false"
-  elseif #provider.keys == 0 and not vendor.no_key and (provider.is_vendors or entry.key) then
+  if #provider.keys == 0 and not vendor.no_key and not provider.access_key_id and (provider.is_vendors or entry.key) then
     return vendor.key_env[1] and vendor.key_env[1] .. " is not set" or "it has no key"
   end
 end
@@ -148,19 +134,26 @@ local function check_provider(name, value, path, context)
   local entry = check.fields(value, path, PROVIDER, target.LATER)
   local vendor = vendor_of(name, entry, path, context.vendors)
   local provider = {
-    name = name, kind = vendor.name, is_vendors = entry.base_url == nil, keys = find_keys(entry, vendor, context.env),
+    name = name, kind = vendor.name, is_vendors = entry.base_url == nil or vendor.base_url == nil, keys = find_keys(entry, vendor, context.env),
     headers = entry.headers, proxy = entry.proxy, api_version = entry.api_version, default_max_tokens = entry.default_max_tokens,
     empty_text_placeholder = entry.empty_text_placeholder, drop_params = entry.drop_params, models = entry.models,
+    include_thoughts = entry.include_thoughts, default_input_type = entry.default_input_type,
     reasoning_budgets = {}, defaults = { timeout = entry.timeout, first_token = entry.first_token }, alone = entry.enabled == "alone",
   }
   for i, effort in ipairs(EFFORTS) do
     provider.reasoning_budgets[i] = entry.reasoning_budgets[effort] or 0
   end
-  local off = why_off(provider, vendor, entry)
-  if not off then
-    provider.origin, provider.path = locate(entry, vendor, path)
+  if entry.enabled == false then
+    return provider, "enabled = false"
   end
-  return provider, off
+  local place, off = places.find(entry, vendor, path, context.env)
+  if not place then
+    return provider, off
+  end
+  for _, field in ipairs(LOOKED_UP) do
+    provider[field] = place[field]
+  end
+  return provider, why_off(provider, vendor, entry)
 end
 
 --- config.providers -> a list of those that are on, by name; and for all of them { name, why_off }.

@@ -126,6 +126,15 @@ static void take_provider(lua_State *L, struct config *config, struct provider *
     provider->keys = take_strings(L, config, "keys", &provider->key_count);
     take_headers(L, config, provider);
     provider->api_version = take_string(L, config, "api_version");
+    provider->dated_api = take_bool(L, "dated_api");
+    provider->region = take_string(L, config, "region");
+    provider->project = take_string(L, config, "project");
+    provider->location = take_string(L, config, "location");
+    provider->access_key_id = take_string(L, config, "access_key_id");
+    provider->secret_access_key = take_string(L, config, "secret_access_key");
+    provider->session_token = take_string(L, config, "session_token");
+    provider->default_input_type = take_string(L, config, "default_input_type");
+    provider->include_thoughts = take_bool(L, "include_thoughts");
     provider->default_max_tokens = take_int(L, "default_max_tokens");
     provider->empty_text_placeholder = take_string(L, config, "empty_text_placeholder");
     provider->drop_params = take_bool(L, "drop_params");
@@ -482,6 +491,12 @@ static void push_vendor(lua_State *L, const struct vendor *vendor)
         lua_rawseti(L, -2, i + 1);
     }
     lua_setfield(L, -2, "key_env");
+    lua_newtable(L);
+    for (int i = 0; i < 3 && vendor->base_env[i] != NULL; i++) {
+        lua_pushstring(L, vendor->base_env[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "base_env");
 }
 
 void config_push_vendors(lua_State *L)

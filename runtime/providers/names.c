@@ -3,6 +3,15 @@
 #include "base/hash.h"
 #include "providers/provider.h"
 
+struct slice writer_call_id(const struct writer *writer, const struct event *event)
+{
+    enum { CHARS = 20 };
+    if (event->id_raw.len > 0)
+        return event->id_raw;
+    return arena_printf(writer->arena, "call_%.*s%02u%02u", (int)(writer->id.len < CHARS ? writer->id.len : CHARS), writer->id.ptr,
+                        event->choice % 100, event->tool % 100);
+}
+
 static bool is_word(char byte)
 {
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');

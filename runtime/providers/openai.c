@@ -3,22 +3,50 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/openai.h"
 
+/* COMPAT(azure, 2026-08): the dated API names the deployment in the path and the version in the query; the v1 API looks like OpenAI's. */
+void openai_write_path(const struct provider *provider, const struct model_facts *model, struct slice verb, struct buffer *out)
+{
+    static const char hex[] = "0123456789ABCDEF";
+    if (!(provider->vendor->quirks & VENDOR_AZURE) || !provider->dated_api) {
+        buffer_append_slice(out, verb);
+        return;
+    }
+    buffer_append_lit(out, "/deployments/");
+    for (size_t i = 0; i < model->model.len; i++) {
+        unsigned char byte = (unsigned char)model->model.ptr[i];
+        bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+                     (byte != 0 && strchr("-._~", byte) != NULL);
+        if (!plain) { /* RFC 3986, section 2.1 */
+            buffer_append_byte(out, '%');
+            buffer_append_byte(out, hex[byte >> 4]);
+        }
+        buffer_append_byte(out, plain ? (char)byte : hex[byte & 15]);
+    }
+    buffer_append_slice(out, verb);
+    buffer_append_lit(out, "?api-version=");
+    buffer_append_slice(out, provider->api_version);
+}
+
 static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
                        struct buffer *out)
 {
-    (void)provider;
-    (void)model;
     (void)operation;
     (void)stream;
-    buffer_append_lit(out, "/chat/completions");
+    openai_write_path(provider, model, LIT("/chat/completions"), out);
 }
 
-static void write_auth(const struct provider *provider, struct slice key, struct buffer *out)
+/* A token of Microsoft Entra is a JSON web token: base64 of {" */
+static bool is_web_token(struct slice key)
 {
-    (void)provider;
+    return slice_starts_with(key, LIT("eyJ"));
+}
+
+void openai_write_auth(const struct provider *provider, struct slice key, struct buffer *out)
+{
     if (key.len == 0)
         return;
-    buffer_append_lit(out, "Authorization: Bearer ");
+    bool azure_key = (provider->vendor->quirks & VENDOR_AZURE) && !is_web_token(key);
+    buffer_append_slice(out, azure_key ? LIT("api-key: ") : LIT("Authorization: Bearer "));
     buffer_append_slice(out, key);
     buffer_append_lit(out, "\r\n");
 }
@@ -34,7 +62,7 @@ const struct wire wire_openai = {
     .write_failure = openai_write_failure,
     .failure_status = openai_failure_status,
     .write_path = write_path,
-    .write_auth = write_auth,
+    .write_auth = openai_write_auth,
     .write_request = openai_write_request,
     .edits = openai_edits,
     .reader_size = OPENAI_READER_SIZE,

@@ -1,15 +1,24 @@
 /* openai.h -- the pieces of wire_openai, each in a file of its own. Private to openai*.c; everybody else goes through provider.h.
  *
- *   openai_facts.c    the scan of a request, edits          openai_answer.c   reading an answer
- *   openai_request.c  request <-> struct chat               openai_write.c    writing an answer
+ *   openai_facts.c    the scan of a request, edits          openai_answer.c       reading an answer
+ *   openai_request.c  request -> struct chat                openai_write.c        writing an answer
+ *   openai_encode.c   struct chat -> request                openai_completions.c  the wire of POST /v1/completions
+ *   simple.c          POST /completion                      openai_embeddings.c   the wire of POST /v1/embeddings
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_OPENAI_H
 #define PROVIDERS_OPENAI_H
 #include "providers/provider.h"
 
+/* The bodies that share one scan: chat completions, (legacy) completions, embeddings, and the gateway's own POST /completion. */
+enum openai_body { OPENAI_CHAT, OPENAI_COMPLETION, OPENAI_EMBEDDING, OPENAI_SIMPLE };
+bool openai_scan(enum openai_body kind, struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
 bool openai_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
 int openai_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                  struct arena *arena, struct edit edits[EDITS_MAX]);
+
+/* "/chat/completions", or Azure's way to it: `verb` is the last part. */
+void openai_write_path(const struct provider *provider, const struct model_facts *model, struct slice verb, struct buffer *out);
+void openai_write_auth(const struct provider *provider, struct slice key, struct buffer *out);
 
 bool openai_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
 bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
@@ -19,6 +28,12 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
 static inline bool openai_is(struct slice raw, struct slice plain)
 {
     return slice_equals(raw, plain) || (raw.len > plain.len && memchr(raw.ptr, '\\', raw.len) != NULL && json_raw_equals(raw, plain));
+}
+
+/* Google's thought signature, where Google's own OpenAI endpoint puts it: in `extra_content` of a call or a message. */
+static inline struct slice openai_thought_signature(struct slice extra_content_json)
+{
+    return json_find_string(json_find(extra_content_json, "google"), "thought_signature");
 }
 
 /* Room for the private structs; checked where they are defined. */

@@ -200,7 +200,7 @@ static void read_text(struct openai_reader *self, struct json *json, enum event_
 }
 
 struct call_piece {
-    struct slice id, name, arguments;
+    struct slice id, name, arguments, signature;
     int64_t index; /* -1: not given */
 };
 
@@ -250,10 +250,14 @@ static struct call *begin_call(struct openai_reader *self, unsigned choice, cons
     call->choice = choice;
     call->upstream_index = piece->index >= 0 ? (unsigned)piece->index : position;
     call->tool = self->tool_count[choice]++;
-    call->id = piece->id.len > 0 ? arena_copy(self->base.arena, piece->id)
-                                 : arena_printf(self->base.arena, "call_%u_%u", choice, call->tool);
+    call->id = arena_copy(self->base.arena, piece->id);
     self->has_calls |= 1u << choice;
-    struct event event = {.kind = EVENT_TOOL_BEGIN, .choice = choice, .tool = call->tool, .id_raw = call->id, .name_raw = piece->name};
+    struct event event = {.kind = EVENT_TOOL_BEGIN,
+                          .choice = choice,
+                          .tool = call->tool,
+                          .id_raw = call->id,
+                          .name_raw = piece->name,
+                          .signature_raw = piece->signature};
     emit(self, &event);
     return call;
 }
@@ -269,7 +273,7 @@ static void end_calls(struct openai_reader *self, unsigned choice)
 static void read_call(struct openai_reader *self, struct json *json, unsigned choice, unsigned position)
 {
     struct call_piece piece = {.index = -1};
-    struct slice key;
+    struct slice key, extra;
     json_object(json);
     while (json_member(json, &key)) {
         if (slice_equals(key, LIT("index")))
@@ -278,6 +282,8 @@ static void read_call(struct openai_reader *self, struct json *json, unsigned ch
             json_string(json, &piece.id);
         else if (slice_equals(key, LIT("function")))
             read_call_function(self, json, &piece);
+        else if (slice_equals(key, LIT("extra_content")) && json_skip(json, &extra))
+            piece.signature = openai_thought_signature(extra);
         else
             json_skip(json, NULL);
     }

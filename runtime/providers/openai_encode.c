@@ -447,8 +447,10 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
     unsigned quirks = provider->vendor->quirks;
     (void)complaint;
     buffer_append_byte(out, '{');
-    key(&encode, "model");
-    json_append_string(out, model->model);
+    if (!provider->dated_api) { /* else the path names the deployment */
+        key(&encode, "model");
+        json_append_string(out, model->model);
+    }
     messages(&encode);
     number(&encode, (quirks & VENDOR_MAX_TOKENS) || !chat->max_completion ? "max_tokens" : "max_completion_tokens", chat->max_tokens);
     number(&encode, "temperature", chat->temperature);

@@ -16,7 +16,8 @@
             row(TOOLS, "tools") row(FUNCTIONS, "functions") row(RESPONSE_FORMAT, "response_format")                                        \
                 row(REASONING_EFFORT, "reasoning_effort") row(USER, "user") row(METADATA, "metadata") row(STORE, "store")                  \
                     row(BACKGROUND, "background") row(SEED, "seed") row(N, "n") row(STRATEGY, "routing_strategy")                          \
-                        row(PROVIDER, "provider") row(FALLBACK, "fallback")
+                        row(PROVIDER, "provider") row(FALLBACK, "fallback") row(PROMPT, "prompt")              \
+                            row(INPUT, "input")
 /* clang-format on */
 
 #define ENUM(id, name) FIELD_##id,
@@ -27,6 +28,7 @@ static const struct slice field_names[FIELD_COUNT] = {FIELDS(NAME)};
 #undef NAME
 
 struct scan {
+    enum openai_body kind;
     struct json json;
     struct slice body;
     struct arena *arena;
@@ -207,6 +209,56 @@ static bool read_messages(struct scan *scan)
         return false;
     return count > 0 ||
            complain(scan, FAILURE_BAD_PARAMETER, LIT("Invalid 'messages': empty array. Expected at least one message."), LIT("messages"));
+}
+
+/* ---------------------------------------------------------------- prompts and inputs */
+
+/* Lists of token ids count as four bytes of text each. */
+enum { BYTES_PER_TOKEN = 4 };
+
+static bool read_tokens(struct scan *scan, enum field field)
+{
+    struct json *json = &scan->json;
+    struct slice number;
+    json_array(json);
+    while (json_element(json)) {
+        if (json_peek(json) != JSON_NUMBER)
+            return wrong_type(scan, field_names[field], "a list of token ids");
+        if (!json_number(json, &number))
+            return false;
+        scan->facts->prompt_bytes += BYTES_PER_TOKEN;
+    }
+    return json->error == JSON_OK;
+}
+
+/* A string, a list of strings, a list of token ids, or a list of such lists. */
+static bool read_prompt(struct scan *scan, enum field field)
+{
+    struct json *json = &scan->json;
+    struct slice text, name = field_names[field];
+    size_t count = 0;
+    if (json_peek(json) == JSON_STRING) {
+        if (!json_string(json, &text))
+            return false;
+        scan->facts->prompt_bytes += text.len;
+        return text.len > 0 || field == FIELD_PROMPT || complain(scan, FAILURE_BAD_PARAMETER, LIT("Invalid 'input': it is empty."), name);
+    }
+    if (json_peek(json) != JSON_ARRAY)
+        return wrong_type(scan, name, "a string or an array");
+    json_array(json);
+    for (; json_element(json); count++) {
+        enum json_type type = json_peek(json);
+        bool good = type == JSON_STRING   ? json_string(json, &text)
+                    : type == JSON_NUMBER ? json_number(json, &text)
+                    : type == JSON_ARRAY  ? read_tokens(scan, field)
+                                          : wrong_type(scan, name, "an array of strings or token ids");
+        if (!good)
+            return false;
+        scan->facts->prompt_bytes += type == JSON_STRING ? text.len : BYTES_PER_TOKEN;
+    }
+    return json->error == JSON_OK &&
+           (count > 0 || complain(scan, FAILURE_BAD_PARAMETER,
+                                  arena_printf(scan->arena, "Invalid '%.*s': the array is empty.", (int)name.len, name.ptr), name));
 }
 
 /* ---------------------------------------------------------------- the other fields */
@@ -447,6 +499,10 @@ static bool read_field(struct scan *scan, enum field field, struct slice key)
     case FIELD_PROVIDER:
     case FIELD_FALLBACK:
         return read_extension(scan, field);
+    case FIELD_PROMPT:
+    case FIELD_INPUT:
+        return scan->kind == (field == FIELD_PROMPT ? OPENAI_COMPLETION : OPENAI_EMBEDDING) ? read_prompt(scan, field)
+                                                                                            : json_skip(&scan->json, NULL);
     case FIELD_COUNT:
         break;
     }
@@ -488,9 +544,10 @@ static bool not_json(struct scan *scan)
         SLICE_NONE);
 }
 
-bool openai_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint)
+bool openai_scan(enum openai_body kind, struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint)
 {
-    struct scan scan = {.body = body, .arena = arena, .facts = facts, .complaint = complaint, .only_extensions = true};
+    static const enum field required[] = {FIELD_MESSAGES, FIELD_PROMPT, FIELD_INPUT, FIELD_MESSAGES};
+    struct scan scan = {.kind = kind, .body = body, .arena = arena, .facts = facts, .complaint = complaint, .only_extensions = true};
     *facts = (struct facts){.max_tokens = -1, .temperature = NAN, .replayable = true, .fallback = -1};
     *complaint = (struct complaint){FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
     json_init(&scan.json, body, JSON_DEPTH_MAX);
@@ -504,9 +561,17 @@ bool openai_read_facts(struct slice body, struct arena *arena, struct facts *fac
     facts->object_start = (size_t)(scan.json.at - scan.json.start);
     if (!read_members(&scan))
         return not_json(&scan);
-    if (!(scan.seen & 1u << FIELD_MODEL))
-        return missing(&scan, LIT("model"));
-    return (scan.seen & 1u << FIELD_MESSAGES) || missing(&scan, LIT("messages"));
+    if (!(scan.seen & 1u << FIELD_MODEL)) {
+        if (kind != OPENAI_SIMPLE)
+            return missing(&scan, LIT("model"));
+        facts->model_raw = LIT("auto");
+    }
+    return (scan.seen & 1u << required[kind]) || missing(&scan, field_names[required[kind]]);
+}
+
+bool openai_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint)
+{
+    return openai_scan(OPENAI_CHAT, body, arena, facts, complaint);
 }
 
 /* ---------------------------------------------------------------- edits */
@@ -544,6 +609,7 @@ int openai_edits(struct slice body, const struct facts *facts, const struct prov
     if ((quirks & (VENDOR_STRICT_FIELDS | VENDOR_ID9)) || ((quirks & VENDOR_NO_DEVELOPER) && facts->developer) ||
         ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0 && facts->max_tokens_key.len > 0) ||
         ((quirks & VENDOR_NO_STREAM_OPTIONS) && facts->stream_options.len > 0) || provider->vendor->unsent != NULL ||
+        ((quirks & VENDOR_AZURE) && provider->dated_api) ||
         ((quirks & (VENDOR_EFFORT_OBJECT | VENDOR_THINKING)) && (facts->needs & NEED_REASONING)))
         return -1; /* more than edits can do */
     struct slice plain = json_escape(arena, model->model);

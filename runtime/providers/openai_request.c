@@ -195,16 +195,17 @@ static bool read_function(struct scan *scan, struct part *part)
 static bool read_call(struct scan *scan, struct part ***tail)
 {
     struct json *json = &scan->json;
-    struct slice key;
+    struct slice key, extra = SLICE_NONE;
     struct part *part = add_part(scan, tail, PART_TOOL_CALL);
     if (part == NULL || !json_object(json))
         return false;
     while (json_member(json, &key))
         if (!(openai_is(key, LIT("id"))              ? take_string(json, &part->id_raw)
               : openai_is(key, LIT("function"))      ? read_function(scan, part)
-              : openai_is(key, LIT("extra_content")) ? take_value(json, &part->json)
+              : openai_is(key, LIT("extra_content")) ? take_value(json, &extra)
                                                      : json_skip(json, NULL)))
             return false;
+    part->signature_raw = openai_thought_signature(extra);
     return json->error == JSON_OK;
 }
 
@@ -258,7 +259,7 @@ static bool read_thinking_blocks(struct scan *scan, struct part ***tail)
 struct lists {
     struct part *reasoning, *content, *calls;
     struct part **reasoning_tail, **content_tail, **calls_tail;
-    struct slice reasoning_text, call_id, cache_control, refusal;
+    struct slice reasoning_text, call_id, cache_control, refusal, extra_content;
 };
 
 static bool read_role(struct scan *scan, struct message *message)
@@ -297,6 +298,8 @@ static bool read_member(struct scan *scan, struct message *message, struct lists
         return take_string(json, &lists->reasoning_text);
     if (openai_is(key, LIT("refusal")))
         return take_string(json, &lists->refusal);
+    if (openai_is(key, LIT("extra_content")))
+        return take_value(json, &lists->extra_content);
     if (openai_is(key, LIT("cache_control")))
         return take_value(json, &lists->cache_control);
     return json_skip(json, NULL);
@@ -309,6 +312,17 @@ static void mark_last(struct part *parts, struct slice cache_control)
         parts = parts->next;
     if (parts != NULL && parts->cache_control_json.len == 0)
         parts->cache_control_json = cache_control;
+}
+
+/* A signature on a message is that of its last text. */
+static void sign_last(struct part *parts, struct slice signature)
+{
+    struct part *last = NULL;
+    for (; parts != NULL; parts = parts->next)
+        if (parts->kind == PART_TEXT)
+            last = parts;
+    if (last != NULL)
+        last->signature_raw = signature;
 }
 
 static bool join_lists(struct scan *scan, struct message *message, struct lists *lists)
@@ -326,6 +340,7 @@ static bool join_lists(struct scan *scan, struct message *message, struct lists 
     }
     if (lists->cache_control.len > 0)
         mark_last(lists->content, lists->cache_control);
+    sign_last(lists->content, openai_thought_signature(lists->extra_content));
     if (message->role == ROLE_TOOL) {
         struct part **tail = &message->parts;
         if ((part = add_part(scan, &tail, PART_TOOL_RESULT)) == NULL)

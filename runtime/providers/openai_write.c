@@ -10,8 +10,9 @@ enum { CHOICES_MAX = 32, TEXT_MAX = 64 * 1024 * 1024 };
 /* What is gathered of one choice of a whole answer. */
 struct choice {
     struct buffer text, reasoning, refusal, calls, blocks;
-    unsigned open_call; /* tool + 1 of the call whose arguments are being written, 0: none */
-    bool args;          /* of the open call, some came */
+    unsigned open_call;                     /* tool + 1 of the call whose arguments are being written, 0: none */
+    struct slice call_signature, signature; /* Google's: of the open call, of the text */
+    bool args;                              /* of the open call, some came */
     bool used;
     enum finish finish;
 };
@@ -31,7 +32,8 @@ _Static_assert(sizeof(struct openai_writer) <= OPENAI_WRITER_SIZE, "openai.h: OP
 void openai_writer_begin(struct writer *writer)
 {
     struct openai_writer *self = (struct openai_writer *)writer;
-    self->id = json_escape(writer->arena, writer->id);
+    bool whole = slice_starts_with(writer->id, LIT("chatcmpl-"));
+    self->id = arena_printf(writer->arena, whole ? "%.*s" : "chatcmpl-%.*s", (int)writer->id.len, writer->id.ptr);
     self->model = json_escape(writer->arena, writer->model);
     self->created = writer->created;
     self->usage = USAGE_UNKNOWN;
@@ -129,6 +131,16 @@ static void put_role(struct openai_writer *self, unsigned choice, struct buffer 
     end_delta(out);
 }
 
+/* ,"extra_content":{"google":{"thought_signature":…}} */
+static void put_signature(struct buffer *out, struct slice signature)
+{
+    if (signature.len == 0)
+        return;
+    buffer_append_lit(out, ",\"extra_content\":{\"google\":{\"thought_signature\":");
+    quoted(out, signature);
+    buffer_append_lit(out, "}}");
+}
+
 static void put_piece(struct openai_writer *self, const struct event *event, struct slice name, struct buffer *out)
 {
     put_role(self, event->choice, out);
@@ -136,6 +148,7 @@ static void put_piece(struct openai_writer *self, const struct event *event, str
     quoted(out, name);
     buffer_append_byte(out, ':');
     quoted(out, event->text_raw);
+    put_signature(out, event->signature_raw);
     end_delta(out);
 }
 
@@ -160,10 +173,12 @@ static void put_call_piece(struct openai_writer *self, const struct event *event
     buffer_append_int(out, event->tool);
     if (event->kind == EVENT_TOOL_BEGIN) {
         buffer_append_lit(out, ",\"id\":");
-        quoted(out, event->id_raw);
+        quoted(out, writer_call_id(&self->base, event));
         buffer_append_lit(out, ",\"type\":\"function\",\"function\":{\"name\":");
         quoted(out, event->name_raw);
-        buffer_append_lit(out, ",\"arguments\":\"\"}}]");
+        buffer_append_lit(out, ",\"arguments\":\"\"}");
+        put_signature(out, event->signature_raw);
+        buffer_append_lit(out, "}]");
     } else {
         buffer_append_lit(out, ",\"function\":{\"arguments\":");
         quoted(out, arguments);
@@ -254,11 +269,13 @@ static void close_call(struct choice *choice)
 {
     if (choice->open_call == 0)
         return;
-    buffer_append_slice(&choice->calls, choice->args ? LIT("\"}}") : LIT("{}\"}}"));
+    buffer_append_slice(&choice->calls, choice->args ? LIT("\"}") : LIT("{}\"}"));
+    put_signature(&choice->calls, choice->call_signature);
+    buffer_append_byte(&choice->calls, '}');
     choice->open_call = 0;
 }
 
-static void gather_call(struct choice *choice, const struct event *event)
+static void gather_call(struct openai_writer *self, struct choice *choice, const struct event *event)
 {
     if (event->kind == EVENT_TOOL_END)
         return close_call(choice);
@@ -273,18 +290,21 @@ static void gather_call(struct choice *choice, const struct event *event)
     if (choice->calls.len > 0)
         buffer_append_byte(&choice->calls, ',');
     buffer_append_lit(&choice->calls, "{\"id\":");
-    quoted(&choice->calls, event->id_raw);
+    quoted(&choice->calls, writer_call_id(&self->base, event));
     buffer_append_lit(&choice->calls, ",\"type\":\"function\",\"function\":{\"name\":");
     quoted(&choice->calls, event->name_raw);
     buffer_append_lit(&choice->calls, ",\"arguments\":\"");
     choice->open_call = event->tool + 1;
     choice->args = false;
+    choice->call_signature = arena_copy(self->base.arena, event->signature_raw);
 }
 
-static void gather(struct choice *choice, const struct event *event)
+static void gather(struct openai_writer *self, struct choice *choice, const struct event *event)
 {
     switch (event->kind) {
     case EVENT_TEXT:
+        if (event->signature_raw.len > 0)
+            choice->signature = arena_copy(self->base.arena, event->signature_raw);
         return buffer_append_slice(&choice->text, event->text_raw);
     case EVENT_REASONING:
         return buffer_append_slice(&choice->reasoning, event->text_raw);
@@ -299,7 +319,7 @@ static void gather(struct choice *choice, const struct event *event)
         choice->finish = event->finish;
         return;
     default:
-        return gather_call(choice, event);
+        return gather_call(self, choice, event);
     }
 }
 
@@ -332,6 +352,7 @@ static void put_choice(struct buffer *out, unsigned index, struct choice *choice
         buffer_append_slice(out, buffer_slice(&choice->calls));
         buffer_append_byte(out, ']');
     }
+    put_signature(out, choice->signature);
     buffer_printf(out, "},\"logprobs\":null,\"finish_reason\":\"%s\"}", finish_name(choice->finish));
 }
 
@@ -387,7 +408,7 @@ void openai_write_event(struct writer *writer, const struct event *event, struct
         return put_answer(self, out);
     struct choice *choice = event->kind == EVENT_PING || event->kind == EVENT_ERROR ? NULL : choice_of(self, event->choice);
     if (choice != NULL)
-        gather(choice, event);
+        gather(self, choice, event);
 }
 
 /* What a whole answer gathered, when no EVENT_END came: the attempt failed. */

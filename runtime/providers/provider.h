@@ -214,6 +214,7 @@ struct provider {
     struct slice header_names[PROVIDER_HEADERS_MAX], header_values[PROVIDER_HEADERS_MAX]; /* config `headers` */
     unsigned header_count;
     struct slice api_version;
+    bool dated_api;                                               /* Azure: api_version is a date, so deployments are named in the path */
     struct slice region, project, location;                       /* Bedrock; Vertex */
     struct slice access_key_id, secret_access_key, session_token; /* Bedrock without an API key */
     struct slice default_input_type;                              /* of embeddings; empty: "search_document" */
@@ -247,6 +248,7 @@ enum {
     VENDOR_ID9 = 128,             /* tool call ids must be nine alphanumerics */
     VENDOR_EFFORT_OBJECT = 512,   /* reasoning_effort must be sent as reasoning: { effort } */
     VENDOR_THINKING = 1024,       /* reasoning_effort wants thinking: { type } beside it */
+    VENDOR_AZURE = 2048,          /* deployments and versions in the path, api-key */
     VENDOR_REPAIR = 256,          /* answers deviate from OpenAI's: written anew from events instead of passed on */
 };
 
@@ -255,6 +257,7 @@ struct vendor {
     const struct wire *wire;
     const struct wire *also[4]; /* wires it speaks beside it: those clients' bytes are passed on. NULL-terminated */
     const char *base_url;       /* "https://api.groq.com/openai/v1"; NULL: the config must say */
+    const char *base_env[3];    /* names of environment variables that say where it is; NULL-terminated */
     const char *key_env[3];     /* names of environment variables, NULL-terminated */
     const char *prefix[3];      /* model prefixes beside the name: "together_ai" */
     unsigned quirks;
@@ -391,6 +394,9 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
 struct slice failure_message(struct slice body, int status, struct arena *arena);
 
 /* ---------------------------------------------------------------- shared by the wires: names.c */
+
+/* The id of an EVENT_TOOL_BEGIN for the client: the provider's, or one made from the answer's own id, new for every answer. In the writer's arena. */
+struct slice writer_call_id(const struct writer *writer, const struct event *event);
 
 /* What a tool may be called at a provider: `allowed` are the characters beside letters and digits, `max` the longest name (at least 16), `letter_first`
  * whether it must begin with a letter or underscore. A name that fits is given back as it is; another is rewritten, always the same way, with a hash

@@ -83,9 +83,16 @@ const struct vendor vendors[] = {
     {.name = "vllm",
      .wire = &wire_openai,
      .base_url = NULL,
+     .base_env = {"HOSTED_VLLM_API_BASE"},
      .key_env = {"HOSTED_VLLM_API_KEY"},
      .prefix = {"hosted_vllm"},
      .quirks = VENDOR_NO_KEY | VENDOR_NO_DEVELOPER | VENDOR_REPAIR},
+    /* COMPAT(azure, 2026-08): content filter results in its answers, chunks without choices; where it is: lua/gateway/places.lua. */
+    {.name = "azure",
+     .wire = &wire_openai,
+     .base_env = {"AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE"},
+     .key_env = {"AZURE_OPENAI_API_KEY", "AZURE_API_KEY"},
+     .quirks = VENDOR_AZURE | VENDOR_REPAIR},
     /* COMPAT(github, 2026-08): the service was announced as retired on 2026-07-30; kept for those who still run a look-alike. */
     {.name = "github",
      .wire = &wire_openai,

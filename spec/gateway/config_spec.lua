@@ -71,7 +71,6 @@ local WRONG = {
   { "return { providers = { opnai = {} } }", "providers.opnai: nobody knows a provider of this name (did you mean 'openai'?)" },
   { "return { providers = { lab = { kind = 'openai', base_url = 'ftp://x' } } }",
     'providers.lab.base_url: expected a URL that begins with http:// or https://, got "ftp://x"' },
-  { "return { providers = { vllm = {} } }", "providers.vllm.base_url: expected a URL" },
   { "return { providers = { mock = { headers = { Host = 'x' } } } }", "providers.mock.headers.Host: this header is written by the gateway" },
   { "return { providers = { mock = { headers = { X = 'a\\r\\nb' } } } }", "providers.mock.headers.X: expected plain text" },
   { "return { providers = { mock = { limits = { requests = '5/s' } } } }", "providers.mock.limits: limits of providers and targets are not" },
