@@ -1,13 +1,19 @@
-/* lua_wire.c -- the dialects, for specs: what a request becomes, what an answer becomes.
+/* lua_wire.c -- the dialects, for specs: what a client's request becomes for a provider, what its answer becomes for the client.
  *
- *      wire.facts(body) -> table | nil, complaint
- *      wire.edited{ body, vendor, model [, stream] } -> the same body for a provider of the same dialect | nil
- *      wire.encode{ body, vendor, model [, capabilities, max_output, default_max_tokens, reasoning_budgets] } -> body, dropped | nil, complaint
- *      wire.answer{ vendor, stream, include_usage, pieces, status, headers, created, id, model [, pass] } -> { out, failure, status, usage, finish }
+ *      wire.facts(body [, client]) -> table | nil, complaint
+ *      wire.edited{ client, body, vendor, model } -> the same body for a provider of the same dialect | nil
+ *      wire.encode{ client, body, vendor, model, … } -> body, dropped | nil, complaint
+ *      wire.head{ client, vendor, model, stream, origin, path, key, … [, body, wall_s] } -> url, the provider's own headers
+ *      wire.answer{ client, vendor, stream, include_usage, pieces | body, status, headers, created, id, model [, request, pass] }
+ *          -> { out, failure, ended, content, usage, finish }
+ *      wire.failure{ client, kind [, message, stream] } -> body, status
  *      wire.classify(status, code, text) -> kind; wire.retry_after(headers, wall_s) -> seconds | nil; wire.message(body, status)
- *      wire.vendors() -> names
+ *      wire.vendors() -> names; wire.vendor(name) -> { name, wire, base_url } | nil; wire.clients() -> { name = what its clients ask for }
+ *
+ * `client` names the client's wire ("openai" unless given), `vendor` a row of vendors.c; what is spoken is what vendor_wire says. The other fields are
+ * those of struct provider and struct model_facts.
  * SPDX-License-Identifier: MIT */
-#include "base/sse.h"
+#include "base/frames.h"
 #include "lua/bindings.h"
 #include "providers/provider.h"
 #include <math.h>
@@ -59,6 +65,18 @@ static void set_text(lua_State *L, const char *name, struct slice text)
     lua_setfield(L, -2, name);
 }
 
+static void set_count(lua_State *L, const char *name, int64_t count)
+{
+    lua_pushinteger(L, count);
+    lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool flag)
+{
+    lua_pushboolean(L, flag);
+    lua_setfield(L, -2, name);
+}
+
 static int push_complaint(lua_State *L, const struct complaint *complaint)
 {
     lua_pushnil(L);
@@ -68,6 +86,101 @@ static int push_complaint(lua_State *L, const struct complaint *complaint)
     set_text(L, "message", complaint->message);
     set_text(L, "param", complaint->param);
     return 2;
+}
+
+/* ---------------------------------------------------------------- who speaks to whom */
+
+#pragma weak wire_completions
+#pragma weak wire_embeddings
+#pragma weak wire_responses
+#pragma weak wire_count_tokens
+#pragma weak wire_simple
+
+static const struct wire *const clients[] = {&wire_openai,    &wire_completions,  &wire_embeddings, &wire_responses,
+                                             &wire_anthropic, &wire_count_tokens, &wire_simple};
+enum { CLIENTS = sizeof clients / sizeof *clients };
+
+/* The client's wire of that name; openai when none is given. */
+static const struct wire *find_client(lua_State *L, struct slice name)
+{
+    if (name.len == 0)
+        return &wire_openai;
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (clients[i] != NULL && clients[i]->read_facts != NULL && slice_equals(name, slice_of(clients[i]->name)))
+            return clients[i];
+    luaL_error(L, "unknown client wire '%s'", name.ptr);
+    return NULL;
+}
+
+static const struct wire *check_client(lua_State *L, int table)
+{
+    return find_client(L, field(L, table, "client"));
+}
+
+static const struct vendor *check_vendor(lua_State *L, int table)
+{
+    const struct vendor *vendor = vendor_find(field(L, table, "vendor"));
+    if (vendor == NULL)
+        luaL_error(L, "unknown vendor");
+    return vendor;
+}
+
+/* One call of a spec: its table is argument 1. */
+struct call {
+    const struct wire *client, *spoken;
+    struct provider provider;
+    struct model_facts model;
+    struct slice key;
+    bool stream, include_usage;
+};
+
+static void take_provider(lua_State *L, struct provider *provider)
+{
+    static const char *const efforts[] = {"minimal", "low", "medium", "high", "xhigh"};
+    const struct {
+        const char *name;
+        struct slice *text;
+    } texts[] = {
+        {"origin", &provider->origin},
+        {"path", &provider->path},
+        {"api_version", &provider->api_version},
+        {"region", &provider->region},
+        {"project", &provider->project},
+        {"location", &provider->location},
+        {"access_key_id", &provider->access_key_id},
+        {"secret_access_key", &provider->secret_access_key},
+        {"session_token", &provider->session_token},
+        {"default_input_type", &provider->default_input_type},
+        {"empty_text_placeholder", &provider->empty_text_placeholder},
+    };
+    provider->name = field(L, 1, "vendor");
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i].text = field(L, 1, texts[i].name);
+    provider->drop_params = true;
+    provider->include_thoughts = field_bool(L, 1, "include_thoughts");
+    provider->default_max_tokens = field_int(L, 1, "default_max_tokens", 0);
+    if (lua_getfield(L, 1, "reasoning_budgets") == LUA_TTABLE)
+        for (unsigned i = 0; i < 5; i++)
+            provider->reasoning_budgets[i] = field_int(L, lua_gettop(L), efforts[i], 0);
+    lua_pop(L, 1);
+}
+
+static void take_call(lua_State *L, struct call *call)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    *call = (struct call){.client = check_client(L, 1)};
+    call->provider.vendor = check_vendor(L, 1);
+    call->spoken = vendor_wire(call->provider.vendor, call->client);
+    take_provider(L, &call->provider);
+    call->key = field(L, 1, "key");
+    call->provider.keys = &call->key;
+    call->provider.key_count = call->key.len > 0;
+    call->model.model = field(L, 1, "model");
+    call->model.base_model = field(L, 1, "base_model");
+    call->model.max_output = field_int(L, 1, "max_output", 0);
+    call->model.capabilities = (unsigned)field_int(L, 1, "capabilities", 0xffff);
+    call->stream = field_bool(L, 1, "stream");
+    call->include_usage = field_bool(L, 1, "include_usage");
 }
 
 /* ---------------------------------------------------------------- requests */
@@ -80,20 +193,14 @@ static void push_facts(lua_State *L, const struct facts *facts)
     set_text(L, "strategy", facts->strategy_raw);
     set_text(L, "provider", facts->provider_raw);
     set_text(L, "opening", facts->opening_json);
-    lua_pushboolean(L, facts->stream);
-    lua_setfield(L, -2, "stream");
-    lua_pushboolean(L, facts->include_usage);
-    lua_setfield(L, -2, "include_usage");
-    lua_pushboolean(L, facts->replayable);
-    lua_setfield(L, -2, "replayable");
-    lua_pushinteger(L, facts->fallback);
-    lua_setfield(L, -2, "fallback");
-    lua_pushinteger(L, facts->max_tokens);
-    lua_setfield(L, -2, "max_tokens");
-    lua_pushinteger(L, (lua_Integer)facts->needs);
-    lua_setfield(L, -2, "needs");
-    lua_pushinteger(L, (lua_Integer)facts->prompt_bytes);
-    lua_setfield(L, -2, "prompt_bytes");
+    set_flag(L, "stream", facts->stream);
+    set_flag(L, "include_usage", facts->include_usage);
+    set_flag(L, "replayable", facts->replayable);
+    set_count(L, "fallback", facts->fallback);
+    set_count(L, "max_tokens", facts->max_tokens);
+    set_count(L, "needs", (int64_t)facts->needs);
+    set_count(L, "prompt_bytes", (int64_t)facts->prompt_bytes);
+    set_count(L, "image_count", (int64_t)facts->image_count);
     if (!isnan(facts->temperature)) {
         lua_pushnumber(L, facts->temperature);
         lua_setfield(L, -2, "temperature");
@@ -103,12 +210,13 @@ static void push_facts(lua_State *L, const struct facts *facts)
 static int wire_facts(lua_State *L)
 {
     struct slice body = check_slice(L, 1);
+    const struct wire *client = find_client(L, slice_of(luaL_optstring(L, 2, "openai")));
     struct arena arena;
     struct facts facts;
     struct complaint complaint;
     int count = 1;
     arena_init(&arena, NULL, ARENA_MAX);
-    if (wire_openai.read_facts(body, &arena, &facts, &complaint))
+    if (client->read_facts(body, &arena, &facts, &complaint))
         push_facts(L, &facts);
     else
         count = push_complaint(L, &complaint);
@@ -116,50 +224,20 @@ static int wire_facts(lua_State *L)
     return count;
 }
 
-static const struct vendor *check_vendor(lua_State *L, int table)
-{
-    const struct vendor *vendor = vendor_find(field(L, table, "vendor"));
-    if (vendor == NULL)
-        luaL_error(L, "unknown vendor");
-    return vendor;
-}
-
-static void fill_provider(lua_State *L, int table, struct provider *provider)
-{
-    static const char *const efforts[] = {"minimal", "low", "medium", "high", "xhigh"};
-    provider->name = field(L, table, "vendor");
-    provider->vendor = check_vendor(L, table);
-    provider->default_max_tokens = field_int(L, table, "default_max_tokens", 0);
-    if (lua_getfield(L, table, "reasoning_budgets") == LUA_TTABLE)
-        for (unsigned i = 0; i < 5; i++)
-            provider->reasoning_budgets[i] = field_int(L, lua_gettop(L), efforts[i], 0);
-    lua_pop(L, 1);
-}
-
-static void fill_model(lua_State *L, int table, struct model_facts *model)
-{
-    model->model = field(L, table, "model");
-    model->max_output = field_int(L, table, "max_output", 0);
-    model->capabilities = (unsigned)field_int(L, table, "capabilities", 0xffff);
-}
-
 static int wire_edited(lua_State *L)
 {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    struct provider provider = {.name = SLICE_NONE};
-    struct model_facts model = {.model = SLICE_NONE};
-    struct slice body = field(L, 1, "body"), parts[2 * EDITS_MAX + 1];
+    struct call call;
     struct edit edits[EDITS_MAX];
     struct facts facts;
     struct complaint complaint;
     struct arena arena;
     luaL_Buffer out;
-    fill_provider(L, 1, &provider);
-    fill_model(L, 1, &model);
+    take_call(L, &call);
+    struct slice body = field(L, 1, "body"), parts[2 * EDITS_MAX + 1];
     arena_init(&arena, NULL, ARENA_MAX);
     int count = -1;
-    if (wire_openai.read_facts(body, &arena, &facts, &complaint))
-        count = wire_openai.edits(body, &facts, &provider, &model, &arena, edits);
+    if (call.spoken == call.client && call.client->read_facts(body, &arena, &facts, &complaint))
+        count = call.client->edits(body, &facts, &call.provider, &call.model, &arena, edits);
     if (count < 0) {
         arena_free(&arena);
         return 0;
@@ -173,24 +251,48 @@ static int wire_edited(lua_State *L)
     return 1;
 }
 
+static bool encode_embed(const struct call *call, struct slice body, struct arena *arena, struct buffer *out, struct buffer *dropped,
+                         struct complaint *complaint)
+{
+    struct embed embed = {.count = 0};
+    if (!call->client->read_embed(body, arena, &embed, complaint))
+        return false;
+    if (call->spoken->write_embed == NULL) {
+        *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, LIT("this provider has no embeddings"), LIT("model")};
+        return false;
+    }
+    return call->spoken->write_embed(&embed, &call->provider, &call->model, arena, out, dropped, complaint);
+}
+
+static bool encode_chat(const struct call *call, struct slice body, struct arena *arena, struct buffer *out, struct buffer *dropped,
+                        struct complaint *complaint)
+{
+    struct chat chat = {.messages = NULL};
+    if (!call->client->read_chat(body, arena, &chat, complaint))
+        return false;
+    if (call->client->operation != OPERATION_COUNT)
+        return call->spoken->write_request(&chat, &call->provider, &call->model, arena, out, dropped, complaint);
+    if (call->spoken->write_count == NULL) {
+        *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, LIT("this provider counts no tokens"), LIT("model")};
+        return false;
+    }
+    return call->spoken->write_count(&chat, &call->provider, &call->model, arena, out, dropped, complaint);
+}
+
 static int wire_encode(lua_State *L)
 {
-    luaL_checktype(L, 1, LUA_TTABLE);
-    struct provider provider = {.name = SLICE_NONE};
-    struct model_facts model = {.model = SLICE_NONE};
-    struct slice body = field(L, 1, "body");
+    struct call call;
     struct complaint complaint = {FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
     struct arena arena;
-    struct chat chat;
     struct buffer out, dropped;
     int count = 2;
-    fill_provider(L, 1, &provider);
-    fill_model(L, 1, &model);
+    take_call(L, &call);
+    struct slice body = field(L, 1, "body");
     arena_init(&arena, NULL, ARENA_MAX);
     buffer_init(&out, ARENA_MAX);
     buffer_init(&dropped, 4096);
-    if (wire_openai.read_chat(body, &arena, &chat, &complaint) &&
-        provider.vendor->wire->write_request(&chat, &provider, &model, &arena, &out, &dropped, &complaint)) {
+    bool ok = (call.client->operation == OPERATION_EMBED ? encode_embed : encode_chat)(&call, body, &arena, &out, &dropped, &complaint);
+    if (ok) {
         push_slice(L, buffer_slice(&out));
         push_slice(L, buffer_slice(&dropped));
     } else {
@@ -200,6 +302,29 @@ static int wire_encode(lua_State *L)
     buffer_free(&dropped);
     arena_free(&arena);
     return count;
+}
+
+static int wire_head(lua_State *L)
+{
+    struct call call;
+    struct buffer url, headers;
+    take_call(L, &call);
+    struct slice body = field(L, 1, "body");
+    buffer_init(&url, 1 << 16);
+    buffer_init(&headers, 1 << 16);
+    buffer_append_slice(&url, call.provider.path);
+    call.spoken->write_path(&call.provider, &call.model, call.client->operation, call.stream, &url);
+    if (call.key.len == 0 && call.spoken->write_signature != NULL)
+        call.spoken->write_signature(&call.provider, buffer_slice(&url), &body, 1, field_int(L, 1, "wall_s", 0) * 1000000, &headers);
+    else
+        call.spoken->write_auth(&call.provider, call.key, &headers);
+    push_slice(L, call.provider.origin);
+    push_slice(L, buffer_slice(&url));
+    lua_concat(L, 2);
+    push_slice(L, buffer_slice(&headers));
+    buffer_free(&url);
+    buffer_free(&headers);
+    return 2;
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -264,26 +389,35 @@ static void one_event(struct reader *reader, struct collect *collect, const stru
         buffer_append_slice(&collect->out, rewritten);
 }
 
+static void fail(struct collect *collect, const char *message)
+{
+    collect->failed = true;
+    collect->failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
+    collect->failure.sent = collect->content ? SENT_CONTENT : SENT_UNCERTAIN;
+}
+
 static void feed(lua_State *L, struct reader *reader, struct collect *collect, bool include_usage)
 {
-    struct sse sse;
+    struct frames frames;
     struct sse_event event;
-    sse_init(&sse);
+    frames_init(&frames, reader->wire->stream_form);
     lua_getfield(L, 1, "pieces");
     for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
         struct slice piece;
         piece.ptr = lua_tolstring(L, -1, &piece.len);
-        sse_feed(&sse, piece);
-        while (sse_next(&sse, &event))
+        frames_feed(&frames, piece);
+        while (frames_next(&frames, &event))
             one_event(reader, collect, &event, include_usage);
         lua_pop(L, 1);
     }
     lua_pop(L, 2);
-    if (sse_finish(&sse, &event))
+    if (frames_finish(&frames, &event))
         one_event(reader, collect, &event, include_usage);
+    if (!collect->ended && !collect->failed && (frames_broken(&frames) || frames_too_big(&frames)))
+        fail(collect, frames_broken(&frames) ? "the provider's stream is damaged" : "an event of the provider's stream is too large");
     if (!collect->ended && !collect->failed)
         reader->wire->read_eof(reader);
-    sse_free(&sse);
+    frames_free(&frames);
 }
 
 static void push_usage(lua_State *L, const struct usage *usage)
@@ -291,24 +425,27 @@ static void push_usage(lua_State *L, const struct usage *usage)
     const struct {
         const char *name;
         int64_t count;
-    } counts[] = {{"input", usage->input},
-                  {"output", usage->output},
-                  {"cache_read", usage->cache_read},
-                  {"cache_write", usage->cache_write},
-                  {"reasoning", usage->reasoning}};
+        bool always;
+    } counts[] = {{"input", usage->input, true},
+                  {"output", usage->output, true},
+                  {"cache_read", usage->cache_read, true},
+                  {"cache_write", usage->cache_write, true},
+                  {"reasoning", usage->reasoning, true},
+                  {"audio_input", usage->audio_input, false},
+                  {"audio_output", usage->audio_output, false},
+                  {"image_input", usage->image_input, false}};
     lua_newtable(L);
-    for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++) {
-        lua_pushinteger(L, counts[i].count);
-        lua_setfield(L, -2, counts[i].name);
-    }
+    for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].always || counts[i].count >= 0)
+            set_count(L, counts[i].name, counts[i].count);
 }
 
-static void push_failure(lua_State *L, const struct collect *collect, bool stream)
+static void push_failure(lua_State *L, const struct collect *collect, const struct wire *client, bool stream)
 {
     struct buffer body;
     const struct failure *failure = &collect->failure;
     buffer_init(&body, 1 << 20);
-    wire_openai.write_failure(failure, LIT("id"), stream, &body);
+    client->write_failure(failure, LIT("id"), stream, &body);
     lua_newtable(L);
     lua_pushstring(L, failure_row(failure->kind)->name);
     lua_setfield(L, -2, "kind");
@@ -316,8 +453,7 @@ static void push_failure(lua_State *L, const struct collect *collect, bool strea
     lua_setfield(L, -2, "sent");
     set_text(L, "message", failure->message);
     set_text(L, "body", buffer_slice(&body));
-    lua_pushinteger(L, wire_openai.failure_status(failure));
-    lua_setfield(L, -2, "status");
+    set_count(L, "status", client->failure_status(failure));
     if (failure->retry_after_us >= 0) {
         lua_pushnumber(L, (double)failure->retry_after_us / 1e6);
         lua_setfield(L, -2, "retry_after_s");
@@ -325,15 +461,13 @@ static void push_failure(lua_State *L, const struct collect *collect, bool strea
     buffer_free(&body);
 }
 
-static void push_answer(lua_State *L, const struct collect *collect, bool stream)
+static void push_answer(lua_State *L, const struct collect *collect, const struct wire *client, bool stream)
 {
     static const char *const finishes[] = {"none", "stop", "length", "tool_calls", "content_filter"};
     lua_newtable(L);
     set_text(L, "out", buffer_slice(&collect->out));
-    lua_pushboolean(L, collect->ended);
-    lua_setfield(L, -2, "ended");
-    lua_pushboolean(L, collect->content);
-    lua_setfield(L, -2, "content");
+    set_flag(L, "ended", collect->ended);
+    set_flag(L, "content", collect->content);
     lua_pushstring(L, finishes[collect->finish]);
     lua_setfield(L, -2, "finish");
     if (collect->usage.known) {
@@ -341,58 +475,102 @@ static void push_answer(lua_State *L, const struct collect *collect, bool stream
         lua_setfield(L, -2, "usage");
     }
     if (collect->failed) {
-        push_failure(L, collect, stream && collect->content);
+        push_failure(L, collect, client, stream && collect->content);
         lua_setfield(L, -2, "failure");
     }
 }
 
+static struct reader *new_reader(lua_State *L, const struct call *call, struct arena *arena, struct collect *collect)
+{
+    struct reader *reader = arena_zalloc(arena, call->spoken->reader_size);
+    struct slice request = field(L, 1, "request");
+    struct complaint complaint;
+    *reader = (struct reader){.wire = call->spoken,
+                              .vendor = call->provider.vendor,
+                              .arena = arena,
+                              .emit = on_event,
+                              .owner = collect,
+                              .model = &call->model,
+                              .operation = call->client->operation,
+                              .stream = call->stream};
+    if (request.len > 0 && call->client->operation != OPERATION_EMBED) {
+        struct chat *chat = arena_zalloc(arena, sizeof *chat);
+        if (call->client->read_chat(request, arena, chat, &complaint))
+            reader->chat = chat;
+    }
+    call->spoken->reader_begin(reader);
+    return reader;
+}
+
+static struct writer *new_writer(lua_State *L, const struct call *call, struct arena *arena)
+{
+    struct writer *writer = arena_zalloc(arena, call->client->writer_size);
+    struct slice asked = field(L, 1, "asked");
+    *writer = (struct writer){.wire = call->client,
+                              .arena = arena,
+                              .stream = call->stream,
+                              .include_usage = call->include_usage,
+                              .id = field(L, 1, "id"),
+                              .model = call->model.model,
+                              .asked = asked.len > 0 ? asked : call->model.model,
+                              .provider = call->provider.name,
+                              .body = field(L, 1, "request"),
+                              .created = field_int(L, 1, "created", 0),
+                              .estimated_input = field_int(L, 1, "estimated_input", 0)};
+    call->client->writer_begin(writer);
+    return writer;
+}
+
 static int wire_answer(lua_State *L)
 {
-    luaL_checktype(L, 1, LUA_TTABLE);
     struct collect collect = {.finish = FINISH_NONE};
     struct arena arena;
-    const struct vendor *vendor = check_vendor(L, 1);
-    const struct wire *wire = vendor->wire;
-    bool stream = field_bool(L, 1, "stream"), usage = field_bool(L, 1, "include_usage");
+    struct call call;
+    take_call(L, &call);
     int64_t status = field_int(L, 1, "status", 200);
     struct header_list headers = {L, 0};
 
     arena_init(&arena, NULL, ARENA_MAX);
     buffer_init(&collect.out, ARENA_MAX);
-    struct reader *reader = arena_zalloc(&arena, wire->reader_size);
-    *reader = (struct reader){.wire = wire, .vendor = vendor, .arena = &arena, .emit = on_event, .owner = &collect, .stream = stream};
-    wire->reader_begin(reader);
-    if (!field_bool(L, 1, "pass")) {
-        collect.writer = arena_zalloc(&arena, wire_openai.writer_size);
-        *collect.writer = (struct writer){.wire = &wire_openai,
-                                          .arena = &arena,
-                                          .stream = stream,
-                                          .include_usage = usage,
-                                          .id = field(L, 1, "id"),
-                                          .model = field(L, 1, "model"),
-                                          .created = field_int(L, 1, "created", 0)};
-        wire_openai.writer_begin(collect.writer);
-    }
+    struct reader *reader = new_reader(L, &call, &arena, &collect);
+    if (!field_bool(L, 1, "pass"))
+        collect.writer = new_writer(L, &call, &arena);
     if (status < 200 || status > 299) {
         if (lua_getfield(L, 1, "headers") == LUA_TTABLE)
             headers.index = lua_gettop(L);
         collect.failed = true;
-        wire->read_failure((int)status, field(L, 1, "body"), look_up, &headers, field_int(L, 1, "created", 0) * 1000000, &arena,
-                           &collect.failure);
-    } else if (stream) {
-        feed(L, reader, &collect, usage);
+        call.spoken->read_failure((int)status, field(L, 1, "body"), look_up, &headers, field_int(L, 1, "created", 0) * 1000000, &arena,
+                                  &collect.failure);
+    } else if (call.stream) {
+        feed(L, reader, &collect, call.include_usage);
     } else {
-        wire->read_answer(reader, field(L, 1, "body"));
+        call.spoken->read_answer(reader, field(L, 1, "body"));
     }
-    push_answer(L, &collect, stream);
+    push_answer(L, &collect, call.client, call.stream);
     if (collect.writer != NULL)
-        wire_openai.writer_end(collect.writer);
+        call.client->writer_end(collect.writer);
     buffer_free(&collect.out);
     arena_free(&arena);
     return 1;
 }
 
 /* ---------------------------------------------------------------- errors */
+
+static int wire_failure(lua_State *L)
+{
+    struct buffer body;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const struct wire *client = check_client(L, 1);
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, field(L, 1, "message"));
+    if (!failure_kind_of(field(L, 1, "kind"), &failure.kind))
+        return luaL_error(L, "unknown kind of failure");
+    buffer_init(&body, 1 << 20);
+    client->write_failure(&failure, LIT("id"), field_bool(L, 1, "stream"), &body);
+    push_slice(L, buffer_slice(&body));
+    lua_pushinteger(L, client->failure_status(&failure));
+    buffer_free(&body);
+    return 2;
+}
 
 static int wire_classify(lua_State *L)
 {
@@ -421,6 +599,8 @@ static int wire_message(lua_State *L)
     return 1;
 }
 
+/* ---------------------------------------------------------------- what there is */
+
 static int wire_vendors(lua_State *L)
 {
     lua_newtable(L);
@@ -431,12 +611,45 @@ static int wire_vendors(lua_State *L)
     return 1;
 }
 
+static int wire_vendor(lua_State *L)
+{
+    const struct vendor *vendor = vendor_find(check_slice(L, 1));
+    if (vendor == NULL)
+        return 0;
+    lua_newtable(L);
+    set_text(L, "name", slice_of(vendor->name));
+    set_text(L, "wire", slice_of(vendor->wire->name));
+    lua_pushstring(L, vendor->base_url); /* nil for NULL */
+    lua_setfield(L, -2, "base_url");
+    return 1;
+}
+
+static int wire_clients(lua_State *L)
+{
+    static const char *const operations[] = {"chat", "embed", "count"};
+    lua_newtable(L);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (clients[i] != NULL && clients[i]->read_facts != NULL)
+            set_text(L, clients[i]->name, slice_of(operations[clients[i]->operation]));
+    return 1;
+}
+
 int open_wire(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"facts", wire_facts},     {"edited", wire_edited},     {"encode", wire_encode},
-        {"answer", wire_answer},   {"classify", wire_classify}, {"retry_after", wire_retry_after},
-        {"message", wire_message}, {"vendors", wire_vendors},   {NULL, NULL},
+        {"facts", wire_facts},
+        {"edited", wire_edited},
+        {"encode", wire_encode},
+        {"head", wire_head},
+        {"answer", wire_answer},
+        {"failure", wire_failure},
+        {"classify", wire_classify},
+        {"retry_after", wire_retry_after},
+        {"message", wire_message},
+        {"vendors", wire_vendors},
+        {"vendor", wire_vendor},
+        {"clients", wire_clients},
+        {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;
