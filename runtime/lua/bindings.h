@@ -7,18 +7,19 @@
 #include <lauxlib.h>
 #include <lua.h>
 
-int open_base(lua_State *L);    /* lua_base.c: slices, buffers, arenas, hashes, failures, the log */
-int open_json(lua_State *L);    /* lua_json.c: json, and the unescape/escape bricks */
-int open_sse(lua_State *L);     /* lua_sse.c */
-int open_http1(lua_State *L);   /* lua_http1.c: the upstream response codec */
-int open_framing(lua_State *L); /* lua_framing.c: the checker of client bytes */
-int open_wire(lua_State *L);    /* lua_wire.c: dialects, for specs */
-int open_walk(lua_State *L);    /* lua_walk.c: the plan's walk, for specs and gateway.testing */
-int open_health(lua_State *L);  /* lua_health.c */
-int open_order(lua_State *L);   /* lua_order.c: gateway.order */
-int open_config(lua_State *L);  /* lua_config.c: checked table -> struct config, for specs */
-int open_keyring(lua_State *L); /* lua_keyring.c: keys and patterns, for specs */
-int open_turns(lua_State *L);   /* lua_keyring.c: counters by name, for specs */
+int open_base(lua_State *L);        /* lua_base.c: slices, buffers, arenas, hashes, failures, the log */
+int open_json(lua_State *L);        /* lua_json.c: json, and the unescape/escape bricks */
+int open_sse(lua_State *L);         /* lua_sse.c */
+int open_eventstream(lua_State *L); /* lua_eventstream.c: frames of AWS */
+int open_http1(lua_State *L);       /* lua_http1.c: the upstream response codec */
+int open_framing(lua_State *L);     /* lua_framing.c: the checker of client bytes */
+int open_wire(lua_State *L);        /* lua_wire.c: dialects, for specs */
+int open_walk(lua_State *L);        /* lua_walk.c: the plan's walk, for specs and gateway.testing */
+int open_health(lua_State *L);      /* lua_health.c */
+int open_order(lua_State *L);       /* lua_order.c: gateway.order */
+int open_config(lua_State *L);      /* lua_config.c: checked table -> struct config, for specs */
+int open_keyring(lua_State *L);     /* lua_keyring.c: keys and patterns, for specs */
+int open_turns(lua_State *L);       /* lua_keyring.c: counters by name, for specs */
 
 /* The module: lua_module.c. Exported, everything else is hidden. */
 __attribute__((visibility("default"))) int luaopen_gateway_runtime(lua_State *L);

@@ -12,9 +12,11 @@ int luaopen_gateway_runtime(lua_State *L)
         const char *name;
         int (*open)(lua_State *L);
     } bricks[] = {
-        {"base", open_base},       {"json", open_json},   {"sse", open_sse},         {"http1", open_http1}, {"framing", open_framing},
-        {"wire", open_wire},       {"walk", open_walk},   {"health", open_health},   {"order", open_order}, {"config", open_config},
-        {"keyring", open_keyring}, {"turns", open_turns}, {"sandbox", open_sandbox}, {"call", open_call},
+        {"base", open_base},       {"json", open_json},       {"sse", open_sse},
+        {"http1", open_http1},     {"framing", open_framing}, {"wire", open_wire},
+        {"walk", open_walk},       {"health", open_health},   {"order", open_order},
+        {"config", open_config},   {"keyring", open_keyring}, {"turns", open_turns},
+        {"sandbox", open_sandbox}, {"call", open_call},       {"eventstream", open_eventstream},
     };
 
     lua_createtable(L, 0, sizeof bricks / sizeof *bricks);
