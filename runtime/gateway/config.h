@@ -15,7 +15,6 @@
 #include "shared/turns.h"
 #include <pthread.h>
 
-enum { PRICE_INPUT, PRICE_OUTPUT, PRICE_CACHE_READ, PRICE_CACHE_WRITE, PRICE_COUNT };
 enum { TARGETS_MAX = 4096 };
 
 /* One model at one provider. */

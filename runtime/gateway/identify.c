@@ -271,17 +271,7 @@ int64_t request_cost_pico(const struct request *request, const struct target *ta
 
 int64_t request_usage_pico(const struct request *request)
 {
-    const struct usage *usage = &request->usage;
-    if (request->served == NULL || !usage->known)
-        return -1;
-    const int64_t *price = request->served->price;
-    if (price[PRICE_INPUT] < 0 || price[PRICE_OUTPUT] < 0)
-        return -1;
-    /* A cache without a price of its own costs what plain input costs. */
-    int64_t read = price[PRICE_CACHE_READ] < 0 ? price[PRICE_INPUT] : price[PRICE_CACHE_READ];
-    int64_t write = price[PRICE_CACHE_WRITE] < 0 ? price[PRICE_INPUT] : price[PRICE_CACHE_WRITE];
-    return times(usage->input, price[PRICE_INPUT]) + times(usage->output, price[PRICE_OUTPUT]) + times(usage->cache_read, read) +
-           times(usage->cache_write, write);
+    return request->served == NULL ? -1 : usage_cost_pico(&request->usage, request->served->price);
 }
 
 /* Where a target was never measured the pool's middle stands in, so that it is neither shunned nor flooded. */

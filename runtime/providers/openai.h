@@ -20,6 +20,10 @@ int openai_edits(struct slice body, const struct facts *facts, const struct prov
 void openai_write_path(const struct provider *provider, const struct model_facts *model, struct slice verb, struct buffer *out);
 void openai_write_auth(const struct provider *provider, struct slice key, struct buffer *out);
 
+/* Model, extensions and the usage of a stream: for the wires beside chat, which vendors' quirks do not touch. Never -1. */
+int openai_plain_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                       struct arena *arena, struct edit edits[EDITS_MAX]);
+
 bool openai_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
 bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                           struct buffer *out, struct buffer *dropped, struct complaint *complaint);
@@ -48,6 +52,8 @@ void openai_read_failure(int status, struct slice body, struct slice (*header)(v
 
 void openai_writer_begin(struct writer *writer);
 void openai_write_event(struct writer *writer, const struct event *event, struct buffer *out);
+/* ,"usage":{…} */
+void openai_put_usage(struct buffer *out, const struct usage *usage);
 void openai_write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
 void openai_writer_end(struct writer *writer);
 int openai_failure_status(const struct failure *failure);

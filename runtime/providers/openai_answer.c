@@ -127,6 +127,8 @@ static bool read_usage(struct openai_reader *self, struct json *json, struct usa
             count(json, &usage->input);
         else if (slice_equals(key, LIT("completion_tokens")))
             count(json, &usage->output);
+        else if (slice_equals(key, LIT("total_tokens")))
+            count(json, &usage->total);
         else if (slice_equals(key, LIT("prompt_tokens_details")) || slice_equals(key, LIT("prompt_token_details")))
             read_details(json, usage, true);
         else if (slice_equals(key, LIT("completion_tokens_details")))
@@ -378,6 +380,8 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
             count(json, &index);
         else if (slice_equals(key, LIT("delta")) || slice_equals(key, LIT("message")))
             read_message(self, json, choice);
+        else if (self->base.wire == &wire_completions && slice_equals(key, LIT("text")))
+            read_text(self, json, EVENT_TEXT, choice);
         else if (slice_equals(key, LIT("finish_reason")) && json_peek(json) == JSON_STRING)
             json_string(json, &reason);
         else

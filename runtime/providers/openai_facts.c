@@ -601,24 +601,32 @@ static unsigned ask_usage(const struct facts *facts, struct edit *edits, unsigne
     return put_edit(edits, count, options.at + 1, 0, LIT("\"include_usage\":true,"));
 }
 
+int openai_plain_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                       struct arena *arena, struct edit edits[EDITS_MAX])
+{
+    unsigned count = 0;
+    (void)body;
+    struct slice plain = json_escape(arena, model->model);
+    if (!slice_equals(plain, facts->model_raw))
+        count = put_edit(edits, count, facts->model.at + 1, facts->model.len - 2, plain);
+    for (unsigned i = 0; i < facts->extension_count; i++)
+        count = put_edit(edits, count, facts->extensions[i].at, facts->extensions[i].len, SLICE_NONE);
+    if (facts->stream && !facts->include_usage && !(provider->vendor->quirks & VENDOR_NO_STREAM_OPTIONS))
+        count = ask_usage(facts, edits, count);
+    return (int)count;
+}
+
 int openai_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                  struct arena *arena, struct edit edits[EDITS_MAX])
 {
-    unsigned quirks = provider->vendor->quirks, count = 0;
-    (void)body;
+    unsigned quirks = provider->vendor->quirks;
     if ((quirks & (VENDOR_STRICT_FIELDS | VENDOR_ID9)) || ((quirks & VENDOR_NO_DEVELOPER) && facts->developer) ||
         ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0 && facts->max_tokens_key.len > 0) ||
         ((quirks & VENDOR_NO_STREAM_OPTIONS) && facts->stream_options.len > 0) || provider->vendor->unsent != NULL ||
         ((quirks & VENDOR_AZURE) && provider->dated_api) ||
         ((quirks & (VENDOR_EFFORT_OBJECT | VENDOR_THINKING)) && (facts->needs & NEED_REASONING)))
         return -1; /* more than edits can do */
-    struct slice plain = json_escape(arena, model->model);
-    if (!slice_equals(plain, facts->model_raw))
-        count = put_edit(edits, count, facts->model.at + 1, facts->model.len - 2, plain);
-    for (unsigned i = 0; i < facts->extension_count; i++)
-        count = put_edit(edits, count, facts->extensions[i].at, facts->extensions[i].len, SLICE_NONE);
-    if (facts->stream && !facts->include_usage && !(quirks & VENDOR_NO_STREAM_OPTIONS))
-        count = ask_usage(facts, edits, count);
+    unsigned count = (unsigned)openai_plain_edits(body, facts, provider, model, arena, edits);
     if ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0)
         count = put_edit(edits, count, facts->max_completion_key.at, facts->max_completion_key.len, LIT("\"max_tokens\""));
     if ((quirks & VENDOR_RANDOM_SEED) && facts->seed_key.len > 0)

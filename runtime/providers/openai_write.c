@@ -66,11 +66,11 @@ static const char *finish_name(enum finish finish)
 }
 
 /* The wire's counts include the cached ones. */
-static void put_usage(struct buffer *out, const struct usage *usage)
+void openai_put_usage(struct buffer *out, const struct usage *usage)
 {
     int64_t read = usage->cache_read > 0 ? usage->cache_read : 0, written = usage->cache_write > 0 ? usage->cache_write : 0;
     int64_t prompt = (usage->input > 0 ? usage->input : 0) + read + written, completion = usage->output > 0 ? usage->output : 0;
-    buffer_append_lit(out, "{\"prompt_tokens\":");
+    buffer_append_lit(out, ",\"usage\":{\"prompt_tokens\":");
     buffer_append_int(out, prompt);
     buffer_append_lit(out, ",\"completion_tokens\":");
     buffer_append_int(out, completion);
@@ -235,8 +235,8 @@ static void stream_event(struct openai_writer *self, const struct event *event, 
     case EVENT_END:
         if (self->base.include_usage && self->usage.known) {
             begin_chunk(self, out);
-            buffer_append_lit(out, "],\"usage\":");
-            put_usage(out, &self->usage);
+            buffer_append_byte(out, ']');
+            openai_put_usage(out, &self->usage);
             buffer_append_lit(out, "}\n\n");
         }
         buffer_append_lit(out, "data: [DONE]\n\n");
@@ -386,10 +386,8 @@ static void put_answer(struct openai_writer *self, struct buffer *out)
         free_choice(&self->choices[i]);
     }
     buffer_append_byte(out, ']');
-    if (self->usage.known) {
-        buffer_append_lit(out, ",\"usage\":");
-        put_usage(out, &self->usage);
-    }
+    if (self->usage.known)
+        openai_put_usage(out, &self->usage);
     buffer_append_byte(out, '}');
 }
 

@@ -383,6 +383,8 @@ extern const struct wire wire_openai, wire_completions, wire_embeddings, wire_re
 extern const struct wire wire_simple;                                         /* clients only: POST /completion */
 extern const struct wire wire_gemini, wire_cohere, wire_ollama, wire_bedrock; /* providers only */
 
+const struct wire *wire_find(struct slice name); /* NULL unknown */
+
 /* ---------------------------------------------------------------- shared by the wires: errors.c */
 
 /* The first pass by status, then by code and text (wires/errors: sections 2 and 3). */
@@ -392,6 +394,16 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
 /* The provider's message out of any shape of body (extraction order of wires/errors), cleaned: valid UTF-8, no control bytes, at most
  * FAILURE_MESSAGE_MAX, anything that looks like a key or a bearer token replaced by ***. */
 struct slice failure_message(struct slice body, int status, struct arena *arena);
+
+/* ---------------------------------------------------------------- shared by the wires: usage.c */
+
+enum { PRICE_INPUT, PRICE_OUTPUT, PRICE_CACHE_READ, PRICE_CACHE_WRITE, PRICE_COUNT };
+/* Pico-dollars, from pico-dollars per token (-1: unpriced; a NULL list: nothing is). -1: not known, or not priced. */
+int64_t usage_cost_pico(const struct usage *usage, const int64_t *price);
+/* All tokens of it. */
+int64_t usage_total(const struct usage *usage);
+/* The provider's own total is ours, or it gave none. */
+bool usage_adds_up(const struct usage *usage);
 
 /* ---------------------------------------------------------------- shared by the wires: names.c */
 

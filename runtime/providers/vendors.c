@@ -39,9 +39,13 @@ static const char *const groq_unsent[] = {"logprobs", "top_logprobs", "logit_bia
 static const char *const xai_unsent[] = {"presence_penalty", "frequency_penalty", "stop", "logit_bias", NULL};
 
 const struct vendor vendors[] = {
-    {.name = "openai", .wire = &wire_openai, .base_url = "https://api.openai.com/v1", .key_env = {"OPENAI_API_KEY"}},
+    {.name = "openai",
+     .wire = &wire_openai,
+     .also = {&wire_completions, &wire_embeddings},
+     .base_url = "https://api.openai.com/v1",
+     .key_env = {"OPENAI_API_KEY"}},
     {.name = "anthropic", .wire = &wire_anthropic, .base_url = "https://api.anthropic.com/v1", .key_env = {"ANTHROPIC_API_KEY"}},
-    {.name = "mock", .wire = &wire_openai, .base_url = "", .quirks = VENDOR_NO_KEY},
+    {.name = "mock", .wire = &wire_openai, .also = {&wire_completions, &wire_embeddings}, .base_url = "", .quirks = VENDOR_NO_KEY},
     {.name = "groq",
      .wire = &wire_openai,
      .base_url = "https://api.groq.com/openai/v1",
@@ -50,6 +54,7 @@ const struct vendor vendors[] = {
      .unsent = groq_unsent},
     {.name = "together",
      .wire = &wire_openai,
+     .also = {&wire_completions, &wire_embeddings},
      .base_url = "https://api.together.xyz/v1",
      .key_env = {"TOGETHER_API_KEY", "TOGETHERAI_API_KEY"},
      .prefix = {"together_ai"},
@@ -57,6 +62,7 @@ const struct vendor vendors[] = {
     /* COMPAT(mistral, 2026-06): strict fields, random_seed, max_tokens only, nine-character tool call ids. */
     {.name = "mistral",
      .wire = &wire_openai,
+     .also = {&wire_embeddings},
      .base_url = "https://api.mistral.ai/v1",
      .key_env = {"MISTRAL_API_KEY"},
      .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_NO_DEVELOPER | VENDOR_RANDOM_SEED | VENDOR_STRICT_FIELDS | VENDOR_ID9 |
@@ -64,6 +70,7 @@ const struct vendor vendors[] = {
      .fields = mistral_fields},
     {.name = "openrouter",
      .wire = &wire_openai,
+     .also = {&wire_completions, &wire_embeddings},
      .base_url = "https://openrouter.ai/api/v1",
      .key_env = {"OPENROUTER_API_KEY"},
      .quirks = VENDOR_REPAIR | VENDOR_EFFORT_OBJECT},
@@ -82,6 +89,7 @@ const struct vendor vendors[] = {
      .unsent = xai_unsent},
     {.name = "vllm",
      .wire = &wire_openai,
+     .also = {&wire_completions, &wire_embeddings},
      .base_url = NULL,
      .base_env = {"HOSTED_VLLM_API_BASE"},
      .key_env = {"HOSTED_VLLM_API_KEY"},
@@ -90,12 +98,14 @@ const struct vendor vendors[] = {
     /* COMPAT(azure, 2026-08): content filter results in its answers, chunks without choices; where it is: lua/gateway/places.lua. */
     {.name = "azure",
      .wire = &wire_openai,
+     .also = {&wire_completions, &wire_embeddings},
      .base_env = {"AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE"},
      .key_env = {"AZURE_OPENAI_API_KEY", "AZURE_API_KEY"},
      .quirks = VENDOR_AZURE | VENDOR_REPAIR},
     /* COMPAT(github, 2026-08): the service was announced as retired on 2026-07-30; kept for those who still run a look-alike. */
     {.name = "github",
      .wire = &wire_openai,
+     .also = {&wire_embeddings},
      .base_url = "https://models.github.ai/inference",
      .key_env = {"GITHUB_TOKEN", "GITHUB_API_KEY"}},
 };
@@ -111,6 +121,15 @@ const struct vendor *vendor_find(struct slice name)
             if (slice_equals(name, slice_of(vendors[i].prefix[p])))
                 return &vendors[i];
     }
+    return NULL;
+}
+
+const struct wire *wire_find(struct slice name)
+{
+    static const struct wire *const wires[] = {&wire_openai, &wire_completions, &wire_embeddings, &wire_simple, &wire_anthropic};
+    for (unsigned i = 0; i < sizeof wires / sizeof *wires; i++)
+        if (slice_equals(name, slice_of(wires[i]->name)))
+            return wires[i];
     return NULL;
 }
 

@@ -1,0 +1,41 @@
+/* usage.c -- what an answer cost, in integers.
+ * SPDX-License-Identifier: MIT */
+#include "providers/provider.h"
+
+/* Adds tokens * price. False: more than can be counted. */
+static bool add(int64_t *sum, int64_t tokens, int64_t price)
+{
+    int64_t part;
+    if (tokens <= 0 || price <= 0)
+        return true;
+    return !__builtin_mul_overflow(tokens, price, &part) && !__builtin_add_overflow(*sum, part, sum);
+}
+
+int64_t usage_cost_pico(const struct usage *usage, const int64_t *price)
+{
+    int64_t sum = 0;
+    if (!usage->known || price == NULL || price[PRICE_INPUT] < 0 || price[PRICE_OUTPUT] < 0)
+        return -1;
+    /* A cache without a price of its own costs what plain input costs. */
+    int64_t read = price[PRICE_CACHE_READ] < 0 ? price[PRICE_INPUT] : price[PRICE_CACHE_READ];
+    int64_t write = price[PRICE_CACHE_WRITE] < 0 ? price[PRICE_INPUT] : price[PRICE_CACHE_WRITE];
+    bool counted = add(&sum, usage->input, price[PRICE_INPUT]) && add(&sum, usage->output, price[PRICE_OUTPUT]) &&
+                   add(&sum, usage->cache_read, read) && add(&sum, usage->cache_write, write);
+    return counted ? sum : -1;
+}
+
+static int64_t at_least_zero(int64_t count)
+{
+    return count > 0 ? count : 0;
+}
+
+int64_t usage_total(const struct usage *usage)
+{
+    return at_least_zero(usage->input) + at_least_zero(usage->cache_read) + at_least_zero(usage->cache_write) +
+           at_least_zero(usage->output);
+}
+
+bool usage_adds_up(const struct usage *usage)
+{
+    return usage->total < 0 || usage->total == usage_total(usage);
+}
