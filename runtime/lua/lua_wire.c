@@ -4,6 +4,7 @@
  *      wire.edited{ client, body, vendor, model } -> the same body for a provider of the same dialect | nil
  *      wire.encode{ client, body, vendor, model, … } -> body, dropped | nil, complaint
  *      wire.head{ client, vendor, model, stream, origin, path, key, … [, body, wall_s] } -> url, the provider's own headers
+ *      wire.passes{ client, vendor, … } -> whether the answer's bytes go back as they came
  *      wire.answer{ client, vendor, stream, include_usage, pieces | body, status, headers, created, id, model [, request, pass] }
  *          -> { out, failure, ended, content, usage, finish }
  *      wire.failure{ client, kind [, message, stream] } -> body, status
@@ -11,7 +12,7 @@
  *      wire.vendors() -> names; wire.vendor(name) -> { name, wire, base_url } | nil; wire.clients() -> { name = what its clients ask for }
  *
  * `client` names the client's wire ("openai" unless given), `vendor` a row of vendors.c; what is spoken is what vendor_wire says. The other fields are
- * those of struct provider and struct model_facts.
+ * those of struct provider and struct model_facts. With `foreign` the vendor is spoken to in its first wire, whatever the client's.
  * SPDX-License-Identifier: MIT */
 #include "base/frames.h"
 #include "lua/bindings.h"
@@ -157,11 +158,16 @@ static void take_provider(lua_State *L, struct provider *provider)
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
         *texts[i].text = field(L, 1, texts[i].name);
     provider->drop_params = true;
+    provider->dated_api = field_bool(L, 1, "dated_api");
     provider->include_thoughts = field_bool(L, 1, "include_thoughts");
     provider->default_max_tokens = field_int(L, 1, "default_max_tokens", 0);
     if (lua_getfield(L, 1, "reasoning_budgets") == LUA_TTABLE)
-        for (unsigned i = 0; i < 5; i++)
-            provider->reasoning_budgets[i] = field_int(L, lua_gettop(L), efforts[i], 0);
+        for (unsigned i = 0; i < 5; i++) {
+            int64_t named = field_int(L, lua_gettop(L), efforts[i], 0);
+            lua_rawgeti(L, -1, i + 1); /* a checked config has a list */
+            provider->reasoning_budgets[i] = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : named;
+            lua_pop(L, 1);
+        }
     lua_pop(L, 1);
 }
 
@@ -170,7 +176,7 @@ static void take_call(lua_State *L, struct call *call)
     luaL_checktype(L, 1, LUA_TTABLE);
     *call = (struct call){.client = check_client(L, 1)};
     call->provider.vendor = check_vendor(L, 1);
-    call->spoken = vendor_wire(call->provider.vendor, call->client);
+    call->spoken = field_bool(L, 1, "foreign") ? call->provider.vendor->wire : vendor_wire(call->provider.vendor, call->client);
     take_provider(L, &call->provider);
     call->key = field(L, 1, "key");
     call->provider.keys = &call->key;
@@ -302,6 +308,14 @@ static int wire_encode(lua_State *L)
     buffer_free(&dropped);
     arena_free(&arena);
     return count;
+}
+
+static int wire_passes(lua_State *L)
+{
+    struct call call;
+    take_call(L, &call);
+    lua_pushboolean(L, call.spoken == call.client && !(call.provider.vendor->quirks & VENDOR_REPAIR));
+    return 1;
 }
 
 static int wire_head(lua_State *L)
@@ -641,6 +655,7 @@ int open_wire(lua_State *L)
         {"edited", wire_edited},
         {"encode", wire_encode},
         {"head", wire_head},
+        {"passes", wire_passes},
         {"answer", wire_answer},
         {"failure", wire_failure},
         {"classify", wire_classify},
