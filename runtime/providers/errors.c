@@ -239,6 +239,20 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
     return longest;
 }
 
+/* COMPAT(azure, 2026-08): "Please retry after 6 seconds." where no header says so. */
+int64_t retry_after_said(struct slice message)
+{
+    const char *at = slice_find(message, LIT("retry after ")), *end = message.ptr + message.len;
+    struct slice digits = {at == NULL ? end : at + sizeof "retry after " - 1, 0};
+    int64_t seconds;
+    while (digits.ptr + digits.len < end && digits.ptr[digits.len] >= '0' && digits.ptr[digits.len] <= '9')
+        digits.len++;
+    struct slice rest = {digits.ptr + digits.len, (size_t)(end - digits.ptr) - digits.len};
+    if (!slice_to_int(digits, &seconds) || seconds > 86400 || !slice_starts_with(rest, LIT(" second")))
+        return -1;
+    return seconds * US_PER_S;
+}
+
 /* ---------------------------------------------------------------- words that are safe to show */
 
 static bool is_key_byte(char byte)

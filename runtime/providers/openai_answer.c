@@ -485,7 +485,7 @@ static struct span usage_span(struct json *json, struct slice data, size_t from,
 static void read_body(struct openai_reader *self, struct slice data, struct chunk *chunk)
 {
     struct json json, choices_at = {.start = NULL};
-    struct slice key, id = SLICE_NONE, model = SLICE_NONE;
+    struct slice key, id = SLICE_NONE, model = SLICE_NONE, choices = SLICE_NONE;
     struct usage usage = {.known = false};
     int64_t created = 0;
     size_t last_end = 0;
@@ -498,7 +498,7 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
         enum json_type type = json_peek(&json);
         if (slice_equals(key, LIT("choices"))) {
             choices_at = json;
-            json_skip(&json, NULL);
+            json_skip(&json, &choices);
         } else if (slice_equals(key, LIT("id")) && type == JSON_STRING) {
             json_string(&json, &id);
         } else if (slice_equals(key, LIT("model")) && type == JSON_STRING) {
@@ -523,7 +523,9 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
         return fail(self, incomplete("the provider's answer is not valid JSON", SENT_UNCERTAIN));
     if (chunk->has_error)
         return fail_with(self, data, self->started ? SENT_CONTENT : SENT_REFUSED);
-    start(self, id, model, created);
+    /* COMPAT(azure, 2026-08): a first chunk that names nothing and lists no choice only says what filters found. */
+    if (id.len + model.len > 0 || !slice_equals(choices, LIT("[]")) || chunk->has_usage)
+        start(self, id, model, created);
     if (choices_at.start != NULL) {
         chunk->no_choices = json_peek(&choices_at) == JSON_ARRAY;
         chunk->has_choices = read_choices(self, &choices_at);
@@ -687,6 +689,8 @@ void openai_read_failure(int status, struct slice body, struct slice (*header)(v
     failure->status = status;
     failure->sent = SENT_REFUSED;
     failure->retry_after_us = retry_after_us(header, head, wall_us);
+    if (failure->retry_after_us < 0 && status == 429)
+        failure->retry_after_us = retry_after_said(message);
     failure->code = arena_copy(arena, json_unescape(arena, code));
     failure->param = arena_copy(arena, json_unescape(arena, json_find_string(object, "param")));
 }

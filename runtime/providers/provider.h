@@ -391,6 +391,8 @@ const struct wire *wire_find(struct slice name); /* NULL unknown */
 enum failure_kind failure_classify(int status, struct slice code, struct slice text);
 /* Retry-After in all its forms: seconds, floats, HTTP-date, retry-after-ms, Go durations ("6m0s"), RFC 3339. -1: none. */
 int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us);
+/* The same from the words of a message, for providers that say it nowhere else. -1: none. */
+int64_t retry_after_said(struct slice message);
 /* The provider's message out of any shape of body (extraction order of wires/errors), cleaned: valid UTF-8, no control bytes, at most
  * FAILURE_MESSAGE_MAX, anything that looks like a key or a bearer token replaced by ***. */
 struct slice failure_message(struct slice body, int status, struct arena *arena);

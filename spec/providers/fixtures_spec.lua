@@ -14,7 +14,7 @@ local stream = require "support.stream"
 local wire = runtime.wire
 
 local ROOT = "spec/fixtures/"
-local FOLDERS = { "openai_compat", "anthropic" }
+local FOLDERS = { "openai_compat", "anthropic", "azure" }
 
 local json = cjson.new()
 json.decode_max_depth(200)
