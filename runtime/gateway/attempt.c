@@ -6,7 +6,6 @@
 #include "gateway/attempt.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
-#include <stdio.h>
 #include <stdlib.h>
 
 enum { KEEP_BYTES = 4096 }; /* of a buffer that waits for the next attempt */
@@ -170,8 +169,8 @@ static void read_events(struct attempt *attempt, struct slice data)
 {
     struct sse_event event;
     struct slice run = SLICE_NONE;
-    sse_feed(&attempt->events, data);
-    while (!attempt->ended && !attempt->failed && sse_next(&attempt->events, &event)) {
+    frames_feed(&attempt->events, data);
+    while (!attempt->ended && !attempt->failed && frames_next(&attempt->events, &event)) {
         read_one(attempt, &event, &run);
         if (run.len > 0 &&
             (run.ptr < data.ptr || run.ptr >= data.ptr + data.len)) { /* a cut event: the reader's own copy, gone with the next one */
@@ -183,9 +182,12 @@ static void read_events(struct attempt *attempt, struct slice data)
     flush_held(attempt);
     if (attempt->failed)
         return;
-    if (sse_too_big(&attempt->events)) {
+    if (frames_too_big(&attempt->events)) {
         attempt->failed = true;
         attempt->failure = incomplete(attempt, "an event of the provider's stream is larger than 4 MB", PHASE_STREAM);
+    } else if (frames_broken(&attempt->events)) {
+        attempt->failed = true;
+        attempt->failure = incomplete(attempt, "a frame of the provider's stream is damaged", PHASE_STREAM);
     } else if (attempt->held.overflow) {
         attempt->failed = true;
         attempt->failure = incomplete(attempt, "the provider's stream brings no content", PHASE_FIRST_TOKEN);
@@ -212,22 +214,6 @@ static void keep_headers(struct attempt *attempt, const struct http1_head *head)
     }
 }
 
-static struct writer *new_writer(struct request *request, const struct wire *wire, const struct attempt *attempt)
-{
-    struct writer *writer = arena_zalloc(&request->arena, wire->writer_size);
-    if (writer == NULL)
-        return NULL;
-    writer->wire = wire;
-    writer->arena = &request->arena;
-    writer->stream = request->facts.stream;
-    writer->include_usage = request->facts.include_usage;
-    writer->id = arena_printf(&request->arena, "chatcmpl-%s", request->id);
-    writer->model = attempt->target->model.model;
-    writer->created = request->began_wall_us / US_PER_S;
-    wire->writer_begin(writer);
-    return writer;
-}
-
 static void on_head(struct attempt *attempt, const struct http1_head *head)
 {
     struct slice type = http1_header(head, LIT("content-type"));
@@ -246,7 +232,7 @@ static void on_head(struct attempt *attempt, const struct http1_head *head)
     attempt->sse = attempt->request->facts.stream && !slice_starts_with(type, LIT("application/json"));
     attempt->reader->stream = attempt->sse;
     if (attempt->request->facts.stream && !attempt->sse && attempt->writer == NULL) { /* its bytes are no stream: they are written anew */
-        attempt->writer = new_writer(attempt->request, route_wire(attempt->request->route), attempt);
+        attempt->writer = attempt_new_writer(attempt);
         if (attempt->writer == NULL) {
             struct failure failure = incomplete(attempt, "the request has no memory left to read its answer", PHASE_HEADERS);
             fail(attempt, &failure);
@@ -334,7 +320,7 @@ static void end_of_stream(struct attempt *attempt)
 {
     struct sse_event event;
     struct slice run = SLICE_NONE;
-    if (!attempt->ended && sse_finish(&attempt->events, &event)) {
+    if (!attempt->ended && frames_finish(&attempt->events, &event)) {
         read_one(attempt, &event, &run);
         pass_on(attempt, run);
         if (run.len > 0) /* its blank line did not come: without one the client would not see it */
@@ -418,112 +404,18 @@ static void on_call_event(void *owner, const struct call_event *event)
     request_drain(request);
 }
 
-/* ---------------------------------------------------------------- writing the request */
+/* ---------------------------------------------------------------- beginning and ending */
 
-static bool new_reader(struct attempt *attempt)
+/* Where a provider has no count of tokens the gateway's own estimate is the answer, and its header says so. */
+static void estimate(struct attempt *attempt)
 {
-    struct request *request = attempt->request;
-    struct reader *reader = arena_zalloc(&request->arena, attempt->wire->reader_size);
-    if (reader == NULL)
-        return false;
-    reader->wire = attempt->wire;
-    reader->vendor = attempt->target->provider->vendor;
-    reader->arena = &request->arena;
-    reader->emit = on_answer_event;
-    reader->owner = attempt;
-    reader->stream = request->facts.stream;
-    attempt->wire->reader_begin(reader);
-    attempt->reader = reader;
-    return true;
-}
-
-/* The body in another form, or in the same one where edits do not suffice. */
-static bool encode_body(struct attempt *attempt, struct complaint *complaint)
-{
-    struct request *request = attempt->request;
-    const struct target *target = attempt->target;
-    struct chat *chat = arena_zalloc(&request->arena, sizeof *chat);
-    struct buffer dropped;
-    if (chat == NULL)
-        return false;
-    buffer_init(&dropped, 1024);
-    bool ok = route_wire(request->route)->read_chat(request->body, &request->arena, chat, complaint) &&
-              attempt->wire->write_request(chat, target->provider, &target->model, &request->arena, &attempt->encoded, &dropped, complaint);
-    request->dropped = arena_copy(&request->arena, buffer_slice(&dropped));
-    buffer_free(&dropped);
-    attempt->parts[1] = buffer_slice(&attempt->encoded);
-    attempt->part_count = 2;
-    return ok && !attempt->encoded.overflow && !request->arena.overflow;
-}
-
-static bool prepare_body(struct attempt *attempt, struct complaint *complaint)
-{
-    struct request *request = attempt->request;
-    const struct target *target = attempt->target;
-    const struct wire *client = route_wire(request->route);
-    bool passes = attempt->wire == client && !(target->provider->vendor->quirks & VENDOR_REPAIR);
-    attempt->writer = passes ? NULL : new_writer(request, client, attempt);
-    if (!passes && attempt->writer == NULL)
-        return false;
-    if (attempt->wire == client) {
-        struct edit *edits = arena_alloc(&request->arena, sizeof *edits * EDITS_MAX);
-        int count = edits == NULL
-                        ? -1
-                        : attempt->wire->edits(request->body, &request->facts, target->provider, &target->model, &request->arena, edits);
-        if (count >= 0) {
-            attempt->part_count = 1 + edits_apply(request->body, edits, (unsigned)count, attempt->parts + 1, ATTEMPT_PARTS_MAX - 1);
-            return true;
-        }
-    }
-    return encode_body(attempt, complaint);
-}
-
-static char *put(char *at, struct slice text)
-{
-    return text.len == 0 ? at : mempcpy(at, text.ptr, text.len);
-}
-
-/* The request head: what was made at load, and what belongs to this request. */
-static bool prepare_head(struct attempt *attempt)
-{
-    struct request *request = attempt->request;
-    const struct target *target = attempt->target;
-    const struct provider *provider = target->provider;
-    struct slice made = request->facts.stream ? target->head_stream : target->head_json;
-    struct buffer own;
-    size_t body_len = 0;
-    uint64_t span_id = worker_random64(request->worker);
-
-    for (unsigned i = 1; i < attempt->part_count; i++)
-        body_len += attempt->parts[i].len;
-    buffer_init(&own, 64 * 1024);
-    if (provider->key_count > 1) { /* keys in turn; with one key its header is part of what was made */
-        unsigned turn = (unsigned)(request->turn + attempt->number) % provider->key_count;
-        attempt->wire->write_auth(provider, provider->keys[turn], &own);
-    }
-    char *head = arena_alloc(&request->arena, made.len + own.len + 256), *at = head;
-    if (head != NULL) {
-        at = put(at, made);
-        at = put(at, buffer_slice(&own));
-        at = put(at, LIT("X-Request-ID: "));
-        at = put(at, (struct slice){request->id, 32});
-        at = put(at, LIT("\r\ntraceparent: 00-"));
-        at = put(at, request->trace_id);
-        *at++ = '-';
-        hash_to_hex((const uint8_t *)&span_id, sizeof span_id, at);
-        at = put(at + 16, LIT("-01\r\nContent-Length: "));
-        at += snprintf(at, 24, "%zu", body_len);
-        at = put(at, LIT("\r\n\r\n"));
-        attempt->parts[0] = (struct slice){head, (size_t)(at - head)};
-    }
-    buffer_free(&own);
-    return head != NULL;
-}
-
-static bool prepare(struct attempt *attempt, struct complaint *complaint)
-{
-    *complaint = (struct complaint){FAILURE_TOO_LARGE, LIT("the request needs more memory than one request may have"), SLICE_NONE};
-    return new_reader(attempt) && prepare_body(attempt, complaint) && prepare_head(attempt);
+    struct event count = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
+    count.usage.input = attempt->request->input_tokens;
+    count.usage.known = count.usage.estimated = true;
+    on_answer_event(attempt, &count);
+    on_answer_event(attempt, &(struct event){.kind = EVENT_END});
+    settle_health(attempt, false, true); /* says nothing of the provider */
+    done(attempt);
 }
 
 /* A buffer of an earlier attempt. */
@@ -562,9 +454,9 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     attempt->request = request;
     attempt->number = action->attempt;
     attempt->target = request->config->targets[action->target];
-    attempt->wire = attempt->target->provider->vendor->wire;
+    attempt->wire = vendor_wire(attempt->target->provider->vendor, route_wire(request->route));
     attempt->usage = USAGE_UNKNOWN;
-    sse_init(&attempt->events);
+    frames_init(&attempt->events, attempt->wire->stream_form);
     attempt->held.limit = request->facts.stream ? ATTEMPT_HELD_MAX : ATTEMPT_BODY_MAX;
     request->attempts[action->attempt] = attempt;
     /* A breaker that is half open learns from probes only; where it refuses, the plan has named this target all the same. */
@@ -572,13 +464,17 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     if (health != NULL && !health_begin(health, now_us(attempt), &attempt->probe))
         health_begin_anyway(health, now_us(attempt));
 
-    if (!prepare(attempt, &complaint)) {
+    if (!attempt_prepare(attempt, on_answer_event, &complaint)) {
         struct failure failure = failure_make(complaint.kind, complaint.message);
         failure.param = complaint.param;
         attempt->failed = true;
         attempt->failure = failure;
         settle_health(attempt, false, true);
         tell(attempt, WALK_FAILED);
+        return attempt;
+    }
+    if (attempt->part_count == 0) { /* a count that this wire cannot be asked for */
+        estimate(attempt);
         return attempt;
     }
     struct call_request call = {
@@ -641,7 +537,7 @@ void attempt_release(struct attempt *attempt)
     struct worker *worker = attempt->request->worker;
     if (attempt->writer != NULL)
         attempt->writer->wire->writer_end(attempt->writer);
-    sse_free(&attempt->events);
+    frames_free(&attempt->events);
     give_back(&attempt->body);
     give_back(&attempt->held);
     give_back(&attempt->encoded);

@@ -39,12 +39,17 @@ struct attempt {
     enum finish finish;
     struct http1_header *headers; /* of an answer that is an error; in the arena */
     unsigned header_count;
-    struct sse events;
+    struct frames events;
     struct buffer body; /* a whole answer, or the text of an error */
     struct buffer held; /* bytes for the client that were not sent yet */
     int64_t sent_us;
     struct attempt *next; /* the worker's free list */
 };
+
+/* The request's bytes for this target: reader, writer, body and head (attempt_request.c). No parts: there is nothing to send. False: *complaint. */
+bool attempt_prepare(struct attempt *attempt, event_fn on_event, struct complaint *complaint);
+/* A writer of the client's dialect, or NULL when the request's memory is used up. */
+struct writer *attempt_new_writer(struct attempt *attempt);
 
 /* Begins. A failure before anything was sent is reported to the walk (drain it). NULL never. */
 struct attempt *attempt_start(struct request *request, const struct walk_action *action);

@@ -127,37 +127,53 @@ static struct slice host_of(const struct provider *provider)
     return at == NULL ? LIT("localhost") : (struct slice){at + 3, provider->origin.len - (size_t)(at + 3 - provider->origin.ptr)};
 }
 
-static struct slice write_head(struct config *config, const struct target *target, bool stream)
+void target_write_path(const struct target *target, const struct wire *wire, enum operation operation, bool stream, struct buffer *out)
+{
+    buffer_append_slice(out, target->provider->path);
+    wire->write_path(target->provider, &target->model, operation, stream, out);
+}
+
+void target_write_head(const struct target *target, const struct wire *wire, struct slice path, bool stream, struct buffer *out)
+{
+    const struct provider *provider = target->provider;
+    buffer_append_lit(out, "POST ");
+    buffer_append_slice(out, path);
+    buffer_append_lit(out, " HTTP/1.1\r\nHost: ");
+    buffer_append_slice(out, host_of(provider));
+    buffer_append_lit(out, "\r\nUser-Agent: gateway/" GATEWAY_VERSION "\r\nContent-Type: application/json\r\nAccept: ");
+    buffer_append_slice(out, stream && wire->accept_stream != NULL ? slice_of(wire->accept_stream) : LIT("application/json"));
+    buffer_append_lit(out, "\r\nAccept-Encoding: identity\r\n");
+    for (unsigned i = 0; i < provider->header_count; i++) {
+        buffer_append_slice(out, provider->header_names[i]);
+        buffer_append_lit(out, ": ");
+        buffer_append_slice(out, provider->header_values[i]);
+        buffer_append_lit(out, "\r\n");
+    }
+}
+
+static struct slice made_head(struct config *config, const struct target *target, bool stream)
 {
     const struct provider *provider = target->provider;
     const struct wire *wire = provider->vendor->wire;
-    struct buffer head;
+    struct buffer path, head;
+    buffer_init(&path, HEAD_MAX);
     buffer_init(&head, HEAD_MAX);
-    buffer_append_lit(&head, "POST ");
-    buffer_append_slice(&head, provider->path);
-    wire->write_path(provider, &target->model, OPERATION_CHAT, stream, &head);
-    buffer_append_lit(&head, " HTTP/1.1\r\nHost: ");
-    buffer_append_slice(&head, host_of(provider));
-    buffer_append_lit(&head, "\r\nUser-Agent: gateway/" GATEWAY_VERSION "\r\nContent-Type: application/json\r\nAccept: ");
-    buffer_append_slice(&head, stream && wire->accept_stream != NULL ? slice_of(wire->accept_stream) : LIT("application/json"));
-    buffer_append_lit(&head, "\r\nAccept-Encoding: identity\r\n");
-    for (unsigned i = 0; i < provider->header_count; i++) {
-        buffer_append_slice(&head, provider->header_names[i]);
-        buffer_append_lit(&head, ": ");
-        buffer_append_slice(&head, provider->header_values[i]);
-        buffer_append_lit(&head, "\r\n");
-    }
-    if (provider->key_count <= 1)
-        wire->write_auth(provider, provider->key_count == 1 ? provider->keys[0] : SLICE_NONE, &head);
-    struct slice made = head.overflow ? SLICE_NONE : arena_copy(&config->arena, buffer_slice(&head));
+    target_write_path(target, wire, OPERATION_CHAT, stream, &path);
+    target_write_head(target, wire, buffer_slice(&path), stream, &head);
+    wire->write_auth(provider, provider->key_count == 1 ? provider->keys[0] : SLICE_NONE, &head);
+    struct slice made = head.overflow || path.overflow ? SLICE_NONE : arena_copy(&config->arena, buffer_slice(&head));
+    buffer_free(&path);
     buffer_free(&head);
     return made;
 }
 
 void config_write_heads(struct config *config, struct target *target)
 {
-    target->head_json = write_head(config, target, false);
-    target->head_stream = write_head(config, target, true);
+    const struct provider *provider = target->provider;
+    target->head_json = made_head(config, target, false);
+    target->head_stream = made_head(config, target, true);
+    /* A pool takes its keys in turn, and a signature covers the body. */
+    target->head_has_auth = provider->key_count == 1 || (provider->key_count == 0 && provider->vendor->wire->write_signature == NULL);
 }
 
 /* ---------------------------------------------------------------- what comes ad hoc */

@@ -23,13 +23,14 @@ struct target {
     struct provider *provider;
     struct model_facts model; /* id at the provider, max_output, capabilities */
     double weight, quality, leaderboard, max_temperature;
-    int64_t priority, context;           /* context 0: unknown */
-    int64_t price[PRICE_COUNT];          /* pico-dollars per token; -1: unpriced */
-    int64_t timeout_us, first_token_us;  /* 0: the config's */
-    struct health *health;               /* a reference of the generation's; NULL when the table is full */
-    struct slice head_json, head_stream; /* the request head up to "Content-Length: ", made once: request line, Host, auth, static headers.
-                                          * With a pool of keys: without auth */
-    unsigned index;                      /* in config->targets */
+    int64_t priority, context;          /* context 0: unknown */
+    int64_t price[PRICE_COUNT];         /* pico-dollars per token; -1: unpriced */
+    int64_t timeout_us, first_token_us; /* 0: the config's */
+    struct health *health;              /* a reference of the generation's; NULL when the table is full */
+    struct slice head_json,
+        head_stream;    /* the head of a conversation up to "X-Request-ID: ", made once: request line, Host, static headers, auth */
+    bool head_has_auth; /* false: auth comes with each request, so those are of no use */
+    unsigned index;     /* in config->targets */
 };
 
 /* A name a client may ask for. */
@@ -96,6 +97,9 @@ struct config *config_new(void);
  * the first. While loading only. */
 struct target *config_add_target(struct config *config, struct provider *provider, struct slice model);
 void config_write_heads(struct config *config, struct target *target);
+/* The path of a request to it, and its head up to the auth. */
+void target_write_path(const struct target *target, const struct wire *wire, enum operation operation, bool stream, struct buffer *out);
+void target_write_head(const struct target *target, const struct wire *wire, struct slice path, bool stream, struct buffer *out);
 /* Sorts the models and fixes what is listed: the end of loading. */
 void config_seal(struct config *config);
 /* Targets, keyring and arena; health references were given back before. */

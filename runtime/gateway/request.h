@@ -85,6 +85,7 @@ struct request {
     int64_t first_content_us, ended_us; /* monotonic; 0 not reached */
     int64_t overhead_us;                /* our own part: duration less the time attempts were waiting for a provider */
     struct slice policy_label;          /* "default@3", for X-Policy; NUL-terminated */
+    const struct chat *chat;            /* the request in neutral form, once an attempt needed it */
     struct slice dropped;               /* parameters that were left out, for the header */
     struct slice labels_json;           /* what settle returned: ,"name":value members */
 

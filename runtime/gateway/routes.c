@@ -18,6 +18,9 @@ static void serve_preflight(struct request *request);
 
 static const struct route routes[] = {
     {"chat_completions", "POST", "/v1/chat/completions", false, ACCESS_USER, &wire_openai, NULL},
+    {"completions", "POST", "/v1/completions", false, ACCESS_USER, &wire_completions, NULL},
+    {"embeddings", "POST", "/v1/embeddings", false, ACCESS_USER, &wire_embeddings, NULL},
+    {"completion", "POST", "/completion", false, ACCESS_USER, &wire_simple, NULL},
     {"models", "GET", "/v1/models", false, ACCESS_USER, &wire_openai, serve_models},
     {"model", "GET", "/v1/models/", true, ACCESS_USER, &wire_openai, serve_model},
     {"health", "GET", "/health", false, ACCESS_ALL, &wire_openai, serve_health},

@@ -59,5 +59,6 @@ const struct wire wire_anthropic = {
     .read_answer = anthropic_read_answer,
     .read_eof = anthropic_read_eof,
     .read_failure = anthropic_read_failure,
+    .forwards = "anthropic-beta",
     .accept_stream = "text/event-stream",
 };

@@ -374,6 +374,7 @@ struct wire {
     /* A non-2xx answer: its class by status, headers (by look-up), text. Fills everything but phase. `sent` is REFUSED. */
     void (*read_failure)(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
                          struct arena *arena, struct failure *failure);
+    const char *forwards;      /* a header of the client's that goes on to a provider of the same wire; NULL: none */
     const char *accept_stream; /* Accept header for streams */
     const char *end_marker;    /* what ends a stream, for clients of this wire whose provider left it out; NULL: never left out */
 };

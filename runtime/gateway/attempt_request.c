@@ -1,0 +1,238 @@
+/* attempt_request.c -- what an attempt sends: the client's bytes with edits where both sides speak one wire, the body written anew elsewhere; and its head.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/attempt.h"
+#include "gateway/routes.h"
+#include "gateway/worker.h"
+#include <stdio.h>
+
+static const struct wire *client_wire(const struct attempt *attempt)
+{
+    return route_wire(attempt->request->route);
+}
+
+struct writer *attempt_new_writer(struct attempt *attempt)
+{
+    struct request *request = attempt->request;
+    const struct wire *wire = client_wire(attempt);
+    struct writer *writer = arena_zalloc(&request->arena, wire->writer_size);
+    if (writer == NULL)
+        return NULL;
+    writer->wire = wire;
+    writer->arena = &request->arena;
+    writer->stream = request->facts.stream;
+    writer->include_usage = request->facts.include_usage;
+    writer->id = (struct slice){request->id, 32};
+    writer->model = attempt->target->model.model;
+    writer->asked = request->model_name;
+    writer->provider = attempt->target->provider->name;
+    writer->body = request->body;
+    writer->created = request->began_wall_us / US_PER_S;
+    writer->estimated_input = request->input_tokens;
+    writer->price = attempt->target->price;
+    wire->writer_begin(writer);
+    return writer;
+}
+
+static bool new_reader(struct attempt *attempt, event_fn on_event)
+{
+    struct request *request = attempt->request;
+    struct reader *reader = arena_zalloc(&request->arena, attempt->wire->reader_size);
+    if (reader == NULL)
+        return false;
+    reader->wire = attempt->wire;
+    reader->vendor = attempt->target->provider->vendor;
+    reader->model = &attempt->target->model;
+    reader->operation = client_wire(attempt)->operation;
+    reader->arena = &request->arena;
+    reader->emit = on_event;
+    reader->owner = attempt;
+    reader->stream = request->facts.stream;
+    attempt->wire->reader_begin(reader);
+    attempt->reader = reader;
+    return true;
+}
+
+/* ---------------------------------------------------------------- the body */
+
+/* The request in neutral form, read once for all attempts. */
+static const struct chat *chat_of(struct request *request, struct complaint *complaint)
+{
+    if (request->chat != NULL)
+        return request->chat;
+    struct chat *chat = arena_zalloc(&request->arena, sizeof *chat);
+    if (chat == NULL || !route_wire(request->route)->read_chat(request->body, &request->arena, chat, complaint))
+        return NULL;
+    request->chat = chat;
+    return chat;
+}
+
+static bool write_body(struct attempt *attempt, struct buffer *dropped, struct complaint *complaint)
+{
+    struct request *request = attempt->request;
+    const struct target *target = attempt->target;
+    const struct wire *client = client_wire(attempt), *wire = attempt->wire;
+    if (client->operation == OPERATION_EMBED) {
+        struct embed embed;
+        return client->read_embed(request->body, &request->arena, &embed, complaint) &&
+               wire->write_embed(&embed, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
+    }
+    attempt->reader->chat = chat_of(request, complaint);
+    if (attempt->reader->chat == NULL)
+        return false;
+    return (client->operation == OPERATION_COUNT ? wire->write_count : wire->write_request)(
+        attempt->reader->chat, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
+}
+
+/* What was left out is named to the client; a provider with drop_params = false would rather refuse. */
+static bool may_drop(struct attempt *attempt, struct slice dropped, struct complaint *complaint)
+{
+    struct request *request = attempt->request;
+    request->dropped = arena_copy(&request->arena, dropped);
+    if (dropped.len == 0 || attempt->target->provider->drop_params)
+        return true;
+    complaint->kind = FAILURE_UNSUPPORTED_PARAMETER;
+    complaint->message = arena_printf(&request->arena, "the provider of this model does not know: %.*s", (int)dropped.len, dropped.ptr);
+    const char *comma = memchr(request->dropped.ptr, ',', request->dropped.len);
+    complaint->param = (struct slice){request->dropped.ptr, comma == NULL ? request->dropped.len : (size_t)(comma - request->dropped.ptr)};
+    return false;
+}
+
+/* The body in another form, or in the same one where edits do not suffice. */
+static bool encode_body(struct attempt *attempt, struct complaint *complaint)
+{
+    struct request *request = attempt->request;
+    struct buffer dropped;
+    buffer_init(&dropped, 1024);
+    bool ok = write_body(attempt, &dropped, complaint) && may_drop(attempt, buffer_slice(&dropped), complaint);
+    buffer_free(&dropped);
+    attempt->parts[1] = buffer_slice(&attempt->encoded);
+    attempt->part_count = 2;
+    return ok && !attempt->encoded.overflow && !request->arena.overflow;
+}
+
+static bool is_possible(const struct attempt *attempt, struct complaint *complaint)
+{
+    if (client_wire(attempt)->operation != OPERATION_EMBED || attempt->wire->write_embed != NULL || attempt->wire == client_wire(attempt))
+        return true;
+    *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, LIT("the provider of this model has no embeddings"), LIT("model")};
+    return false;
+}
+
+static bool prepare_body(struct attempt *attempt, struct complaint *complaint)
+{
+    struct request *request = attempt->request;
+    const struct provider *provider = attempt->target->provider;
+    const struct wire *client = client_wire(attempt);
+    bool repaired = (provider->vendor->quirks & VENDOR_REPAIR) && attempt->wire == provider->vendor->wire;
+    bool passes = attempt->wire == client && !repaired;
+    request->dropped = SLICE_NONE;
+    attempt->writer = passes ? NULL : attempt_new_writer(attempt);
+    if ((!passes && attempt->writer == NULL) || !is_possible(attempt, complaint))
+        return false;
+    if (client->operation == OPERATION_COUNT && attempt->wire != client && attempt->wire->write_count == NULL)
+        return true; /* without parts */
+    if (attempt->wire == client) {
+        struct edit *edits = arena_alloc(&request->arena, sizeof *edits * EDITS_MAX);
+        int count = edits == NULL
+                        ? -1
+                        : attempt->wire->edits(request->body, &request->facts, provider, &attempt->target->model, &request->arena, edits);
+        if (count >= 0) {
+            attempt->part_count = 1 + edits_apply(request->body, edits, (unsigned)count, attempt->parts + 1, ATTEMPT_PARTS_MAX - 1);
+            return true;
+        }
+    }
+    return encode_body(attempt, complaint);
+}
+
+/* ---------------------------------------------------------------- the head */
+
+static char *put(char *at, struct slice text)
+{
+    return text.len == 0 ? at : mempcpy(at, text.ptr, text.len);
+}
+
+/* Keys in turn; without a key the request itself may be signed. */
+static void write_auth(struct attempt *attempt, struct slice path, struct buffer *out)
+{
+    const struct request *request = attempt->request;
+    const struct provider *provider = attempt->target->provider;
+    if (provider->key_count == 0 && attempt->wire->write_signature != NULL)
+        attempt->wire->write_signature(provider, path, attempt->parts + 1, attempt->part_count - 1, loop_wall_us(request->worker->loop),
+                                       out);
+    else if (provider->key_count == 0)
+        attempt->wire->write_auth(provider, SLICE_NONE, out);
+    else
+        attempt->wire->write_auth(provider, provider->keys[(unsigned)(request->turn + attempt->number) % provider->key_count], out);
+}
+
+/* What of the client's own head goes on: betas that it wants of a provider of its own dialect. */
+static void write_client_headers(const struct attempt *attempt, struct buffer *out)
+{
+    const struct request *request = attempt->request;
+    enum { VALUE_MAX = 1024 };
+    const char *name = attempt->wire == client_wire(attempt) ? attempt->wire->forwards : NULL;
+    struct slice value = name != NULL && request->exchange != NULL ? exchange_header(request->exchange, name) : SLICE_NONE;
+    if (value.len == 0 || value.len > VALUE_MAX)
+        return;
+    buffer_append(out, name, strlen(name));
+    buffer_append_lit(out, ": ");
+    buffer_append_slice(out, value);
+    buffer_append_lit(out, "\r\n");
+}
+
+/* Everything up to "Content-Length: " that does not come with the request: made at load for conversations, written now for the rest. */
+static void write_static(struct attempt *attempt, struct slice *made, struct buffer *own)
+{
+    const struct request *request = attempt->request;
+    const struct target *target = attempt->target;
+    enum operation operation = client_wire(attempt)->operation;
+    bool stream = request->facts.stream;
+    if (attempt->wire == target->provider->vendor->wire && operation == OPERATION_CHAT && target->head_has_auth) {
+        *made = stream ? target->head_stream : target->head_json;
+    } else {
+        struct buffer path;
+        buffer_init(&path, 16 * 1024);
+        target_write_path(target, attempt->wire, operation, stream, &path);
+        target_write_head(target, attempt->wire, buffer_slice(&path), stream, own);
+        write_auth(attempt, buffer_slice(&path), own);
+        buffer_free(&path);
+    }
+    write_client_headers(attempt, own);
+}
+
+static bool prepare_head(struct attempt *attempt)
+{
+    struct request *request = attempt->request;
+    struct slice made = SLICE_NONE;
+    struct buffer own;
+    size_t body_len = 0;
+    uint64_t span_id = worker_random64(request->worker);
+
+    for (unsigned i = 1; i < attempt->part_count; i++)
+        body_len += attempt->parts[i].len;
+    buffer_init(&own, 64 * 1024);
+    write_static(attempt, &made, &own);
+    char *head = own.overflow ? NULL : arena_alloc(&request->arena, made.len + own.len + 256), *at = head;
+    if (head != NULL) {
+        at = put(at, made);
+        at = put(at, buffer_slice(&own));
+        at = put(at, LIT("X-Request-ID: "));
+        at = put(at, (struct slice){request->id, 32});
+        at = put(at, LIT("\r\ntraceparent: 00-"));
+        at = put(at, request->trace_id);
+        *at++ = '-';
+        hash_to_hex((const uint8_t *)&span_id, sizeof span_id, at);
+        at = put(at + 16, LIT("-01\r\nContent-Length: "));
+        at += snprintf(at, 24, "%zu", body_len);
+        at = put(at, LIT("\r\n\r\n"));
+        attempt->parts[0] = (struct slice){head, (size_t)(at - head)};
+    }
+    buffer_free(&own);
+    return head != NULL;
+}
+
+bool attempt_prepare(struct attempt *attempt, event_fn on_event, struct complaint *complaint)
+{
+    *complaint = (struct complaint){FAILURE_TOO_LARGE, LIT("the request needs more memory than one request may have"), SLICE_NONE};
+    return new_reader(attempt, on_event) && prepare_body(attempt, complaint) && (attempt->part_count == 0 || prepare_head(attempt));
+}
