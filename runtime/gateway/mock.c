@@ -318,6 +318,13 @@ static void make_script(struct conn *conn, struct mock_call *call, struct slice 
     } else if (ends_with(path, LIT("/messages/count_tokens")) && mock_call_read(call, body)) {
         buffer_printf(&script->scratch, "{\"input_tokens\":%lld}", (long long)call->words);
         mock_script_whole(script, 200, "Content-Type: application/json\r\n", 0);
+    } else if (ends_with(path, LIT("/embeddings"))) {
+        struct slice model = mock_peek_model(body);
+        copy_text(call->model, sizeof call->model, model);
+        if (slice_starts_with(model, LIT("fault-")) || mock_fault_is_limited(model))
+            mock_fault_script(call, mock_fault_is_limited(model) ? mock_ledger_seen(&conn->mock->ledger, model) : 0, script);
+        else
+            mock_embed(call, body, script);
     } else if (!ends_with(path, LIT("/chat/completions")) && !ends_with(path, LIT("/messages"))) {
         mock_wire_error(call, 404, "unknown_url", LIT("The mock provider has nothing at this path."), "", script);
     } else if (!mock_call_read(call, body) && mock_fault_is_early(mock_peek_model(body))) { /* not whole: it does not wait */

@@ -156,6 +156,8 @@ void mock_wire_answer(const struct mock_call *call, const struct mock_reply *rep
 void mock_wire_error_body(const struct mock_call *call, int status, const char *code, struct slice message, struct buffer *out);
 void mock_wire_error(const struct mock_call *call, int status, const char *code, struct slice message, const char *headers,
                      struct mock_script *script);
+/* mock_embed.c: the answer to a request for embeddings. */
+void mock_embed(const struct mock_call *call, struct slice body, struct mock_script *script);
 void mock_wire_models(struct buffer *out);
 
 /* ---------------------------------------------------------------- faults */

@@ -45,7 +45,7 @@ const struct vendor vendors[] = {
      .base_url = "https://api.openai.com/v1",
      .key_env = {"OPENAI_API_KEY"}},
     {.name = "anthropic", .wire = &wire_anthropic, .base_url = "https://api.anthropic.com/v1", .key_env = {"ANTHROPIC_API_KEY"}},
-    {.name = "mock", .wire = &wire_openai, .also = {&wire_completions, &wire_embeddings}, .base_url = "", .quirks = VENDOR_NO_KEY},
+    {.name = "mock", .wire = &wire_openai, .also = {&wire_embeddings}, .base_url = "", .quirks = VENDOR_NO_KEY},
     {.name = "groq",
      .wire = &wire_openai,
      .base_url = "https://api.groq.com/openai/v1",
