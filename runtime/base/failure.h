@@ -94,6 +94,7 @@ struct failure {
     enum deadline deadline; /* when kind is TIMEOUT and the deadline was ours */
     int status;             /* the provider's HTTP status, 0 when there was none; for REFUSED the policy's */
     int64_t retry_after_us; /* -1: no hint */
+    bool other_key;         /* it was this key's, and the provider has another one */
     struct slice message;   /* UTF-8, safe to show: cleaned of secrets, at most FAILURE_MESSAGE_MAX bytes */
     struct slice code;      /* the provider's or the policy's code, empty: the row's default */
     struct slice param;     /* the parameter the message is about, or empty */

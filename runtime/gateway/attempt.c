@@ -53,16 +53,33 @@ static bool is_stale(const struct attempt *attempt, const struct failure *failur
     return attempt->reused && failure->kind == FAILURE_UNAVAILABLE && attempt->status == 0 && failure->sent != SENT_REFUSED;
 }
 
+/* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
+static void note_key(struct attempt *attempt, struct failure *failure)
+{
+    const struct provider *provider = attempt->target->provider;
+    struct key_state *const *pool = attempt->request->config->key_pools[provider->index];
+    bool refused = failure->kind == FAILURE_AUTH, throttled = failure->kind == FAILURE_RATE_LIMITED || failure->kind == FAILURE_QUOTA;
+    int64_t now = now_us(attempt);
+    if (provider->key_count < 2 || (!refused && !throttled))
+        return;
+    if (refused)
+        key_refused(pool[attempt->key], now);
+    else
+        key_throttled(pool[attempt->key], failure->retry_after_us, now);
+    failure->other_key = key_has_other(pool, provider->key_count, attempt->key, now);
+}
+
 /* The attempt failed: its connection is of no use any more, the walk decides what follows. */
 static void fail(struct attempt *attempt, const struct failure *failure)
 {
     attempt->failed = true;
     attempt->failure = *failure;
+    note_key(attempt, &attempt->failure);
     if (attempt->call != NULL) {
         call_cancel(attempt->call);
         attempt->call = NULL;
     }
-    settle_health(attempt, false, is_stale(attempt, failure));
+    settle_health(attempt, false, attempt->failure.other_key || is_stale(attempt, failure));
     tell(attempt, WALK_FAILED);
 }
 
@@ -282,6 +299,9 @@ static void on_data(struct attempt *attempt, struct slice data)
 /* The answer is whole. */
 static void done(struct attempt *attempt)
 {
+    const struct provider *provider = attempt->target->provider;
+    if (provider->key_count > 1)
+        key_worked(attempt->request->config->key_pools[provider->index][attempt->key]);
     settle_health(attempt, true, false);
     if (attempt->content && !attempt->content_told) {
         attempt->content_told = true;
@@ -456,6 +476,10 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     attempt->target = request->config->targets[action->target];
     attempt->wire = vendor_wire(attempt->target->provider->vendor, route_wire(request->route));
     attempt->usage = USAGE_UNKNOWN;
+    const struct provider *provider = attempt->target->provider;
+    if (provider->key_count > 1)
+        attempt->key = key_choose(request->config->key_pools[provider->index], provider->key_count, request->turn + attempt->number,
+                                  now_us(attempt));
     frames_init(&attempt->events, attempt->wire->stream_form);
     attempt->held.limit = request->facts.stream ? ATTEMPT_HELD_MAX : ATTEMPT_BODY_MAX;
     request->attempts[action->attempt] = attempt;

@@ -162,7 +162,7 @@ static void write_auth(struct attempt *attempt, struct slice path, struct buffer
     else if (provider->key_count == 0)
         attempt->wire->write_auth(provider, SLICE_NONE, out);
     else
-        attempt->wire->write_auth(provider, provider->keys[(unsigned)(request->turn + attempt->number) % provider->key_count], out);
+        attempt->wire->write_auth(provider, provider->keys[attempt->key], out);
 }
 
 /* What of the client's own head goes on: betas that it wants of a provider of its own dialect. */

@@ -11,6 +11,7 @@
 #include "gateway/walk.h"
 #include "providers/provider.h"
 #include "shared/health.h"
+#include "shared/key_states.h"
 #include "shared/keyring.h"
 #include "shared/turns.h"
 #include <pthread.h>
@@ -58,6 +59,7 @@ struct config {
 
     struct provider *providers;
     unsigned provider_count;
+    struct key_state ***key_pools; /* by provider->index: how each of its keys is doing; bound by generation.c */
     struct provider_status *statuses;
     unsigned status_count;
     bool wants_mock; /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */

@@ -1,6 +1,7 @@
 /* generation.c -- see generation.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/generation.h"
+#include <stdio.h>
 #include <stdlib.h>
 
 void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us)
@@ -10,6 +11,7 @@ void gateway_init(struct gateway *gateway, const struct script_engine *engine, i
     *gateway = (struct gateway){.engine = engine, .started_us = now_us, .started_wall_us = wall_us, .reload_fd = -1};
     gateway->health = health_table_new(HEALTH_RECORDS_MAX, seed);
     gateway->turns = turns_new(TURNS_MAX);
+    gateway->keys = key_states_new(KEY_STATES_MAX);
     pthread_mutex_init(&gateway->swap_lock, NULL);
 }
 
@@ -19,6 +21,7 @@ void gateway_fini(struct gateway *gateway)
         generation_unref(gateway->current);
     health_table_free(gateway->health);
     turns_free(gateway->turns);
+    key_states_free(gateway->keys);
     pthread_mutex_destroy(&gateway->swap_lock);
 }
 
@@ -28,6 +31,22 @@ void target_bind(struct gateway *gateway, struct config *config, struct target *
     if (target->health == NULL)
         target->health = health_find(gateway->health, target->name, &config->health, now_us);
     pthread_mutex_unlock(&config->ad_hoc_lock);
+}
+
+/* False: the config's memory is used up. */
+static bool bind_keys(struct gateway *gateway, struct config *config)
+{
+    config->key_pools = arena_zalloc(&config->arena, sizeof *config->key_pools * (config->provider_count + 1));
+    for (unsigned i = 0; config->key_pools != NULL && i < config->provider_count; i++) {
+        const struct provider *provider = &config->providers[i];
+        struct key_state **pool = arena_zalloc(&config->arena, sizeof *pool * (provider->key_count + 1));
+        if (pool == NULL)
+            return false;
+        for (unsigned k = 0; k < provider->key_count; k++)
+            pool[k] = key_states_find(gateway->keys, provider->name, provider->keys[k]);
+        config->key_pools[i] = pool;
+    }
+    return config->key_pools != NULL;
 }
 
 /* What outlives generations is found by name. */
@@ -69,6 +88,11 @@ struct generation *generation_load(struct gateway *gateway, const char *config_p
     generation->sources = gateway->engine->read(config_path, &generation->config, complaint);
     if (generation->sources == NULL) {
         generation->config = NULL;
+        generation_free(generation);
+        return NULL;
+    }
+    if (!bind_keys(gateway, generation->config)) {
+        snprintf(complaint, COMPLAINT_MAX, "the config is too large");
         generation_free(generation);
         return NULL;
     }

@@ -216,6 +216,10 @@ static bool try_same_target(struct walk *walk, unsigned number, bool reused, int
         start(walk, attempt->step, false, true, now_us);
         return true;
     }
+    if (failure->other_key) { /* bounded by the attempt budget */
+        start(walk, attempt->step, false, false, now_us);
+        return true;
+    }
     unsigned tries = count_tries(walk, attempt->step, false);
     if ((failure_row(failure->kind)->follows & FAILURE_RETRY) == 0 || tries > walk->plan.steps[attempt->step].retries ||
         failure->retry_after_us > walk->limits.retry_after_max_us) {
