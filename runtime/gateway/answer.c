@@ -161,6 +161,8 @@ void answer_whole(struct request *request)
     begin(&headers, request);
     add(&headers, "Content-Type", LIT("application/json"));
     add_served(&headers, winner->target);
+    if (winner->usage.estimated)
+        add(&headers, "X-Tokens-Estimated", LIT("true"));
     send_whole(&headers, 200, buffer_slice(winner->writer == NULL ? &winner->body : &winner->held));
 }
 

@@ -99,6 +99,11 @@ static void on_answer_event(void *owner, const struct event *event)
     if (event_is_content(event))
         attempt->content = true;
     switch (event->kind) {
+    case EVENT_TEXT:
+    case EVENT_REASONING:
+    case EVENT_TOOL_ARGS:
+        attempt->text_bytes += event->text_raw.len;
+        break;
     case EVENT_USAGE:
         attempt->usage = event->usage;
         break;

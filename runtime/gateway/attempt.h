@@ -37,6 +37,7 @@ struct attempt {
     bool paused;                /* the client is slow */
     struct failure failure;
     struct usage usage;
+    size_t text_bytes; /* of text, reasoning and arguments that came: what is left to go by when no usage comes */
     enum finish finish;
     struct http1_header *headers; /* of an answer that is an error; in the arena */
     unsigned header_count;

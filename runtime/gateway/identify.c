@@ -5,7 +5,7 @@
 #include "gateway/worker.h"
 #include <math.h>
 
-enum { NEAREST_MAX = 3, DEFAULT_OUTPUT_TOKENS = 500, BYTES_PER_TOKEN = 4, TOKENS_PER_IMAGE = 800 };
+enum { NEAREST_MAX = 3, DEFAULT_OUTPUT_TOKENS = 500, TOKENS_PER_IMAGE = 800 };
 
 static bool refuse(struct request *request, enum failure_kind kind, struct slice message, struct slice param)
 {
@@ -80,6 +80,8 @@ static bool read_body(struct request *request)
     struct slice model = json_unescape(&request->arena, request->facts.model_raw);
     if (memchr(model.ptr, '\0', model.len) != NULL)
         return refuse(request, FAILURE_BAD_PARAMETER, LIT("Invalid 'model': it contains a NUL character."), LIT("model"));
+    if (route_wire(request->route)->operation != OPERATION_CHAT)
+        request->facts.stream = false;
     request->model_name = model;
     return true;
 }
@@ -152,7 +154,7 @@ static void estimate(struct request *request)
 {
     const struct facts *facts = &request->facts;
     request->input_tokens = (int64_t)(facts->prompt_bytes / BYTES_PER_TOKEN) + facts->image_count * TOKENS_PER_IMAGE + 1;
-    request->output_tokens = DEFAULT_OUTPUT_TOKENS;
+    request->output_tokens = route_wire(request->route)->operation == OPERATION_CHAT ? DEFAULT_OUTPUT_TOKENS : 0;
     if (facts->max_tokens >= 0 && facts->max_tokens < request->output_tokens)
         request->output_tokens = facts->max_tokens;
 }
@@ -188,7 +190,10 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     } needs[] = {{NEED_TOOLS, "tools"},         {NEED_VISION, "vision"}, {NEED_JSON_SCHEMA, "json_schema"},
                  {NEED_REASONING, "reasoning"}, {NEED_AUDIO, "audio"},   {NEED_DOCUMENT, "document"}};
     unsigned missing = request->facts.needs & ~target->model.capabilities;
+    const struct wire *client = route_wire(request->route), *wire = vendor_wire(target->provider->vendor, client);
     *permanent = true;
+    if (client->operation == OPERATION_EMBED && wire != client && wire->write_embed == NULL)
+        return "embeddings";
     for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
         if (missing & needs[i].need)
             return needs[i].reason;

@@ -111,6 +111,16 @@ static void put_tokens(struct buffer *out, const struct usage *usage)
         put_int(out, "cache_write", usage->cache_write);
     if (usage->reasoning > 0)
         put_int(out, "reasoning", usage->reasoning);
+    if (usage->audio_input > 0)
+        put_int(out, "audio_input", usage->audio_input);
+    if (usage->audio_output > 0)
+        put_int(out, "audio_output", usage->audio_output);
+    if (usage->image_input > 0)
+        put_int(out, "image_input", usage->image_input);
+    if (!usage_adds_up(usage))
+        put_int(out, "provider_total", usage->total);
+    if (usage->estimated)
+        put_bool(out, "estimated", true);
     buffer_append_byte(out, '}');
 }
 

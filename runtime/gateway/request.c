@@ -187,6 +187,18 @@ void request_begin(struct request *request)
 
 /* ---------------------------------------------------------------- the walk */
 
+/* A stream that was cut, or a provider that does not count: what went in and came out is billed all the same. */
+static struct usage usage_of(const struct request *request, const struct attempt *winner)
+{
+    struct usage usage = winner->usage;
+    if (usage.known || !winner->content)
+        return usage;
+    usage.input = request->input_tokens;
+    usage.output = (int64_t)(winner->text_bytes / BYTES_PER_TOKEN) + (winner->text_bytes > 0);
+    usage.known = usage.estimated = true;
+    return usage;
+}
+
 static void finish(struct request *request, enum cause cause)
 {
     request->over = true;
@@ -195,7 +207,7 @@ static void finish(struct request *request, enum cause cause)
     request->ended_us = loop_now_us(request->worker->loop);
     loop_timer_clear(request->worker->loop, &request->timer);
     if (request->winner != NULL) {
-        request->usage = request->winner->usage;
+        request->usage = usage_of(request, request->winner);
         request->finish = request->winner->finish;
         request->served = request->winner->target;
         request->cost_pico = request_usage_pico(request);

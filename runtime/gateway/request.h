@@ -20,12 +20,12 @@ struct route;
 /* A client that does not take its stream: reading from the provider stops above, and goes on below. */
 enum { STREAM_HIGH = 256 * 1024, STREAM_LOW = 64 * 1024 };
 
-enum { REQUEST_ARENA_MAX = 8 * 1024 * 1024, REQUEST_ID_MAX = 128 };
+enum { REQUEST_ARENA_MAX = 8 * 1024 * 1024, REQUEST_ID_MAX = 128, BYTES_PER_TOKEN = 4 };
 
 /* Why a target cannot serve this request. */
 struct unfit {
     struct target *target;
-    const char *reason; /* "breaker" "cooldown" "warming" "tools" "vision" "json_schema" "reasoning" "context" "key" */
+    const char *reason; /* "breaker" "cooldown" "warming" "tools" "vision" "json_schema" "reasoning" "embeddings" "context" "key" */
     bool permanent;     /* no waiting would help */
 };
 
