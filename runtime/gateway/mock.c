@@ -308,9 +308,25 @@ static bool answer_bench(struct conn *conn, struct slice path, struct slice body
     return start_playing(conn, &conn->mock->bench[which]);
 }
 
+/* Keys that say how they are to be treated: for pools of keys. */
+static bool refuse_key(struct mock_call *call, struct slice body, struct mock_script *script)
+{
+    bool refused = ends_with(call->auth, LIT("-refused")), throttled = ends_with(call->auth, LIT("-throttled"));
+    if (!refused && !throttled)
+        return false;
+    copy_text(call->model, sizeof call->model, mock_peek_model(body));
+    if (refused)
+        mock_wire_error(call, 401, NULL, LIT("The mock provider refuses this key."), "", script);
+    else
+        mock_wire_error(call, 429, NULL, LIT("The mock provider throttles this key."), "Retry-After: 7\r\n", script);
+    return true;
+}
+
 static void make_script(struct conn *conn, struct mock_call *call, struct slice path, struct slice body)
 {
     struct mock_script *script = &conn->own;
+    if (refuse_key(call, body, script))
+        return;
     if (slice_equals((struct slice){conn->http.in.ptr, conn->http.head_len < 4 ? conn->http.head_len : 4}, LIT("GET ")) &&
         ends_with(path, LIT("/models"))) {
         mock_wire_models(&script->scratch);
