@@ -14,6 +14,7 @@ int open_eventstream(lua_State *L); /* lua_eventstream.c: frames of AWS */
 int open_http1(lua_State *L);       /* lua_http1.c: the upstream response codec */
 int open_framing(lua_State *L);     /* lua_framing.c: the checker of client bytes */
 int open_wire(lua_State *L);        /* lua_wire.c: dialects, for specs */
+int open_dialect(lua_State *L);     /* lua_dialect.c: the same, pair by pair */
 int open_walk(lua_State *L);        /* lua_walk.c: the plan's walk, for specs and gateway.testing */
 int open_health(lua_State *L);      /* lua_health.c */
 int open_order(lua_State *L);       /* lua_order.c: gateway.order */
