@@ -102,6 +102,8 @@ const struct vendor vendors[] = {
      .base_env = {"AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE"},
      .key_env = {"AZURE_OPENAI_API_KEY", "AZURE_API_KEY"},
      .quirks = VENDOR_AZURE | VENDOR_REPAIR},
+    /* Its origin is made of the region (lua/gateway/places.lua); without a key requests are signed. */
+    {.name = "bedrock", .wire = &wire_bedrock, .key_env = {"AWS_BEARER_TOKEN_BEDROCK"}},
     /* COMPAT(github, 2026-08): the service was announced as retired on 2026-07-30; kept for those who still run a look-alike. */
     {.name = "github",
      .wire = &wire_openai,

@@ -1,0 +1,470 @@
+/* bedrock_answer.c -- answers of Converse, ConverseStream, CountTokens and InvokeModel, as neutral events.
+ *
+ * A stream is blocks that grow and close between messageStart and messageStop; messageStop is what makes it complete, and one event with the counts follows
+ * it. Only blocks of tools are announced: the others begin with their first piece. A frame that is an exception ends the stream as a failure.
+ * SPDX-License-Identifier: MIT */
+#include "providers/bedrock.h"
+
+enum { THINKING_MAX = 1024 * 1024, BLOCKS_MAX = 64 /* open at a time */ };
+
+enum block_kind { BLOCK_TEXT, BLOCK_TOOL, BLOCK_JSON, BLOCK_THINKING };
+
+struct block {
+    struct block *next;
+    int64_t index;
+    enum block_kind kind;
+    unsigned tool;
+    bool grew;
+    bool lost;  /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
+    char *text; /* thinking gathered for EVENT_SIGNATURE; in the arena, which frees it whenever the stream is cut */
+    size_t len, size;
+    struct slice signature;
+};
+
+struct bedrock_reader {
+    struct reader base;
+    struct block *open, *spare;
+    unsigned open_count, tools;
+    bool started, content, json_tool, finished;
+    struct usage usage;
+};
+
+_Static_assert(sizeof(struct bedrock_reader) <= BEDROCK_READER_SIZE, "bedrock.h: BEDROCK_READER_SIZE");
+
+void bedrock_reader_begin(struct reader *reader)
+{
+    struct bedrock_reader *self = (struct bedrock_reader *)reader;
+    self->usage = USAGE_UNKNOWN;
+}
+
+static void emit(struct bedrock_reader *self, const struct event *event)
+{
+    if (self->base.failed || self->base.ended)
+        return;
+    self->content |= event_is_content(event);
+    self->base.emit(self->base.owner, event);
+}
+
+static void fail(struct bedrock_reader *self, struct failure failure, enum sent sent)
+{
+    failure.sent = self->content ? SENT_CONTENT : sent;
+    emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
+    self->base.failed |= !self->base.ended;
+}
+
+static void fail_incomplete(struct bedrock_reader *self, const char *message)
+{
+    fail(self, failure_make(FAILURE_UNAVAILABLE, slice_of(message)), SENT_UNCERTAIN);
+}
+
+/* The text of a JSON value without the blanks between its tokens. */
+static struct slice compact(struct arena *arena, struct slice text)
+{
+    char *out = arena_alloc(arena, text.len + 1), *to = out;
+    bool in_string = false;
+    if (out == NULL)
+        return SLICE_NONE;
+    for (size_t i = 0; i < text.len; i++) {
+        char byte = text.ptr[i];
+        if (!in_string && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t'))
+            continue;
+        *to++ = byte;
+        if (in_string && byte == '\\' && i + 1 < text.len)
+            *to++ = text.ptr[++i];
+        else if (byte == '"')
+            in_string = !in_string;
+    }
+    return (struct slice){out, (size_t)(to - out)};
+}
+
+/* ---------------------------------------------------------------- usage and the end */
+
+void bedrock_take_count(struct slice object, const char *name, int64_t *into)
+{
+    int64_t value;
+    struct slice digits = json_find(object, name);
+    if (digits.len > 0 && json_to_count(digits, &value))
+        *into = value;
+}
+
+/* inputTokens excludes what was read from or written to a cache. */
+static void take_usage(struct bedrock_reader *self, struct slice usage)
+{
+    if (usage.len == 0 || usage.ptr[0] != '{')
+        return;
+    bedrock_take_count(usage, "inputTokens", &self->usage.input);
+    bedrock_take_count(usage, "outputTokens", &self->usage.output);
+    bedrock_take_count(usage, "cacheReadInputTokens", &self->usage.cache_read);
+    bedrock_take_count(usage, "cacheWriteInputTokens", &self->usage.cache_write);
+    bedrock_take_count(usage, "totalTokens", &self->usage.total);
+    self->usage.known = self->usage.input >= 0;
+}
+
+/* FINISH_NONE: no reason that is known to be an end. */
+static enum finish finish_of(struct slice reason)
+{
+    static const struct {
+        struct slice name;
+        enum finish finish;
+    } known[] = {
+        {LIT("end_turn"), FINISH_STOP},
+        {LIT("stop_sequence"), FINISH_STOP},
+        {LIT("max_tokens"), FINISH_LENGTH},
+        {LIT("model_context_window_exceeded"), FINISH_LENGTH},
+        {LIT("tool_use"), FINISH_TOOL_CALLS},
+        {LIT("guardrail_intervened"), FINISH_CONTENT_FILTER},
+        {LIT("content_filtered"), FINISH_CONTENT_FILTER},
+        {LIT("refusal"), FINISH_CONTENT_FILTER},
+    };
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equals(reason, known[i].name))
+            return known[i].finish;
+    return FINISH_NONE;
+}
+
+/* False: the answer failed. */
+static bool take_finish(struct bedrock_reader *self, struct slice reason)
+{
+    enum finish finish = finish_of(reason);
+    if (self->finished)
+        return true;
+    if (finish == FINISH_NONE) {
+        bool malformed = slice_starts_with(reason, LIT("malformed_"));
+        fail_incomplete(self, malformed         ? "the model's output was malformed"
+                              : reason.len == 0 ? "the provider's answer has no stop reason"
+                                                : "the provider's answer stopped for a reason that is not known");
+        return false;
+    }
+    if (finish == FINISH_TOOL_CALLS && self->tools == 0)
+        finish = FINISH_STOP; /* the only tool was ours */
+    else if (finish == FINISH_STOP && self->tools > 0 && slice_equals(reason, LIT("end_turn")))
+        finish = FINISH_TOOL_CALLS; /* calls are to be run, whatever the model says */
+    self->finished = true;
+    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish});
+    return true;
+}
+
+static void end(struct bedrock_reader *self)
+{
+    if (self->usage.known)
+        emit(self, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
+    emit(self, &(struct event){.kind = EVENT_END});
+    self->base.ended |= !self->base.failed;
+}
+
+/* There is no id and no model in these answers. */
+static void start(struct bedrock_reader *self)
+{
+    if (!self->started)
+        emit(self, &(struct event){.kind = EVENT_START});
+    self->started = true;
+}
+
+/* ---------------------------------------------------------------- blocks */
+
+static struct block *find_block(struct bedrock_reader *self, int64_t index)
+{
+    struct block *block = self->open;
+    while (block != NULL && block->index != index)
+        block = block->next;
+    return block;
+}
+
+/* NULL: failed. */
+static struct block *open_block(struct bedrock_reader *self, int64_t index, enum block_kind kind)
+{
+    struct block *block = self->spare;
+    if (self->open_count == BLOCKS_MAX) {
+        fail_incomplete(self, "the provider's answer has too many open blocks");
+        return NULL;
+    }
+    if (block != NULL)
+        self->spare = block->next;
+    else if ((block = arena_zalloc(self->base.arena, sizeof *block)) == NULL)
+        return fail_incomplete(self, "the provider's answer is too large"), NULL;
+    *block = (struct block){.next = self->open, .index = index, .kind = kind, .text = block->text, .size = block->size};
+    self->open = block;
+    self->open_count++;
+    return block;
+}
+
+static void end_block(struct bedrock_reader *self, struct block *block)
+{
+    struct block **at = &self->open;
+    if (block->kind == BLOCK_TOOL)
+        emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = block->tool});
+    else if (block->kind == BLOCK_JSON && !block->grew)
+        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
+    else if (block->kind == BLOCK_THINKING && block->signature.len > 0 && !block->lost)
+        emit(self, &(struct event){.kind = EVENT_SIGNATURE, .text_raw = {block->text, block->len}, .signature_raw = block->signature});
+    while (*at != block)
+        at = &(*at)->next;
+    *at = block->next;
+    block->next = self->spare;
+    self->spare = block;
+    self->open_count--;
+}
+
+static struct block *begin_tool(struct bedrock_reader *self, int64_t index, struct slice tool_use)
+{
+    struct slice name = json_find_string(tool_use, "name");
+    bool ours = json_raw_equals(name, LIT(BEDROCK_JSON_TOOL));
+    struct block *block = open_block(self, index, ours ? BLOCK_JSON : BLOCK_TOOL);
+    if (block == NULL)
+        return NULL;
+    self->json_tool |= ours;
+    if (ours)
+        return block;
+    block->tool = self->tools++;
+    emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                               .tool = block->tool,
+                               .id_raw = json_find_string(tool_use, "toolUseId"),
+                               .name_raw = name_unfit(name, &bedrock_tool_rule, self->base.chat, self->base.arena)});
+    return block;
+}
+
+static void grow_tool(struct bedrock_reader *self, struct block *block, struct slice piece)
+{
+    if (piece.len == 0)
+        return;
+    block->grew = true;
+    emit(self, &(struct event){.kind = block->kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = block->tool, .text_raw = piece});
+}
+
+static void keep_thinking(struct bedrock_reader *self, struct block *block, struct slice text)
+{
+    size_t need = block->len + text.len, size = 2 * need + 1024;
+    if (block->lost || text.len == 0)
+        return;
+    if (need > block->size) {
+        char *grown = need > THINKING_MAX ? NULL : arena_alloc(self->base.arena, size);
+        block->lost = grown == NULL;
+        if (grown == NULL)
+            return;
+        if (block->len > 0)
+            memcpy(grown, block->text, block->len);
+        block->text = grown;
+        block->size = size;
+    }
+    memcpy(block->text + block->len, text.ptr, text.len);
+    block->len = need;
+}
+
+/* Of a delta and of a whole block's reasoningText alike. */
+static void grow_thinking(struct bedrock_reader *self, struct block *block, struct slice object)
+{
+    struct slice text = json_find_string(object, "text"), more = json_find_string(object, "signature"), had = block->signature;
+    if (text.len > 0) {
+        keep_thinking(self, block, text);
+        emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+    }
+    if (more.len > 0)
+        block->signature = had.len == 0 ? arena_copy(self->base.arena, more)
+                                        : arena_printf(self->base.arena, "%.*s%.*s", (int)had.len, had.ptr, (int)more.len, more.ptr);
+}
+
+static void take_redacted(struct bedrock_reader *self, struct slice reasoning)
+{
+    struct slice data = json_find_string(reasoning, "redactedContent");
+    if (data.len > 0)
+        emit(self, &(struct event){.kind = EVENT_REDACTED, .data_raw = data});
+}
+
+static void take_text(struct bedrock_reader *self, struct slice text)
+{
+    if (text.len > 0)
+        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
+}
+
+/* ---------------------------------------------------------------- streams */
+
+static bool is_json_object(struct slice text)
+{
+    struct json json;
+    json_init(&json, text, JSON_DEPTH_MAX);
+    return json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json);
+}
+
+static void on_start(struct bedrock_reader *self, struct slice data, int64_t index)
+{
+    struct slice tool_use = json_find(json_find(data, "start"), "toolUse");
+    struct block *block = find_block(self, index);
+    if (block != NULL)
+        end_block(self, block);
+    if (tool_use.len > 0 && tool_use.ptr[0] == '{')
+        begin_tool(self, index, tool_use);
+}
+
+static void on_delta(struct bedrock_reader *self, struct slice delta, int64_t index)
+{
+    struct block *block = find_block(self, index);
+    struct slice tool_use = json_find(delta, "toolUse"), reasoning = json_find(delta, "reasoningContent");
+    if (tool_use.len > 0) {
+        if (block == NULL || (block->kind != BLOCK_TOOL && block->kind != BLOCK_JSON))
+            return fail_incomplete(self, "the provider's stream has a piece of a tool call that did not begin");
+        grow_tool(self, block, json_find_string(tool_use, "input"));
+    } else if (reasoning.len > 0) {
+        take_redacted(self, reasoning);
+        if (block == NULL)
+            block = open_block(self, index, BLOCK_THINKING);
+        if (block != NULL && block->kind == BLOCK_THINKING)
+            grow_thinking(self, block, reasoning);
+    } else {
+        take_text(self, json_find_string(delta, "text"));
+    }
+}
+
+static void on_stop(struct bedrock_reader *self, struct slice data)
+{
+    while (self->open != NULL) /* none is left open */
+        end_block(self, self->open);
+    take_finish(self, json_find_string(data, "stopReason"));
+}
+
+static void on_metadata(struct bedrock_reader *self, struct slice data)
+{
+    take_usage(self, json_find(data, "usage"));
+    if (self->finished)
+        end(self);
+}
+
+static bool is_exception(struct slice name)
+{
+    static const struct slice tail = LIT("exception");
+    return name.len >= tail.len && slice_equals_nocase((struct slice){name.ptr + name.len - tail.len, tail.len}, tail);
+}
+
+void bedrock_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                        struct slice *rewritten)
+{
+    struct bedrock_reader *self = (struct bedrock_reader *)reader;
+    int64_t index = 0;
+    (void)include_usage;
+    (void)rewritten;
+    if (pass != NULL)
+        *pass = PASS_AS_IS;
+    if (reader->failed || reader->ended)
+        return;
+    if (is_exception(name))
+        return fail(self, bedrock_exception(name, data, reader->arena), SENT_REFUSED);
+    if (!is_json_object(data)) /* the frame of an error has text; so would a damaged one */
+        return fail(self, bedrock_exception(name, data, reader->arena), SENT_UNCERTAIN);
+    bedrock_take_count(data, "contentBlockIndex", &index);
+    if (slice_equals(name, LIT("messageStart"))) {
+        start(self);
+    } else if (slice_equals(name, LIT("metadata"))) {
+        on_metadata(self, data);
+    } else if (!slice_starts_with(name, LIT("contentBlock")) && !slice_equals(name, LIT("messageStop"))) {
+        return; /* what is new is passed over */
+    } else if (!self->started) {
+        fail_incomplete(self, "the provider's stream does not begin with messageStart");
+    } else if (self->finished) {
+        fail_incomplete(self, "the provider's stream goes on behind messageStop");
+    } else if (slice_equals(name, LIT("contentBlockDelta"))) {
+        on_delta(self, json_find(data, "delta"), index);
+    } else if (slice_equals(name, LIT("contentBlockStart"))) {
+        on_start(self, data, index);
+    } else if (slice_equals(name, LIT("contentBlockStop"))) {
+        struct block *block = find_block(self, index);
+        if (block != NULL)
+            end_block(self, block);
+    } else {
+        on_stop(self, data);
+    }
+}
+
+/* The counts may be left out; messageStop may not. */
+void bedrock_read_eof(struct reader *reader)
+{
+    struct bedrock_reader *self = (struct bedrock_reader *)reader;
+    if (self->finished && !reader->failed && !reader->ended)
+        end(self);
+}
+
+/* ---------------------------------------------------------------- whole answers */
+
+/* A text with its sources: what is read aloud are the texts. */
+static void read_cited(struct bedrock_reader *self, struct slice content)
+{
+    struct json json;
+    struct slice piece;
+    json_init(&json, content, JSON_DEPTH_MAX);
+    if (content.len == 0 || !json_array(&json))
+        return;
+    while (json_element(&json) && json_skip(&json, &piece))
+        take_text(self, json_find_string(piece, "text"));
+}
+
+static void read_block(struct bedrock_reader *self, struct slice text)
+{
+    struct slice tool_use = json_find(text, "toolUse"), reasoning = json_find(text, "reasoningContent");
+    struct block *block = NULL;
+    if (tool_use.len > 0) {
+        struct slice input = json_find(tool_use, "input"), args;
+        if ((block = begin_tool(self, 0, tool_use)) == NULL)
+            return;
+        args = input.len > 2 && input.ptr[0] == '{' ? json_escape(self->base.arena, compact(self->base.arena, input)) : SLICE_NONE;
+        if (!slice_equals(args, LIT("{}")))
+            grow_tool(self, block, args);
+    } else if (reasoning.len > 0) {
+        take_redacted(self, reasoning);
+        struct slice reasoning_text = json_find(reasoning, "reasoningText");
+        if (reasoning_text.len > 0 && (block = open_block(self, 0, BLOCK_THINKING)) != NULL)
+            grow_thinking(self, block, reasoning_text);
+    } else {
+        take_text(self, json_find_string(text, "text"));
+        read_cited(self, json_find(json_find(text, "citationsContent"), "content"));
+    }
+    if (block != NULL)
+        end_block(self, block);
+}
+
+static void read_chat(struct bedrock_reader *self, struct slice body)
+{
+    struct slice content = json_find(json_find(json_find(body, "output"), "message"), "content"), block;
+    struct json json;
+    json_init(&json, content, JSON_DEPTH_MAX);
+    if (content.len == 0 || !json_array(&json))
+        return fail_incomplete(self, "the provider's answer has no content");
+    start(self);
+    while (json_element(&json) && json_skip(&json, &block))
+        read_block(self, block);
+    if (!take_finish(self, json_find_string(body, "stopReason")))
+        return;
+    take_usage(self, json_find(body, "usage"));
+    end(self);
+}
+
+static void read_count(struct bedrock_reader *self, struct slice body)
+{
+    bedrock_take_count(body, "inputTokens", &self->usage.input);
+    self->usage.known = self->usage.input >= 0;
+    if (!self->usage.known)
+        return fail_incomplete(self, "the provider's answer has no count of tokens");
+    start(self);
+    end(self);
+}
+
+void bedrock_read_answer(struct reader *reader, struct slice body)
+{
+    struct bedrock_reader *self = (struct bedrock_reader *)reader;
+    struct slice text = slice_trim(body), type;
+    if (text.len == 0)
+        return fail_incomplete(self, "the provider's answer is empty");
+    if (text.ptr[0] == '<')
+        return fail_incomplete(self, "the provider answered with an HTML page");
+    if (!is_json_object(text))
+        return fail_incomplete(self, "the provider's answer is not valid JSON");
+    type = json_find_string(text, "__type");
+    if (type.len > 0)
+        return fail(self, bedrock_exception(type, text, reader->arena), SENT_REFUSED);
+    if (reader->operation == OPERATION_COUNT)
+        return read_count(self, text);
+    if (reader->operation == OPERATION_CHAT)
+        return read_chat(self, text);
+    start(self);
+    if (bedrock_read_vectors(reader, text))
+        end(self);
+    else
+        fail_incomplete(self, "the provider's answer has no embedding");
+}
