@@ -38,8 +38,8 @@ static bool read_prompt(struct slice prompt_json, struct slice *text_raw, struct
 /* What of a completion no chat can say, and what is only said when it asks for something. */
 static bool check_members(struct slice body, struct complaint *complaint)
 {
-    static const struct slice names[] = {LIT("suffix"), LIT("echo"), LIT("best_of"), LIT("logprobs")};
-    static const struct slice harmless[] = {LIT("null"), LIT("false"), LIT("1"), LIT("0"), LIT("\"\"")};
+    static const struct slice names[] = {LIT("suffix"), LIT("echo"), LIT("best_of"), LIT("logprobs"), LIT("tools")};
+    static const struct slice harmless[] = {LIT("null"), LIT("false"), LIT("1"), LIT("0"), LIT("\"\""), LIT("[]")};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++) {
         struct slice value = json_find(body, names[i].ptr);
         bool fine = value.len == 0;

@@ -1,0 +1,39 @@
+--- Every dialect against every wire: see matrix_cases.lua. What each pair carries stands in README.md as this makes it.
+
+local cases = require "providers.matrix_cases"
+
+for _, client in ipairs(cases.clients) do
+  for _, wire in ipairs(cases.wires) do
+    describe(client .. " -> " .. wire, function()
+      for _, feature in ipairs(cases.features) do
+        it(feature, function()
+          cases.run(client, wire, feature)
+        end)
+      end
+    end)
+  end
+end
+
+for _, wire in ipairs(cases.wires) do
+  describe("parameters at " .. wire, function()
+    for param in pairs(cases.params) do
+      it(param, function()
+        cases.run_param(wire, param)
+      end)
+    end
+  end)
+end
+
+for _, wire in ipairs(cases.wires) do
+  for _, client in ipairs(cases.clients) do
+    if wire == client then
+      describe(client .. " as it came", function()
+        for _, feature in ipairs { "text", "tools", "parallel", "results", "image", "image_url", "schema", "thinking" } do
+          it(feature, function()
+            cases.run_same(client, feature)
+          end)
+        end
+      end)
+    end
+  end
+end
