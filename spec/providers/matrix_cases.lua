@@ -360,11 +360,15 @@ local TYPES = {
 
 local function check_refusal(client, name, refusal)
   local family = client == "anthropic" and client or "openai"
+  local status, type = STATUSES[family][refusal.kind], TYPES[family][refusal.kind]
+  if refusal.status == 403 and family == "openai" then -- a provider that says "forbidden" of its key
+    status, type = 403, "permission_error"
+  end
   local answer = wire.answer(pair(client, name, { status = refusal.status, body = refusal.body, headers = refusal.headers or {} }))
   local failure = check(answer.failure, "a refusal that is none")
   check(failure.kind == refusal.kind, "%s is taken for %s", refusal.kind, failure.kind)
-  check(failure.status == STATUSES[family][refusal.kind], "%s has the status %d", refusal.kind, failure.status)
-  check(dialects[client].refusal(failure.body).type == TYPES[family][refusal.kind], "%s has the type %s", refusal.kind, failure.body)
+  check(failure.status == status, "%s has the status %d", refusal.kind, failure.status)
+  check(dialects[client].refusal(failure.body).type == type, "%s has the type %s", refusal.kind, failure.body)
   if refusal.kind == "rate_limited" and (refusal.headers or {})["x-amzn-errortype"] == nil then
     check(failure.retry_after_s == 7, "the hint to wait is %s", tostring(failure.retry_after_s))
   end
@@ -442,7 +446,7 @@ end
 -- ------------------------------------------------------------------ parameters, one at a time
 
 cases.params = { max_tokens = 77, temperature = 0.25, top_p = 0.5, stop = { "END" }, seed = 7, presence_penalty = 0.5, frequency_penalty = 0.25,
-  logit_bias = { ["50256"] = -1 }, logprobs = true, top_logprobs = 2, n = 2, user = "user-1", metadata = { team = "ml" }, service_tier = "auto",
+  logit_bias = { ["50256"] = -1 }, logprobs = true, top_logprobs = 2, n = 2, user = "user-1", metadata = { team = "ml" }, service_tier = "flex",
   verbosity = "low", parallel_tool_calls = false, prompt_cache_key = "key-1", store = false, unheard_of = "x" }
 
 --- One parameter of OpenAI's at a wire: "carried", "dropped" by name, or "refused" by name; anything else raises.
