@@ -5,7 +5,7 @@
 #include "gateway/worker.h"
 #include <math.h>
 
-enum { NEAREST_MAX = 3, DEFAULT_OUTPUT_TOKENS = 500, TOKENS_PER_IMAGE = 800 };
+enum { NEAREST_MAX = 3, DEFAULT_OUTPUT_TOKENS = 500 };
 
 static bool refuse(struct request *request, enum failure_kind kind, struct slice message, struct slice param)
 {
@@ -149,11 +149,10 @@ static bool find_model(struct request *request)
     return true;
 }
 
-/* For choosing, not for reserving: four bytes of text a token, as English has it. */
 static void estimate(struct request *request)
 {
     const struct facts *facts = &request->facts;
-    request->input_tokens = (int64_t)(facts->prompt_bytes / BYTES_PER_TOKEN) + facts->image_count * TOKENS_PER_IMAGE + 1;
+    request->input_tokens = facts_tokens(facts);
     request->output_tokens = route_wire(request->route)->operation == OPERATION_CHAT ? DEFAULT_OUTPUT_TOKENS : 0;
     if (facts->max_tokens >= 0 && facts->max_tokens < request->output_tokens)
         request->output_tokens = facts->max_tokens;

@@ -206,6 +206,7 @@ static void push_facts(lua_State *L, const struct facts *facts)
     set_count(L, "max_tokens", facts->max_tokens);
     set_count(L, "needs", (int64_t)facts->needs);
     set_count(L, "prompt_bytes", (int64_t)facts->prompt_bytes);
+    set_count(L, "prompt_tokens", facts_tokens(facts));
     set_count(L, "image_count", (int64_t)facts->image_count);
     if (!isnan(facts->temperature)) {
         lua_pushnumber(L, facts->temperature);

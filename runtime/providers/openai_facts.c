@@ -107,7 +107,7 @@ static bool read_part(struct scan *scan)
             return false;
     }
     note_part(scan->facts, type);
-    scan->facts->prompt_bytes += text.len;
+    facts_add_text(scan->facts, text);
     return true;
 }
 
@@ -121,7 +121,7 @@ static bool read_content(struct scan *scan, unsigned index)
     case JSON_STRING:
         if (!json_string(json, &text))
             return false;
-        scan->facts->prompt_bytes += text.len;
+        facts_add_text(scan->facts, text);
         return true;
     case JSON_ARRAY:
         json_array(json);
@@ -178,7 +178,8 @@ static bool read_message(struct scan *scan, unsigned index, bool *is_user)
             good = read_content(scan, index);
         } else if (openai_is(key, LIT("tool_calls"))) {
             good = json_skip(json, &calls);
-            scan->facts->prompt_bytes += good ? calls.len : 0;
+            if (good)
+                facts_add_text(scan->facts, calls);
         } else {
             good = json_skip(json, NULL);
         }
@@ -201,6 +202,7 @@ static bool read_messages(struct scan *scan)
     while (json_element(json)) {
         if (!read_message(scan, count++, &is_user))
             return false;
+        scan->facts->message_count = count;
         if (!opened)
             scan->facts->opening_json = (struct slice){begin, (size_t)(json->at - begin)};
         opened |= is_user;
@@ -213,9 +215,6 @@ static bool read_messages(struct scan *scan)
 
 /* ---------------------------------------------------------------- prompts and inputs */
 
-/* Lists of token ids count as four bytes of text each. */
-enum { BYTES_PER_TOKEN = 4 };
-
 static bool read_tokens(struct scan *scan, enum field field)
 {
     struct json *json = &scan->json;
@@ -226,7 +225,7 @@ static bool read_tokens(struct scan *scan, enum field field)
             return wrong_type(scan, field_names[field], "a list of token ids");
         if (!json_number(json, &number))
             return false;
-        scan->facts->prompt_bytes += BYTES_PER_TOKEN;
+        scan->facts->prompt_weight += 1000;
     }
     return json->error == JSON_OK;
 }
@@ -240,7 +239,7 @@ static bool read_prompt(struct scan *scan, enum field field)
     if (json_peek(json) == JSON_STRING) {
         if (!json_string(json, &text))
             return false;
-        scan->facts->prompt_bytes += text.len;
+        facts_add_text(scan->facts, text);
         return text.len > 0 || field == FIELD_PROMPT || complain(scan, FAILURE_BAD_PARAMETER, LIT("Invalid 'input': it is empty."), name);
     }
     if (json_peek(json) != JSON_ARRAY)
@@ -254,7 +253,10 @@ static bool read_prompt(struct scan *scan, enum field field)
                                           : wrong_type(scan, name, "an array of strings or token ids");
         if (!good)
             return false;
-        scan->facts->prompt_bytes += type == JSON_STRING ? text.len : BYTES_PER_TOKEN;
+        if (type == JSON_STRING)
+            facts_add_text(scan->facts, text);
+        else if (type == JSON_NUMBER)
+            scan->facts->prompt_weight += 1000;
     }
     return json->error == JSON_OK &&
            (count > 0 || complain(scan, FAILURE_BAD_PARAMETER,
@@ -359,7 +361,7 @@ static bool read_tools(struct scan *scan, enum field field)
         return false;
     if (raw.len > 2)
         scan->facts->needs |= NEED_TOOLS;
-    scan->facts->prompt_bytes += raw.len;
+    facts_add_text(scan->facts, raw);
     return true;
 }
 

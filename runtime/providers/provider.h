@@ -45,8 +45,9 @@ struct facts {
     double temperature;                                       /* NAN not given */
     bool replayable;                                          /* false for `store: true` and `background: true` */
     unsigned needs;                                           /* NEED_* */
-    size_t prompt_bytes;                                      /* of text, for the estimate */
-    unsigned image_count;
+    size_t prompt_bytes;                                      /* of text: added by facts_add_text */
+    uint64_t prompt_weight;                                   /* what facts_tokens goes by */
+    unsigned message_count, image_count;
     struct slice opening_json; /* the messages up to the first one of a user: equal for every turn of one conversation */
     struct slice user_raw;     /* `user` */
     struct slice metadata_json;
@@ -397,6 +398,13 @@ int64_t retry_after_said(struct slice message);
 /* The provider's message out of any shape of body (extraction order of wires/errors), cleaned: valid UTF-8, no control bytes, at most
  * FAILURE_MESSAGE_MAX, anything that looks like a key or a bearer token replaced by ***. */
 struct slice failure_message(struct slice body, int status, struct arena *arena);
+
+/* ---------------------------------------------------------------- shared by the wires: estimate.c */
+
+/* A text of the prompt: a message's, a tool's definition. */
+void facts_add_text(struct facts *facts, struct slice text_raw);
+/* The tokens of the whole prompt, estimated; how far off that is stands in estimate.c. At least 1. */
+int64_t facts_tokens(const struct facts *facts);
 
 /* ---------------------------------------------------------------- shared by the wires: usage.c */
 
