@@ -12,6 +12,7 @@ local plan = {}
 local STEPS_MAX = 32
 local ITEMS_MAX = 4096
 local RETRIES_MAX = 15
+local LIMITS_MAX = 8
 local LABELS_MAX = 16
 local LABEL_MAX = 256
 local MESSAGE_MAX = 500
@@ -217,7 +218,7 @@ end
 
 -- ---------------------------------------------------------------- the four functions
 
---- Calls admit -> list of limits | nil, complaint. `is_limit` knows what gateway.limit made; without it no limit exists.
+--- Calls admit -> list of at most 8 limits | nil, complaint. `is_limit` knows what gateway.limit made; without it no limit exists.
 function plan.admitted(admit, request, is_limit)
   local limits, refusal = admit(request)
   if limits == nil then
@@ -227,7 +228,7 @@ function plan.admitted(admit, request, is_limit)
   end
   local list = {}
   for key, limit in next, limits do
-    if math.type(key) ~= "integer" or key < 1 or key > STEPS_MAX or not (is_limit and is_limit(limit)) then
+    if math.type(key) ~= "integer" or key < 1 or key > LIMITS_MAX or not (is_limit and is_limit(limit)) then
       return bad("policy_bad_result", "admit: expected limits made by gateway.limit, got %s", shown(limit))
     end
     list[#list + 1] = limit

@@ -7,13 +7,14 @@
 local runtime = require "gateway.runtime"
 local defaults = require "gateway.defaults"
 local frozen = require "gateway.frozen"
+local limits = require "gateway.limits"
 local pattern = require "gateway.pattern"
 
 local policy = {}
 
 local FUNCTIONS = { "admit", "route", "recover", "settle" }
 local EXPORTS = { admit = "function", route = "function", recover = "function", settle = "function", strategies = "table" }
-local HELPERS = "gateway.order, gateway.pattern, gateway.settings"
+local HELPERS = "gateway.limit, gateway.order, gateway.pattern, gateway.settings"
 
 local function sorted_keys(map)
   local keys = {}
@@ -25,8 +26,9 @@ local function sorted_keys(map)
 end
 
 --- The values of gateway.* that a policy may require.
-local function helper_modules(options)
+local function helper_modules(options, loading)
   local helpers = {
+    ["gateway.limit"] = limits.maker(loading),
     ["gateway.order"] = frozen.copy(runtime.order, "gateway.order"),
     ["gateway.pattern"] = frozen.copy(pattern, "gateway.pattern"),
     ["gateway.settings"] = frozen.copy(options.settings or {}, "gateway.settings"),
@@ -55,7 +57,7 @@ end
 
 --- What `require` means to the policies of this load. `modules` is filled as they are loaded.
 local function make_require(options, modules, loading)
-  local helpers = helper_modules(options)
+  local helpers = helper_modules(options, loading)
 
   return function(name)
     if helpers[name] then
@@ -123,8 +125,8 @@ function policy.load(options)
 
   local modules, loading = {}, { [name] = true }
   runtime.sandbox.set_require(make_require(options, modules, loading))
-  local limits = runtime.call.limits
-  local ok, module, message = runtime.call.run(run_file, limits.load_instructions, limits.load_memory, 1, options, name)
+  local budget = runtime.call.limits
+  local ok, module, message = runtime.call.run(run_file, budget.load_instructions, budget.load_memory, 1, options, name)
   loading.over = true
   if not ok then
     return nil, message

@@ -65,7 +65,7 @@ describe("loading a policy", function()
       { string.dump(function() end), "policies/x.lua: attempt to load a binary chunk (mode is 't')" },
       { "local print = print\nprint 'x'", "policies/x.lua:2: attempt to call a nil value (local 'print')" },
       { "counter = 1", "policies/x.lua:1: 'counter' is not declared: policies have no globals, write local counter" },
-      { "return require 'os'", "policies/x.lua:1: 'os' cannot be required: expected policies.* or one of gateway.order, gateway.pattern, gateway.settings" },
+      { "return require 'os'", "policies/x.lua:1: 'os' cannot be required: expected policies.* or one of gateway.limit, gateway.order, gateway.pattern, gateway.settings" },
       { "return require 'gateway.policy'", "policies/x.lua:1: 'gateway.policy' cannot be required" },
       { "return require 'policies.../secret'", "policies/x.lua:1: 'policies.../secret' cannot be required" },
       { "return require 'policies.y'", "policies/x.lua:1: there is no policies/y.lua" },

@@ -1,0 +1,536 @@
+/* limiter.c -- records by name in shards, and the charge that takes from all or none: see limiter.h.
+ *
+ * A shard's lock guards its records with all their meters. A charge locks the shards of its names in ascending order and holds them from
+ * the first check to the last taking; settling takes one lock at a time, since giving back can refuse nobody. A record with open
+ * reservations is never evicted, and none of its meters that they hold changes place.
+ * SPDX-License-Identifier: MIT */
+#include "shared/limiter.h"
+#include "base/clock.h"
+#include "base/hash.h"
+#include "shared/meter.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+#define IDLE_US (3600 * US_PER_S)
+
+enum {
+    SHARDS_MAX = 64, /* a power of two */
+    SHARD_MIN = 64,  /* records: a smaller table has one shard */
+    BUCKETS_MIN = 16,
+    METERS_KEPT = 32, /* of one record: the rule's, and those of earlier rules that still hold something */
+    LOOKED_AT = 2,    /* records that a charge looks at for eviction */
+};
+
+struct limit_record {
+    struct limit_record *next;          /* same bucket */
+    struct limit_record *newer, *older; /* by when they were named */
+    uint64_t hash;
+    int64_t named_us;
+    struct meter *meters;
+    unsigned refs;
+    uint16_t name_len;
+    uint8_t meter_count;
+    char name[];
+};
+
+struct shard {
+    pthread_mutex_t lock;
+    struct limit_record **buckets, *newest, *oldest;
+    size_t bucket_count, count;
+    uint64_t evictions;
+} __attribute__((aligned(64)));
+
+struct limiter {
+    uint8_t key[16];
+    unsigned shard_count;
+    size_t limit; /* records of one shard */
+    struct shard *shards;
+};
+
+/* One of the asks while it is being charged. */
+struct charge {
+    const struct limit_ask *ask;
+    uint64_t hash;
+    struct limit_record *record; /* NULL: it is one that was named before */
+    uint8_t meters[LIMIT_METERS_MAX];
+};
+
+const char *limit_unit_name(enum limit_unit unit)
+{
+    static const char *const names[LIMIT_UNITS] = {"requests", "tokens", "concurrent"};
+    return names[unit];
+}
+
+/* A slash belongs between the parts: one inside all but the last is written %2F, so that two subjects never share a name. */
+static void write_part(struct buffer *out, struct slice part, bool last)
+{
+    buffer_append_byte(out, '/');
+    for (size_t i = 0; i < part.len; i++) {
+        if (!last && (part.ptr[i] == '/' || part.ptr[i] == '%'))
+            buffer_append_slice(out, part.ptr[i] == '/' ? LIT("%2F") : LIT("%25"));
+        else
+            buffer_append_byte(out, part.ptr[i]);
+    }
+}
+
+void limit_write_name(struct buffer *out, const struct limit_rule *rule, struct slice user, struct slice model)
+{
+    buffer_append_lit(out, "limit:");
+    buffer_append_slice(out, slice_of(rule->name));
+    for (unsigned i = 0; i < rule->per_count; i++)
+        write_part(out, rule->per[i] == LIMIT_PER_USER ? user : model, i + 1 == rule->per_count);
+}
+
+static void write_window(struct buffer *out, int64_t window_us)
+{
+    static const struct {
+        int64_t us;
+        const char *name;
+    } windows[] = {{US_PER_S, "second"}, {60 * US_PER_S, "minute"}, {3600 * US_PER_S, "hour"}, {86400 * US_PER_S, "day"}};
+    for (unsigned i = 0; i < sizeof windows / sizeof *windows; i++)
+        if (windows[i].us == window_us)
+            buffer_printf(out, " per %s", windows[i].name);
+}
+
+void limit_write_refusal(struct buffer *out, const struct limit_rule *rule, const struct limit_verdict *verdict)
+{
+    if (verdict->count == 0) {
+        buffer_append_lit(out, "Too many callers are being counted right now.");
+        return;
+    }
+    buffer_printf(out, "Limit '%s' of %lld %s", rule->name, (long long)verdict->count,
+                  verdict->unit == LIMIT_CONCURRENT ? "requests at a time" : limit_unit_name(verdict->unit));
+    write_window(out, verdict->window_us);
+    if (verdict->retry_after_us < 0) {
+        buffer_append_lit(out, ": this request asks for more than that at once.");
+        return;
+    }
+    buffer_append_lit(out, " reached.");
+    if (verdict->unit != LIMIT_CONCURRENT)
+        buffer_printf(out, " Try again in %.1f s.", (double)(verdict->retry_after_us + 49999) / 1e6);
+}
+
+/* ---------------------------------------------------------------- records of a shard, under its lock */
+
+static struct shard *shard_of(const struct limiter *limiter, uint64_t hash)
+{
+    return &limiter->shards[hash & (limiter->shard_count - 1)];
+}
+
+static struct limit_record **bucket_of(const struct shard *shard, uint64_t hash)
+{
+    return &shard->buckets[(hash >> 6) & (shard->bucket_count - 1)];
+}
+
+static void unlink_named(struct shard *shard, struct limit_record *record)
+{
+    *(record->newer == NULL ? &shard->newest : &record->newer->older) = record->older;
+    *(record->older == NULL ? &shard->oldest : &record->older->newer) = record->newer;
+}
+
+static void link_newest(struct shard *shard, struct limit_record *record)
+{
+    record->newer = NULL;
+    record->older = shard->newest;
+    *(shard->newest == NULL ? &shard->oldest : &shard->newest->newer) = record;
+    shard->newest = record;
+}
+
+static void free_record(struct limit_record *record)
+{
+    for (unsigned i = 0; i < record->meter_count; i++)
+        meter_fini(&record->meters[i]);
+    free(record->meters);
+    free(record);
+}
+
+static void drop(struct shard *shard, struct limit_record *record)
+{
+    struct limit_record **at = bucket_of(shard, record->hash);
+    while (*at != record)
+        at = &(*at)->next;
+    *at = record->next;
+    unlink_named(shard, record);
+    free_record(record);
+    shard->count--;
+    shard->evictions++;
+}
+
+static bool is_idle(struct limit_record *record, int64_t now_us)
+{
+    for (unsigned i = 0; i < record->meter_count; i++)
+        if (!meter_is_idle(&record->meters[i], now_us))
+            return false;
+    return record->refs == 0;
+}
+
+/* Looks at the records named longest ago. One that still holds something (a day's tokens) goes to the front: its time will come. */
+static void evict_some(struct shard *shard, int64_t now_us, size_t looks)
+{
+    while (looks-- > 0 && shard->oldest != NULL && now_us - shard->oldest->named_us > IDLE_US) {
+        struct limit_record *record = shard->oldest;
+        if (is_idle(record, now_us)) {
+            drop(shard, record);
+        } else {
+            unlink_named(shard, record);
+            link_newest(shard, record);
+        }
+    }
+}
+
+/* A full shard gives up what was named longest ago and nobody holds. */
+static bool make_room(struct shard *shard)
+{
+    for (struct limit_record *record = shard->oldest; record != NULL; record = record->newer) {
+        if (record->refs == 0) {
+            drop(shard, record);
+            return true;
+        }
+    }
+    return false;
+}
+
+static void grow(struct shard *shard)
+{
+    struct limit_record **old = shard->buckets;
+    size_t old_count = shard->bucket_count;
+    shard->bucket_count = 2 * old_count;
+    shard->buckets = xcalloc(shard->bucket_count, sizeof *shard->buckets);
+    for (size_t i = 0; i < old_count; i++) {
+        for (struct limit_record *record = old[i], *next; record != NULL; record = next) {
+            struct limit_record **bucket = bucket_of(shard, record->hash);
+            next = record->next;
+            record->next = *bucket;
+            *bucket = record;
+        }
+    }
+    free(old);
+}
+
+static struct limit_record *new_record(struct shard *shard, struct slice name, uint64_t hash)
+{
+    struct limit_record *record = xcalloc(1, sizeof *record + name.len);
+    if (shard->count >= shard->bucket_count)
+        grow(shard);
+    struct limit_record **bucket = bucket_of(shard, hash);
+    record->hash = hash;
+    record->name_len = (uint16_t)name.len;
+    memcpy(record->name, name.ptr, name.len);
+    record->next = *bucket;
+    *bucket = record;
+    shard->count++;
+    return record;
+}
+
+/* Finds or makes it, with a reference; NULL: the shard is full of records in use. */
+static struct limit_record *find(const struct limiter *limiter, struct slice name, uint64_t hash, int64_t now_us)
+{
+    struct shard *shard = shard_of(limiter, hash);
+    struct limit_record *record = *bucket_of(shard, hash);
+    while (record != NULL && (record->hash != hash || !slice_equals((struct slice){record->name, record->name_len}, name)))
+        record = record->next;
+    if (record != NULL)
+        unlink_named(shard, record);
+    else if (shard->count < limiter->limit || make_room(shard))
+        record = new_record(shard, name, hash);
+    else
+        return NULL;
+    link_newest(shard, record);
+    record->named_us = now_us;
+    record->refs++;
+    return record;
+}
+
+/* ---------------------------------------------------------------- meters of a record */
+
+static bool is_of(const struct meter *meter, const struct limit_rule *rule)
+{
+    for (unsigned i = 0; i < rule->meter_count; i++)
+        if (meter_keeps(meter, &rule->meters[i]))
+            return true;
+    return false;
+}
+
+/* A place for a new meter: one of an earlier rule that holds nothing; else a new one; else one of an earlier rule that nobody
+ * holds. -1: all are held. */
+static int place_for(struct limit_record *record, const struct limit_rule *rule, int64_t now_us)
+{
+    int spare = -1;
+    for (int i = 0; i < record->meter_count; i++) {
+        struct meter *meter = &record->meters[i];
+        if (meter->open > 0 || is_of(meter, rule))
+            continue;
+        if (meter_is_idle(meter, now_us))
+            return i;
+        spare = i;
+    }
+    return record->meter_count < METERS_KEPT ? record->meter_count : spare;
+}
+
+static int add_meter(struct limit_record *record, const struct limit_rule *rule, const struct meter_rule *wanted, int64_t now_us)
+{
+    int place = place_for(record, rule, now_us);
+    if (place < 0)
+        return -1;
+    if (place < record->meter_count) {
+        meter_fini(&record->meters[place]);
+    } else {
+        record->meters = xrealloc(record->meters, (record->meter_count + 1u) * sizeof *record->meters);
+        record->meter_count++;
+    }
+    meter_init(&record->meters[place], wanted);
+    return place;
+}
+
+/* Finds or makes the meters of the rule and has them follow it; false: there is no place for one. */
+static bool find_meters(struct charge *charge, int64_t now_us)
+{
+    const struct limit_rule *rule = charge->ask->rule;
+    struct limit_record *record = charge->record;
+    for (unsigned i = 0; i < rule->meter_count; i++) {
+        int place = 0;
+        while (place < record->meter_count && !meter_keeps(&record->meters[place], &rule->meters[i]))
+            place++;
+        if (place == record->meter_count)
+            place = add_meter(record, rule, &rule->meters[i], now_us);
+        if (place < 0)
+            return false;
+        meter_follow(&record->meters[place], &rule->meters[i]);
+        charge->meters[i] = (uint8_t)place;
+    }
+    return true;
+}
+
+static struct meter *meter_of(const struct charge *charge, unsigned index)
+{
+    return &charge->record->meters[charge->meters[index]];
+}
+
+/* ---------------------------------------------------------------- a charge */
+
+static void refuse(struct limit_verdict *verdict, unsigned ask, const struct meter_rule *rule, int64_t wait_us)
+{
+    bool longer = verdict->retry_after_us >= 0 && (wait_us < 0 || wait_us > verdict->retry_after_us);
+    if (verdict->refused && !longer)
+        return;
+    verdict->refused = true;
+    verdict->ask = ask;
+    verdict->unit = rule->unit;
+    verdict->count = rule->burst > 0 ? rule->burst : rule->count;
+    verdict->window_us = rule->window_us;
+    verdict->retry_after_us = wait_us;
+}
+
+static int64_t amount_of(const struct meter *meter, int64_t tokens)
+{
+    return meter->unit == LIMIT_TOKENS ? tokens : 1;
+}
+
+/* Every record found, every meter asked. */
+static void check(const struct limiter *limiter, struct charge *charges, unsigned count, int64_t tokens, int64_t now_us,
+                  struct limit_verdict *verdict)
+{
+    static const struct meter_rule no_room = {LIMIT_REQUESTS, 0, 0, 0};
+    for (unsigned i = 0; i < count; i++) {
+        struct charge *charge = &charges[i];
+        bool again = false;
+        for (unsigned j = 0; j < i; j++)
+            again |= charges[j].hash == charge->hash && slice_equals(charges[j].ask->name, charge->ask->name);
+        if (again)
+            continue;
+        charge->record = find(limiter, charge->ask->name, charge->hash, now_us);
+        if (charge->record == NULL || !find_meters(charge, now_us)) {
+            refuse(verdict, i, &no_room, US_PER_S);
+            continue;
+        }
+        for (unsigned k = 0; k < charge->ask->rule->meter_count; k++) {
+            struct meter *meter = meter_of(charge, k);
+            int64_t wait_us = meter_wait_us(meter, amount_of(meter, tokens), now_us);
+            if (wait_us != 0)
+                refuse(verdict, i, &charge->ask->rule->meters[k], wait_us);
+        }
+    }
+}
+
+static void take(const struct charge *charge, int64_t tokens, int64_t now_us, struct limit_hold *hold)
+{
+    hold->record = charge->record;
+    hold->meter_count = charge->ask->rule->meter_count;
+    for (unsigned k = 0; k < hold->meter_count; k++) {
+        struct meter *meter = meter_of(charge, k);
+        hold->meters[k] = charge->meters[k];
+        hold->slots[k] = meter_take(meter, amount_of(meter, tokens), now_us);
+        meter->open++;
+    }
+}
+
+/* Of a unit that several meters count, the one that leaves least is shown. */
+static void show(const struct charge *charge, int64_t now_us, struct limit_verdict *verdict)
+{
+    for (unsigned k = 0; k < charge->ask->rule->meter_count; k++) {
+        struct meter *meter = meter_of(charge, k);
+        struct limit_facts facts = meter_facts(meter, now_us), *shown = &verdict->facts[meter->unit];
+        if (shown->limit == 0 || facts.remaining < shown->remaining ||
+            (facts.remaining == shown->remaining && facts.reset_us > shown->reset_us))
+            *shown = facts;
+    }
+}
+
+static void charge_locked(const struct limiter *limiter, struct charge *charges, unsigned count, int64_t tokens, int64_t now_us,
+                          struct reservation *reservation, struct limit_verdict *verdict)
+{
+    check(limiter, charges, count, tokens, now_us, verdict);
+    bool taken = reservation != NULL && !verdict->refused;
+    for (unsigned i = 0; i < count; i++) {
+        if (charges[i].record == NULL)
+            continue;
+        if (taken)
+            take(&charges[i], tokens, now_us, &reservation->holds[reservation->count++]);
+        else
+            charges[i].record->refs--;
+        if (charges[i].record->meter_count > 0)
+            show(&charges[i], now_us, verdict);
+    }
+}
+
+/* The shards of all names, ascending, each once -> how many. */
+static unsigned collect_shards(const struct limiter *limiter, const struct charge *charges, unsigned count,
+                               struct shard *shards[LIMITS_MAX])
+{
+    unsigned used = 0;
+    for (unsigned i = 0; i < count; i++) {
+        struct shard *shard = shard_of(limiter, charges[i].hash);
+        unsigned at = used;
+        while (at > 0 && shards[at - 1] > shard)
+            at--;
+        if (at > 0 && shards[at - 1] == shard)
+            continue;
+        memmove(&shards[at + 1], &shards[at], (used - at) * sizeof(struct shard *));
+        shards[at] = shard;
+        used++;
+    }
+    return used;
+}
+
+bool limiter_charge(struct limiter *limiter, const struct limit_ask *asks, unsigned count, int64_t tokens, int64_t now_us,
+                    struct reservation *reservation, struct limit_verdict *verdict)
+{
+    struct charge charges[LIMITS_MAX];
+    struct shard *shards[LIMITS_MAX + 1];
+    memset(verdict, 0, sizeof *verdict);
+    tokens = tokens < 0 ? 0 : tokens < LIMIT_COUNT_MAX ? tokens : LIMIT_COUNT_MAX;
+    for (unsigned i = 0; i < count; i++)
+        charges[i] = (struct charge){.ask = &asks[i], .hash = hash_sip(limiter->key, asks[i].name)};
+    unsigned shard_count = collect_shards(limiter, charges, count, shards);
+    for (unsigned i = 0; i < shard_count; i++)
+        pthread_mutex_lock(&shards[i]->lock);
+    if (reservation != NULL)
+        *reservation = (struct reservation){.tokens = tokens};
+    charge_locked(limiter, charges, count, tokens, now_us, reservation, verdict);
+    for (unsigned i = shard_count; i-- > 0;) {
+        evict_some(shards[i], now_us, LOOKED_AT);
+        pthread_mutex_unlock(&shards[i]->lock);
+    }
+    return !verdict->refused;
+}
+
+/* ---------------------------------------------------------------- the end of a reservation */
+
+static void settle(struct limiter *limiter, struct reservation *reservation, int64_t requests, int64_t tokens, int64_t now_us)
+{
+    for (unsigned i = 0; i < reservation->count; i++) {
+        struct limit_hold *hold = &reservation->holds[i];
+        struct shard *shard = shard_of(limiter, hold->record->hash);
+        pthread_mutex_lock(&shard->lock);
+        for (unsigned k = 0; k < hold->meter_count; k++) {
+            struct meter *meter = &hold->record->meters[hold->meters[k]];
+            int64_t taken = amount_of(meter, reservation->tokens);
+            int64_t real = meter->unit == LIMIT_TOKENS ? tokens : meter->unit == LIMIT_REQUESTS ? requests : 0;
+            meter_true_up(meter, hold->slots[k], taken, real, now_us);
+            meter->open--;
+        }
+        hold->record->refs--;
+        pthread_mutex_unlock(&shard->lock);
+    }
+    reservation->count = 0;
+}
+
+void limiter_settle(struct limiter *limiter, struct reservation *reservation, int64_t tokens, int64_t now_us)
+{
+    if (tokens < 0)
+        tokens = reservation->tokens;
+    settle(limiter, reservation, 1, tokens < LIMIT_COUNT_MAX ? tokens : LIMIT_COUNT_MAX, now_us);
+}
+
+void limiter_cancel(struct limiter *limiter, struct reservation *reservation, int64_t now_us)
+{
+    settle(limiter, reservation, 0, 0, now_us);
+}
+
+/* ---------------------------------------------------------------- the table */
+
+struct limiter *limiter_new(size_t limit)
+{
+    struct limiter *limiter = xcalloc(1, sizeof *limiter);
+    limiter->shard_count = limit < (size_t)SHARDS_MAX * SHARD_MIN ? 1 : SHARDS_MAX;
+    limiter->limit = limit / limiter->shard_count > 0 ? limit / limiter->shard_count : 1;
+    limiter->shards = aligned_alloc(_Alignof(struct shard), limiter->shard_count * sizeof *limiter->shards);
+    if (limiter->shards == NULL)
+        abort();
+    hash_random(limiter->key, sizeof limiter->key);
+    for (unsigned i = 0; i < limiter->shard_count; i++) {
+        struct shard *shard = &limiter->shards[i];
+        *shard = (struct shard){.bucket_count = BUCKETS_MIN};
+        shard->buckets = xcalloc(BUCKETS_MIN, sizeof *shard->buckets);
+        pthread_mutex_init(&shard->lock, NULL);
+    }
+    return limiter;
+}
+
+void limiter_free(struct limiter *limiter)
+{
+    for (unsigned i = 0; limiter != NULL && i < limiter->shard_count; i++) {
+        struct shard *shard = &limiter->shards[i];
+        for (struct limit_record *record = shard->newest, *older; record != NULL; record = older) {
+            older = record->older;
+            free_record(record);
+        }
+        free(shard->buckets);
+        pthread_mutex_destroy(&shard->lock);
+    }
+    if (limiter != NULL)
+        free(limiter->shards);
+    free(limiter);
+}
+
+void limiter_evict(struct limiter *limiter, int64_t now_us)
+{
+    for (unsigned i = 0; i < limiter->shard_count; i++) {
+        struct shard *shard = &limiter->shards[i];
+        pthread_mutex_lock(&shard->lock);
+        evict_some(shard, now_us, shard->count);
+        pthread_mutex_unlock(&shard->lock);
+    }
+}
+
+uint64_t limiter_evictions(struct limiter *limiter)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < limiter->shard_count; i++) {
+        pthread_mutex_lock(&limiter->shards[i].lock);
+        sum += limiter->shards[i].evictions;
+        pthread_mutex_unlock(&limiter->shards[i].lock);
+    }
+    return sum;
+}
+
+size_t limiter_count(struct limiter *limiter)
+{
+    size_t sum = 0;
+    for (unsigned i = 0; i < limiter->shard_count; i++) {
+        pthread_mutex_lock(&limiter->shards[i].lock);
+        sum += limiter->shards[i].count;
+        pthread_mutex_unlock(&limiter->shards[i].lock);
+    }
+    return sum;
+}
