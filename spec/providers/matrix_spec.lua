@@ -37,3 +37,10 @@ for _, wire in ipairs(cases.wires) do
     end
   end
 end
+
+describe("README.md", function()
+  it("shows what each pair carries, as it is", function()
+    local shown = require "providers.matrix_table"
+    assert.equal(shown.make(), shown.shown(), "make it anew: lua5.4 spec/providers/matrix_table.lua")
+  end)
+end)

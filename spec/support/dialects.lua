@@ -81,7 +81,7 @@ end
 local function openai_messages(ask)
   local list = {}
   if ask.system then
-    list[1] = { role = "system", content = ask.system }
+    list[1] = { role = "system", content = ask.system_cached and { { type = "text", text = ask.system, cache_control = ask.system_cached } } or ask.system }
   end
   for _, turn in ipairs(ask.turns) do
     if turn.raw then
@@ -157,20 +157,34 @@ local function openai_gather(into, delta)
   into.reasoning = into.reasoning .. (some(delta.reasoning_content) or "")
   for _, block in ipairs(some(delta.thinking_blocks) or {}) do
     into.signature = into.signature or block.signature
+    into.blocks[#into.blocks + 1] = block
   end
   for _, call in ipairs(some(delta.tool_calls) or {}) do
     local one = into.calls[call.index + 1]
     if not one then
       assert(call.index == #into.calls, "calls are numbered in order")
-      one = { id = call.id, name = call["function"].name, arguments = "" }
+      one = { id = call.id, name = call["function"].name, arguments = "", extra_content = call.extra_content }
       into.calls[call.index + 1] = one
     end
     one.arguments = one.arguments .. (some(call["function"].arguments) or "")
   end
 end
 
+--- The message that a client which gathered a stream gives back.
+local function openai_message(said)
+  local message = { role = "assistant", content = said.text ~= "" and said.text or cjson.null }
+  message.reasoning_content = said.reasoning ~= "" and said.reasoning or nil
+  message.thinking_blocks = said.blocks[1] and said.blocks
+  for i, call in ipairs(said.calls) do
+    message.tool_calls = message.tool_calls or {}
+    message.tool_calls[i] = { id = call.id, type = "function", extra_content = call.extra_content,
+      ["function"] = { name = call.name, arguments = call.arguments } }
+  end
+  return message
+end
+
 function openai.hear(bytes)
-  local said = { text = "", reasoning = "", calls = {} }
+  local said = { text = "", reasoning = "", calls = {}, blocks = {} }
   for i, event in ipairs(stream.events(bytes)) do
     local chunk = event.data
     assert(not said.ended and not said.error, "nothing follows the end")
@@ -188,6 +202,7 @@ function openai.hear(bytes)
       said.usage = some(chunk.usage) and openai_usage(chunk.usage) or said.usage
     end
   end
+  said.message = openai_message(said)
   return said
 end
 
@@ -336,6 +351,7 @@ function anthropic.hear(bytes)
   local said = { text = "", reasoning = "", calls = {}, ended = state.ended, error = state.error, finish = ANTHROPIC_STOPS[state.stop_reason] }
   if state.ended then
     said.usage = anthropic_usage(state.usage)
+    said.message = { role = "assistant", content = state.content }
   end
   anthropic_content(said, state.content)
   return said

@@ -9,7 +9,8 @@
 --     one.refusals -> { { name, status, body, headers, kind }, … }; one.breaks -> an event that says that the stream failed
 --     one.usage -> the usage vector that its answers report
 --
--- `said` = { reasoning = { pieces }, signature, text = { pieces }, calls = { { id, name, arguments = { pieces } } }, finish }
+-- `said` = { reasoning = { pieces }, signature, text = { pieces }, calls = { { id, name, arguments = { pieces } } }, finish }, or in any order
+-- { blocks = { { reasoning, signature }, { text }, { call } , … }, finish }; Google's own signature is call.signature.
 -- Items are one flat list: { kind = "text" | "image" | "reasoning" | "call" | "result", role, … }; consecutive texts of one role are joined by "|".
 -- SPDX-License-Identifier: MIT
 local cjson = require "cjson"
@@ -29,8 +30,39 @@ local function each(list)
   return ipairs(some(list) or {})
 end
 
+--- What is said, block by block.
+local function blocks_of(said)
+  local blocks = {}
+  if said.reasoning then
+    blocks[1] = { reasoning = said.reasoning, signature = said.signature }
+  end
+  if said.text then
+    blocks[#blocks + 1] = { text = said.text }
+  end
+  for _, call in ipairs(said.calls or {}) do
+    blocks[#blocks + 1] = { call = call }
+  end
+  return said.blocks or blocks
+end
+
 local function joined(pieces)
   return table.concat(pieces or {})
+end
+
+--- The same for wires that have one text and one list of calls.
+local function flat_of(said)
+  if not said.blocks then
+    return said
+  end
+  local flat = { finish = said.finish }
+  for _, block in ipairs(said.blocks) do
+    for _, kind in ipairs { "reasoning", "text" } do
+      flat[kind] = block[kind] and table.move(block[kind], 1, #block[kind], #(flat[kind] or {}) + 1, flat[kind] or {}) or flat[kind]
+    end
+    flat.calls = flat.calls or block.call and {} or nil
+    table.insert(flat.calls or {}, block.call)
+  end
+  return flat
 end
 
 -- ------------------------------------------------------------------ collecting what was asked
@@ -210,6 +242,7 @@ local OPENAI_USAGE = { prompt_tokens = 100, completion_tokens = 12, total_tokens
   completion_tokens_details = { reasoning_tokens = 5 } }
 
 function openai.answer(said)
+  said = flat_of(said)
   local message = { role = "assistant", content = said.text and joined(said.text) or cjson.null, refusal = cjson.null }
   message.reasoning_content = said.reasoning and joined(said.reasoning) or nil
   for i, call in ipairs(said.calls or {}) do
@@ -221,6 +254,7 @@ function openai.answer(said)
 end
 
 function openai.stream(said)
+  said = flat_of(said)
   local pieces = {}
   local function chunk(delta, finish)
     pieces[#pieces + 1] = sse { id = "chatcmpl-1", object = "chat.completion.chunk", created = 1700000000, model = "gpt-4o-2024-08-06",
@@ -353,14 +387,11 @@ local ANTHROPIC_STOPS = { stop = "end_turn", length = "max_tokens", tool_calls =
 
 function anthropic.answer(said)
   local content = {}
-  if said.reasoning then
-    content[#content + 1] = { type = "thinking", thinking = joined(said.reasoning), signature = said.signature }
-  end
-  if said.text then
-    content[#content + 1] = { type = "text", text = joined(said.text) }
-  end
-  for _, call in ipairs(said.calls or {}) do
-    content[#content + 1] = { type = "tool_use", id = call.id, name = call.name, input = json.decode(joined(call.arguments)) }
+  for i, block in ipairs(blocks_of(said)) do
+    local call = block.call
+    content[i] = block.reasoning and { type = "thinking", thinking = joined(block.reasoning), signature = block.signature }
+      or block.text and { type = "text", text = joined(block.text) }
+      or { type = "tool_use", id = call.id, name = call.name, input = json.decode(joined(call.arguments)) }
   end
   return json.encode { id = "msg_1", type = "message", role = "assistant", model = "claude-sonnet-4-5-20250929", content = content,
     stop_reason = ANTHROPIC_STOPS[said.finish], stop_sequence = cjson.null,
@@ -392,16 +423,16 @@ function anthropic.stream(said)
     .. [["stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":28,"cache_read_input_tokens":64,"cache_creation_input_tokens":8,"output_tokens":1}}}]],
     "message_start")
   event("ping", {})
-  if said.reasoning then
-    local list = deltas("thinking_delta", "thinking", said.reasoning)
-    list[#list + 1] = { type = "signature_delta", signature = said.signature }
-    block({ type = "thinking", thinking = "", signature = "" }, list)
-  end
-  if said.text then
-    block({ type = "text", text = "" }, deltas("text_delta", "text", said.text))
-  end
-  for _, call in ipairs(said.calls or {}) do
-    block({ type = "tool_use", id = call.id, name = call.name, input = {} }, deltas("input_json_delta", "partial_json", call.arguments))
+  for _, one in ipairs(blocks_of(said)) do
+    if one.reasoning then
+      local list = deltas("thinking_delta", "thinking", one.reasoning)
+      list[#list + 1] = { type = "signature_delta", signature = one.signature }
+      block({ type = "thinking", thinking = "", signature = "" }, list)
+    elseif one.text then
+      block({ type = "text", text = "" }, deltas("text_delta", "text", one.text))
+    else
+      block({ type = "tool_use", id = one.call.id, name = one.call.name, input = {} }, deltas("input_json_delta", "partial_json", one.call.arguments))
+    end
   end
   event("message_delta", { delta = { stop_reason = ANTHROPIC_STOPS[said.finish], stop_sequence = cjson.null }, usage = { output_tokens = 12 } })
   event("message_stop", {})
@@ -494,21 +525,17 @@ gemini.usage = { input = 36, cache_read = 64, cache_write = -1, output = 12, rea
 local GEMINI_USAGE = { promptTokenCount = 100, candidatesTokenCount = 7, thoughtsTokenCount = 5, cachedContentTokenCount = 64, totalTokenCount = 112 }
 local GEMINI_STOPS = { stop = "STOP", tool_calls = "STOP", length = "MAX_TOKENS", content_filter = "SAFETY" }
 
---- Google's own signature stands at the first call, or at the text where there is none.
 local function gemini_parts(said)
   local parts = {}
-  for _, text in ipairs(said.reasoning or {}) do
-    parts[#parts + 1] = { text = text, thought = true }
-  end
-  for _, text in ipairs(said.text or {}) do
-    parts[#parts + 1] = { text = text }
-  end
-  for i, call in ipairs(said.calls or {}) do
-    parts[#parts + 1] = { functionCall = { id = call.id, name = call.name, args = json.decode(joined(call.arguments)) },
-      thoughtSignature = i == 1 and said.google_signature or nil }
-  end
-  if said.google_signature and not said.calls then
-    parts[#parts].thoughtSignature = said.google_signature
+  for _, block in ipairs(blocks_of(said)) do
+    local call = block.call
+    for _, text in ipairs(block.reasoning or block.text or {}) do
+      parts[#parts + 1] = { text = text, thought = block.reasoning and true or nil }
+    end
+    if call then
+      parts[#parts + 1] = { functionCall = { id = call.id, name = call.name, args = json.decode(joined(call.arguments)) },
+        thoughtSignature = call.signature }
+    end
   end
   return parts
 end
@@ -603,6 +630,7 @@ local COHERE_STOPS = { stop = "COMPLETE", length = "MAX_TOKENS", tool_calls = "T
 
 --- With calls the text is the plan.
 function cohere.answer(said)
+  said = flat_of(said)
   local content = {}
   if said.reasoning then
     content[#content + 1] = { type = "thinking", thinking = joined(said.reasoning) }
@@ -620,6 +648,7 @@ function cohere.answer(said)
 end
 
 function cohere.stream(said)
+  said = flat_of(said)
   local pieces, index = {}, -1
   local function event(name, fields)
     fields.type = name
@@ -733,11 +762,13 @@ end
 local OLLAMA_STOPS = { stop = "stop", tool_calls = "stop", length = "length" }
 
 function ollama.answer(said)
+  said = flat_of(said)
   return ollama_line({ content = joined(said.text), thinking = said.reasoning and joined(said.reasoning), tool_calls = ollama_calls(said) },
     OLLAMA_STOPS[said.finish])
 end
 
 function ollama.stream(said)
+  said = flat_of(said)
   local pieces = {}
   for _, text in ipairs(said.reasoning or {}) do
     pieces[#pieces + 1] = ollama_line { thinking = text }
@@ -859,14 +890,11 @@ local BEDROCK_STOPS = { stop = "end_turn", length = "max_tokens", tool_calls = "
 
 function bedrock.answer(said)
   local content = {}
-  if said.reasoning then
-    content[#content + 1] = { reasoningContent = { reasoningText = { text = joined(said.reasoning), signature = said.signature } } }
-  end
-  if said.text then
-    content[#content + 1] = { text = joined(said.text) }
-  end
-  for _, call in ipairs(said.calls or {}) do
-    content[#content + 1] = { toolUse = { toolUseId = call.id, name = call.name, input = json.decode(joined(call.arguments)) } }
+  for i, block in ipairs(blocks_of(said)) do
+    local call = block.call
+    content[i] = block.reasoning and { reasoningContent = { reasoningText = { text = joined(block.reasoning), signature = block.signature } } }
+      or block.text and { text = joined(block.text) }
+      or { toolUse = { toolUseId = call.id, name = call.name, input = json.decode(joined(call.arguments)) } }
   end
   return json.encode { output = { message = { role = "assistant", content = content } }, stopReason = BEDROCK_STOPS[said.finish], usage = BEDROCK_USAGE,
     metrics = { latencyMs = 400 } }
@@ -889,27 +917,15 @@ function bedrock.stream(said)
     frame("contentBlockStop", { contentBlockIndex = index })
   end
   frame("messageStart", { role = "assistant" })
-  local deltas = {}
-  for i, text in ipairs(said.reasoning or {}) do
-    deltas[i] = { reasoningContent = { text = text } }
-  end
-  if said.reasoning then
-    deltas[#deltas + 1] = { reasoningContent = { signature = said.signature } }
-    block(nil, deltas)
-  end
-  if said.text then
-    deltas = {}
-    for i, text in ipairs(said.text) do
-      deltas[i] = { text = text }
+  for _, one in ipairs(blocks_of(said)) do
+    local deltas = {}
+    for i, text in ipairs(one.reasoning or one.text or one.call.arguments) do
+      deltas[i] = one.reasoning and { reasoningContent = { text = text } } or one.text and { text = text } or { toolUse = { input = text } }
     end
-    block(nil, deltas)
-  end
-  for _, call in ipairs(said.calls or {}) do
-    deltas = {}
-    for i, text in ipairs(call.arguments) do
-      deltas[i] = { toolUse = { input = text } }
+    if one.reasoning then
+      deltas[#deltas + 1] = { reasoningContent = { signature = one.signature } }
     end
-    block({ toolUse = { toolUseId = call.id, name = call.name } }, deltas)
+    block(one.call and { toolUse = { toolUseId = one.call.id, name = one.call.name } }, deltas)
   end
   frame("messageStop", { stopReason = BEDROCK_STOPS[said.finish] })
   local stop_at = #pieces
