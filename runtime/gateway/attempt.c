@@ -472,6 +472,20 @@ static struct attempt *take(struct worker *worker)
     return attempt;
 }
 
+/* A first attempt is every request's own, and a target that is well gets a fallback for nothing; the rest is taken from what the pool may spend. */
+static void spend(struct attempt *attempt)
+{
+    const struct walk *walk = &attempt->request->walk;
+    const struct walk_attempt *walked = &walk->attempts[attempt->number];
+    bool again = false;
+    if (attempt->number == 0 || walked->fresh)
+        return;
+    for (unsigned i = 0; i < attempt->number; i++)
+        again |= walk->attempts[i].target == walked->target;
+    if (again || walked->hedge || (attempt->target->health != NULL && !health_is_well(attempt->target->health, now_us(attempt))))
+        pool_spend(attempt->request->pool);
+}
+
 struct attempt *attempt_start(struct request *request, const struct walk_action *action)
 {
     struct attempt *attempt = take(request->worker);
@@ -488,6 +502,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     frames_init(&attempt->events, attempt->wire->stream_form);
     attempt->held.limit = request->facts.stream ? ATTEMPT_HELD_MAX : ATTEMPT_BODY_MAX;
     request->attempts[action->attempt] = attempt;
+    spend(attempt);
     /* A breaker that is half open learns from probes only; where it refuses, the plan has named this target all the same. */
     struct health *health = attempt->target->health;
     if (health != NULL && !health_begin(health, now_us(attempt), &attempt->probe))

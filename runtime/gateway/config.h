@@ -13,7 +13,7 @@
 #include "shared/health.h"
 #include "shared/key_states.h"
 #include "shared/keyring.h"
-#include "shared/turns.h"
+#include "shared/pools.h"
 #include <pthread.h>
 
 enum { TARGETS_MAX = 4096 };
@@ -39,8 +39,8 @@ struct model {
     struct slice name;
     struct target **targets;
     unsigned target_count;
-    bool from_catalog;          /* nobody named it in the config: the catalog did */
-    atomic_uint_fast64_t *turn; /* shared by name */
+    bool from_catalog; /* nobody named it in the config: the catalog did */
+    struct pool *pool; /* shared by name; NULL: nobody listed it */
 };
 
 struct provider_status {        /* providers that are off, for the start message and /health */

@@ -10,7 +10,8 @@ void gateway_init(struct gateway *gateway, const struct script_engine *engine, i
     hash_random(&seed, sizeof seed);
     *gateway = (struct gateway){.engine = engine, .started_us = now_us, .started_wall_us = wall_us, .reload_fd = -1};
     gateway->health = health_table_new(HEALTH_RECORDS_MAX, seed);
-    gateway->turns = turns_new(TURNS_MAX);
+    gateway->pools = pools_new(POOLS_MAX);
+    gateway->other_pool = pools_find(gateway->pools, SLICE_NONE);
     gateway->keys = key_states_new(KEY_STATES_MAX);
     pthread_mutex_init(&gateway->swap_lock, NULL);
 }
@@ -20,7 +21,7 @@ void gateway_fini(struct gateway *gateway)
     if (gateway->current != NULL)
         generation_unref(gateway->current);
     health_table_free(gateway->health);
-    turns_free(gateway->turns);
+    pools_free(gateway->pools);
     key_states_free(gateway->keys);
     pthread_mutex_destroy(&gateway->swap_lock);
 }
@@ -53,7 +54,7 @@ static bool bind_keys(struct gateway *gateway, struct config *config)
 static void bind_shared(struct gateway *gateway, struct config *config, int64_t now_us)
 {
     for (unsigned i = 0; i < config->model_count; i++)
-        config->models[i].turn = turns_find(gateway->turns, config->models[i].name);
+        config->models[i].pool = pools_find(gateway->pools, config->models[i].name);
     for (unsigned i = 0; i < config->listed_target_count; i++)
         target_bind(gateway, config, config->targets[i], now_us);
     for (unsigned i = 0; i < config->provider_count; i++)

@@ -24,7 +24,8 @@ struct gateway {
     const struct script_engine *engine;
     struct log *log;
     struct health_table *health;
-    struct turns *turns;
+    struct pools *pools;
+    struct pool *other_pool; /* of all names that no config lists */
     struct key_states *keys; /* of providers */
     struct trust *trust;
     struct generation *current; /* guarded by swap_lock; `number` tells workers that it changed */
@@ -40,7 +41,7 @@ struct gateway {
     int64_t started_us, started_wall_us;
 };
 
-enum { HEALTH_RECORDS_MAX = 16384, TURNS_MAX = 4096, KEY_STATES_MAX = 4096 };
+enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096 };
 
 /* Everything but log, trust, workers and reload_fd; the caller sets those. */
 void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us);

@@ -145,7 +145,9 @@ static bool find_model(struct request *request)
         return refuse(request, FAILURE_FORBIDDEN, LIT("This key may not use this model."), LIT("model"));
     if (request->model == NULL)
         return unknown_model(request);
-    request->turn = request->model->turn == NULL ? 0 : atomic_fetch_add_explicit(request->model->turn, 1, memory_order_relaxed);
+    request->pool = request->model->pool == NULL ? request->worker->gateway->other_pool : request->model->pool;
+    request->turn = request->model->pool == NULL ? 0 : atomic_fetch_add_explicit(&request->pool->turn, 1, memory_order_relaxed);
+    pool_request(request->pool);
     return true;
 }
 

@@ -302,6 +302,7 @@ void request_drain(struct request *request)
 
 void request_event(struct request *request, const struct walk_event *event)
 {
+    request->walk.limits.frugal = !pool_has_spare(request->pool);
     walk_event(&request->walk, event, loop_now_us(request->worker->loop));
 }
 
@@ -351,6 +352,7 @@ static void begin_walk(struct request *request)
     struct walk_limits limits = request->config->limits;
     limits.stream = request->facts.stream;
     limits.replay_uncertain = limits.replay_uncertain && request->replayable;
+    limits.frugal = !pool_has_spare(request->pool);
     limits.seed = worker_random64(request->worker);
     if (!request->fallback)
         limits.hedge = false;
@@ -358,10 +360,29 @@ static void begin_walk(struct request *request)
     request->walk_begun = true;
 }
 
-void request_walk(struct request *request, const struct plan *plan)
+static bool is_well(struct request *request, const struct target *target)
+{
+    return target->health == NULL || health_is_well(target->health, loop_now_us(request->worker->loop));
+}
+
+/* Where the pool has no attempts to spare, a fallback goes to targets that are well and to no other: in an outage each request would else ask them
+ * all. The first attempt of a request is never taken from it. */
+static void leave_out_hopeless(struct request *request, struct plan *plan)
+{
+    unsigned kept = 0;
+    if (request->walk.attempt_count == 0 || pool_has_spare(request->pool))
+        return;
+    for (unsigned i = 0; i < plan->count; i++)
+        if (is_well(request, request->config->targets[plan->steps[i].target]))
+            plan->steps[kept++] = plan->steps[i];
+    plan->count = kept;
+}
+
+void request_walk(struct request *request, struct plan *plan)
 {
     if (!request->walk_begun)
         begin_walk(request);
+    leave_out_hopeless(request, plan);
     request->ask = NULL;
     if (request->gone) /* before its walk began: nothing is sent for nobody */
         request_event(request, &(struct walk_event){.kind = WALK_GONE});

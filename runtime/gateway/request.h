@@ -56,6 +56,7 @@ struct request {
     const struct model *model;
     struct slice strategy, preference; /* asked for by the client (plain), else the config's strategy / empty */
     bool fallback, replayable;
+    struct pool *pool;
     uint64_t turn;
     double random;                       /* 0..1, drawn once */
     int64_t input_tokens, output_tokens; /* estimate */
@@ -114,8 +115,9 @@ bool request_identify(struct request *request);
 void request_candidates(struct request *request);
 /* What keeps this target from serving this request, or NULL: also asked for whatever recover returns. */
 const char *request_unfit_reason(struct request *request, const struct target *target, bool *permanent);
-/* Begins the walk, or answers its ask. The caller then waits; script->resume is called when request->ask is set or request->over. `plan` is copied. */
-void request_walk(struct request *request, const struct plan *plan);
+/* Begins the walk, or answers its ask. The caller then waits; script->resume is called when request->ask is set or request->over. `plan` is copied, after steps were
+ * taken out that the pool has no attempts to spare for. */
+void request_walk(struct request *request, struct plan *plan);
 /* Answers the ask with: no plan. request->over follows through script->resume, never inside this call. */
 void request_give_up(struct request *request);
 /* Ends it with a failure of our own (or a policy's). Answers the client at once; request->over is set when it returns. */

@@ -221,7 +221,7 @@ static bool try_same_target(struct walk *walk, unsigned number, bool reused, int
         return true;
     }
     unsigned tries = count_tries(walk, attempt->step, false);
-    if ((failure_row(failure->kind)->follows & FAILURE_RETRY) == 0 || tries > walk->plan.steps[attempt->step].retries ||
+    if (walk->limits.frugal || (failure_row(failure->kind)->follows & FAILURE_RETRY) == 0 || tries > walk->plan.steps[attempt->step].retries ||
         failure->retry_after_us > walk->limits.retry_after_max_us) {
         return false;
     }
@@ -382,7 +382,7 @@ static void total_passed(struct walk *walk, int64_t now_us)
 static void start_hedge(struct walk *walk, int64_t now_us)
 {
     unsigned step = next_startable(walk);
-    if (walk->in_flight == 1 && step < walk->plan.count && may_start(walk, now_us) && count_uncertain(walk) == 0) {
+    if (!walk->limits.frugal && walk->in_flight == 1 && step < walk->plan.count && may_start(walk, now_us) && count_uncertain(walk) == 0) {
         start(walk, step, true, false, now_us);
     }
 }

@@ -51,7 +51,8 @@ struct walk_limits {
     unsigned attempts;     /* in all: 1 .. WALK_ATTEMPTS_MAX, clamped */
     bool stream;           /* commit at first content; otherwise at the complete answer */
     bool replay_uncertain; /* after an attempt that may have been done one more may follow */
-    bool hedge;            /* hedging allowed for this request (budget) */
+    bool hedge;            /* hedging allowed for this request */
+    bool frugal;           /* no attempts to spare: neither retries nor hedges. The caller keeps it true to the moment */
     int64_t connect_us, tls_us, headers_us, first_token_us, idle_us, total_us; /* 0: no such deadline */
     int64_t backoff_base_us, backoff_max_us;                                   /* full jitter: random(0, min(max, base * 2^n)) */
     int64_t retry_after_max_us; /* a longer hint means: do not retry this target. A hint within it: wait no less */

@@ -21,7 +21,7 @@ int open_limiter(lua_State *L);     /* lua_limiter.c: limits as policies hold th
 int open_order(lua_State *L);       /* lua_order.c: gateway.order */
 int open_config(lua_State *L);      /* lua_config.c: checked table -> struct config, for specs */
 int open_keyring(lua_State *L);     /* lua_keyring.c: keys and patterns, for specs */
-int open_turns(lua_State *L);       /* lua_keyring.c: counters by name, for specs */
+int open_pools(lua_State *L);       /* lua_keyring.c: turns and spare attempts by name, for specs */
 
 /* The module: lua_module.c. Exported, everything else is hidden. */
 __attribute__((visibility("default"))) int luaopen_gateway_runtime(lua_State *L);

@@ -230,12 +230,16 @@ static void refuse_internal(struct request *request)
     request_refuse(request, &failure);
 }
 
+/* Six times as long when every byte is escaped: that still fits. */
+enum { LOGGED_MAX = 2048 };
+
 static void log_raised(struct run *run)
 {
     const char *text = lua_type(run->thread, -1) == LUA_TSTRING ? lua_tostring(run->thread, -1) : "an error that is no text";
     struct buffer message;
     buffer_init(&message, 16 * 1024);
-    json_append_string(&message, slice_of(text));
+    struct slice shown = slice_of(text);
+    json_append_string(&message, (struct slice){text, shown.len < LOGGED_MAX ? shown.len : LOGGED_MAX});
     log_event(run->script->log, LOG_ERROR, "pipeline_error", ",\"request_id\":\"%.32s\",\"step\":\"%s\",\"message\":%.*s", run->request->id,
               run->request->step, (int)message.len, message.ptr);
     buffer_free(&message);

@@ -30,8 +30,9 @@ static struct slice take_text(lua_State *L, struct run *run, int index, const ch
 static void log_policy(struct run *run, enum policy_function function, enum failure_kind kind, struct slice message)
 {
     struct buffer text;
+    enum { SHOWN_MAX = 1024 }; /* six times as long when every byte is escaped */
     buffer_init(&text, 8 * 1024);
-    json_append_string(&text, message);
+    json_append_string(&text, (struct slice){message.ptr, message.len < SHOWN_MAX ? message.len : SHOWN_MAX});
     log_event(run->script->log, LOG_ERROR, "policy_error",
               ",\"request_id\":\"%.32s\",\"policy\":\"%s\",\"function\":\"%s\",\"error\":\"%s\",\"message\":%.*s", run->request->id,
               run->request->policy_label.len > 0 ? run->request->policy_label.ptr : "", function_names[function], failure_row(kind)->name,

@@ -1,15 +1,15 @@
-/* lua_keyring.c -- shared/keyring and shared/turns for specs.
+/* lua_keyring.c -- shared/keyring and shared/pools for specs.
  *
  * keyring.new { { key, user, models, expires (seconds) }, … } gives a ring with find(key, now) -> index, user; count().
- * keyring.matches(pattern, text); keyring.may_use(patterns, model). turns.new(limit) gives a table with next(name) -> the counter
+ * keyring.matches(pattern, text); keyring.may_use(patterns, model). pools.new(limit) gives a table with request(name), has_spare(name), spend(name), next(name) -> the counter
  * before this turn.
  * SPDX-License-Identifier: MIT */
 #include "lua/bindings.h"
 #include "shared/keyring.h"
-#include "shared/turns.h"
+#include "shared/pools.h"
 
 #define KEYRING_TYPE "gateway.keyring"
-#define TURNS_TYPE   "gateway.turns"
+#define POOLS_TYPE   "gateway.pools"
 
 enum { USERS_MAX = 4096, MODELS_MAX = 16 };
 
@@ -115,40 +115,63 @@ int open_keyring(lua_State *L)
     return 1;
 }
 
-/* ---------------------------------------------------------------- turns */
+/* ---------------------------------------------------------------- pools */
 
-static int turns_new_face(lua_State *L)
+static int pools_new_face(lua_State *L)
 {
     lua_Integer limit = luaL_checkinteger(L, 1);
     luaL_argcheck(L, limit >= 0 && limit <= 65536, 1, "a small number");
-    struct turns **held = lua_newuserdatauv(L, sizeof *held, 0);
+    struct pools **held = lua_newuserdatauv(L, sizeof *held, 0);
     *held = NULL;
-    luaL_setmetatable(L, TURNS_TYPE);
-    *held = turns_new((size_t)limit);
+    luaL_setmetatable(L, POOLS_TYPE);
+    *held = pools_new((size_t)limit);
     return 1;
 }
 
-static int turns_gc(lua_State *L)
+static int pools_gc(lua_State *L)
 {
-    struct turns **held = luaL_checkudata(L, 1, TURNS_TYPE);
-    turns_free(*held);
+    struct pools **held = luaL_checkudata(L, 1, POOLS_TYPE);
+    pools_free(*held);
     *held = NULL;
     return 0;
 }
 
-static int turns_next_face(lua_State *L)
+static struct pool *check_pool(lua_State *L)
 {
-    struct turns *turns = *(struct turns **)luaL_checkudata(L, 1, TURNS_TYPE);
-    lua_pushinteger(L, (lua_Integer)atomic_fetch_add(turns_find(turns, check_slice(L, 2)), 1));
+    return pools_find(*(struct pools **)luaL_checkudata(L, 1, POOLS_TYPE), check_slice(L, 2));
+}
+
+static int pools_next(lua_State *L)
+{
+    lua_pushinteger(L, (lua_Integer)atomic_fetch_add(&check_pool(L)->turn, 1));
     return 1;
 }
 
-int open_turns(lua_State *L)
+static int pools_request(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"new", turns_new_face}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"next", turns_next_face}, {NULL, NULL}};
-    luaL_newmetatable(L, TURNS_TYPE);
-    lua_pushcfunction(L, turns_gc);
+    pool_request(check_pool(L));
+    return 0;
+}
+
+static int pools_has_spare(lua_State *L)
+{
+    lua_pushboolean(L, pool_has_spare(check_pool(L)));
+    return 1;
+}
+
+static int pools_spend(lua_State *L)
+{
+    pool_spend(check_pool(L));
+    return 0;
+}
+
+int open_pools(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"new", pools_new_face}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {
+        {"next", pools_next}, {"request", pools_request}, {"has_spare", pools_has_spare}, {"spend", pools_spend}, {NULL, NULL}};
+    luaL_newmetatable(L, POOLS_TYPE);
+    lua_pushcfunction(L, pools_gc);
     lua_setfield(L, -2, "__gc");
     luaL_newlib(L, methods);
     lua_setfield(L, -2, "__index");

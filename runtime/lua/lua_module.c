@@ -15,7 +15,7 @@ int luaopen_gateway_runtime(lua_State *L)
         {"base", open_base},       {"json", open_json},       {"sse", open_sse},
         {"http1", open_http1},     {"framing", open_framing}, {"wire", open_wire},
         {"walk", open_walk},       {"health", open_health},   {"order", open_order},
-        {"config", open_config},   {"keyring", open_keyring}, {"turns", open_turns},
+        {"config", open_config},   {"keyring", open_keyring}, {"pools", open_pools},
         {"sandbox", open_sandbox}, {"call", open_call},       {"eventstream", open_eventstream},
         {"dialect", open_dialect}, {"limiter", open_limiter},
     };

@@ -71,6 +71,7 @@ static const struct field limit_fields[] = {
     {"stream", FIELD_FLAG, offsetof(struct walk_limits, stream)},
     {"replay_uncertain", FIELD_FLAG, offsetof(struct walk_limits, replay_uncertain)},
     {"hedge", FIELD_FLAG, offsetof(struct walk_limits, hedge)},
+    {"frugal", FIELD_FLAG, offsetof(struct walk_limits, frugal)},
     {"connect", FIELD_SECONDS, offsetof(struct walk_limits, connect_us)},
     {"tls", FIELD_SECONDS, offsetof(struct walk_limits, tls_us)},
     {"headers", FIELD_SECONDS, offsetof(struct walk_limits, headers_us)},

@@ -532,6 +532,15 @@ bool health_is_fit(struct health *health, int64_t now_us, double chance, const c
     return why == NULL;
 }
 
+bool health_is_well(struct health *health, int64_t now_us)
+{
+    pthread_mutex_lock(&health->lock);
+    pass_time(health, now_us);
+    bool well = why_not(health, now_us) == NULL && health->consecutive == 0;
+    pthread_mutex_unlock(&health->lock);
+    return well;
+}
+
 void health_reset(struct health *health, int64_t now_us)
 {
     pthread_mutex_lock(&health->lock);

@@ -77,6 +77,8 @@ void health_begin_anyway(struct health *health, int64_t now_us);
 void health_end(struct health *health, const struct health_outcome *outcome, bool probe, int64_t now_us);
 /* May a request be sent there now? Without side effects. `chance` 0..1 decides the warming share. */
 bool health_is_fit(struct health *health, int64_t now_us, double chance, const char **reason /* "breaker" "cooldown" "warming" */);
+/* Fit without any doubt: breaker closed, no cool-down, and nothing failed there since the last answer. */
+bool health_is_well(struct health *health, int64_t now_us);
 void health_view(struct health *health, int64_t now_us, struct health_view *view);
 /* The last changes of the breaker's state, oldest first; returns how many. */
 unsigned health_history(struct health *health, int64_t now_us, struct health_change changes[HEALTH_HISTORY_MAX]);

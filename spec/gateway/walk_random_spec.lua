@@ -130,7 +130,7 @@ function Reference:failed(number, failure, now)
     return self:start(attempt.step, now, { fresh = true })
   end
   local hint = failure.retry_after or -1
-  if again[failure.kind] and tries <= self.plan[attempt.step].retries and hint <= self.limits.retry_after_max then
+  if not self.limits.frugal and again[failure.kind] and tries <= self.plan[attempt.step].retries and hint <= self.limits.retry_after_max then
     local cap = math.min(self.limits.backoff_base * 2 ^ (tries - 1) // 1 | 0, self.limits.backoff_max)
     local wait = { step = attempt.step, from = now + math.max(hint, 0), to = now + math.max(hint, cap, 0) }
     -- whether the jitter fits before the total deadline is the walk's dice: both may be right
@@ -197,7 +197,7 @@ function Reference:time(now)
     if self.stage == "running" and running(attempt) and attempt.hedge_due <= now then
       attempt.hedge_due = NEVER
       local index = self:startable()
-      if index and self:count(running) == 1 and self:may_start(now) and self:uncertain() == 0 then
+      if index and not self.limits.frugal and self:count(running) == 1 and self:may_start(now) and self:uncertain() == 0 then
         self:start(index, now, {})
       end
     end
@@ -311,7 +311,7 @@ end
 local function random_limits()
   return {
     attempts = math.random(8), seed = math.random(1 << 40),
-    stream = math.random(2) == 1, replay_uncertain = math.random(3) > 1, hedge = math.random(2) == 1,
+    stream = math.random(2) == 1, replay_uncertain = math.random(3) > 1, hedge = math.random(2) == 1, frugal = math.random(4) == 1,
     connect = span(3000000), tls = span(3000000), headers = span(9000000), first_token = span(9000000),
     idle = span(5000000), total = span(20000000),
     backoff_base = span(300000), backoff_max = span(1000000), retry_after_max = span(2000000),

@@ -520,3 +520,23 @@ describe("the door", function()
     assert.has_error(function() one:event("failed", 1, 1, { kind = "moon" }) end, "failure.kind: nobody knows 'moon'")
   end)
 end)
+
+describe("a walk of a pool that has no attempts to spare", function()
+  local plan = { { target = 1, retries = 3, hedge_after = 4 }, { target = 2 } }
+
+  it("retries nothing, but asks for another target", function()
+    local run = begin({ frugal = true }, plan)
+    assert.same({ "ask 1 unavailable headers refused -" }, run:event("failed", 1, failure("unavailable")))
+    assert.same({ "start 2 -> 2" }, run:plan { 2 })
+  end)
+
+  it("hedges nothing", function()
+    assert.same({}, begin({ frugal = true, connect = 0 }, plan):at(110))
+    assert.same({ "start 2 -> 2" }, begin({ connect = 0 }, plan):at(110))
+  end)
+
+  it("still replaces a connection that was stale", function()
+    local run = begin({ frugal = true }, plan)
+    assert.same({ "start 2 -> 1 fresh" }, run:event("failed", 1, failure("unavailable", { sent = "not_sent", phase = "send", reused = true })))
+  end)
+end)
