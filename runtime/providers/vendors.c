@@ -104,6 +104,12 @@ const struct vendor vendors[] = {
      .quirks = VENDOR_AZURE | VENDOR_REPAIR},
     /* Its origin is made of the region (lua/gateway/places.lua); without a key requests are signed. */
     {.name = "bedrock", .wire = &wire_bedrock, .key_env = {"AWS_BEARER_TOKEN_BEDROCK"}},
+    {.name = "gemini",
+     .wire = &wire_gemini,
+     .base_url = "https://generativelanguage.googleapis.com/v1beta",
+     .key_env = {"GEMINI_API_KEY", "GOOGLE_API_KEY"}},
+    /* Where it is: lua/gateway/places.lua. The key is an OAuth token, or an API key of "express mode". */
+    {.name = "vertex_ai", .wire = &wire_gemini, .key_env = {"VERTEXAI_ACCESS_TOKEN"}},
     /* COMPAT(github, 2026-08): the service was announced as retired on 2026-07-30; kept for those who still run a look-alike. */
     {.name = "github",
      .wire = &wire_openai,

@@ -14,7 +14,7 @@ local stream = require "support.stream"
 local wire = runtime.wire
 
 local ROOT = "spec/fixtures/"
-local FOLDERS = { "openai_compat", "anthropic", "azure", "bedrock" }
+local FOLDERS = { "openai_compat", "anthropic", "azure", "bedrock", "gemini" }
 
 local json = cjson.new()
 json.decode_max_depth(200)
@@ -101,7 +101,7 @@ end
 
 -- By the notes of a fixture: places that are ours to choose.
 local OURS = {
-  ["message text is the gateway's own"] = { "error.message", "response.error.message" },
+  ["message text is the gateway's own"] = { "error.message", "response.error.message", "[].error.message" },
   ["an adapter for OpenAI itself may keep type tokens"] = { "error.type" },
   ["an implementation may keep a human-readable copy of dropped constraints in description; compare without description"] = { "description" },
   ["tool name and description are the gateway's own choice"] = { "description" },

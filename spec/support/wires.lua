@@ -492,12 +492,14 @@ function gemini.read(body)
   for _, part in ipairs((body.systemInstruction or {}).parts or {}) do
     ask.system[#ask.system + 1] = part.text
   end
-  local turn
+  local turn, after_results
   for _, content in ipairs(body.contents) do
-    local role = content.role == "model" and "assistant" or content.role
-    assert(role ~= turn and (role == "user" or role == "assistant"), "turns in turn")
-    turn = role
+    local role, results = content.role == "model" and "assistant" or content.role, content.parts[1].functionResponse ~= nil
+    assert(role == "user" or role == "assistant")
+    assert(role ~= turn or (after_results and not results), "turns in turn, but for what is said behind results")
+    turn, after_results = role, results
     for _, part in ipairs(content.parts) do
+      assert(results == (part.functionResponse ~= nil), "results stand alone")
       read_gemini_part(ask, role, part)
     end
   end
