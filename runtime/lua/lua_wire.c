@@ -5,7 +5,7 @@
  *      wire.encode{ client, body, vendor, model, … } -> body, dropped | nil, complaint
  *      wire.head{ client, vendor, model, stream, origin, path, key, … [, body, wall_s] } -> url, the provider's own headers
  *      wire.passes{ client, vendor, … } -> whether the answer's bytes go back as they came
- *      wire.answer{ client, vendor, stream, include_usage, pieces | body, status, headers, created, id, model [, request, pass] }
+ *      wire.answer{ client, vendor, stream, include_usage, pieces | body | estimate, status, headers, created, id, model [, request, pass] }
  *          -> { out, failure, ended, content, usage, finish }
  *      wire.failure{ client, kind [, message, stream] } -> body, status
  *      wire.classify(status, code, text) -> kind; wire.retry_after(headers, wall_s) -> seconds | nil; wire.message(body, status)
@@ -208,6 +208,7 @@ static void push_facts(lua_State *L, const struct facts *facts)
     set_count(L, "prompt_bytes", (int64_t)facts->prompt_bytes);
     set_count(L, "prompt_tokens", facts_tokens(facts));
     set_count(L, "image_count", (int64_t)facts->image_count);
+    set_count(L, "tokens", facts_tokens(facts));
     if (!isnan(facts->temperature)) {
         lua_pushnumber(L, facts->temperature);
         lua_setfield(L, -2, "temperature");
@@ -315,7 +316,8 @@ static int wire_passes(lua_State *L)
 {
     struct call call;
     take_call(L, &call);
-    lua_pushboolean(L, call.spoken == call.client && !(call.provider.vendor->quirks & VENDOR_REPAIR));
+    bool repaired = (call.provider.vendor->quirks & VENDOR_REPAIR) && call.spoken == call.provider.vendor->wire;
+    lua_pushboolean(L, call.spoken == call.client && !repaired);
     return 1;
 }
 
@@ -542,7 +544,7 @@ static int wire_answer(lua_State *L)
     struct arena arena;
     struct call call;
     take_call(L, &call);
-    int64_t status = field_int(L, 1, "status", 200);
+    int64_t status = field_int(L, 1, "status", 200), estimate = field_int(L, 1, "estimate", -1);
     struct header_list headers = {L, 0};
 
     arena_init(&arena, NULL, ARENA_MAX);
@@ -550,7 +552,13 @@ static int wire_answer(lua_State *L)
     struct reader *reader = new_reader(L, &call, &arena, &collect);
     if (!field_bool(L, 1, "pass"))
         collect.writer = new_writer(L, &call, &arena);
-    if (status < 200 || status > 299) {
+    if (estimate >= 0) {
+        struct event count = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
+        count.usage.input = estimate;
+        count.usage.known = count.usage.estimated = true;
+        on_event(&collect, &count);
+        on_event(&collect, &(struct event){.kind = EVENT_END});
+    } else if (status < 200 || status > 299) {
         if (lua_getfield(L, 1, "headers") == LUA_TTABLE)
             headers.index = lua_gettop(L);
         collect.failed = true;
