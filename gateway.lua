@@ -52,7 +52,8 @@ return {
   },
 
   -- How to choose among targets: a policy file, and the strategy it follows when a request names none
-  -- (round_robin, weighted, priority: policies/default.lua has the list). `settings` are plain data that policies read.
+  -- (round_robin, weighted, priority, lowest_latency, least_busy, cost_optimized, quality, score, sticky; a client may ask for
+  -- another with `routing_strategy`). `settings` are plain data that policies read.
   policy = "policies/default.lua",
   strategy = env("STRATEGY", "round_robin"),
   settings = {},

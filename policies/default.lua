@@ -7,9 +7,14 @@
 local fallback = require "policies.fallback"
 
 local strategies = {}
-for _, name in ipairs { "round_robin", "weighted", "priority" } do
+for _, name in ipairs {
+  "round_robin", "weighted", "priority", "lowest_latency", "least_busy",
+  "cost_optimized", "quality", "score", "sticky",
+} do
   strategies[name] = require("policies." .. name)
 end
+strategies.least_latency = strategies.lowest_latency
+strategies.lowest_cost = strategies.cost_optimized
 
 local policy = {
   strategies = strategies,

@@ -118,11 +118,13 @@ static void merge_sort(struct ranked *list, struct ranked *spare, int n)
     }
 }
 
-/* Those within `margin` of the best take turns at being first. */
+/* Those within `margin` of the best take turns at being first; all of them while nothing is known of anybody. */
 static int count_equals(const struct ranked *list, int n, double margin)
 {
     int equals = 0;
 
+    if (isnan(list[0].key))
+        return n;
     while (equals < n && list[equals].key <= list[0].key + margin * fabs(list[0].key))
         equals++;
     return equals;

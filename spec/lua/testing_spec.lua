@@ -11,7 +11,8 @@ local pass = policy "return { settle = function() return {} end }"
 describe("testing.load", function()
   it("loads as the gateway does, with the files beside it", function()
     local loaded = testing.load "policies/default.lua"
-    assert.same({ round_robin = true, weighted = true, priority = true }, loaded.strategies)
+    assert.is_true(loaded.strategies.round_robin and loaded.strategies.lowest_cost)
+    assert.is_nil(loaded.strategies.fallback)
     assert.equal("default", loaded.name)
   end)
 
@@ -21,7 +22,8 @@ describe("testing.load", function()
     assert.has_error(function() policy "return { rout = 1 }" end,
       "policies/x.lua: 'rout' is none of admit, route, recover, settle, strategies")
     assert.has_error(function() testing.load("policies/default.lua", { strategy = "x" }) end,
-      'gateway.lua: strategy: expected one of priority, round_robin, weighted (policies/default.lua), got "x"')
+      'gateway.lua: strategy: expected one of cost_optimized, least_busy, least_latency, lowest_cost, lowest_latency, ' ..
+      'priority, quality, round_robin, score, sticky, weighted (policies/default.lua), got "x"')
   end)
 
   it("runs in the sandbox, under the gateway's budget", function()
