@@ -43,6 +43,7 @@ static void settle_health(struct attempt *attempt, bool ok, bool neutral)
         .first_token_us = walked->content_us == 0 ? 0 : walked->content_us - walked->began_us,
         .input_tokens = attempt->usage.known ? attempt->usage.input : -1,
         .output_tokens = attempt->usage.known ? attempt->usage.output : -1,
+        .cost_pico = usage_cost_pico(&attempt->usage, attempt->target->price),
     };
     health_end(attempt->target->health, &outcome, attempt->probe, now);
 }

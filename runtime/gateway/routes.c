@@ -3,14 +3,11 @@
 #include "gateway/routes.h"
 #include "base/json.h"
 #include "gateway/answer.h"
+#include "gateway/health_pages.h"
 #include "gateway/worker.h"
-#include <math.h>
 
 static void serve_models(struct request *request);
 static void serve_model(struct request *request);
-static void serve_health(struct request *request);
-static void serve_live(struct request *request);
-static void serve_ready(struct request *request);
 static void serve_reload(struct request *request);
 static void serve_not_found(struct request *request);
 static void serve_bad_method(struct request *request);
@@ -23,9 +20,12 @@ static const struct route routes[] = {
     {"completion", "POST", "/completion", false, ACCESS_USER, &wire_simple, NULL},
     {"models", "GET", "/v1/models", false, ACCESS_USER, &wire_openai, serve_models},
     {"model", "GET", "/v1/models/", true, ACCESS_USER, &wire_openai, serve_model},
-    {"health", "GET", "/health", false, ACCESS_ALL, &wire_openai, serve_health},
-    {"health_live", "GET", "/health/live", false, ACCESS_ALL, &wire_openai, serve_live},
-    {"health_ready", "GET", "/health/ready", false, ACCESS_ALL, &wire_openai, serve_ready},
+    {"health", "GET", "/health", false, ACCESS_ALL, &wire_openai, health_page_summary},
+    {"health_live", "GET", "/health/live", false, ACCESS_ALL, &wire_openai, health_page_live},
+    {"health_ready", "GET", "/health/ready", false, ACCESS_ALL, &wire_openai, health_page_ready},
+    {"providers", "GET", "/providers", false, ACCESS_ADMIN, &wire_openai, health_page_providers},
+    {"admin_breaker", "GET", "/admin/providers/", true, ACCESS_ADMIN, &wire_openai, health_page_breaker},
+    {"admin_breaker_reset", "POST", "/admin/providers/", true, ACCESS_ADMIN, &wire_openai, health_page_breaker_reset},
     {"admin_reload", "POST", "/admin/reload", false, ACCESS_ADMIN, &wire_openai, serve_reload},
 };
 enum { ROUTE_COUNT = sizeof routes / sizeof *routes };
@@ -43,6 +43,7 @@ static bool path_matches(const struct route *route, struct slice path)
 
 const struct route *route_find(struct slice method, struct slice path)
 {
+    const struct route *other = NULL; /* knows the path by another method */
     for (unsigned i = 0; i < ROUTE_COUNT; i++) {
         const struct route *route = &routes[i];
         if (!path_matches(route, path))
@@ -52,9 +53,9 @@ const struct route *route_find(struct slice method, struct slice path)
             return route;
         if (slice_equals(method, LIT("OPTIONS")))
             return &preflight;
-        return route->method[0] == 'G' ? &bad_get : &bad_post;
+        other = other == NULL ? route : other;
     }
-    return &not_found;
+    return other == NULL ? &not_found : other->method[0] == 'G' ? &bad_get : &bad_post;
 }
 
 const struct wire *route_wire(const struct route *route)
@@ -139,103 +140,6 @@ static void serve_model(struct request *request)
     buffer_init(&out, 4096);
     put_model(&out, request, model);
     answer_json(request, 200, buffer_slice(&out));
-    buffer_free(&out);
-}
-
-/* ---------------------------------------------------------------- health */
-
-static void serve_live(struct request *request)
-{
-    answer_json(request, 200, LIT("{\"status\":\"alive\"}"));
-}
-
-/* Never depends on a provider: an orchestrator must not restart us because somebody else is down. */
-static void serve_ready(struct request *request)
-{
-    if (atomic_load(&request->worker->gateway->draining))
-        answer_json(request, 503, LIT("{\"status\":\"draining\",\"checks\":{\"policy\":\"ok\"}}"));
-    else
-        answer_json(request, 200, LIT("{\"status\":\"ready\",\"checks\":{\"policy\":\"ok\"}}"));
-}
-
-/* A provider is the sum of its targets: worst breaker, pooled rates, the slowest percentiles. */
-struct provider_health {
-    enum breaker_state breaker;
-    uint64_t successes, failures;
-    double p50, p95, p99;
-    bool measured;
-};
-
-static double slower(double a, double b)
-{
-    return isnan(a) || b > a ? b : a;
-}
-
-static struct provider_health add_up(const struct request *request, const struct provider *provider)
-{
-    const struct config *config = request->config;
-    struct provider_health sum = {.breaker = BREAKER_CLOSED, .p50 = NAN, .p95 = NAN, .p99 = NAN};
-    unsigned count = atomic_load(&config->target_count);
-    for (unsigned i = 0; i < count; i++) {
-        struct health_view view;
-        if (config->targets[i]->provider != provider || config->targets[i]->health == NULL)
-            continue;
-        health_view(config->targets[i]->health, loop_now_us(request->worker->loop), &view);
-        sum.successes += view.successes;
-        sum.failures += view.failures;
-        if (view.breaker == BREAKER_OPEN || (view.breaker == BREAKER_HALF_OPEN && sum.breaker == BREAKER_CLOSED))
-            sum.breaker = view.breaker;
-        if (view.samples > 0 && !isnan(view.p50_ms)) {
-            sum.measured = true;
-            sum.p50 = slower(sum.p50, view.p50_ms);
-            sum.p95 = slower(sum.p95, view.p95_ms);
-            sum.p99 = slower(sum.p99, view.p99_ms);
-        }
-    }
-    return sum;
-}
-
-static void put_provider(struct buffer *out, const struct provider *provider, const struct provider_health *health)
-{
-    uint64_t all = health->successes + health->failures;
-    double rate = all == 0 ? 1.0 : (double)health->successes / (double)all;
-    json_append_string(out, provider->name);
-    buffer_printf(out, ":{\"status\":\"%s\",\"breaker\":\"%s\",\"success_rate\":%.4f,\"error_rate\":%.4f,\"latency_ms\":",
-                  health->breaker == BREAKER_OPEN        ? "unhealthy"
-                  : health->breaker == BREAKER_HALF_OPEN ? "degraded"
-                                                         : "healthy",
-                  breaker_name(health->breaker), rate, 1.0 - rate);
-    if (health->measured)
-        buffer_printf(out, "{\"p50\":%.3f,\"p95\":%.3f,\"p99\":%.3f}}", health->p50, health->p95, health->p99);
-    else
-        buffer_append_lit(out, "{\"p50\":null,\"p95\":null,\"p99\":null}}");
-}
-
-static void serve_health(struct request *request)
-{
-    const struct config *config = request->config;
-    const struct gateway *gateway = request->worker->gateway;
-    struct buffer providers, out;
-    unsigned open = 0;
-    char time[25];
-    buffer_init(&providers, 1024 * 1024);
-    buffer_init(&out, 1024 * 1024);
-    for (unsigned i = 0; i < config->provider_count; i++) {
-        struct provider_health health = add_up(request, &config->providers[i]);
-        open += health.breaker == BREAKER_OPEN;
-        if (i > 0)
-            buffer_append_byte(&providers, ',');
-        put_provider(&providers, &config->providers[i], &health);
-    }
-    clock_format(request->began_wall_us, time);
-    const char *status = open == 0 ? "healthy" : open < config->provider_count ? "degraded" : "unhealthy";
-    buffer_printf(&out, "{\"status\":\"%s\",\"version\":\"%s\",\"timestamp\":\"%s\",\"uptime_s\":%lld,\"generation\":%u,\"providers\":{",
-                  status, GATEWAY_VERSION, time, (long long)((request->began_us - gateway->started_us) / US_PER_S),
-                  request->engine->generation->number);
-    buffer_append_slice(&out, buffer_slice(&providers));
-    buffer_append_lit(&out, "}}");
-    answer_json(request, 200, buffer_slice(&out));
-    buffer_free(&providers);
     buffer_free(&out);
 }
 

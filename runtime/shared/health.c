@@ -75,6 +75,7 @@ struct health {
     struct average first_token, per_token;
     struct histogram durations, first_tokens;
     uint64_t successes, failures, requests, samples, input_tokens, output_tokens;
+    int64_t cost_pico;
     struct health_change history[HEALTH_HISTORY_MAX];
     unsigned changes; /* ever; the ring holds the last ones */
 };
@@ -508,6 +509,7 @@ void health_end(struct health *health, const struct health_outcome *outcome, boo
     health->probes -= probe && health->probes > 0;
     health->requests++;
     health->input_tokens += outcome->input_tokens > 0 ? (uint64_t)outcome->input_tokens : 0;
+    health->cost_pico += outcome->cost_pico > 0 ? outcome->cost_pico : 0;
     health->output_tokens += outcome->output_tokens > 0 ? (uint64_t)outcome->output_tokens : 0;
     if (!outcome->neutral && outcome->ok) {
         succeeded(health, outcome, probe, now_us);
@@ -580,6 +582,7 @@ void health_view(struct health *health, int64_t now_us, struct health_view *view
         .first_token_p95_ms = histogram_at(&health->first_tokens, 0.95),
         .samples = health->samples,
         .input_tokens = health->input_tokens,
+        .cost_pico = health->cost_pico,
         .output_tokens = health->output_tokens,
     };
     pthread_mutex_unlock(&health->lock);

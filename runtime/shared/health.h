@@ -48,6 +48,7 @@ struct health_view {
     double first_token_p95_ms;           /* streams: what hedge_after = "p95" means for them; NAN where never measured */
     uint64_t samples;                    /* answers measured */
     uint64_t input_tokens, output_tokens;
+    int64_t cost_pico; /* of all answers that have a price */
 };
 
 struct health_outcome {
@@ -57,6 +58,7 @@ struct health_outcome {
     int64_t duration_us;
     int64_t first_token_us;              /* since the attempt began; 0 unknown */
     int64_t input_tokens, output_tokens; /* -1 unknown */
+    int64_t cost_pico;                   /* -1 unknown */
 };
 
 struct health_table *health_table_new(size_t limit /* records */, uint64_t seed);

@@ -125,7 +125,13 @@ void key_throttled(struct key_state *state, int64_t retry_after_us, int64_t now_
 
 void key_worked(struct key_state *state)
 {
-    if (state == NULL || atomic_load_explicit(&state->refusals, memory_order_relaxed) == 0)
+    if (state != NULL && atomic_load_explicit(&state->refusals, memory_order_relaxed) > 0)
+        key_reset(state);
+}
+
+void key_reset(struct key_state *state)
+{
+    if (state == NULL)
         return;
     atomic_store_explicit(&state->refusals, 0, memory_order_relaxed);
     atomic_store_explicit(&state->aside_until_us, 0, memory_order_relaxed);

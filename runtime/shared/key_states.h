@@ -24,6 +24,7 @@ void key_refused(struct key_state *state, int64_t now_us);
 /* 429: set aside for as long as the provider says (-1: it does not: a second), an hour at most. */
 void key_throttled(struct key_state *state, int64_t retry_after_us, int64_t now_us);
 void key_worked(struct key_state *state);
+void key_reset(struct key_state *state); /* admin: as if it had never been refused */
 /* When it may be used again; 0: now. */
 int64_t key_aside_until_us(const struct key_state *state);
 #endif

@@ -1,0 +1,15 @@
+/* health_pages.h -- how the gateway and its providers are doing, for people and orchestrators: /health*, /providers, /admin/providers/….
+ *
+ * Each answers its request by itself. Shapes: the contract's section 4.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_HEALTH_PAGES_H
+#define GATEWAY_HEALTH_PAGES_H
+#include "gateway/request.h"
+
+void health_page_live(struct request *request);
+void health_page_ready(struct request *request);
+void health_page_summary(struct request *request);       /* GET /health */
+void health_page_providers(struct request *request);     /* GET /providers */
+void health_page_breaker(struct request *request);       /* GET /admin/providers/{provider}/circuit-breaker */
+void health_page_breaker_reset(struct request *request); /* POST …/circuit-breaker/reset: closes them all, ends cool-downs */
+#endif
