@@ -334,6 +334,12 @@ static bool is_exception(struct slice name)
     return name.len >= tail.len && slice_equals_nocase((struct slice){name.ptr + name.len - tail.len, tail.len}, tail);
 }
 
+static bool is_of_answer(struct slice name)
+{
+    return slice_equals(name, LIT("contentBlockDelta")) || slice_equals(name, LIT("contentBlockStart")) ||
+           slice_equals(name, LIT("contentBlockStop")) || slice_equals(name, LIT("messageStop"));
+}
+
 void bedrock_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
                         struct slice *rewritten)
 {
@@ -354,7 +360,7 @@ void bedrock_read_event(struct reader *reader, struct slice name, struct slice d
         start(self);
     } else if (slice_equals(name, LIT("metadata"))) {
         on_metadata(self, data);
-    } else if (!slice_starts_with(name, LIT("contentBlock")) && !slice_equals(name, LIT("messageStop"))) {
+    } else if (!is_of_answer(name)) {
         return; /* what is new is passed over */
     } else if (!self->started) {
         fail_incomplete(self, "the provider's stream does not begin with messageStart");

@@ -139,8 +139,8 @@ static struct slice clean_name(struct bedrock_encode *encode, struct slice name)
         char byte = name.ptr[i];
         bool word = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
         bool blank = byte == ' ' || byte == '_' || byte == '\t';
-        if (blank && (len == 0 || text[len - 1] == ' '))
-            continue;
+        if ((blank && (len == 0 || text[len - 1] == ' ')) || ((unsigned char)byte & 0xc0) == 0x80)
+            continue; /* of a character of several bytes the first one counts */
         text[len++] = blank ? ' ' : word || (byte != '\0' && strchr("-()[]", byte) != NULL) ? byte : '-';
     }
     while (len > 0 && text[len - 1] == ' ')
