@@ -127,7 +127,7 @@ static bool put_media(struct gemini_encode *encode, const struct part *part)
         return true;
     }
     if (data.len == 0 && !slice_starts_with(part->url_raw, LIT("data:")) && part->url_raw.len > 0)
-        return put_file(encode, part->url_raw, type);
+        return put_file(encode, json_escape(encode->arena, json_unescape(encode->arena, part->url_raw)), type); /* "https:\/\/" */
     if (data.len == 0 && !split_data_url(part->url_raw, &type, &data))
         return gemini_refuse(encode, LIT("this provider takes files as https URLs or as base64 data URLs only, not by id"),
                              LIT("messages"));
