@@ -1,6 +1,4 @@
-/* anthropic.c -- the wire of Anthropic's Messages API towards providers. Its parts are listed in anthropic.h.
- *
- * The side towards clients (POST /v1/messages) comes with the dialects: until then only its errors are written.
+/* anthropic.c -- the wire of Anthropic's Messages API (POST /v1/messages), both ways. Its parts are listed in anthropic.h.
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic.h"
 
@@ -9,12 +7,11 @@ static void write_path(const struct provider *provider, const struct model_facts
 {
     (void)provider;
     (void)model;
-    (void)operation;
     (void)stream;
-    buffer_append_lit(out, "/messages");
+    buffer_append_slice(out, operation == OPERATION_COUNT ? LIT("/messages/count_tokens") : LIT("/messages"));
 }
 
-static void write_auth(const struct provider *provider, struct slice key, struct buffer *out)
+void anthropic_write_auth(const struct provider *provider, struct slice key, struct buffer *out)
 {
     if (key.len > 0) {
         buffer_append_lit(out, "x-api-key: ");
@@ -26,33 +23,21 @@ static void write_auth(const struct provider *provider, struct slice key, struct
     buffer_append_lit(out, "\r\n");
 }
 
-static int failure_status(const struct failure *failure)
-{
-    const struct failure_row *row = failure_row(failure->kind);
-    bool own = failure->kind == FAILURE_REFUSED || failure->kind == FAILURE_LIMITED;
-    return own && failure->status >= 400 && failure->status <= 599 ? failure->status : row->anthropic_status;
-}
-
-/* {"type":"error","error":{"type":…,"message":…},"request_id":…} */
-static void write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out)
-{
-    const struct failure_row *row = failure_row(failure->kind);
-    if (stream)
-        buffer_append_lit(out, "event: error\ndata: ");
-    buffer_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", row->anthropic_type);
-    json_append_string(out, failure->message.len > 0 ? failure->message : slice_of(row->name));
-    buffer_append_lit(out, "},\"request_id\":");
-    json_append_string(out, request_id);
-    buffer_append_slice(out, stream ? LIT("}\n\n") : LIT("}"));
-}
-
 const struct wire wire_anthropic = {
     .name = "anthropic",
-    .write_failure = write_failure,
-    .failure_status = failure_status,
+    .read_facts = anthropic_read_facts,
+    .read_chat = anthropic_read_chat,
+    .writer_size = ANTHROPIC_WRITER_SIZE,
+    .writer_begin = anthropic_writer_begin,
+    .write_event = anthropic_write_event,
+    .writer_end = anthropic_writer_end,
+    .write_failure = anthropic_write_failure,
+    .failure_status = anthropic_failure_status,
     .write_path = write_path,
-    .write_auth = write_auth,
+    .write_auth = anthropic_write_auth,
     .write_request = anthropic_write_request,
+    .write_count = anthropic_write_count,
+    .edits = anthropic_edits,
     .reader_size = ANTHROPIC_READER_SIZE,
     .reader_begin = anthropic_reader_begin,
     .read_event = anthropic_read_event,

@@ -1,8 +1,12 @@
 /* anthropic.h -- the pieces of wire_anthropic. Private to anthropic*.c; everybody else goes through provider.h.
  *
- *   anthropic_family.c   what each model family accepts       anthropic_answer.c   reading an answer
- *   anthropic_request.c  struct chat -> request               anthropic_schema.c   schemas it accepts
- *   anthropic_message.c  messages of a request
+ * Towards providers:                                        Towards clients:
+ *   anthropic_family.c   what each model family accepts       anthropic_facts.c    the scan of a request, edits
+ *   anthropic_request.c  struct chat -> request               anthropic_chat.c     request -> struct chat
+ *   anthropic_message.c  messages of a request                anthropic_tools.c    its tools and formats
+ *   anthropic_schema.c   schemas it accepts                   anthropic_write.c    writing an answer
+ *   anthropic_answer.c   reading an answer                    anthropic_failure.c  writing an error
+ * Both: anthropic_count.c, POST /v1/messages/count_tokens
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_ANTHROPIC_H
 #define PROVIDERS_ANTHROPIC_H
@@ -52,6 +56,10 @@ void anthropic_write_schema(struct buffer *out, struct slice schema_json);
 bool anthropic_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                              struct buffer *out, struct buffer *dropped, struct complaint *complaint);
 
+bool anthropic_write_count(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                           struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+void anthropic_write_auth(const struct provider *provider, struct slice key, struct buffer *out);
+
 enum { ANTHROPIC_READER_SIZE = 512 };
 void anthropic_reader_begin(struct reader *reader);
 void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
@@ -60,4 +68,48 @@ void anthropic_read_answer(struct reader *reader, struct slice body);
 void anthropic_read_eof(struct reader *reader);
 void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
                             int64_t wall_us, struct arena *arena, struct failure *failure);
+
+/* ---------------------------------------------------------------- towards clients */
+
+/* A key or a word, also when it is spelt with escapes: a provider decodes them, and we must not read less than it does. */
+static inline bool anthropic_is(struct slice raw, struct slice plain)
+{
+    return slice_equals(raw, plain) || (raw.len > plain.len && memchr(raw.ptr, '\\', raw.len) != NULL && json_raw_equals(raw, plain));
+}
+
+/* Google's thought signatures travel through this dialect as thinking blocks without text whose signature begins so. */
+#define ANTHROPIC_GOOGLE "gemini:"
+
+/* A signature that Anthropic has not made: none at all (reasoning of other providers has none), or Google's. */
+static inline bool anthropic_is_foreign(struct slice signature)
+{
+    return signature.len == 0 || slice_starts_with(signature, LIT(ANTHROPIC_GOOGLE));
+}
+
+/* The request's `thinking` switches it on. */
+static inline bool anthropic_thinks(struct slice thinking_json)
+{
+    struct slice type = json_find_string(thinking_json, "type");
+    return anthropic_is(type, LIT("enabled")) || anthropic_is(type, LIT("adaptive"));
+}
+
+/* count: the request asks how many tokens it has, and needs no max_tokens. */
+bool anthropic_scan(bool count, struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
+bool anthropic_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
+int anthropic_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                    struct arena *arena, struct edit edits[EDITS_MAX]);
+
+bool anthropic_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
+/* `tools`, into chat->tools and, what only Anthropic itself can run, into an extra of that name. False: not JSON, or no memory. */
+bool anthropic_read_tools(struct json *json, struct arena *arena, struct chat *chat);
+/* `output_config`, `output_format`, `thinking`: a format, an effort. */
+void anthropic_read_format(struct chat *chat, struct slice format_json);
+void anthropic_read_effort(struct chat *chat, struct slice effort_raw);
+
+enum { ANTHROPIC_WRITER_SIZE = 384 };
+void anthropic_writer_begin(struct writer *writer);
+void anthropic_write_event(struct writer *writer, const struct event *event, struct buffer *out);
+void anthropic_writer_end(struct writer *writer);
+void anthropic_write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
+int anthropic_failure_status(const struct failure *failure);
 #endif

@@ -370,6 +370,17 @@ static void read_content(struct anthropic_reader *self, struct slice content)
     }
 }
 
+/* {"input_tokens": N} */
+static void read_count(struct anthropic_reader *self, struct slice body)
+{
+    take_count(body, "input_tokens", &self->usage.input);
+    self->usage.known = self->usage.input >= 0;
+    if (self->usage.known)
+        end(self);
+    else
+        fail_incomplete(self, "the provider's answer has no count of tokens");
+}
+
 void anthropic_read_answer(struct reader *reader, struct slice body)
 {
     struct anthropic_reader *self = (struct anthropic_reader *)reader;
@@ -382,6 +393,8 @@ void anthropic_read_answer(struct reader *reader, struct slice body)
         return fail_incomplete(self, "the provider's answer is not valid JSON");
     if (slice_equals(json_find_string(text, "type"), LIT("error")) || json_find(text, "error").len > 0)
         return fail_with(self, text);
+    if (reader->operation == OPERATION_COUNT)
+        return read_count(self, text);
     struct slice content = json_find(text, "content");
     if (content.len == 0 || content.ptr[0] != '[')
         return fail_incomplete(self, "the provider's answer has no content");

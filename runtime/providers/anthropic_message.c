@@ -65,6 +65,19 @@ static void put_base64_source(struct buffer *out, struct slice type, struct slic
     buffer_append_byte(out, '}');
 }
 
+/* An address, or an id that the client had from this provider. False: neither. */
+static bool put_place(struct anthropic_encode *encode, const struct part *part)
+{
+    bool https = slice_starts_with(part->url_raw, LIT("https:")), own = encode->chat->wire == &wire_anthropic && part->id_raw.len > 0;
+    if (!https && !own)
+        return false;
+    buffer_append_slice(encode->out,
+                        https ? LIT("\"source\":{\"type\":\"url\",\"url\":") : LIT("\"source\":{\"type\":\"file\",\"file_id\":"));
+    anthropic_quoted(encode->out, https ? part->url_raw : part->id_raw);
+    buffer_append_byte(encode->out, '}');
+    return true;
+}
+
 static bool put_image(struct anthropic_encode *encode, const struct part *part)
 {
     struct buffer *out = encode->out;
@@ -72,11 +85,7 @@ static bool put_image(struct anthropic_encode *encode, const struct part *part)
     buffer_append_lit(out, "{\"type\":\"image\",");
     if (data.len > 0 || split_data_url(part->url_raw, &type, &data)) {
         put_base64_source(out, type, data);
-    } else if (slice_starts_with(part->url_raw, LIT("https:"))) {
-        buffer_append_lit(out, "\"source\":{\"type\":\"url\",\"url\":");
-        anthropic_quoted(out, part->url_raw);
-        buffer_append_byte(out, '}');
-    } else {
+    } else if (!put_place(encode, part)) {
         return anthropic_refuse(encode, LIT("this provider takes images as https URLs or as base64 data URLs only"), LIT("messages"));
     }
     put_marker(out, part);
@@ -88,10 +97,11 @@ static bool put_document(struct anthropic_encode *encode, const struct part *par
 {
     struct buffer *out = encode->out;
     struct slice type = part->media_type_raw, data = part->data_raw;
-    if (data.len == 0 && part->text_raw.len == 0 && !split_data_url(part->url_raw, &type, &data))
-        return anthropic_refuse(encode, LIT("this provider takes files as base64 data only, not by id"), LIT("messages"));
     buffer_append_lit(out, "{\"type\":\"document\",");
-    if (part->text_raw.len > 0) {
+    if (data.len == 0 && part->text_raw.len == 0 && !split_data_url(part->url_raw, &type, &data)) {
+        if (!put_place(encode, part))
+            return anthropic_refuse(encode, LIT("this provider takes files as base64 data or https URLs only, not by id"), LIT("messages"));
+    } else if (part->text_raw.len > 0) {
         buffer_append_lit(out, "\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":");
         anthropic_quoted(out, part->text_raw);
         buffer_append_byte(out, '}');
@@ -201,7 +211,7 @@ static bool is_sent(const struct anthropic_encode *encode, const struct part *pa
     case PART_REDACTED:
         return encode->thinking;
     case PART_OPAQUE:
-        return false;
+        return encode->chat->wire == &wire_anthropic;
     default:
         return true;
     }
@@ -284,6 +294,9 @@ static bool put_part(struct anthropic_encode *encode, const struct message *mess
         buffer_append_lit(out, "{\"type\":\"redacted_thinking\",\"data\":");
         anthropic_quoted(out, part->data_raw);
         buffer_append_byte(out, '}');
+        return true;
+    case PART_OPAQUE:
+        buffer_append_slice(out, part->json);
         return true;
     default:
         put_text(out, part, last_turn && is_assistant(message) ? without_tail(part->text_raw) : part->text_raw);

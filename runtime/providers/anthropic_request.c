@@ -191,15 +191,32 @@ static void put_tool(struct buffer *out, const struct tool *tool)
     buffer_append_byte(out, '}');
 }
 
+/* The client speaks this dialect: what its reader did not understand is understood here. */
+static bool is_own(const struct anthropic_encode *encode)
+{
+    return encode->chat->wire == &wire_anthropic;
+}
+
+/* Tools that the provider itself runs: the inside of their list (anthropic_tools.c). */
+static struct slice served_tools(const struct anthropic_encode *encode)
+{
+    for (const struct extra *extra = encode->chat->extras; is_own(encode) && extra != NULL; extra = extra->next)
+        if (slice_equals(extra->name_raw, LIT("tools")))
+            return (struct slice){extra->value_json.ptr + 1, extra->value_json.len - 2};
+    return SLICE_NONE;
+}
+
 static bool put_tools(struct anthropic_encode *encode)
 {
     const struct chat *chat = encode->chat;
     struct buffer *out = encode->out;
-    bool json_tool = uses_json_tool(encode), first = true;
-    if (chat->tools == NULL && !json_tool)
+    struct slice served = served_tools(encode);
+    bool json_tool = uses_json_tool(encode), first = served.len == 0;
+    if (chat->tools == NULL && !json_tool && served.len == 0)
         return true;
     anthropic_key(encode, "tools");
     buffer_append_byte(out, '[');
+    buffer_append_slice(out, served);
     for (const struct tool *tool = chat->tools; tool != NULL; tool = tool->next) {
         if (tool->name_raw.len == 0)
             return anthropic_refuse(encode, LIT("this provider knows no tools but functions"), LIT("tools"));
@@ -229,7 +246,8 @@ static void put_tool_choice(struct anthropic_encode *encode)
     if (uses_json_tool(encode)) {
         choice = chat->tools == NULL ? TOOL_CHOICE_NAMED : TOOL_CHOICE_REQUIRED;
         name = LIT(ANTHROPIC_JSON_TOOL);
-    } else if (chat->tools == NULL || (choice == TOOL_CHOICE_NONE_GIVEN && chat->parallel_tool_calls != 0)) {
+    } else if ((chat->tools == NULL && served_tools(encode).len == 0) ||
+               (choice == TOOL_CHOICE_NONE_GIVEN && chat->parallel_tool_calls != 0)) {
         return;
     }
     anthropic_key(encode, "tool_choice");
@@ -251,7 +269,8 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
     static const char *const names[] = {"", "", "low", "low", "medium", "high", "high"};
     const struct chat *chat = encode->chat;
     bool schema = chat->format == FORMAT_SCHEMA && !uses_json_tool(encode);
-    bool by_effort = encode->thinking && chat->thinking_json.len == 0 && (encode->family->flags & FAMILY_ADAPTIVE) && effort > EFFORT_NONE;
+    bool adaptive = chat->thinking_json.len == 0 || json_raw_equals(json_find_string(chat->thinking_json, "type"), LIT("adaptive"));
+    bool by_effort = encode->thinking && adaptive && (encode->family->flags & FAMILY_ADAPTIVE) && effort > EFFORT_NONE;
     if (!schema && !by_effort)
         return;
     anthropic_key(encode, "output_config");
@@ -285,9 +304,22 @@ static void drop_rest(struct anthropic_encode *encode)
         drop(encode, LIT("top_logprobs"));
     if (chat->metadata_json.len > 0)
         drop(encode, LIT("metadata"));
-    for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next)
+    for (const struct extra *extra = chat->extras; !is_own(encode) && extra != NULL; extra = extra->next)
         if (!slice_equals(extra->value_json, LIT("null")))
             drop(encode, extra->name_raw);
+}
+
+/* Fields of this dialect that struct chat has no place for. */
+static void put_own_extras(struct anthropic_encode *encode)
+{
+    for (const struct extra *extra = encode->chat->extras; is_own(encode) && extra != NULL; extra = extra->next) {
+        if (slice_equals(extra->name_raw, LIT("tools")))
+            continue;
+        buffer_append_byte(encode->out, ',');
+        anthropic_quoted(encode->out, extra->name_raw);
+        buffer_append_byte(encode->out, ':');
+        buffer_append_slice(encode->out, extra->value_json);
+    }
 }
 
 static void put_service_tier(struct anthropic_encode *encode)
@@ -301,6 +333,32 @@ static void put_service_tier(struct anthropic_encode *encode)
     } else {
         drop(encode, LIT("service_tier"));
     }
+}
+
+static bool put_question(struct anthropic_encode *encode)
+{
+    if (!anthropic_write_messages(encode) || !put_tools(encode))
+        return false;
+    put_tool_choice(encode);
+    return true;
+}
+
+/* What is counted: no length, no sampling. */
+bool anthropic_write_count(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                           struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+{
+    struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false};
+    enum effort effort = effort_of(chat->effort_raw);
+    encode.thinking = is_thinking(&encode, effort);
+    buffer_append_byte(out, '{');
+    anthropic_key(&encode, "model");
+    json_append_string(out, model->model);
+    put_thinking(&encode, effort, &(int64_t){0});
+    if (!put_question(&encode))
+        return false;
+    put_output_config(&encode, effort);
+    buffer_append_byte(out, '}');
+    return true;
 }
 
 bool anthropic_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
@@ -318,9 +376,8 @@ bool anthropic_write_request(const struct chat *chat, const struct provider *pro
     put_thinking(&encode, effort, &max_tokens);
     anthropic_key(&encode, "max_tokens");
     buffer_append_int(out, max_tokens);
-    if (!anthropic_write_messages(&encode) || !put_tools(&encode))
+    if (!put_question(&encode))
         return false;
-    put_tool_choice(&encode);
     put_output_config(&encode, effort);
     put_sampling(&encode);
     put_stops(&encode);
@@ -336,6 +393,7 @@ bool anthropic_write_request(const struct chat *chat, const struct provider *pro
         buffer_append_slice(out, chat->cache_control_json);
     }
     drop_rest(&encode);
+    put_own_extras(&encode);
     if (chat->stream) {
         anthropic_key(&encode, "stream");
         buffer_append_lit(out, "true");

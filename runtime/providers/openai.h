@@ -40,6 +40,9 @@ static inline struct slice openai_thought_signature(struct slice extra_content_j
     return json_find_string(json_find(extra_content_json, "google"), "thought_signature");
 }
 
+/* What a function may be called. */
+static const struct name_rule openai_names = {.allowed = "_-", .max = 64};
+
 /* Room for the private structs; checked where they are defined. */
 enum { OPENAI_READER_SIZE = 640, OPENAI_WRITER_SIZE = 320 };
 void openai_reader_begin(struct reader *reader);

@@ -9,6 +9,7 @@ struct encode {
     struct arena *arena;
     struct buffer *out, *dropped;
     bool first;
+    bool foreign; /* the client speaks another dialect: opaque parts and extras are words of that one */
 };
 
 static void key(struct encode *encode, const char *name)
@@ -36,15 +37,20 @@ static bool is_listed(const char *const *list, const char *name)
     return false;
 }
 
+static void drop(struct encode *encode, struct slice name)
+{
+    if (encode->dropped->len > 0)
+        buffer_append_lit(encode->dropped, ", ");
+    buffer_append_slice(encode->dropped, name);
+}
+
 /* A vendor with strict fields gets only those on its list; one that refuses some does not get those. */
 static bool is_sent(struct encode *encode, const char *name)
 {
     bool strict = encode->vendor->quirks & VENDOR_STRICT_FIELDS;
     if (strict ? is_listed(encode->vendor->fields, name) : !is_listed(encode->vendor->unsent, name))
         return true;
-    if (encode->dropped->len > 0)
-        buffer_append_lit(encode->dropped, ", ");
-    buffer_append(encode->dropped, name, strlen(name));
+    drop(encode, slice_of(name));
     return false;
 }
 
@@ -142,15 +148,17 @@ static void content_part(struct buffer *out, const struct part *part)
     }
 }
 
-static bool is_content(const struct part *part)
+static bool is_content(const struct encode *encode, const struct part *part)
 {
+    if (part->kind == PART_OPAQUE)
+        return !encode->foreign;
     return part->kind != PART_TOOL_CALL && part->kind != PART_TOOL_RESULT && part->kind != PART_REASONING && part->kind != PART_REDACTED;
 }
 
-static bool is_all_text(const struct part *parts)
+static bool is_all_text(const struct encode *encode, const struct part *parts)
 {
     for (; parts != NULL; parts = parts->next)
-        if (is_content(parts) && parts->kind != PART_TEXT)
+        if (is_content(encode, parts) && parts->kind != PART_TEXT)
             return false;
     return true;
 }
@@ -161,17 +169,17 @@ static void content(struct encode *encode, const struct part *parts, bool plain)
     struct buffer *out = encode->out;
     bool first = true;
     key(encode, "content");
-    if (is_all_text(parts) && plain) {
+    if (is_all_text(encode, parts) && plain) {
         buffer_append_byte(out, '"');
         for (; parts != NULL; parts = parts->next)
-            if (is_content(parts))
+            if (is_content(encode, parts))
                 buffer_append_slice(out, parts->text_raw);
         buffer_append_byte(out, '"');
         return;
     }
     buffer_append_byte(out, '[');
     for (; parts != NULL; parts = parts->next) {
-        if (!is_content(parts))
+        if (!is_content(encode, parts))
             continue;
         if (!first)
             buffer_append_byte(out, ',');
@@ -201,6 +209,12 @@ static void call_id(struct encode *encode, struct slice id)
     quoted(encode->out, (struct slice){nine, sizeof nine});
 }
 
+/* Other dialects allow longer names; openai_answer.c finds the way back. */
+static void tool_name(struct encode *encode, struct slice name)
+{
+    quoted(encode->out, encode->foreign ? name_fit(name, &openai_names, encode->arena) : name);
+}
+
 static void tool_calls(struct encode *encode, const struct part *parts)
 {
     struct buffer *out = encode->out;
@@ -215,7 +229,7 @@ static void tool_calls(struct encode *encode, const struct part *parts)
         buffer_append_lit(out, "{\"id\":");
         call_id(encode, parts->id_raw);
         buffer_append_lit(out, ",\"type\":\"function\",\"function\":{\"name\":");
-        quoted(out, parts->name_raw);
+        tool_name(encode, parts->name_raw);
         buffer_append_lit(out, ",\"arguments\":");
         quoted(out, parts->text_raw.len > 0 ? parts->text_raw : LIT("{}"));
         buffer_append_lit(out, "}}");
@@ -243,13 +257,49 @@ static void begin_message(struct encode *encode, bool *first, struct slice role)
     quoted(encode->out, role);
 }
 
+/* The texts of a result, one string. */
+static void texts(struct encode *encode, const struct part *parts)
+{
+    key(encode, "content");
+    buffer_append_byte(encode->out, '"');
+    for (; parts != NULL; parts = parts->next)
+        if (parts->kind == PART_TEXT)
+            buffer_append_slice(encode->out, parts->text_raw);
+    buffer_append_byte(encode->out, '"');
+}
+
 static void tool_message(struct encode *encode, const struct part *result, bool *first)
 {
     begin_message(encode, first, LIT("tool"));
     key(encode, "tool_call_id");
     call_id(encode, result->id_raw);
-    content(encode, result->children, true);
+    if (encode->foreign)
+        texts(encode, result->children);
+    else
+        content(encode, result->children, true);
     buffer_append_byte(encode->out, '}');
+}
+
+/* Pictures cannot stand in the result of a tool here: the user shows those of a run of results behind it. */
+static void result_images(struct encode *encode, const struct message *from, const struct message *to, bool *first)
+{
+    struct buffer *out = encode->out;
+    bool any = false;
+    for (; from != to; from = from->next) {
+        for (const struct part *part = from->parts == NULL ? NULL : from->parts->children; part != NULL; part = part->next) {
+            if (part->kind != PART_IMAGE)
+                continue;
+            if (!any) {
+                begin_message(encode, first, LIT("user"));
+                key(encode, "content");
+            }
+            buffer_append_byte(out, any ? ',' : '[');
+            any = true;
+            image_url(out, part);
+        }
+    }
+    if (any)
+        buffer_append_lit(out, "]}");
 }
 
 /* Reasoning goes back where the vendor wants it with its tool calls (COMPAT(deepseek, 2026-08)); elsewhere it is only valid at its issuer. */
@@ -279,6 +329,24 @@ static struct slice role_name(const struct encode *encode, const struct message 
     }
 }
 
+/* Several texts stay apart where the client's dialect keeps them apart: its blocks of system and user are not one text cut in pieces. */
+static bool is_string(const struct encode *encode, const struct message *given)
+{
+    const struct part *parts = given->parts;
+    if (given->plain || given->role == ROLE_ASSISTANT || !encode->foreign)
+        return given->plain || given->role != ROLE_USER || is_all_text(encode, parts);
+    return parts == NULL || parts->next == NULL;
+}
+
+/* Nothing but words of another dialect. */
+static bool is_mute(const struct encode *encode, const struct message *given)
+{
+    bool mute = encode->foreign && given->parts != NULL;
+    for (const struct part *part = given->parts; mute && part != NULL; part = part->next)
+        mute = part->kind == PART_OPAQUE || part->kind == PART_REASONING || part->kind == PART_REDACTED;
+    return mute;
+}
+
 /* Tool results become messages of their own, before what else the message says. */
 static void message(struct encode *encode, const struct message *given, bool *first)
 {
@@ -289,16 +357,16 @@ static void message(struct encode *encode, const struct message *given, bool *fi
         else
             rest = true;
     }
-    if (!rest && given->parts != NULL)
+    if ((!rest && given->parts != NULL) || is_mute(encode, given))
         return;
     begin_message(encode, first, role_name(encode, given));
     if (given->name_raw.len > 0) {
         key(encode, "name");
         quoted(encode->out, given->name_raw);
     }
-    bool calls = has_kind(given->parts, PART_TOOL_CALL), texts = has_kind(given->parts, PART_TEXT) || has_kind(given->parts, PART_REFUSAL);
-    if (texts || !calls || (encode->vendor->quirks & VENDOR_STRICT_FIELDS))
-        content(encode, given->parts, given->plain || given->role != ROLE_USER || is_all_text(given->parts));
+    bool calls = has_kind(given->parts, PART_TOOL_CALL), said = has_kind(given->parts, PART_TEXT) || has_kind(given->parts, PART_REFUSAL);
+    if (said || !calls || (encode->vendor->quirks & VENDOR_STRICT_FIELDS))
+        content(encode, given->parts, is_string(encode, given));
     else {
         key(encode, "content");
         buffer_append_lit(encode->out, "null");
@@ -313,8 +381,16 @@ static void messages(struct encode *encode)
     bool first = true;
     key(encode, "messages");
     buffer_append_byte(encode->out, '[');
-    for (const struct message *at = encode->chat->messages; at != NULL; at = at->next)
+    const struct message *results = NULL; /* where the run of results began */
+    for (const struct message *at = encode->chat->messages; at != NULL; at = at->next) {
+        if (results == NULL && at->role == ROLE_TOOL)
+            results = at;
         message(encode, at, &first);
+        if (encode->foreign && results != NULL && (at->next == NULL || at->next->role != ROLE_TOOL)) {
+            result_images(encode, results, at->next, &first);
+            results = NULL;
+        }
+    }
     buffer_append_byte(encode->out, ']');
     encode->first = false;
 }
@@ -338,7 +414,7 @@ static void tools(struct encode *encode)
             continue;
         }
         buffer_append_lit(out, "{\"type\":\"function\",\"function\":{\"name\":");
-        quoted(out, tool->name_raw);
+        tool_name(encode, tool->name_raw);
         if (tool->description_raw.len > 0) {
             buffer_append_lit(out, ",\"description\":");
             quoted(out, tool->description_raw);
@@ -366,7 +442,7 @@ static void tool_choice(struct encode *encode)
         return;
     }
     buffer_append_lit(encode->out, "{\"type\":\"function\",\"function\":{\"name\":");
-    quoted(encode->out, chat->tool_choice_name_raw);
+    tool_name(encode, chat->tool_choice_name_raw);
     buffer_append_lit(encode->out, "}}");
 }
 
@@ -391,11 +467,15 @@ static void response_format(struct encode *encode)
 
 static void stops(struct encode *encode)
 {
+    enum { STOPS_MAX = 4 };
     const struct chat *chat = encode->chat;
-    if (chat->stop_count == 0 || !is_sent(encode, "stop"))
+    unsigned count = encode->foreign && chat->stop_count > STOPS_MAX ? STOPS_MAX : chat->stop_count;
+    if (count == 0 || !is_sent(encode, "stop"))
         return;
+    if (count < chat->stop_count)
+        drop(encode, LIT("stop"));
     key(encode, "stop");
-    for (unsigned i = 0; i < chat->stop_count; i++) {
+    for (unsigned i = 0; i < count; i++) {
         buffer_append_byte(encode->out, i == 0 ? '[' : ',');
         quoted(encode->out, chat->stops_raw[i]);
     }
@@ -405,6 +485,10 @@ static void stops(struct encode *encode)
 static void extras(struct encode *encode)
 {
     for (const struct extra *extra = encode->chat->extras; extra != NULL; extra = extra->next) {
+        if (encode->foreign) {
+            drop(encode, extra->name_raw);
+            continue;
+        }
         const char *name = arena_copy(encode->arena, extra->name_raw).ptr;
         if (name != NULL && is_sent(encode, name)) {
             key(encode, name);
@@ -413,10 +497,15 @@ static void extras(struct encode *encode)
     }
 }
 
-static void effort(struct encode *encode)
+static void effort(struct encode *encode, const struct model_facts *model)
 {
     unsigned quirks = encode->vendor->quirks;
     struct slice raw = encode->chat->effort_raw;
+    if (encode->foreign && raw.len > 0 &&
+        !(model->capabilities & NEED_REASONING)) { /* an effort made from a budget is refused by other models */
+        drop(encode, LIT("reasoning_effort"));
+        return;
+    }
     if ((quirks & VENDOR_THINKING) && encode->chat->thinking_json.len > 0) {
         key(encode, "thinking");
         buffer_append_slice(encode->out, encode->chat->thinking_json);
@@ -440,12 +529,30 @@ static void effort(struct encode *encode)
     text(encode, "reasoning_effort", raw);
 }
 
+/* Files go as data here, pictures also by address; an id is its own provider's. */
+static bool has_data(const struct chat *chat, struct complaint *complaint)
+{
+    for (const struct message *message = chat->messages; message != NULL; message = message->next) {
+        for (const struct part *part = message->parts; part != NULL; part = part->next) {
+            bool data = part->data_raw.len > 0 || part->text_raw.len > 0 || slice_starts_with(part->url_raw, LIT("data:"));
+            bool lost = (part->kind == PART_DOCUMENT && !data) || (part->kind == PART_IMAGE && !data && part->url_raw.len == 0);
+            if (!lost)
+                continue;
+            *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER,
+                                            LIT("this provider takes files as data only, not by address or id"), LIT("messages")};
+            return false;
+        }
+    }
+    return true;
+}
+
 bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                           struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
-    struct encode encode = {chat, provider->vendor, arena, out, dropped, true};
+    struct encode encode = {chat, provider->vendor, arena, out, dropped, true, chat->wire != NULL && chat->wire != &wire_openai};
     unsigned quirks = provider->vendor->quirks;
-    (void)complaint;
+    if (encode.foreign && !has_data(chat, complaint))
+        return false;
     buffer_append_byte(out, '{');
     if (!provider->dated_api) { /* else the path names the deployment */
         key(&encode, "model");
@@ -455,7 +562,10 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
     number(&encode, (quirks & VENDOR_MAX_TOKENS) || !chat->max_completion ? "max_tokens" : "max_completion_tokens", chat->max_tokens);
     number(&encode, "temperature", chat->temperature);
     number(&encode, "top_p", chat->top_p);
-    number(&encode, "top_k", chat->top_k);
+    if (encode.foreign && chat->top_k.len > 0 && !(quirks & VENDOR_TOP_K))
+        drop(&encode, LIT("top_k"));
+    else
+        number(&encode, "top_k", chat->top_k);
     number(&encode, "n", chat->n);
     number(&encode, quirks & VENDOR_RANDOM_SEED ? "random_seed" : "seed", chat->seed);
     number(&encode, "presence_penalty", chat->presence_penalty);
@@ -467,7 +577,7 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
     tool_choice(&encode);
     flag(&encode, "parallel_tool_calls", chat->parallel_tool_calls);
     response_format(&encode);
-    effort(&encode);
+    effort(&encode, model);
     text(&encode, "user", chat->user_raw);
     text(&encode, "service_tier", chat->service_tier_raw);
     if (chat->metadata_json.len > 0 && is_sent(&encode, "metadata")) {

@@ -41,6 +41,7 @@ struct facts {
     size_t object_start;                                      /* behind the opening '{' of the body: where a member can be put in */
     struct span max_tokens_key, max_completion_key, seed_key; /* the keys with their quotes: some vendors know them by other names */
     bool developer;                                           /* a message says role "developer" */
+    bool foreign_thinking;                                    /* Anthropic: thinking blocks of the history that its API would refuse */
     int64_t max_tokens;                                       /* max_completion_tokens before max_tokens; -1 not given */
     double temperature;                                       /* NAN not given */
     bool replayable;                                          /* false for `store: true` and `background: true` */
@@ -114,6 +115,7 @@ struct extra {
 
 /* Numbers are kept as the digits the client wrote; empty: not given. All of it lives in the request's arena or its body. */
 struct chat {
+    const struct wire *wire; /* who read it, where that matters: opaque parts and extras are words of its own. NULL: OpenAI's */
     struct slice model_raw;
     struct message *messages;
     struct tool *tools;
@@ -250,6 +252,7 @@ enum {
     VENDOR_EFFORT_OBJECT = 512,   /* reasoning_effort must be sent as reasoning: { effort } */
     VENDOR_THINKING = 1024,       /* reasoning_effort wants thinking: { type } beside it */
     VENDOR_AZURE = 2048,          /* deployments and versions in the path, api-key */
+    VENDOR_TOP_K = 4096,          /* knows top_k beside OpenAI's fields */
     VENDOR_REPAIR = 256,          /* answers deviate from OpenAI's: written anew from events instead of passed on */
 };
 

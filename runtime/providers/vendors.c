@@ -44,7 +44,11 @@ const struct vendor vendors[] = {
      .also = {&wire_completions, &wire_embeddings},
      .base_url = "https://api.openai.com/v1",
      .key_env = {"OPENAI_API_KEY"}},
-    {.name = "anthropic", .wire = &wire_anthropic, .base_url = "https://api.anthropic.com/v1", .key_env = {"ANTHROPIC_API_KEY"}},
+    {.name = "anthropic",
+     .wire = &wire_anthropic,
+     .also = {&wire_count_tokens},
+     .base_url = "https://api.anthropic.com/v1",
+     .key_env = {"ANTHROPIC_API_KEY"}},
     {.name = "mock", .wire = &wire_openai, .also = {&wire_embeddings}, .base_url = "", .quirks = VENDOR_NO_KEY},
     {.name = "groq",
      .wire = &wire_openai,
@@ -58,7 +62,7 @@ const struct vendor vendors[] = {
      .base_url = "https://api.together.xyz/v1",
      .key_env = {"TOGETHER_API_KEY", "TOGETHERAI_API_KEY"},
      .prefix = {"together_ai"},
-     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_REPAIR},
+     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_TOP_K | VENDOR_REPAIR},
     /* COMPAT(mistral, 2026-06): strict fields, random_seed, max_tokens only, nine-character tool call ids. */
     {.name = "mistral",
      .wire = &wire_openai,
@@ -73,7 +77,7 @@ const struct vendor vendors[] = {
      .also = {&wire_completions, &wire_embeddings},
      .base_url = "https://openrouter.ai/api/v1",
      .key_env = {"OPENROUTER_API_KEY"},
-     .quirks = VENDOR_REPAIR | VENDOR_EFFORT_OBJECT},
+     .quirks = VENDOR_REPAIR | VENDOR_EFFORT_OBJECT | VENDOR_TOP_K},
     /* COMPAT(deepseek, 2026-08): max_tokens only, no developer role. */
     {.name = "deepseek",
      .wire = &wire_openai,
@@ -94,7 +98,7 @@ const struct vendor vendors[] = {
      .base_env = {"HOSTED_VLLM_API_BASE"},
      .key_env = {"HOSTED_VLLM_API_KEY"},
      .prefix = {"hosted_vllm"},
-     .quirks = VENDOR_NO_KEY | VENDOR_NO_DEVELOPER | VENDOR_REPAIR},
+     .quirks = VENDOR_NO_KEY | VENDOR_NO_DEVELOPER | VENDOR_TOP_K | VENDOR_REPAIR},
     /* COMPAT(azure, 2026-08): content filter results in its answers, chunks without choices; where it is: lua/gateway/places.lua. */
     {.name = "azure",
      .wire = &wire_openai,
@@ -134,7 +138,8 @@ const struct vendor *vendor_find(struct slice name)
 
 const struct wire *wire_find(struct slice name)
 {
-    static const struct wire *const wires[] = {&wire_openai, &wire_completions, &wire_embeddings, &wire_simple, &wire_anthropic};
+    static const struct wire *const wires[] = {&wire_openai, &wire_completions, &wire_embeddings,
+                                               &wire_simple, &wire_anthropic,   &wire_count_tokens};
     for (unsigned i = 0; i < sizeof wires / sizeof *wires; i++)
         if (slice_equals(name, slice_of(wires[i]->name)))
             return wires[i];
