@@ -74,14 +74,16 @@ static bool read_blocks(struct scan *scan, int index);
 
 static void note_block(struct facts *facts, const struct block *block)
 {
-    facts->prompt_bytes += block->text.len + block->thinking.len + block->input.len;
+    facts_add_text(facts, block->text);
+    facts_add_text(facts, block->thinking);
+    facts_add_text(facts, block->input);
     if (anthropic_is(block->type, LIT("image"))) {
         facts->needs |= NEED_VISION;
         facts->image_count++;
     } else if (anthropic_is(block->type, LIT("document"))) {
         facts->needs |= NEED_DOCUMENT;
         if (anthropic_is(json_find_string(block->source, "type"), LIT("text")))
-            facts->prompt_bytes += json_find_string(block->source, "data").len;
+            facts_add_text(facts, json_find_string(block->source, "data"));
     } else if (anthropic_is(block->type, LIT("thinking"))) {
         facts->foreign_thinking |= anthropic_is_foreign(block->signature);
     }
@@ -123,7 +125,7 @@ static bool read_blocks(struct scan *scan, int index)
     if (json_peek(json) == JSON_STRING) {
         if (!json_string(json, &text))
             return false;
-        scan->facts->prompt_bytes += text.len;
+        facts_add_text(scan->facts, text);
         return true;
     }
     if (json_peek(json) != JSON_ARRAY)
@@ -199,6 +201,7 @@ static bool read_messages(struct scan *scan)
     while (json_element(json)) {
         if (!read_message(scan, count++, &is_user))
             return false;
+        scan->facts->message_count = count;
         if (!opened)
             scan->facts->opening_json = (struct slice){begin, (size_t)(json->at - begin)};
         opened |= is_user;
@@ -270,7 +273,7 @@ static bool read_tools(struct scan *scan)
         return false;
     if (slice_trim((struct slice){raw.ptr + 1, raw.len - 2}).len > 0)
         scan->facts->needs |= NEED_TOOLS;
-    scan->facts->prompt_bytes += raw.len;
+    facts_add_text(scan->facts, raw);
     return true;
 }
 
