@@ -14,7 +14,7 @@ local stream = require "support.stream"
 local wire = runtime.wire
 
 local ROOT = "spec/fixtures/"
-local FOLDERS = { "openai_compat", "anthropic", "azure", "bedrock", "gemini" }
+local FOLDERS = { "openai_compat", "anthropic", "azure", "bedrock", "gemini", "inbound_anthropic" }
 
 local json = cjson.new()
 json.decode_max_depth(200)
