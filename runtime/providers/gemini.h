@@ -106,6 +106,6 @@ void gemini_fail(struct gemini_reader *self, enum failure_kind kind, struct slic
 bool gemini_usage(struct slice metadata, struct usage *usage);
 void gemini_read_vectors(struct gemini_reader *self, struct slice text);
 void gemini_read_count(struct gemini_reader *self, struct slice text);
-/* The error object of a body: {"error": {…}} or [{"error": {…}}]. */
+/* The error of a body: {"error": {…}} or [{"error": {…}}]; empty: none. */
 struct slice gemini_error_of(struct slice body);
 #endif

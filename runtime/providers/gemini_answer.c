@@ -284,8 +284,8 @@ static void finish(struct gemini_reader *self)
 
 static void read_response(struct gemini_reader *self, struct slice text)
 {
-    struct slice error = json_find(text, "error");
-    if (error.len > 0 && error.ptr[0] == '{')
+    struct slice error = gemini_error_of(text);
+    if (error.len > 0)
         return fail_with(self, text, error);
     if (!self->started) {
         self->started = true;
@@ -356,7 +356,7 @@ void gemini_read_answer(struct reader *reader, struct slice body)
         return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider answered with an HTML page"));
     if (json_peek(&json) == JSON_BAD || !json_skip(&json, NULL) || !json_finish(&json))
         return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider's answer is not valid JSON"));
-    if (error.len > 0 && error.ptr[0] == '{')
+    if (error.len > 0)
         return fail_with(self, text, error);
     if (reader->operation == OPERATION_EMBED)
         return gemini_read_vectors(self, text);

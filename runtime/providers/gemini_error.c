@@ -16,7 +16,8 @@ struct slice gemini_error_of(struct slice body)
             return SLICE_NONE;
         text = first;
     }
-    return text.len > 0 && text.ptr[0] == '{' ? json_find(text, "error") : SLICE_NONE;
+    struct slice error = text.len > 0 && text.ptr[0] == '{' ? json_find(text, "error") : SLICE_NONE;
+    return slice_equals(error, LIT("null")) ? SLICE_NONE : error;
 }
 
 /* The details worth knowing: google.rpc.RetryInfo, QuotaFailure, ErrorInfo. */
