@@ -56,6 +56,8 @@ return {
   -- another with `routing_strategy`). `settings` are plain data that policies read.
   policy = "policies/default.lua",
   strategy = env("STRATEGY", "round_robin"),
+  -- policies/tiers.lua gives each tier of `keys` its models and limits; default_limit is what everybody else may use:
+  -- settings = { default_limit = { name = "default", per = "user", requests = "60/min", tokens = "1M/day", concurrent = 8 } },
   settings = {},
 
   -- How long to wait. first_token and idle are for streams; total is the whole request, retries and all.

@@ -129,7 +129,7 @@ end
 --- request; policy { admit, route, lookup, proxies } -> text.
 function explain.run(request, policy)
   local answer = { facts = facts_of(request), targets = targets_of(request.targets), unfit = targets_of(request.unfit, "reason") }
-  local limits, complaint = ask(plan.admitted, policy.admit, request)
+  local limits, complaint = ask(plan.admitted, policy.admit, request, runtime.limiter.is_rule)
   answer.limits = limits
   if limits and #request.targets == 0 then
     complaint = { kind = "no_fit_target", message = "no target of this model is fit for this request" }

@@ -11,7 +11,7 @@ local pipeline = {}
 
 function pipeline.run(request)
   -- identify: whose key is it, what does the body say, which model is meant, who could serve it
-  -- admit:    policy.admit may refuse
+  -- admit:    policy.admit names limits, or refuses; all of them are charged, or none (gateway/limits.c)
   -- route:    policy.route orders the targets: the plan
   local plan = house.identify(request) and house.admit(request) and house.route(request)
 
@@ -25,7 +25,7 @@ function pipeline.run(request)
     end
   end
 
-  -- settle:   policy.settle sees how it ended and may label it
+  -- settle:   what was reserved became what was used as soon as it ended; policy.settle sees how and may label it
   house.settle(request)
 
   -- record:   one line in the log

@@ -77,6 +77,11 @@ function testing.load(path, options)
   return policy
 end
 
+--- Counters that several runs share: run(policy, { limiter = ..., now = ... }).
+function testing.limiter()
+  return runtime.limiter.new()
+end
+
 --- The names in a plan, in order.
 function testing.names(list)
   local names = {}
@@ -93,8 +98,9 @@ end
 --- Sends a request through admit, route, the walk with recover, and settle.
 --
 -- scenario: targets (facts or names), upstreams (name -> script or list of scripts, one per attempt, the last repeated), off (names
--- that are known but off), limits (deadlines in seconds, attempts), and any fact of the request.
--- -> served_by, text, attempts { target, outcome, ms, hedge, failure }, refusal, failure, labels, elapsed_ms
+-- that are known but off), limits (deadlines in seconds, attempts), limiter (testing.limiter(), for runs that count together; else each
+-- counts for itself), and any fact of the request: the clock begins at `now`.
+-- -> limits (what was left), served_by, text, attempts { target, outcome, ms, hedge, failure }, refusal, failure, labels, elapsed_ms
 function testing.run(policy, scenario)
   local loaded = raw[policy] or error("testing.run: expected a policy from testing.load", 2)
   return run.new(loaded, scenario):go()

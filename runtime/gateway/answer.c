@@ -1,6 +1,7 @@
 /* answer.c -- see answer.h. The names of the headers are the contract's, section 4.
  * SPDX-License-Identifier: MIT */
 #include "gateway/answer.h"
+#include "gateway/limits.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <stdio.h>
@@ -85,7 +86,9 @@ static void add_cors(struct headers *headers)
         if (!any)
             add(headers, "Vary", LIT("Origin"));
         add(headers, "Access-Control-Expose-Headers",
-            LIT("X-Request-ID, X-Provider, X-Model, X-Cache-Status, X-Attempts, X-Policy, Server-Timing, Retry-After, x-should-retry"));
+            LIT("X-Request-ID, X-Provider, X-Model, X-Cache-Status, X-Attempts, X-Policy, Server-Timing, Retry-After, x-should-retry, "
+                "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+                "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"));
         return;
     }
 }
@@ -117,6 +120,53 @@ static struct slice attempts_text(struct request *request)
     return (struct slice){digits + 2 * (request->walk.attempt_count % 10), 1};
 }
 
+/* 372000000 us -> "6m12s", as OpenAI writes it; below a second "250ms". Rounded up: what was promised is there by then. */
+static struct slice write_reset(struct arena *arena, int64_t us)
+{
+    if (us < US_PER_S)
+        return arena_printf(arena, "%lldms", (long long)((us + US_PER_MS - 1) / US_PER_MS));
+    long long s = (us + US_PER_S - 1) / US_PER_S;
+    if (s < 60)
+        return arena_printf(arena, "%llds", s);
+    if (s < 3600)
+        return arena_printf(arena, "%lldm%llds", s / 60, s % 60);
+    return arena_printf(arena, "%lldh%lldm%llds", s / 3600, s / 60 % 60, s % 60);
+}
+
+static struct slice write_reset_time(struct request *request, int64_t us)
+{
+    char *text = arena_alloc(&request->arena, 25);
+    if (text == NULL)
+        return SLICE_NONE;
+    return (struct slice){text, clock_format(loop_wall_us(request->worker->loop) + us, text)};
+}
+
+/* On every answer of a request that was charged: what is left, in the words of the caller's dialect. */
+static void add_limits(struct headers *headers)
+{
+    static const char *const openai[][3] = {
+        {"x-ratelimit-limit-requests", "x-ratelimit-remaining-requests", "x-ratelimit-reset-requests"},
+        {"x-ratelimit-limit-tokens", "x-ratelimit-remaining-tokens", "x-ratelimit-reset-tokens"},
+    };
+    static const char *const anthropic[][3] = {
+        {"anthropic-ratelimit-requests-limit", "anthropic-ratelimit-requests-remaining", "anthropic-ratelimit-requests-reset"},
+        {"anthropic-ratelimit-tokens-limit", "anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"},
+    };
+    struct request *request = headers->request;
+    bool is_anthropic = slice_starts_with(slice_of(request->route->path), LIT("/v1/messages"));
+    for (int unit = LIMIT_REQUESTS; request->limits != NULL && unit <= LIMIT_TOKENS; unit++) {
+        const char *const *names = is_anthropic ? anthropic[unit] : openai[unit];
+        const struct limit_facts *facts = &request->limits->facts[unit];
+        int64_t left_us = facts->reset_us - loop_now_us(request->worker->loop);
+        if (facts->limit == 0)
+            continue;
+        left_us = left_us > 0 ? left_us : 0;
+        add(headers, names[0], arena_printf(&request->arena, "%lld", (long long)facts->limit));
+        add(headers, names[1], arena_printf(&request->arena, "%lld", (long long)facts->remaining));
+        add(headers, names[2], is_anthropic ? write_reset_time(request, left_us) : write_reset(&request->arena, left_us));
+    }
+}
+
 /* Where a target was asked. */
 static void add_served(struct headers *headers, const struct target *target)
 {
@@ -133,6 +183,7 @@ static void add_served(struct headers *headers, const struct target *target)
         add(headers, "X-Policy", request->policy_label);
     if (request->dropped.len > 0)
         add(headers, "X-Dropped-Params", request->dropped);
+    add_limits(headers);
     add_timing(headers);
 }
 
@@ -196,7 +247,8 @@ static void add_retry_after(struct headers *headers, int64_t us)
  * back later stays an invitation. */
 static bool should_say_no_retry(const struct request *request, const struct failure *failure)
 {
-    return request->walk_begun && walk_is_exhausted(&request->walk) && failure->retry_after_us < 0;
+    bool can_never_pass = request->limits != NULL && request->limits->refused.len > 0;
+    return (can_never_pass || (request->walk_begun && walk_is_exhausted(&request->walk))) && failure->retry_after_us < 0;
 }
 
 static const struct target *last_target(const struct request *request)

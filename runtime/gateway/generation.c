@@ -13,6 +13,7 @@ void gateway_init(struct gateway *gateway, const struct script_engine *engine, i
     gateway->pools = pools_new(POOLS_MAX);
     gateway->other_pool = pools_find(gateway->pools, SLICE_NONE);
     gateway->keys = key_states_new(KEY_STATES_MAX);
+    gateway->limiter = limiter_new(LIMIT_RECORDS_MAX);
     pthread_mutex_init(&gateway->swap_lock, NULL);
 }
 
@@ -23,6 +24,7 @@ void gateway_fini(struct gateway *gateway)
     health_table_free(gateway->health);
     pools_free(gateway->pools);
     key_states_free(gateway->keys);
+    limiter_free(gateway->limiter);
     pthread_mutex_destroy(&gateway->swap_lock);
 }
 

@@ -7,6 +7,7 @@
 #define GATEWAY_GENERATION_H
 #include "gateway/script.h"
 #include "net/upstream.h"
+#include "shared/limiter.h"
 
 struct worker;
 
@@ -27,6 +28,7 @@ struct gateway {
     struct pools *pools;
     struct pool *other_pool; /* of all names that no config lists */
     struct key_states *keys; /* of providers */
+    struct limiter *limiter;
     struct trust *trust;
     struct generation *current; /* guarded by swap_lock; `number` tells workers that it changed */
     atomic_uint number;
@@ -41,7 +43,7 @@ struct gateway {
     int64_t started_us, started_wall_us;
 };
 
-enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096 };
+enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096, LIMIT_RECORDS_MAX = 262144 };
 
 /* Everything but log, trust, workers and reload_fd; the caller sets those. */
 void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us);

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
 #include "gateway/answer.h"
+#include "gateway/limits.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 
@@ -168,6 +169,8 @@ static void put_failure(struct buffer *out, const struct request *request)
     put_text(out, "step", slice_of(request->step));
     put_text(out, "error", slice_of(failure_row(failure->kind)->name));
     put_text(out, "error_message", failure->message);
+    if (request->limits != NULL && request->limits->refused.len > 0)
+        put_text(out, "limit", request->limits->refused);
 }
 
 void request_record_start(struct request *request)

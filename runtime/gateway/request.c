@@ -8,6 +8,7 @@
 #include "gateway/answer.h"
 #include "gateway/attempt.h"
 #include "gateway/identify.h"
+#include "gateway/limits.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <stdlib.h>
@@ -213,6 +214,7 @@ static void finish(struct request *request, enum cause cause)
         request->cost_pico = request_usage_pico(request);
         request->first_content_us = request->walk.attempts[request->winner->number].content_us;
     }
+    limits_settle(request);
 }
 
 static void on_answer(struct request *request, struct attempt *winner)

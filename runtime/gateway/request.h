@@ -32,7 +32,8 @@ struct unfit {
 enum cause { CAUSE_OK, CAUSE_CLIENT_CLOSED, CAUSE_LIMITED, CAUSE_REFUSED, CAUSE_FAILED, CAUSE_POLICY };
 const char *cause_name(enum cause cause); /* "ok" "client_closed" "limited" "refused" "failed" "policy" */
 
-struct attempt; /* one try at one target: its call, its reader (attempt.h) */
+struct request_limits; /* what admit charged it (limits.h) */
+struct attempt;        /* one try at one target: its call, its reader (attempt.h) */
 
 struct request {
     struct worker *worker;
@@ -64,6 +65,9 @@ struct request {
     unsigned target_count;
     struct unfit *unfits;
     unsigned unfit_count;
+
+    /* admit */
+    struct request_limits *limits; /* in the arena; NULL: none was named */
 
     /* attempt */
     struct walk walk;

@@ -6,7 +6,9 @@
  * What clients are told of a failed policy names the function; file and line go to the log.
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
+#include "gateway/limits.h"
 #include "gateway/worker.h"
+#include "lua/lua_limiter.h"
 #include "lua/lua_script.h"
 #include <math.h>
 
@@ -175,17 +177,6 @@ static int say_again(lua_State *L) /* () -> upvalues 1 and 2: what the policy re
     return 2;
 }
 
-static bool is_empty_table(lua_State *L, int index)
-{
-    if (lua_type(L, index) != LUA_TTABLE || lua_getmetatable(L, index))
-        return false;
-    lua_pushnil(L);
-    if (lua_next(L, index) == 0)
-        return true;
-    lua_pop(L, 2);
-    return false;
-}
-
 /* Calls the policy's function with the request -> two results at the top. */
 static bool ask_with_request(lua_State *L, struct run *run, enum policy_function function)
 {
@@ -196,29 +187,37 @@ static bool ask_with_request(lua_State *L, struct run *run, enum policy_function
     return ask(L, run, function, 1);
 }
 
+/* plan.lua looks at what admit returned (at 2 and 3): true when it left a plain list of limits at 2. */
+static bool check_admit(lua_State *L, struct run *run)
+{
+    lua_settop(L, 3);
+    lua_pushcclosure(L, say_again, 2);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.admitted);
+    lua_insert(L, 2);
+    lua_pushvalue(L, 1);
+    lua_pushcfunction(L, limit_is);
+    if (!ask(L, run, POLICY_ADMIT, 3))
+        return false;
+    if (lua_isnil(L, 2))
+        refuse_by(L, run, POLICY_ADMIT, 3);
+    return !lua_isnil(L, 2);
+}
+
 /* house.admit(request) -> true | nothing */
 static int house_admit(lua_State *L)
 {
+    const struct limit_rule *rules[LIMITS_MAX];
     struct run *run = request_run(L, 1);
-    struct script_refs *refs = &run->script->refs;
     run->request->step = "admit";
     lua_settop(L, 1);
-    if (refs->policy[POLICY_ADMIT] != LUA_NOREF) {
+    if (run->script->refs.policy[POLICY_ADMIT] != LUA_NOREF) {
         if (!ask_with_request(L, run, POLICY_ADMIT))
             return 0;
-        if (!is_empty_table(L, 2)) {
-            lua_settop(L, 3);
-            lua_pushcclosure(L, say_again, 2);
-            lua_rawgeti(L, LUA_REGISTRYINDEX, refs->admitted);
-            lua_insert(L, 2);
-            lua_pushvalue(L, 1);
-            if (!ask(L, run, POLICY_ADMIT, 2))
-                return 0;
-            if (lua_isnil(L, 2)) {
-                refuse_by(L, run, POLICY_ADMIT, 3);
-                return 0;
-            }
-        }
+        int count = limits_at(L, 2, rules);
+        if (count < 0)
+            count = check_admit(L, run) ? limits_at(L, 2, rules) : -1;
+        if (count < 0 || !limits_charge(run->request, rules, (unsigned)count))
+            return 0;
     }
     lua_pushboolean(L, true);
     return 1;

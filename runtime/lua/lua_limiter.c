@@ -132,7 +132,7 @@ static int rule_new(lua_State *L) /* (table) -> limit */
     return 1;
 }
 
-static int rule_is(lua_State *L)
+int limit_is(lua_State *L)
 {
     lua_pushboolean(L, limit_at(L, 1) != NULL);
     return 1;
@@ -362,7 +362,7 @@ static void open_type(lua_State *L, const char *type, const luaL_Reg *methods, l
 
 int open_limiter(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"rule", rule_new}, {"is_rule", rule_is}, {"new", limiter_new_face}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"rule", rule_new}, {"is_rule", limit_is}, {"new", limiter_new_face}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"charge", limiter_charge_face},       {"look", limiter_look_face},   {"evict", limiter_evict_face},
                                        {"evictions", limiter_evictions_face}, {"count", limiter_count_face}, {NULL, NULL}};
     static const luaL_Reg settles[] = {{"settle", reservation_settle}, {"cancel", reservation_cancel}, {NULL, NULL}};

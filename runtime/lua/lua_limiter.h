@@ -9,4 +9,5 @@
 const struct limit_rule *limit_at(lua_State *L, int index);
 /* A plain list of limits at `index` -> rules, at most LIMITS_MAX; -1: it is something else. Calls no metamethod. */
 int limits_at(lua_State *L, int index, const struct limit_rule *rules[LIMITS_MAX]);
+int limit_is(lua_State *L); /* (value) -> whether it is a limit */
 #endif

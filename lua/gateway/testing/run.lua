@@ -7,6 +7,7 @@
 local runtime = require "gateway.runtime"
 local facts = require "gateway.testing.facts"
 local frozen = require "gateway.frozen"
+local limiting = require "gateway.testing.limits"
 local plan = require "gateway.plan"
 local upstreams = require "gateway.testing.upstreams"
 
@@ -14,8 +15,7 @@ local LIMITS = {
   attempts = 3, connect = 2, tls = 5, headers = 300, first_token = 60, idle = 60, total = 600,
   backoff_base = 0.1, backoff_max = 5, retry_after_max = 10, seed = 1,
 }
-local SCENARIO = { upstreams = true, limits = true, off = true } -- every other key is a fact of the request
-local STARTED = 1000 -- the held clock begins here; 0 would mean "not yet"
+local SCENARIO = { upstreams = true, limits = true, off = true, limiter = true } -- every other key is a fact of the request
 local EVENTS_MAX = 10000
 
 local function in_ms(seconds) -- to the microsecond: the clock's grain
@@ -41,9 +41,10 @@ function run.new(policy, scenario)
   local self = setmetatable({
     policy = policy,
     request = make_request(scenario),
-    targets = {}, lookup = {}, scripts = scenario.upstreams or {}, used = {}, events = {}, texts = {}, now = STARTED,
-    result = { attempts = {} },
+    targets = {}, lookup = {}, scripts = scenario.upstreams or {}, used = {}, events = {}, answers = {},
+    limiter = scenario.limiter or runtime.limiter.new(), result = { attempts = {} },
   }, run)
+  self.started, self.now = self.request.now, self.request.now -- the held clock; 0 would mean "not yet"
   for _, target in ipairs(self.request.targets) do
     self:know(target)
   end
@@ -121,7 +122,7 @@ end
 
 function run:start(action)
   local script = self:script(self.targets[action.target].name)
-  self.texts[action.attempt] = script.text
+  self.answers[action.attempt] = script
   for _, event in ipairs(upstreams.events(script, self.now, self.request.stream)) do
     event.attempt = action.attempt
     self:schedule(event)
@@ -184,7 +185,8 @@ end
 function run:answered(action)
   local attempt = self.walk:attempts()[action.attempt]
   self.result.served_by = self.targets[attempt.target].name
-  self.result.text = self.texts[action.attempt]
+  self.result.text = self.answers[action.attempt].text
+  self.usage = self.answers[action.attempt].usage
   self.over = true
 end
 
@@ -200,7 +202,7 @@ local ACTIONS = {
     self:schedule { at = action.at, kind = "time", attempt = 0 }
   end,
   commit = function(self, action)
-    self.result.text = self.texts[action.attempt]
+    self.result.text = self.answers[action.attempt].text
     self.committed = action.attempt
   end,
   fail = function(self, action)
@@ -254,12 +256,17 @@ function run:finish()
       failure = failure,
     }
   end
-  result.elapsed_ms = in_ms(self.now - STARTED)
-  local cause = result.refusal and "refused" or result.failure and (result.failure.kind:find "^policy" and "policy" or "failed") or "ok"
+  result.elapsed_ms = in_ms(self.now - self.started)
+  if self.reservation then
+    self.reservation:settle(self.now, limiting.used(self.usage, result.attempts))
+  end
+  local kind = result.failure and result.failure.kind or ""
+  local cause = result.refusal and "refused" or kind == "rate_limit_exceeded" and "limited" or kind:find "^policy" and "policy"
+    or result.failure and "failed" or "ok"
   local outcome = frozen.copy({
     status = result.served_by and 200 or (result.refusal and result.refusal.status) or result.failure.status or 500,
     target = result.served_by, attempts = #result.attempts, duration_ms = result.elapsed_ms, cached = false, cause = cause,
-    usage = {},
+    usage = self.usage or {},
   }, "outcome")
   local labels, complaint = self:call(plan.settled, self.policy.settle, self.request, outcome)
   result.labels, result.settle_error = labels or {}, complaint
@@ -268,9 +275,12 @@ end
 
 --- Admit, route, the walk with recover, settle -> the result.
 function run:go()
-  local limits, complaint = self:call(plan.admitted, self.policy.admit, self.request)
+  local limits, complaint = self:call(plan.admitted, self.policy.admit, self.request, runtime.limiter.is_rule)
   local steps
-  if limits then
+  if limits and #limits > 0 then
+    self.reservation, self.result.limits, complaint = limiting.charge(self.limiter, limits, self.request, self.now)
+  end
+  if not complaint then
     steps, complaint = self:call(plan.routed, self.lookup, self.policy.route, self.request)
   end
   if complaint then

@@ -23,13 +23,13 @@ local function seconds(value, default, level)
   return read
 end
 
-local OPTIONS = { after = true, lasts = true, retry_after = true, status = true, message = true, code = true }
+local OPTIONS = { after = true, lasts = true, usage = true, retry_after = true, status = true, message = true, code = true }
 
 local function read_options(options)
   options = options or {}
   for key in pairs(options) do
     if not OPTIONS[key] then
-      error(("an upstream's script has no '%s' (after, lasts, retry_after, status, message, code)"):format(tostring(key)), 4)
+      error(("an upstream's script has no '%s' (after, lasts, usage, retry_after, status, message, code)"):format(tostring(key)), 4)
     end
   end
   return options
@@ -50,10 +50,11 @@ local function failing(kind, status, sent, phase, default_message)
   end
 end
 
---- The whole answer; options: after = "200ms" until its first content, lasts = "1s" from there to its end.
+--- The whole answer; options: after = "200ms" until its first content, lasts = "1s" from there to its end, usage = { input_tokens,
+--- output_tokens }.
 function upstreams.answer(text, options)
   options = read_options(options)
-  return { text = text or "", after = seconds(options.after, 0.2), lasts = seconds(options.lasts, 1) }
+  return { text = text or "", after = seconds(options.after, 0.2), lasts = seconds(options.lasts, 1), usage = options.usage }
 end
 
 --- An answer that ends before its end: the connection is cut after the first content.

@@ -1,0 +1,21 @@
+/* limits.h -- what policy.admit named is charged to a request, all or none, and settled when it is over.
+ *
+ * Requests count as soon as they were admitted, whatever becomes of them. Tokens are reserved by the estimate of the prompt and
+ * max_tokens (without it: the estimated answer) and trued up to what was used.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_LIMITS_H
+#define GATEWAY_LIMITS_H
+#include "gateway/request.h"
+#include "shared/limiter.h"
+
+struct request_limits {
+    struct reservation reservation;
+    struct limit_facts facts[LIMIT_UNITS]; /* for the headers, as of the charge */
+    struct slice refused;                  /* the name of the limit that refused it, or empty */
+};
+
+/* Charges them; false: the request was refused (429). The rules are borrowed. */
+bool limits_charge(struct request *request, const struct limit_rule *const *rules, unsigned count);
+/* When the request is over; again does nothing. */
+void limits_settle(struct request *request);
+#endif

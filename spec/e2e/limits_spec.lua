@@ -1,0 +1,275 @@
+--- Limits on the way of a request: refused with the wait, settled on every way out, held over workers and reloads.
+-- SPDX-License-Identifier: MIT
+local house = require "support.house"
+local http = require "support.http"
+local socket = require "socket"
+
+local CONFIG = [[
+return {
+  workers = 2,
+  policy = "policies/mine.lua",
+  providers = {
+    mock = {}, ghost = { kind = "openai", base_url = "http://127.0.0.1:1/v1", key = "sk-ghost" },
+  },
+  models = { smart = { "mock/hello" }, nowhere = { "ghost/gone" }, broken = { "mock/fault-reset-after" } },
+  timeouts = { first_token = "30s", total = "30s" },
+  keys = { { key = "key-of-alice", user = "alice" }, { key = "key-of-bob", user = "bob" } },
+  admin = { key = "key-of-admin" },
+}]]
+
+--- A policy that charges everybody these limits; `more`: other functions of it.
+local function policy(limits, more)
+  return ([[
+local limit = require "gateway.limit"
+local limits = { %s }
+return { admit = function(request) return request.model ~= "mock/free" and limits or {} end, %s }
+]]):format(limits, more or "")
+end
+
+describe("limits", function()
+  local gateway
+
+  local function start(limits, more)
+    gateway = house.start { config = CONFIG, policies = { mine = policy(limits, more) }, key = "key-of-alice" }
+  end
+  after_each(function() assert.equal(0, gateway:stop()) end)
+
+  local function reload()
+    assert.equal(200, gateway:request({ method = "POST", path = "/admin/reload", body = "", key = "key-of-admin" }).status)
+  end
+
+  --- `count` chats from 20 connections -> how many answered 200, and one that did not.
+  local function pass_of(count)
+    local passed, asked, refused = 0, 0, nil
+    local jobs = {}
+    for i = 1, 20 do
+      jobs[i] = function()
+        local connection = http.connect { port = gateway.port }
+        local request = http.format { path = "/v1/chat/completions", body = house.body { model = "smart" },
+          headers = { Authorization = "Bearer key-of-alice" } }
+        while asked < count do
+          asked = asked + 1
+          assert(connection:send(request))
+          local answer = assert(connection:answer()):read()
+          passed = passed + (answer.status == 200 and 1 or 0)
+          refused = answer.status ~= 200 and answer or refused
+          assert.is_truthy(answer.status == 200 or answer.status == 429, answer.status)
+        end
+        connection:close()
+      end
+    end
+    http.all(jobs)
+    return passed, refused
+  end
+
+  --- Until a request of this model passes (what was held or reserved came back).
+  local function passes_again(fields)
+    return http.eventually(function() return gateway:chat(fields).status == 200 end, 5)
+  end
+
+  local function tokens_left(fields)
+    local answer = gateway:chat(fields or { model = "smart", max_tokens = 1 })
+    return tonumber(answer.headers["x-ratelimit-remaining-tokens"]), answer
+  end
+
+  it("let ten pass where ten remain and a thousand ask, and a reload in the middle changes nothing", function()
+    start 'limit { name = "few", per = "user", requests = "10/hour" }'
+    assert.equal(4, pass_of(4))
+    local passed = pass_of(3)
+    reload()
+    passed = passed + pass_of(400)
+    gateway:edit_policy("mine", policy 'limit { name = "few", per = "user", requests = "10/hour", concurrent = 1000 }')
+    reload()
+    local more, refused = pass_of(600)
+    assert.equal(6, passed + more)
+    assert.equal(429, refused.status)
+    assert.equal(3, gateway:generation())
+    assert.equal(200, gateway:chat({ model = "smart" }, { key = "key-of-bob" }).status)
+  end)
+
+  it("hold a changed number from the next request on, with what was counted", function()
+    start 'limit { name = "few", requests = "3/hour" }'
+    assert.equal(3, pass_of(10))
+    gateway:edit_policy("mine", policy 'limit { name = "few", requests = "5/hour" }')
+    reload()
+    assert.equal(2, pass_of(10))
+  end)
+
+  it("at ten times what they allow, hold in every window and waste little", function()
+    start 'limit { name = "rate", requests = "40/s" }'
+    local times, stop, began = {}, false, socket.gettime()
+    local jobs = {}
+    for i = 1, 16 do
+      jobs[i] = function()
+        local connection = http.connect { port = gateway.port }
+        local request = http.format { path = "/v1/chat/completions", body = house.body { model = "smart" },
+          headers = { Authorization = "Bearer key-of-alice" } }
+        while not stop do
+          local before = socket.gettime()
+          assert(connection:send(request))
+          local answer = assert(connection:answer()):read()
+          if answer.status == 200 then
+            times[#times + 1] = { before = before, after = socket.gettime() }
+          end
+          stop = stop or socket.gettime() - began > 3.5
+        end
+        connection:close()
+      end
+    end
+    http.all(jobs)
+    local took = socket.gettime() - began
+    table.sort(times, function(a, b) return a.after < b.after end)
+    for i = 41, #times do -- 41 were let in somewhere between the first of them being sent and the last being answered
+      local first = math.huge
+      for j = i - 40, i do
+        first = math.min(first, times[j].before)
+      end
+      assert.is_true(times[i].after - first >= 1, "41 within a second")
+    end
+    assert.is_true(#times <= 40 * (math.floor(took) + 1), #times)
+    assert.is_true(#times >= 0.9 * 40 * math.floor(took), ("%d in %.1f s"):format(#times, took))
+  end)
+
+  it("refuse with 429, the wait and the reason, and the log names the limit", function()
+    start 'limit { name = "few", per = "user", requests = "2/min", tokens = "100k/day" }'
+    pass_of(2)
+    local answer = gateway:chat { model = "smart" }
+    assert.equal(429, answer.status)
+    local wait = tonumber(answer.headers["retry-after"])
+    assert.is_true(wait >= 30 and wait <= 61, wait)
+    assert.is_true(math.abs(tonumber(answer.headers["retry-after-ms"]) / 1000 - wait) <= 1)
+    assert.is_nil(answer.headers["x-should-retry"])
+    assert.same({ "2", "0", "100000" }, { answer.headers["x-ratelimit-limit-requests"], answer.headers["x-ratelimit-remaining-requests"],
+      answer.headers["x-ratelimit-limit-tokens"] })
+    assert.matches("^%d+m?%d*s$", answer.headers["x-ratelimit-reset-requests"])
+    assert.matches("^2[34]h%d+m%d+s$", answer.headers["x-ratelimit-reset-tokens"])
+    local body = answer:json().error
+    assert.same({ "rate_limit_error", "rate_limit_exceeded" }, { body.type, body.code })
+    assert.matches("^Limit 'few' of 2 requests per minute reached%. Try again in [%d.]+ s%.$", body.message)
+    local line = gateway:record(answer.id)
+    assert.same({ "limited", "few", "admit", "rate_limit_exceeded", 429 }, { line.cause, line.limit, line.step, line.error, line.status })
+    assert.same({}, line.attempts)
+  end)
+
+  it("say what is left on every answer of a limited request, and nothing on others", function()
+    start 'limit { name = "some", requests = "100/min" }'
+    local left = 100
+    local function says(answer)
+      left = left - 1
+      assert.same({ "100", tostring(left) }, { answer.headers["x-ratelimit-limit-requests"], answer.headers["x-ratelimit-remaining-requests"] })
+      assert.is_nil(answer.headers["x-ratelimit-limit-tokens"])
+    end
+    says(gateway:chat { model = "smart" })
+    says(gateway:stream { model = "smart" })
+    local failed = gateway:chat { model = "nowhere" }
+    assert.equal(502, failed.status)
+    says(failed)
+    for _, fields in ipairs { { model = "mock/free" }, { model = "no-such-model" } } do
+      assert.is_nil(gateway:chat(fields).headers["x-ratelimit-limit-requests"])
+    end
+  end)
+
+  it("count the tokens that were used, streamed or not", function()
+    start 'limit { name = "tokens", tokens = "100000/day" }'
+    local left, answer = tokens_left { model = "smart", max_tokens = 50000 }
+    assert.is_true(left < 50000)
+    local expected = 100000 - answer:json().usage.total_tokens
+    local stream = gateway:stream { model = "smart", max_tokens = 40000, stream_options = { include_usage = true } }
+    assert.is_true(stream.done)
+    expected = expected - stream.usage.total_tokens
+    local again = gateway:chat { model = "smart", max_tokens = 1 }
+    local reserved = expected - tonumber(again.headers["x-ratelimit-remaining-tokens"])
+    assert.is_true(reserved > 0 and reserved < 100, reserved)
+  end)
+
+  it("give tokens back where no provider did anything, and keep what may have been done", function()
+    start 'limit { name = "tokens", tokens = "100000/day" }'
+    assert.equal(502, gateway:chat({ model = "nowhere", max_tokens = 90000 }).status)
+    assert.is_true(tokens_left() > 99900)
+    assert.equal(502, gateway:chat({ model = "broken", max_tokens = 90000 }).status)
+    assert.is_true(tokens_left() < 10000)
+  end)
+
+  it("never let pass what asks for more than there can be, and say that waiting is of no use", function()
+    start 'limit { name = "tokens", tokens = "1000/min" }'
+    local answer = gateway:chat { model = "smart", max_tokens = 2000 }
+    assert.equal(429, answer.status)
+    assert.is_nil(answer.headers["retry-after"])
+    assert.equal("false", answer.headers["x-should-retry"])
+    assert.equal("Limit 'tokens' of 1000 tokens per minute: this request asks for more than that at once.", answer:json().error.message)
+    assert.equal(200, gateway:chat({ model = "smart", max_tokens = 500 }).status)
+  end)
+
+  it("hold slots as long as a request lasts, and free them when its client leaves", function()
+    start 'limit { name = "slots", per = "user", concurrent = 2 }'
+    local first, second = gateway:open_stream { model = "mock/gap-50" }, gateway:open_stream { model = "mock/gap-50" }
+    local refused = gateway:chat { model = "smart" }
+    assert.same({ 429, "1" }, { refused.status, refused.headers["retry-after"] })
+    assert.equal("Limit 'slots' of 2 requests at a time reached.", refused:json().error.message)
+    assert.equal(200, gateway:chat({ model = "smart" }, { key = "key-of-bob" }).status)
+    first:close()
+    assert.is_truthy(passes_again { model = "smart" })
+    second.list = second:events()
+    house.read_stream(second)
+    assert.is_true(second.done)
+    second:close()
+    local third, fourth = gateway:open_stream { model = "mock/gap-20" }, gateway:open_stream { model = "mock/gap-20" }
+    assert.same({ 200, 200 }, { third.status, fourth.status })
+    third:close()
+    fourth:close()
+  end)
+
+  for way, fields in pairs {
+    ["an unreachable provider"] = { model = "nowhere" },
+    ["a broken answer"] = { model = "broken" },
+    ["a cut stream"] = { model = "mock/fault-cut-event-3", stream = true },
+    ["a policy that fails"] = { model = "smart", seed = 1 },
+    ["a policy that refuses"] = { model = "smart", seed = 2 },
+    ["a success"] = { model = "smart" },
+  } do
+    it("free their slots after " .. way, function()
+      start('limit { name = "slots", concurrent = 1 }', [[
+        route = function(request)
+          local seed = request.body().seed
+          if seed == 2 then return nil, { status = 403 } end
+          return seed == 1 and error "no" or request.targets
+        end]])
+      for _ = 1, 5 do
+        local answer = gateway:chat(fields)
+        assert.not_equal(429, answer.status)
+      end
+      assert.equal(200, gateway:chat({ model = "smart" }).status)
+    end)
+  end
+
+  it("are charged all or none", function()
+    start 'limit { name = "wide", requests = "100/hour" }, limit { name = "narrow", per = "user", requests = "3/hour" }'
+    assert.equal(3, pass_of(50))
+    assert.equal("narrow", gateway:record(gateway:chat({ model = "smart" }).id).limit)
+    gateway:edit_policy("mine", policy 'limit { name = "wide", requests = "100/hour" }')
+    reload()
+    assert.equal("96", gateway:chat({ model = "smart" }).headers["x-ratelimit-remaining-requests"])
+  end)
+
+  it("that are no limits fail the request, not the gateway", function()
+    start('', 'settle = function() end')
+    for returned, message in pairs {
+      ["{ 'few' }"] = 'expected limits made by gateway.limit, got "few"',
+      ["{ { name = 'few', requests = '1/s' } }"] = "expected limits made by gateway.limit, got a table",
+      ["{ nil, false }"] = "expected limits made by gateway.limit, got false",
+      ["1"] = "expected a list of limits, got 1",
+    } do
+      gateway:edit_policy("mine", ("return { admit = function() return %s end }"):format(returned))
+      reload()
+      local answer = gateway:chat { model = "smart" }
+      assert.same({ 500, "policy_bad_result" }, { answer.status, answer:json().error.code })
+      assert.is_truthy(gateway:log_line(function(line)
+        return line.event == "policy_error" and line.message:find(message, 1, true)
+      end), returned)
+    end
+    gateway:edit_policy("mine", 'local limit = require "gateway.limit"\nlocal few = limit { name = "few", requests = "1/hour" }\n'
+      .. "return { admit = function() return { nil, few } end }")
+    reload()
+    assert.equal(1, pass_of(3))
+  end)
+end)
