@@ -102,6 +102,8 @@ static void begin(struct headers *headers, struct request *request)
         add_copy(headers, "X-Request-ID", request->client_request_id);
     else
         add(headers, "X-Request-ID", (struct slice){request->id, 32});
+    if (route_wire(request->route)->forwards != NULL) /* Anthropic's SDKs read this one */
+        add(headers, "request-id", (struct slice){request->id, 32});
     add_cors(headers);
 }
 

@@ -17,6 +17,8 @@ static const struct route routes[] = {
     {"chat_completions", "POST", "/v1/chat/completions", false, ACCESS_USER, &wire_openai, NULL},
     {"completions", "POST", "/v1/completions", false, ACCESS_USER, &wire_completions, NULL},
     {"embeddings", "POST", "/v1/embeddings", false, ACCESS_USER, &wire_embeddings, NULL},
+    {"messages", "POST", "/v1/messages", false, ACCESS_USER, &wire_anthropic, NULL},
+    {"count_tokens", "POST", "/v1/messages/count_tokens", false, ACCESS_USER, &wire_count_tokens, NULL},
     {"completion", "POST", "/completion", false, ACCESS_USER, &wire_simple, NULL},
     {"models", "GET", "/v1/models", false, ACCESS_USER, &wire_openai, serve_models},
     {"model", "GET", "/v1/models/", true, ACCESS_USER, &wire_openai, serve_model},
@@ -89,8 +91,35 @@ static void serve_preflight(struct request *request)
 
 /* ---------------------------------------------------------------- models */
 
+/* Anthropic's clients say so in their head; the same path serves both dialects. */
+static bool is_anthropic(const struct request *request)
+{
+    return request->exchange != NULL && exchange_header(request->exchange, "anthropic-version").len > 0;
+}
+
+static void put_anthropic_model(struct buffer *out, const struct request *request, const struct model *model)
+{
+    const struct target *target = model->target_count > 0 ? model->targets[0] : NULL;
+    char time[25];
+    clock_format(request->worker->gateway->started_wall_us, time);
+    buffer_append_lit(out, "{\"type\":\"model\",\"id\":");
+    json_append_string(out, model->name);
+    buffer_append_lit(out, ",\"display_name\":");
+    json_append_string(out, model->name);
+    buffer_printf(out, ",\"created_at\":\"%s\"", time);
+    if (target != NULL && target->context > 0)
+        buffer_printf(out, ",\"max_input_tokens\":%lld", (long long)target->context);
+    if (target != NULL && target->model.max_output > 0)
+        buffer_printf(out, ",\"max_tokens\":%lld", (long long)target->model.max_output);
+    buffer_append_byte(out, '}');
+}
+
 static void put_model(struct buffer *out, const struct request *request, const struct model *model)
 {
+    if (is_anthropic(request)) {
+        put_anthropic_model(out, request, model);
+        return;
+    }
     buffer_append_lit(out, "{\"id\":");
     json_append_string(out, model->name);
     buffer_append_lit(out, ",\"object\":\"model\",\"created\":");
@@ -110,17 +139,28 @@ static void serve_models(struct request *request)
     const struct config *config = request->config;
     struct buffer out;
     bool first = true;
+    struct slice first_id = SLICE_NONE, last_id = SLICE_NONE;
     buffer_init(&out, 4 * 1024 * 1024);
-    buffer_append_lit(&out, "{\"object\":\"list\",\"data\":[");
+    buffer_append_slice(&out, is_anthropic(request) ? LIT("{\"data\":[") : LIT("{\"object\":\"list\",\"data\":["));
     for (unsigned i = 0; i < config->model_count; i++) {
         if (!may_see(request, &config->models[i]))
             continue;
         if (!first)
             buffer_append_byte(&out, ',');
+        if (first)
+            first_id = config->models[i].name;
+        last_id = config->models[i].name;
         first = false;
         put_model(&out, request, &config->models[i]);
     }
-    buffer_append_lit(&out, "]}");
+    buffer_append_byte(&out, ']');
+    if (is_anthropic(request)) { /* one page holds them all */
+        buffer_append_lit(&out, ",\"has_more\":false,\"first_id\":");
+        json_append_string(&out, first_id);
+        buffer_append_lit(&out, ",\"last_id\":");
+        json_append_string(&out, last_id);
+    }
+    buffer_append_byte(&out, '}');
     answer_json(request, 200, buffer_slice(&out));
     buffer_free(&out);
 }

@@ -181,6 +181,80 @@ describe("dialects", function()
     end)
   end)
 
+  describe("/v1/messages", function()
+    local function message(fields)
+      local body = { model = "smart", max_tokens = 100, messages = { { role = "user", content = "Hi you" } } }
+      for name, value in pairs(fields or {}) do
+        body[name] = value
+      end
+      return body
+    end
+
+    for _, model in ipairs { "smart", "claude" } do
+      it("answers in Anthropic's shape, whoever answers: " .. model, function()
+        local answer = post("/v1/messages", message { model = model })
+        local body = answer:json()
+        assert.equal(200, answer.status)
+        assert.same({ "message", "assistant", "end_turn" }, { body.type, body.role, body.stop_reason })
+        assert.matches("Hi you$", body.content[1].text)
+        assert.is_truthy(body.usage.input_tokens > 0 and body.usage.output_tokens > 0)
+        assert.matches("^%x+$", answer.headers["request-id"])
+      end)
+
+      it("streams Anthropic's events: " .. model, function()
+        local answer = post("/v1/messages", message { model = model, stream = true })
+        local names = {}
+        for name in answer.body:gmatch "event: ([%w_]+)\n" do
+          if name ~= "ping" and names[#names] ~= name then
+            names[#names + 1] = name
+          end
+        end
+        assert.equal("message_start content_block_start content_block_delta content_block_stop message_delta message_stop",
+          table.concat(names, " "))
+        assert.is_nil(answer.body:find("[DONE]", 1, true))
+      end)
+    end
+
+    it("fails in Anthropic's shape, with the request's id", function()
+      for model, expected in pairs { ["openai/fault-status-429-retry-7"] = { 429, "rate_limit_error" }, nobody = { 404, "not_found_error" },
+        ["openai/fault-status-500"] = { 502, "api_error" } } do
+        local answer = post("/v1/messages", message { model = model })
+        local body = answer:json()
+        assert.same(expected, { answer.status, body.error.type })
+        assert.equal("error", body.type)
+        assert.equal(answer.headers["request-id"], body.request_id)
+      end
+      assert.equal(400, post("/v1/messages", { model = "smart", messages = {} }).status)
+    end)
+
+    it("ends a cut stream with an error event and nothing else", function()
+      local answer = post("/v1/messages", message { model = "openai/fault-cut-event-3", stream = true })
+      assert.is_truthy(answer.body:find("event: error\n", 1, true))
+      assert.is_nil(answer.body:find("message_stop", 1, true))
+    end)
+
+    it("counts tokens: what the provider says, or an estimate that says so", function()
+      local body = { model = "claude", messages = { { role = "user", content = "one two three" } } }
+      local exact = post("/v1/messages/count_tokens", body)
+      assert.equal(3, exact:json().input_tokens)
+      assert.is_nil(exact.headers["x-tokens-estimated"])
+      body.model = "smart"
+      local estimated = post("/v1/messages/count_tokens", body)
+      assert.equal(200, estimated.status)
+      assert.is_truthy(estimated:json().input_tokens > 3)
+      assert.equal("true", estimated.headers["x-tokens-estimated"])
+    end)
+
+    it("has a list of models of its own shape", function()
+      local list = gateway:get("/v1/models", { ["anthropic-version"] = "2023-06-01" }):json()
+      assert.is_false(list.has_more)
+      assert.equal(list.data[1].id, list.first_id)
+      assert.equal(list.data[#list.data].id, list.last_id)
+      assert.equal("model", list.data[1].type)
+      assert.matches("^%d+%-%d+%-%d+T", list.data[1].created_at)
+    end)
+  end)
+
   describe("parameters that a wire cannot carry", function()
     it("are left out and named", function()
       local answer = gateway:chat { model = "claude", seed = 7, logit_bias = { ["1"] = 2 } }

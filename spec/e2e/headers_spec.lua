@@ -9,6 +9,7 @@ return {
   providers = {
     openai = { base_url = "%s/v1", key = "sk-openai-provider-key" },
     echo   = { kind = "openai", base_url = "http://127.0.0.1:%d/v1", key = "sk-echo-provider-key", headers = { ["X-Team"] = "ml" } },
+    claude = { kind = "anthropic", base_url = "http://127.0.0.1:%d/v1", key = "sk-ant-key" },
   },
   models = { smart = { { "openai/hello", price = { 1, 2 } } } },
   cors = { origins = { "https://app.example.com" } },
@@ -22,7 +23,7 @@ describe("headers", function()
     mock = house.mock()
     listener = assert(require("socket").bind("127.0.0.1", 0))
     local _, port = listener:getsockname()
-    gateway = house.start { config = CONFIG:format(mock.origin, math.tointeger(tonumber(port))) }
+    gateway = house.start { config = CONFIG:format(mock.origin, math.tointeger(tonumber(port)), math.tointeger(tonumber(port))) }
   end)
   teardown(function()
     local status = gateway:stop()
@@ -68,11 +69,19 @@ describe("headers", function()
   end)
 
   -- What arrives upstream, to the byte.
-  local function upstream_request(headers, body)
+  local REPLIES = {
+    ["/v1/chat/completions"] = '{"id":"x","object":"chat.completion","created":1,"model":"x",'
+      .. '"choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}',
+    ["/v1/messages"] = '{"id":"msg_1","type":"message","role":"assistant","model":"x","content":[{"type":"text","text":"ok"}],'
+      .. '"stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}',
+  }
+
+  local function upstream_request(headers, body, path)
     local result
+    path = path or "/v1/chat/completions"
     http.all {
       function()
-        local answer = gateway:chat({ model = "echo/x" }, { headers = headers, body = body })
+        local answer = gateway:chat({ model = "echo/x" }, { headers = headers, body = body, path = path, method = "POST" })
         assert.equal(200, answer.status)
       end,
       function()
@@ -93,8 +102,7 @@ describe("headers", function()
           assert.is_nil(result.headers[name:lower()], "twice: " .. name)
           result.headers[name:lower()] = value
         end
-        local reply = '{"id":"x","object":"chat.completion","created":1,"model":"x",'
-          .. '"choices":[{"index":0,"message":{"role":"assistant","content":"ok"},"finish_reason":"stop"}]}'
+        local reply = REPLIES[path]
         client:send(("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: %d\r\nConnection: close\r\n\r\n%s"):format(#reply, reply))
         client:close()
       end,
@@ -130,6 +138,19 @@ describe("headers", function()
     assert.is_nil(sent.routing_strategy)
     assert.is_nil(sent.fallback)
     assert.is_nil(sent.provider)
+  end)
+
+  it("of Anthropic's clients: betas and the body go on as they came, the key and the version are ours", function()
+    local body = '{"model" : "claude/x","max_tokens":9, "big":12345678901234567890, "context_management":{"edits":[]},\n'
+      .. ' "messages": [{"role":"user","content":[{"type":"text","text":"hi","cache_control":{"type":"ephemeral"}}]}]}'
+    local headers = { ["anthropic-beta"] = "context-management-2025-06-27", ["anthropic-version"] = "1999-01-01", ["x-api-key"] = "sk-theirs" }
+    local got = upstream_request(headers, body, "/v1/messages")
+    assert.equal("POST /v1/messages HTTP/1.1", got.line)
+    assert.equal("context-management-2025-06-27", got.headers["anthropic-beta"])
+    assert.equal("2023-06-01", got.headers["anthropic-version"])
+    assert.equal("sk-ant-key", got.headers["x-api-key"])
+    assert.equal(body:gsub("claude/x", "x"), got.body)
+    assert.is_nil(upstream_request({}, body, "/v1/messages").headers["anthropic-beta"])
   end)
 
   it("of CORS: only for the origins of the config", function()
