@@ -1,4 +1,4 @@
-/* anthropic.h -- the pieces of wire_anthropic. Private to anthropic*.c; everybody else goes through provider.h.
+/* anthropic.h -- the pieces of wire_anthropic. Private to anthropic*.c; bedrock*.c asks it what a Claude model accepts.
  *
  * Towards providers:                                        Towards clients:
  *   anthropic_family.c   what each model family accepts       anthropic_facts.c    the scan of a request, edits

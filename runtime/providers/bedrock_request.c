@@ -155,11 +155,16 @@ static enum bedrock_format format_of(const struct bedrock_encode *encode)
 static void put_claude_thinking(struct bedrock_encode *encode, struct object *additional, enum effort effort)
 {
     struct buffer *out = encode->out;
-    bool xhigh = effort == EFFORT_XHIGH && (encode->claude->flags & FAMILY_XHIGH);
-    if (!encode->thinking)
+    bool xhigh = effort == EFFORT_XHIGH && (encode->claude->flags & FAMILY_XHIGH), said = encode->chat->thinking_json.len > 0;
+    if (!encode->thinking) {
+        if (said && !json_raw_equals(json_find_string(encode->chat->thinking_json, "type"), LIT("disabled")))
+            bedrock_drop(encode, LIT("thinking"));
+        else if (!said && effort > EFFORT_NONE)
+            bedrock_drop(encode, LIT("reasoning_effort"));
         return;
+    }
     member(encode, additional, "thinking");
-    if (encode->chat->thinking_json.len > 0) { /* the client's own goes on as it is */
+    if (said) { /* the client's own goes on as it is */
         buffer_append_slice(out, encode->chat->thinking_json);
     } else if (encode->claude->flags & FAMILY_ADAPTIVE) {
         buffer_append_lit(out, "{\"type\":\"adaptive\"}");
@@ -575,7 +580,7 @@ static void begin(struct bedrock_encode *encode, enum effort effort)
     encode->has_calls = has_calls(encode->chat);
     encode->thinking = wants_thinking(encode, effort);
     encode->format = format_of(encode);
-    if (encode->format == BEDROCK_FORMAT_TOOL && encode->chat->thinking_json.len == 0 && !(encode->family & BEDROCK_NOVA))
+    if (encode->format == BEDROCK_FORMAT_TOOL && !(encode->family & BEDROCK_NOVA))
         encode->thinking = false; /* the tool is forced */
 }
 

@@ -345,3 +345,30 @@ describe("embeddings", function()
     end
   end)
 end)
+
+describe("a count of tokens", function()
+  local BODY = '{"model":"m","max_tokens":5,"temperature":0.5,"system":"s","tools":[{"name":"f","input_schema":{"type":"object"}}],'
+    .. '"messages":[{"role":"user","content":"u"}]}'
+  local function counted(body, fields)
+    return wire.answer(with({ vendor = "bedrock", client = "count_tokens", model = CLAUDE, body = body, request = BODY, id = "i", created = 1 }, fields))
+  end
+
+  it("is asked of the foundation model, for what costs tokens", function()
+    local call = { vendor = "bedrock", client = "count_tokens", body = BODY, origin = "https://h", key = "k" }
+    assert.equal("https://h/model/anthropic.claude-sonnet-4-5-20250929-v1%3A0/count-tokens", (wire.head(with(call, { model = "us." .. CLAUDE }))))
+    local got = json.decode((wire.encode(with(call, { model = CLAUDE }))))
+    assert.same({ input = { converse = {
+      system = { { text = "s" } }, messages = { { role = "user", content = { { text = "u" } } } },
+      toolConfig = { tools = { { toolSpec = { name = "f", inputSchema = { json = { type = "object" } } } } } },
+    } } }, got)
+  end)
+
+  it("is a number or no answer", function()
+    assert.same({ input_tokens = 42 }, json.decode(counted('{"inputTokens":42}').out))
+    for _, body in ipairs { "{}", '{"inputTokens":-1}', '{"inputTokens":"42"}', "[42]", "" } do
+      local got = counted(body)
+      assert.equal("unavailable", got.failure.kind)
+      assert.is_false(got.ended)
+    end
+  end)
+end)

@@ -270,8 +270,10 @@ describe("reasoning of before", function()
   end)
 
   it("that was lost in the middle of a loop turns thinking off", function()
-    local got = sent('{"model":"m","reasoning_effort":"high","messages":' .. loop({ "a" }, ',{"role":"tool","tool_call_id":"a","content":"1"}') .. "}")
+    local results = ',{"role":"tool","tool_call_id":"a","content":"1"}'
+    local got, dropped = sent('{"model":"m","reasoning_effort":"high","messages":' .. loop({ "a" }, results) .. "}")
     assert.is_nil(got.additionalModelRequestFields)
+    assert.equal("reasoning_effort", dropped)
   end)
 
   it("without a signature is left out", function()
@@ -469,9 +471,13 @@ describe("JSON by a schema", function()
   end)
 
   it("turns thinking off on models that have nothing but the tool", function()
-    local got = asked(SCHEMA .. ',"reasoning_effort":"low"', OLD_CLAUDE)
-    assert.is_nil(got.additionalModelRequestFields)
-    assert.same({ tool = { name = "json_tool_call" } }, got.toolConfig.toolChoice)
+    for _, name in ipairs { "reasoning_effort", "thinking" } do
+      local value = name == "thinking" and '{"type":"enabled","budget_tokens":2000}' or '"low"'
+      local got, dropped = asked(SCHEMA .. (',"%s":%s'):format(name, value), OLD_CLAUDE)
+      assert.is_nil(got.additionalModelRequestFields)
+      assert.same({ tool = { name = "json_tool_call" } }, got.toolConfig.toolChoice)
+      assert.equal(name, dropped)
+    end
   end)
 
   it("and JSON without one is said in words", function()
