@@ -180,6 +180,10 @@ static bool read_message(struct scan *scan, unsigned index, bool *is_user)
             good = json_skip(json, &calls);
             if (good)
                 facts_add_text(scan->facts, calls);
+            scan->facts->foreign_thinking |= good && slice_find(calls, LIT("\"thought_signature\"")) != NULL;
+        } else if (openai_is(key, LIT("thinking_blocks")) || openai_is(key, LIT("extra_content"))) {
+            scan->facts->foreign_thinking = true;
+            good = json_skip(json, NULL);
         } else {
             good = json_skip(json, NULL);
         }
@@ -618,6 +622,12 @@ int openai_plain_edits(struct slice body, const struct facts *facts, const struc
     return (int)count;
 }
 
+/* Signatures of Anthropic's and Google's reasoning are for their issuers alone; Google's own OpenAI endpoint is one. */
+static bool is_signed_elsewhere(const struct facts *facts, const struct provider *provider)
+{
+    return facts->foreign_thinking && slice_find(provider->origin, LIT(".googleapis.com")) == NULL;
+}
+
 int openai_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                  struct arena *arena, struct edit edits[EDITS_MAX])
 {
@@ -625,7 +635,7 @@ int openai_edits(struct slice body, const struct facts *facts, const struct prov
     if ((quirks & (VENDOR_STRICT_FIELDS | VENDOR_ID9)) || ((quirks & VENDOR_NO_DEVELOPER) && facts->developer) ||
         ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0 && facts->max_tokens_key.len > 0) ||
         ((quirks & VENDOR_NO_STREAM_OPTIONS) && facts->stream_options.len > 0) || provider->vendor->unsent != NULL ||
-        ((quirks & VENDOR_AZURE) && provider->dated_api) ||
+        ((quirks & VENDOR_AZURE) && provider->dated_api) || is_signed_elsewhere(facts, provider) ||
         ((quirks & (VENDOR_EFFORT_OBJECT | VENDOR_THINKING)) && (facts->needs & NEED_REASONING)))
         return -1; /* more than edits can do */
     unsigned count = (unsigned)openai_plain_edits(body, facts, provider, model, arena, edits);

@@ -41,7 +41,7 @@ struct facts {
     size_t object_start;                                      /* behind the opening '{' of the body: where a member can be put in */
     struct span max_tokens_key, max_completion_key, seed_key; /* the keys with their quotes: some vendors know them by other names */
     bool developer;                                           /* a message says role "developer" */
-    bool foreign_thinking;                                    /* Anthropic: thinking blocks of the history that its API would refuse */
+    bool foreign_thinking;                                    /* the history holds reasoning that only its issuer may see again */
     int64_t max_tokens;                                       /* max_completion_tokens before max_tokens; -1 not given */
     double temperature;                                       /* NAN not given */
     bool replayable;                                          /* false for `store: true` and `background: true` */

@@ -226,7 +226,7 @@ end
 
 local THINKERS = { "anthropic", "bedrock", "gemini" }
 -- Dialects in which a client can give signatures back.
-local SIGNING = { openai = { anthropic = true, bedrock = true, gemini = true }, anthropic = { anthropic = true, bedrock = true } }
+local SIGNING = { openai = { anthropic = true, bedrock = true, gemini = true }, anthropic = { anthropic = true, bedrock = true, gemini = true } }
 
 --- Gemini 3 refuses a turn whose first call is not signed: by Google's own signature or by the word that stands for none.
 local function check_signed(items)
@@ -336,7 +336,8 @@ for _, client in ipairs { "openai", "anthropic", "responses" } do
               if turn >= 2 then
                 local read = request_at(client, to, ask)
                 if not (CLAUDE[from] and CLAUDE[to]) then
-                  assert.is_nil(contains_any(read.text, old), ("seed %d, turn %d"):format(seed, turn))
+                  local edited = client == to and wire.edited(cases.pair(client, to, { foreign = false, body = dialects[client].request(ask) }))
+                  assert.is_nil(contains_any(read.text .. (edited or ""), old), ("seed %d, turn %d"):format(seed, turn))
                 end
                 assert.same(pairs_of(items), pairs_of(read.items), ("seed %d, turn %d"):format(seed, turn))
                 if to == "gemini" then
@@ -350,3 +351,14 @@ for _, client in ipairs { "openai", "anthropic", "responses" } do
     end
   end
 end
+
+it("Google's own OpenAI endpoint gets its signatures back as they came, no other one does", function()
+  local body = json.encode { model = "asked", messages = { { role = "user", content = "u" }, { role = "assistant", content = cjson.null, tool_calls = {
+    { id = "a", type = "function", extra_content = { google = { thought_signature = "c2ln" } }, ["function"] = { name = "f", arguments = "{}" } } } },
+    { role = "tool", tool_call_id = "a", content = "1" } } }
+  local google = wire.edited { client = "openai", vendor = "openai", model = "gemini-3.5-flash", body = body, origin = "https://generativelanguage.googleapis.com" }
+  assert.matches('"c2ln"', google)
+  local call = { client = "openai", vendor = "openai", model = "gpt-4o", body = body, origin = "https://api.openai.com" }
+  assert.is_nil(wire.edited(call))
+  assert.is_nil((wire.encode(call)):find("c2ln", 1, true))
+end)

@@ -244,9 +244,16 @@ local BUDGETS = { low = 2048, medium = 8192, high = 16384 }
 function anthropic.request(ask)
   local body = { model = "asked", max_tokens = 4000, messages = {}, stream = ask.stream or nil }
   body.system = ask.system and (ask.system_cached and { { type = "text", text = ask.system, cache_control = ask.system_cached } } or ask.system)
-  for i, turn in ipairs(ask.turns) do
+  for _, turn in ipairs(ask.turns) do
     local plain = turn.parts and #turn.parts == 1 and not turn.parts[1].cached and turn.parts[1].text
-    body.messages[i] = turn.raw or { role = turn.role or "user", content = plain or anthropic_blocks(turn) }
+    local message = turn.raw or { role = turn.role, content = plain or anthropic_blocks(turn) }
+    local last = body.messages[#body.messages]
+    if last and last.role == message.role then -- what a user says behind results stands in one message with them
+      local blocks = anthropic_blocks(turn)
+      table.move(blocks, 1, #blocks, #last.content + 1, last.content)
+    else
+      body.messages[#body.messages + 1] = message
+    end
   end
   for i, tool in ipairs(ask.tools or {}) do
     body.tools = body.tools or {}
@@ -365,7 +372,7 @@ end
 
 function anthropic.reply(ask, said, results)
   ask.turns[#ask.turns + 1] = { raw = said.message }
-  ask.turns[#ask.turns + 1] = { results = results, role = "user" }
+  ask.turns[#ask.turns + 1] = #results > 0 and { results = results, role = "user" } or nil
 end
 
 -- ------------------------------------------------------------------ responses

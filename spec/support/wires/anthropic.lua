@@ -115,8 +115,9 @@ function anthropic.stream(said)
     end
     return list
   end
-  pieces[1] = common.sse([[{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5-20250929","content":[],]]
-    .. [["stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":28,"cache_read_input_tokens":64,"cache_creation_input_tokens":8,"output_tokens":1}}}]],
+  pieces[1] = common.sse([[{"type":"message_start","message":{"id":"msg_1","type":"message","role":"assistant","model":"claude-sonnet-4-5-20250929",]]
+    .. [["content":[],"stop_reason":null,"stop_sequence":null,"usage":{"input_tokens":28,"cache_read_input_tokens":64,]]
+    .. [["cache_creation_input_tokens":8,"output_tokens":1}}}]],
     "message_start")
   event("ping", {})
   for _, one in ipairs(common.blocks_of(said)) do
