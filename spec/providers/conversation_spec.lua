@@ -356,7 +356,8 @@ it("Google's own OpenAI endpoint gets its signatures back as they came, no other
   local body = json.encode { model = "asked", messages = { { role = "user", content = "u" }, { role = "assistant", content = cjson.null, tool_calls = {
     { id = "a", type = "function", extra_content = { google = { thought_signature = "c2ln" } }, ["function"] = { name = "f", arguments = "{}" } } } },
     { role = "tool", tool_call_id = "a", content = "1" } } }
-  local google = wire.edited { client = "openai", vendor = "openai", model = "gemini-3.5-flash", body = body, origin = "https://generativelanguage.googleapis.com" }
+  local google = wire.edited { client = "openai", vendor = "openai", model = "gemini-3.5-flash", body = body,
+    origin = "https://generativelanguage.googleapis.com" }
   assert.matches('"c2ln"', google)
   local call = { client = "openai", vendor = "openai", model = "gpt-4o", body = body, origin = "https://api.openai.com" }
   assert.is_nil(wire.edited(call))

@@ -336,10 +336,13 @@ function run.stream(client, name)
     raw = table.concat((wires[name].stream(SAYS.text)))
   end
   local first
-  for _, pieces in ipairs(stream.cuts(raw)) do
-    local answer = play(client, name, pieces)
-    first = first or answer.out
-    check(answer.ended and answer.out == first, "cut at %d the stream says something else", #pieces[1])
+  local ways = stream.cuts(raw)
+  for i = 1, #ways do
+    if client == "openai" or i % 5 == 1 or i == #ways then -- what the wire's reader makes of it is the same for every client
+      local answer = play(client, name, ways[i])
+      first = first or answer.out
+      check(answer.ended and answer.out == first, "cut at %d the stream says something else", #ways[i][1])
+    end
   end
   return { "carried" }
 end
@@ -393,7 +396,7 @@ function run.cut(client, name)
   local said = dialects[client].says.tools and SAYS.parallel or SAYS.text
   local pieces, whole_at = wires[name].stream(said)
   local raw = table.concat(pieces)
-  for len = 0, #raw - 1 do
+  for len = 0, #raw - 1, client == "openai" and 1 or 5 do
     local answer = play(client, name, { raw:sub(1, len) })
     if len < whole_at then
       check(not answer.ended, "an end after %d of %d bytes", len, whole_at)
@@ -405,10 +408,18 @@ function run.cut(client, name)
   return { "carried" }
 end
 
---- One case. What a dialect cannot say is not asked, but it is tried: it must be refused by name, never taken for said.
+local outcomes = {}
+
+local function run_once(client, name, feature)
+  local key = client .. " " .. name .. " " .. feature
+  outcomes[key] = outcomes[key] or run[feature](client, name, feature)
+  return outcomes[key]
+end
+
+--- One case, run once. What a dialect cannot say is not asked, but it is tried: it must be refused by name, never taken for said.
 function cases.run(client, name, feature)
   if dialects[client].says[NEEDS[feature]] then
-    return run[feature](client, name, feature)
+    return run_once(client, name, feature)
   end
   local outcome = { "unsaid" }
   if feature == "tools" then
