@@ -4,6 +4,7 @@
 -- What comes back is a value that the gateway charges (runtime/shared/limiter.h): a policy hands it on and can do nothing to it.
 -- SPDX-License-Identifier: MIT
 
+local check = require "gateway.check"
 local runtime = require "gateway.runtime"
 local units = require "gateway.units"
 
@@ -134,6 +135,25 @@ function limits.read(spec)
     return wrong(message)
   end
   return runtime.limiter.rule { name = name, per = per, meters = meters, shown = facts(spec, per) }
+end
+
+--- `limits` of a provider or a target in the config: { requests = "100/min 5/s", tokens = "100k/min", concurrent = 10 }.
+function limits.of_config(value, path)
+  if type(value) ~= "table" then
+    check.expected(path, 'a table such as { requests = "100/min 5/s", concurrent = 10 }', value)
+  end
+  local spec = { name = "config" }
+  for key, item in pairs(value) do
+    if key == "name" or key == "per" or not KEYS[key] then
+      check.fail(check.join(path, tostring(key)), "expected requests, tokens, concurrent or burst")
+    end
+    spec[key] = item
+  end
+  local limit, message = limits.read(spec)
+  if not limit then
+    check.fail(path, "%s", (message:gsub("^limit 'config': ", "")))
+  end
+  return limit
 end
 
 --- gateway.limit for one load; `loading.over` is set when its files are through.

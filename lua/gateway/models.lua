@@ -51,7 +51,7 @@ local function check_item(state, item, path)
         said[key] = value
       end
     end
-    said = check.fields(said, path, target.FIELDS, target.LATER)
+    said = check.fields(said, path, target.FIELDS)
   end
   local prefix, id
   if type(name) == "string" and #name <= 264 and not name:find "[%c ]" then

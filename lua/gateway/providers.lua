@@ -2,6 +2,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local limits = require "gateway.limits"
 local places = require "gateway.places"
 local target = require "gateway.target"
 local url = require "gateway.url"
@@ -64,7 +65,7 @@ local function check_model_facts(value, path)
     if type(id) ~= "string" or id == "" or #id > 200 or id:find "[%c ]" then
       fail(path, "expected ids of models, got %s", check.shown(id))
     end
-    models[id] = check.fields(facts, join(path, id), target.FIELDS, target.LATER)
+    models[id] = check.fields(facts, join(path, id), target.FIELDS)
   end
   return models
 end
@@ -84,7 +85,7 @@ local PROVIDER = {
   kind = check.string, key = check_keys, base_url = check.string, enabled = { check_enabled, true }, headers = { check_headers, {} },
   proxy = check_proxy, api_version = check.string, default_max_tokens = check.count(1, 1e7), empty_text_placeholder = check.string,
   drop_params = { check.boolean, true }, reasoning_budgets = { check.table(BUDGETS), {} }, models = { check_model_facts, {} },
-  timeout = check.duration, first_token = check.duration, region = check.string, project = check.string, location = check.string,
+  timeout = check.duration, first_token = check.duration, limits = limits.of_config, region = check.string, project = check.string, location = check.string,
   access_key_id = check_key, secret_access_key = check_key, session_token = check_key, include_thoughts = { check.boolean, false },
   default_input_type = { check.one_of("search_document", "search_query", "classification", "clustering"), "search_document" },
 }
@@ -131,13 +132,13 @@ local function check_provider(name, value, path, context)
   if not name:find "^%w[%w._%-]*$" or #name > 64 then
     fail(path, "expected a name of letters, digits, '.', '_' and '-'")
   end
-  local entry = check.fields(value, path, PROVIDER, target.LATER)
+  local entry = check.fields(value, path, PROVIDER)
   local vendor = vendor_of(name, entry, path, context.vendors)
   local provider = {
     name = name, kind = vendor.name, is_vendors = entry.base_url == nil or vendor.base_url == nil, keys = find_keys(entry, vendor, context.env),
     headers = entry.headers, proxy = entry.proxy, api_version = entry.api_version, default_max_tokens = entry.default_max_tokens,
     empty_text_placeholder = entry.empty_text_placeholder, drop_params = entry.drop_params, models = entry.models,
-    include_thoughts = entry.include_thoughts, default_input_type = entry.default_input_type,
+    include_thoughts = entry.include_thoughts, limits = entry.limits, default_input_type = entry.default_input_type,
     reasoning_budgets = {}, defaults = { timeout = entry.timeout, first_token = entry.first_token }, alone = entry.enabled == "alone",
   }
   for i, effort in ipairs(EFFORTS) do

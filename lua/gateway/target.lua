@@ -6,6 +6,7 @@
 
 local catalog = require "gateway.prices"
 local check = require "gateway.check"
+local limits = require "gateway.limits"
 
 local target = {}
 
@@ -86,9 +87,8 @@ target.FIELDS = {
   weight = check.number(0, 1e6), priority = check.count(-1e6, 1e6), quality = check.number(-1e6, 1e6),
   leaderboard = check.number(-1e6, 1e6), price = check_price, context = check.count(1, 1e9), max_output = check.count(1, 1e9),
   max_temperature = check.number(0, 100), capabilities = check_capabilities, timeout = check.duration, first_token = check.duration,
-  base_model = check.string,
+  base_model = check.string, limits = limits.of_config,
 }
-target.LATER = { limits = "limits of providers and targets are not enforced by this version" }
 
 local function without_date(id)
   return id:match "^(.+)%-%d%d%d%d%-%d%d%-%d%d$" or id:match "^(.+)%-%d%d%d%d%d%d%d%d$"

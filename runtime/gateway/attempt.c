@@ -4,6 +4,7 @@
  * it may end the request.
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt.h"
+#include "gateway/capacity.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <stdlib.h>
@@ -31,6 +32,7 @@ static void settle_health(struct attempt *attempt, bool ok, bool neutral)
     if (attempt->settled)
         return;
     attempt->settled = true;
+    capacity_give_back(attempt);
     if (attempt->target->health == NULL)
         return;
     const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
@@ -509,6 +511,14 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     if (health != NULL && !health_begin(health, now_us(attempt), &attempt->probe))
         health_begin_anyway(health, now_us(attempt));
 
+    struct failure full;
+    if (!capacity_take(attempt, &full)) {
+        attempt->failed = true;
+        attempt->failure = full;
+        settle_health(attempt, false, true);
+        tell(attempt, WALK_FAILED);
+        return attempt;
+    }
     if (!attempt_prepare(attempt, on_answer_event, &complaint)) {
         struct failure failure = failure_make(complaint.kind, complaint.message);
         failure.param = complaint.param;

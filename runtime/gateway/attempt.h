@@ -30,7 +30,8 @@ struct attempt {
     bool sse;     /* the answer's body is a stream of events */
     bool settled; /* health was told */
     bool probe;
-    unsigned key; /* index of the provider's key in use */
+    struct reservation capacity; /* what it took of its target's limits */
+    unsigned key;                /* index of the provider's key in use */
     bool reused;
     bool content, content_told; /* content came; the walk knows */
     bool ended, failed;         /* by the reader */

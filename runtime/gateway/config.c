@@ -76,6 +76,14 @@ static void publish(struct config *config, struct target *target)
     atomic_store_explicit(&config->target_slots[slot], target, memory_order_release);
 }
 
+void config_limit_target(struct config *config, struct target *target, const char *kind, struct slice name, const struct limit_rule *rule)
+{
+    struct slice full = arena_printf(&config->arena, "%s:%.*s", kind, (int)name.len, name.ptr);
+    if (rule == NULL || full.ptr == NULL)
+        return;
+    target->limits[target->limit_count++] = (struct limit_ask){full, rule};
+}
+
 /* A target that nobody said anything about: it is not for us to forbid what it may well be able to do. */
 static struct target *new_target(struct config *config, struct provider *provider, struct slice model)
 {
@@ -95,6 +103,8 @@ static struct target *new_target(struct config *config, struct provider *provide
     target->model.capabilities = NEED_TOOLS | NEED_VISION | NEED_JSON_SCHEMA | NEED_REASONING | NEED_AUDIO | NEED_DOCUMENT;
     for (unsigned i = 0; i < PRICE_COUNT; i++)
         target->price[i] = -1;
+    if (config->provider_limits != NULL)
+        config_limit_target(config, target, "provider", provider->name, config->provider_limits[provider->index]);
     return target;
 }
 

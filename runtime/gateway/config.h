@@ -12,6 +12,7 @@
 #include "providers/provider.h"
 #include "shared/health.h"
 #include "shared/key_states.h"
+#include "shared/limiter.h"
 #include "shared/keyring.h"
 #include "shared/pools.h"
 #include <pthread.h>
@@ -29,9 +30,11 @@ struct target {
     int64_t timeout_us, first_token_us; /* 0: the config's */
     struct health *health;              /* a reference of the generation's; NULL when the table is full */
     struct slice head_json,
-        head_stream;    /* the head of a conversation up to "X-Request-ID: ", made once: request line, Host, static headers, auth */
-    bool head_has_auth; /* false: auth comes with each request, so those are of no use */
-    unsigned index;     /* in config->targets */
+        head_stream;            /* the head of a conversation up to "X-Request-ID: ", made once: request line, Host, static headers, auth */
+    bool head_has_auth;         /* false: auth comes with each request, so those are of no use */
+    struct limit_ask limits[2]; /* the provider's and its own; what capacity.c asks */
+    unsigned limit_count;
+    unsigned index; /* in config->targets */
 };
 
 /* A name a client may ask for. */
@@ -59,7 +62,8 @@ struct config {
 
     struct provider *providers;
     unsigned provider_count;
-    struct key_state ***key_pools; /* by provider->index: how each of its keys is doing; bound by generation.c */
+    struct limit_rule **provider_limits; /* by provider->index; NULL: none */
+    struct key_state ***key_pools;       /* by provider->index: how each of its keys is doing; bound by generation.c */
     struct provider_status *statuses;
     unsigned status_count;
     bool wants_mock; /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */
@@ -99,6 +103,8 @@ struct config *config_new(void);
  * the first. While loading only. */
 struct target *config_add_target(struct config *config, struct provider *provider, struct slice model);
 void config_write_heads(struct config *config, struct target *target);
+/* Adds a limit that is counted under `kind`:`name`. The rule lives with the config. */
+void config_limit_target(struct config *config, struct target *target, const char *kind, struct slice name, const struct limit_rule *rule);
 /* The path of a request to it, and its head up to the auth. */
 void target_write_path(const struct target *target, const struct wire *wire, enum operation operation, bool stream, struct buffer *out);
 void target_write_head(const struct target *target, const struct wire *wire, struct slice path, bool stream, struct buffer *out);

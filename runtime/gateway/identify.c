@@ -1,6 +1,7 @@
 /* identify.c -- the first step of the pipeline: key -> user, body -> facts, name -> model, model -> candidates.
  * SPDX-License-Identifier: MIT */
 #include "gateway/identify.h"
+#include "gateway/capacity.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <math.h>
@@ -208,6 +209,26 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     return NULL;
 }
 
+/* Targets that the config's limits leave no room for are left out, every one of them: sending there would break the limit. */
+static void leave_out_full(struct request *request)
+{
+    unsigned kept = 0;
+    int64_t soonest = -1;
+    for (unsigned i = 0; i < request->target_count; i++) {
+        struct target *target = request->targets[i];
+        int64_t wait_us = -1;
+        if (capacity_has_room(request, target, &wait_us)) {
+            request->targets[kept++] = target;
+            continue;
+        }
+        request->unfits[request->unfit_count++] = (struct unfit){target, "limit", wait_us < 0};
+        if (wait_us >= 0 && (soonest < 0 || wait_us < soonest))
+            soonest = wait_us;
+    }
+    request->target_count = kept;
+    request->room_in_us = kept > 0 ? -1 : soonest;
+}
+
 static bool is_well(struct request *request, struct target *target, int64_t now_us, const char **reason)
 {
     if (target->index >= request->config->listed_target_count)
@@ -257,6 +278,7 @@ void request_candidates(struct request *request)
         else
             request->unfits[request->unfit_count++] = (struct unfit){model->targets[i], reason, permanent};
     }
+    leave_out_full(request);
     if (request->target_count > 0)
         leave_out_ill(request);
 }

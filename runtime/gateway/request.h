@@ -25,7 +25,7 @@ enum { REQUEST_ARENA_MAX = 8 * 1024 * 1024, REQUEST_ID_MAX = 128, BYTES_PER_TOKE
 /* Why a target cannot serve this request. */
 struct unfit {
     struct target *target;
-    const char *reason; /* "breaker" "cooldown" "warming" "tools" "vision" "json_schema" "reasoning" "embeddings" "context" "key" */
+    const char *reason; /* "breaker" "cooldown" "warming" "tools" "vision" "json_schema" "reasoning" "embeddings" "context" "key" "limit" */
     bool permanent;     /* no waiting would help */
 };
 
@@ -65,6 +65,7 @@ struct request {
     unsigned target_count;
     struct unfit *unfits;
     unsigned unfit_count;
+    int64_t room_in_us; /* every able target is full: when the first has room; else -1 */
 
     /* admit */
     struct request_limits *limits; /* in the arena; NULL: none was named */

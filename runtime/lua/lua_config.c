@@ -4,6 +4,7 @@
  * A field that is missing here is a mistake of the house, and raises.
  * SPDX-License-Identifier: MIT */
 #include "lua/lua_config.h"
+#include "lua/lua_limiter.h"
 #include "lua/bindings.h"
 #include <math.h>
 #include <stdio.h>
@@ -147,15 +148,30 @@ static void take_provider(lua_State *L, struct config *config, struct provider *
     lua_pop(L, 1);
 }
 
+/* The limit that lua/gateway/limits.lua made of the field `limits`, copied; NULL: none. */
+static struct limit_rule *take_limit(lua_State *L, struct config *config)
+{
+    lua_getfield(L, -1, "limits");
+    const struct limit_rule *said = limit_at(L, -1);
+    lua_pop(L, 1);
+    if (said == NULL)
+        return NULL;
+    struct limit_rule *rule = take_memory(L, config, 1, sizeof *rule);
+    *rule = *said;
+    return rule;
+}
+
 static void take_providers(lua_State *L, struct config *config)
 {
     config->provider_count = enter(L, "providers");
     config->providers = take_memory(L, config, config->provider_count, sizeof *config->providers);
+    config->provider_limits = take_memory(L, config, config->provider_count, sizeof *config->provider_limits);
     for (unsigned i = 0; i < config->provider_count; i++) {
         struct provider *provider = &config->providers[i];
         lua_rawgeti(L, -1, i + 1);
         provider->index = i;
         take_provider(L, config, provider);
+        config->provider_limits[i] = take_limit(L, config);
         if (provider->origin.len == 0)
             config->wants_mock = true;
         lua_pop(L, 1);
@@ -206,6 +222,7 @@ static void take_targets(lua_State *L, struct config *config)
         if (target == NULL)
             luaL_error(L, "config: there are too many targets");
         take_facts(L, config, target);
+        config_limit_target(config, target, "target", target->name, take_limit(L, config));
         config_write_heads(config, target);
         if (target->head_json.len == 0 || target->head_stream.len == 0)
             luaL_error(L, "config: the headers of provider %s are too long", target->provider->name.ptr);

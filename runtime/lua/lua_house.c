@@ -254,7 +254,7 @@ static void refuse_unfit(struct run *run)
                       request->unfits[i].target->name.ptr, request->unfits[i].reason);
     struct failure failure = failure_make(permanent ? FAILURE_UNFIT : FAILURE_NO_TARGET, arena_copy(&request->arena, buffer_slice(&text)));
     buffer_free(&text);
-    failure.retry_after_us = permanent ? -1 : soonest_us(run);
+    failure.retry_after_us = permanent ? -1 : request->room_in_us >= 0 ? request->room_in_us : soonest_us(run);
     request_refuse(request, &failure);
 }
 

@@ -1,0 +1,61 @@
+/* capacity.c -- see capacity.h.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/capacity.h"
+#include "gateway/attempt.h"
+#include "gateway/worker.h"
+
+static int64_t tokens_wanted(const struct request *request)
+{
+    return request->input_tokens + (request->facts.max_tokens >= 0 ? request->facts.max_tokens : request->output_tokens);
+}
+
+static bool charge(const struct request *request, const struct target *target, struct reservation *reservation, int64_t *wait_us)
+{
+    struct limit_verdict verdict;
+    if (target->limit_count == 0)
+        return true;
+    bool fits = limiter_charge(request->worker->gateway->limiter, target->limits, target->limit_count, tokens_wanted(request),
+                               loop_now_us(request->worker->loop), reservation, &verdict);
+    *wait_us = verdict.retry_after_us;
+    return fits;
+}
+
+bool capacity_has_room(const struct request *request, const struct target *target, int64_t *wait_us)
+{
+    return charge(request, target, NULL, wait_us);
+}
+
+bool capacity_take(struct attempt *attempt, struct failure *failure)
+{
+    int64_t wait_us = -1;
+    if (charge(attempt->request, attempt->target, &attempt->capacity, &wait_us))
+        return true;
+    *failure = failure_make(FAILURE_RATE_LIMITED, LIT("the limits that the config sets for this provider leave no room now"));
+    failure->sent = SENT_NOT;
+    failure->phase = PHASE_CONNECT;
+    failure->retry_after_us = wait_us;
+    return false;
+}
+
+/* -1: nobody can say, what was reserved stands. */
+static int64_t tokens_used(const struct attempt *attempt)
+{
+    if (attempt->usage.known)
+        return usage_total(&attempt->usage);
+    if (attempt->content)
+        return attempt->request->input_tokens + (int64_t)(attempt->text_bytes / BYTES_PER_TOKEN);
+    bool refused = attempt->failed && (attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED);
+    return refused ? 0 : -1;
+}
+
+void capacity_give_back(struct attempt *attempt)
+{
+    struct limiter *limiter = attempt->request->worker->gateway->limiter;
+    int64_t now_us = loop_now_us(attempt->request->worker->loop);
+    if (attempt->capacity.count == 0)
+        return;
+    if (attempt->failed && attempt->failure.sent == SENT_NOT)
+        limiter_cancel(limiter, &attempt->capacity, now_us);
+    else
+        limiter_settle(limiter, &attempt->capacity, tokens_used(attempt), now_us);
+}

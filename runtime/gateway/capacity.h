@@ -1,0 +1,16 @@
+/* capacity.h -- what providers let us send: the `limits` of config entries, per provider and per target.
+ *
+ * The same counters as policies' limits (shared/limiter), under the names "provider:groq" and "target:groq/llama-3.1-8b-instant". A target without
+ * room is no candidate; an attempt takes its room when it begins, and says when it ends what it used.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_CAPACITY_H
+#define GATEWAY_CAPACITY_H
+#include "gateway/request.h"
+
+/* Would this request fit there now? Takes nothing. *wait_us: how long until it might (-1: never). */
+bool capacity_has_room(const struct request *request, const struct target *target, int64_t *wait_us);
+/* Takes it for this attempt. False: there is none any more; *failure is the attempt's. */
+bool capacity_take(struct attempt *attempt, struct failure *failure);
+/* The attempt is over: what it used stands, the rest goes back. Again does nothing. */
+void capacity_give_back(struct attempt *attempt);
+#endif

@@ -1,0 +1,86 @@
+--- What providers let us send: `limits` of the config's providers and targets.
+local house = require "support.house"
+local http = require "support.http"
+
+local CONFIG = [[
+return {
+  workers = 1,
+  providers = {
+    few  = { kind = "openai", base_url = "%s/v1", key = "sk-few", limits = { requests = "3/h" } },
+    slots = { kind = "openai", base_url = "%s/v1", key = "sk-slots", limits = { concurrent = 2 } },
+    free = { kind = "openai", base_url = "%s/v1", key = "sk-free" },
+    tokens = { kind = "openai", base_url = "%s/v1", key = "sk-tokens", limits = { tokens = "1000/h" } },
+  },
+  models = {
+    few = { "few/hello" },
+    spill = { { "few/other", priority = 1, limits = { requests = "2/h" } }, { "free/hello", priority = 2 } },
+    slots = { { "slots/slow-300", priority = 1 }, { "free/slow-300", priority = 2 } },
+    tokens = { "tokens/hello" },
+  },
+  policy = "policies/priority.lua",
+}]]
+
+describe("limits of providers and targets", function()
+  local mock, gateway
+
+  setup(function()
+    mock = house.mock()
+    gateway = house.start { config = (CONFIG:gsub("%%s", mock.origin)) }
+  end)
+  teardown(function()
+    local status = gateway:stop()
+    mock:stop()
+    assert.equal(0, status)
+  end)
+
+  it("leave a full target out, and everybody goes on with the rest", function()
+    local served = {}
+    for i = 1, 5 do
+      local answer = gateway:chat { model = "spill" }
+      assert.equal(200, answer.status)
+      served[i] = answer.headers["x-provider"]
+    end
+    assert.same({ "few", "few", "free", "free", "free" }, served)
+  end)
+
+  it("are never broken, and say when there is room again", function()
+    assert.equal(200, gateway:chat({ model = "few" }).status) -- the third of this provider's three
+    for _ = 1, 3 do
+      local answer = gateway:chat { model = "few" }
+      assert.equal(503, answer.status)
+      assert.matches("limit", answer:json().error.message)
+      assert.is_truthy(tonumber(answer.headers["retry-after"]) > 60)
+    end
+    assert.equal(3, #mock:ledger(function(row) return row.auth == "-few" end))
+  end)
+
+  it("of concurrency count streams and answers alike", function()
+    local served, asks = {}, {}
+    for i = 1, 6 do
+      asks[i] = function()
+        local answer = gateway:chat { model = "slots" }
+        served[answer.headers["x-provider"]] = (served[answer.headers["x-provider"]] or 0) + 1
+      end
+    end
+    http.all(asks)
+    assert.same({ slots = 2, free = 4 }, served)
+    assert.equal("slots", gateway:chat({ model = "slots" }).headers["x-provider"])
+  end)
+
+  it("of tokens reserve what a request may use, and give back what it did not", function()
+    assert.equal(400, gateway:chat({ model = "tokens", max_tokens = 2000 }).status) -- there will never be room for that
+    for _ = 1, 5 do -- 900 each would never fit: what was not used is given back
+      assert.equal(200, gateway:chat({ model = "tokens", max_tokens = 900 }).status)
+    end
+  end)
+
+  it("are checked when the config is loaded", function()
+    for limits, expected in pairs { ['{ requests = "many" }'] = "providers.few.limits", ["{}"] = "providers.few.limits",
+      ['{ per = "user", requests = "1/s" }'] = "providers.few.limits.per" } do
+      local text = ('return { providers = { few = { kind = "openai", base_url = "http://127.0.0.1:1/v1", key = "k", limits = %s } } }'):format(limits)
+      local status, _, err = house.run { config = text, arguments = { "check", "gateway.lua" } }
+      assert.equal(1, status)
+      assert.is_truthy(err:find(expected, 1, true), err)
+    end
+  end)
+end)
