@@ -268,7 +268,11 @@ void answer_failure(struct request *request, const struct failure *failure)
     request->failure = *failure;
     if (request->streaming) {
         take_outcome(request);
-        wire->write_failure(failure, (struct slice){request->id, 32}, true, &request->out);
+        struct writer *writer = request->winner->writer;
+        if (writer != NULL)
+            writer->wire->write_event(writer, &(struct event){.kind = EVENT_ERROR, .failure = *failure}, &request->out);
+        if (request->out.len == 0)
+            wire->write_failure(failure, (struct slice){request->id, 32}, true, &request->out);
         if (request->exchange != NULL && !request->gone) {
             exchange_write(request->exchange, buffer_slice(&request->out));
             exchange_end(request->exchange, true);

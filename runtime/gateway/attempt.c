@@ -204,6 +204,7 @@ static void read_events(struct attempt *attempt, struct slice data)
         }
     }
     pass_on(attempt, run);
+    bool overflow = attempt->held.overflow; /* forgotten by what flushes it */
     flush_held(attempt);
     if (attempt->failed)
         return;
@@ -213,9 +214,12 @@ static void read_events(struct attempt *attempt, struct slice data)
     } else if (frames_broken(&attempt->events)) {
         attempt->failed = true;
         attempt->failure = incomplete(attempt, "a frame of the provider's stream is damaged", PHASE_STREAM);
-    } else if (attempt->held.overflow) {
+    } else if (overflow) {
+        bool content = attempt->content;
         attempt->failed = true;
-        attempt->failure = incomplete(attempt, "the provider's stream brings no content", PHASE_FIRST_TOKEN);
+        attempt->failure = incomplete(attempt,
+                                      content ? "the answer is larger than can be held" : "the provider's stream brings no content",
+                                      content ? PHASE_STREAM : PHASE_FIRST_TOKEN);
     }
 }
 
@@ -570,6 +574,7 @@ bool attempt_finish_lingering(struct attempt *attempt)
 void attempt_commit(struct attempt *attempt)
 {
     flush_held(attempt);
+    attempt->held.limit = ATTEMPT_BODY_MAX; /* a dialect may say the whole answer once more at its end */
 }
 
 void attempt_stop(struct attempt *attempt)

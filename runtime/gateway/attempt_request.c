@@ -79,6 +79,7 @@ static bool write_body(struct attempt *attempt, struct buffer *dropped, struct c
     attempt->reader->chat = chat_of(request, complaint);
     if (attempt->reader->chat == NULL)
         return false;
+    buffer_append_slice(dropped, attempt->reader->chat->dropped);
     return (client->operation == OPERATION_COUNT ? wire->write_count : wire->write_request)(
         attempt->reader->chat, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
 }

@@ -19,6 +19,7 @@ static const struct route routes[] = {
     {"embeddings", "POST", "/v1/embeddings", false, ACCESS_USER, &wire_embeddings, NULL},
     {"messages", "POST", "/v1/messages", false, ACCESS_USER, &wire_anthropic, NULL},
     {"count_tokens", "POST", "/v1/messages/count_tokens", false, ACCESS_USER, &wire_count_tokens, NULL},
+    {"responses", "POST", "/v1/responses", false, ACCESS_USER, &wire_responses, NULL},
     {"completion", "POST", "/completion", false, ACCESS_USER, &wire_simple, NULL},
     {"models", "GET", "/v1/models", false, ACCESS_USER, &wire_openai, serve_models},
     {"model", "GET", "/v1/models/", true, ACCESS_USER, &wire_openai, serve_model},

@@ -278,6 +278,7 @@ static bool encode_chat(const struct call *call, struct slice body, struct arena
     struct chat chat = {.messages = NULL};
     if (!call->client->read_chat(body, arena, &chat, complaint))
         return false;
+    buffer_append_slice(dropped, chat.dropped);
     if (call->client->operation != OPERATION_COUNT)
         return call->spoken->write_request(&chat, &call->provider, &call->model, arena, out, dropped, complaint);
     if (call->spoken->write_count == NULL) {
@@ -462,7 +463,10 @@ static void push_failure(lua_State *L, const struct collect *collect, const stru
     struct buffer body;
     const struct failure *failure = &collect->failure;
     buffer_init(&body, 1 << 20);
-    client->write_failure(failure, LIT("id"), stream, &body);
+    if (stream && collect->writer != NULL)
+        client->write_event(collect->writer, &(struct event){.kind = EVENT_ERROR, .failure = *failure}, &body);
+    if (body.len == 0)
+        client->write_failure(failure, LIT("id"), stream, &body);
     lua_newtable(L);
     lua_pushstring(L, failure_row(failure->kind)->name);
     lua_setfield(L, -2, "kind");

@@ -91,7 +91,12 @@ static void image_url(struct buffer *out, const struct part *part)
         buffer_append_lit(out, ";base64,");
         buffer_append_slice(out, part->data_raw);
     }
-    buffer_append_lit(out, "\"}}");
+    buffer_append_byte(out, '"');
+    if (part->detail_raw.len > 0) {
+        buffer_append_lit(out, ",\"detail\":");
+        quoted(out, part->detail_raw);
+    }
+    buffer_append_lit(out, "}}");
 }
 
 static void document(struct buffer *out, const struct part *part)

@@ -70,7 +70,9 @@ static bool read_image(struct scan *scan, struct part *part)
     if (!json_object(json))
         return false;
     while (json_member(json, &key))
-        if (!(openai_is(key, LIT("url")) ? take_string(json, &part->url_raw) : json_skip(json, NULL)))
+        if (!(openai_is(key, LIT("url"))      ? take_string(json, &part->url_raw)
+              : openai_is(key, LIT("detail")) ? take_string(json, &part->detail_raw)
+                                              : json_skip(json, NULL)))
             return false;
     return json->error == JSON_OK;
 }

@@ -65,7 +65,7 @@ enum role { ROLE_SYSTEM, ROLE_USER, ROLE_ASSISTANT, ROLE_TOOL };
 
 enum part_kind {
     PART_TEXT,        /* text_raw; signature_raw: Google's thought signature of a text */
-    PART_IMAGE,       /* url_raw (http, https or data:) or media_type_raw + data_raw (base64) */
+    PART_IMAGE,       /* url_raw (http, https or data:) or media_type_raw + data_raw (base64); detail_raw: OpenAI's "low" "high" "auto" */
     PART_DOCUMENT,    /* the same; name_raw is the file name; text_raw for a plain text document */
     PART_AUDIO,       /* media_type_raw ("wav", "mp3") + data_raw */
     PART_REASONING,   /* text_raw + signature_raw (empty: none): Claude's, good at Anthropic and Bedrock alike */
@@ -80,7 +80,7 @@ struct part {
     struct part *next;
     enum part_kind kind;
     bool is_error;
-    struct slice text_raw, id_raw, name_raw, url_raw, media_type_raw, data_raw, signature_raw;
+    struct slice text_raw, id_raw, name_raw, url_raw, media_type_raw, data_raw, signature_raw, detail_raw;
     struct slice cache_control_json; /* a cache marker, as it stood there */
     struct slice json;               /* PART_OPAQUE */
     struct part *children;           /* PART_TOOL_RESULT */
@@ -135,6 +135,8 @@ struct chat {
     bool stream, include_usage;
     bool max_completion;  /* max_tokens was given as max_completion_tokens, or by a wire that knows no such difference */
     struct extra *extras; /* everything else */
+    struct slice
+        dropped; /* names of what read_chat itself left out (tools that another house runs), ", " between: said beside what the writer drops */
 };
 
 /* The neutral form of a request for embeddings. Lists of token ids are refused by who reads it: only their own wire knows the vocabulary. */
@@ -335,7 +337,8 @@ struct wire {
     bool (*read_embed)(struct slice body, struct arena *arena, struct embed *embed, struct complaint *complaint); /* OPERATION_EMBED */
     size_t writer_size;
     void (*writer_begin)(struct writer *writer); /* the struct writer part is filled by the caller, the rest is zero */
-    /* Streamed: appends the client's SSE bytes for this event (possibly none). Whole: collects; at EVENT_END appends the whole JSON body. */
+    /* Streamed: appends the client's SSE bytes for this event (possibly none). Whole: collects; at EVENT_END appends the whole JSON body. EVENT_ERROR
+     * comes only once a stream is committed and broken: a dialect whose failures belong to the stream says it here; nothing: write_failure. */
     void (*write_event)(struct writer *writer, const struct event *event, struct buffer *out);
     /* Gives back what a writer gathered when no EVENT_END came. Called exactly once for each writer_begin; harmless after the end. */
     void (*writer_end)(struct writer *writer);

@@ -41,7 +41,7 @@ static const char *const xai_unsent[] = {"presence_penalty", "frequency_penalty"
 const struct vendor vendors[] = {
     {.name = "openai",
      .wire = &wire_openai,
-     .also = {&wire_completions, &wire_embeddings},
+     .also = {&wire_completions, &wire_embeddings, &wire_responses},
      .base_url = "https://api.openai.com/v1",
      .key_env = {"OPENAI_API_KEY"}},
     {.name = "anthropic",
@@ -138,7 +138,7 @@ const struct vendor *vendor_find(struct slice name)
 
 const struct wire *wire_find(struct slice name)
 {
-    static const struct wire *const wires[] = {&wire_openai, &wire_completions, &wire_embeddings,
+    static const struct wire *const wires[] = {&wire_openai, &wire_completions, &wire_embeddings,  &wire_responses,
                                                &wire_simple, &wire_anthropic,   &wire_count_tokens};
     for (unsigned i = 0; i < sizeof wires / sizeof *wires; i++)
         if (slice_equals(name, slice_of(wires[i]->name)))

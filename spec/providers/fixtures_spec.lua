@@ -14,7 +14,7 @@ local stream = require "support.stream"
 local wire = runtime.wire
 
 local ROOT = "spec/fixtures/"
-local FOLDERS = { "openai_compat", "anthropic", "azure", "bedrock", "gemini", "inbound_anthropic" }
+local FOLDERS = { "openai_compat", "anthropic", "azure", "bedrock", "gemini", "inbound_anthropic", "inbound_responses" }
 
 local json = cjson.new()
 json.decode_max_depth(200)
@@ -284,7 +284,7 @@ local function check_whole(meta, call, dir, names)
   local body = read(dir .. names.answer) or read(dir .. names.raw)
   local expected = decode(dir .. names.gets)
   local answer = wire.answer(with(call, { body = body, status = meta.upstream_status, headers = lowered(meta.upstream_response_headers) }))
-  if expected.error then
+  if not compare.is_null(expected.error) then
     return check_failure(meta, expected, answer.failure)
   end
   assert.is_nil(answer.failure and answer.failure.message)
