@@ -79,7 +79,6 @@ local WRONG = {
   { "return { providers = { bedrock = { key = 'k', region = 'us east' } } }", "providers.bedrock.region: expected letters" },
   { "return { providers = { bedrock = { access_key_id = 'AK', region = 'us-east-1' } } }", "providers.bedrock.secret_access_key: expected the secret" },
   { "return { providers = { vertex_ai = { key = 'ya29.x' } } }", "providers.vertex_ai.project: expected the project's id" },
-  { "return { providers = { ollama = { base_url = 'http://127.0.0.1:11434/v1' } } }", "providers.ollama.base_url: expected the native API" },
   { "return { providers = { mock = { limits = { requests = 'five' } } } }", "providers.mock.limits: " },
   { "return { providers = { mock = {} }, cache = {} }", "cache: this version has no response cache" },
   { "return { providers = {} }", "providers: expected a table of providers, one at least" },
