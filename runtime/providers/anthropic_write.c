@@ -490,12 +490,17 @@ static void take_tool(struct anthropic_writer *self, const struct event *event, 
         buffer_append_slice(&block->text, event->text_raw);
 }
 
+static void end_all(struct anthropic_writer *self)
+{
+    for (struct block *block = self->first; block != NULL; block = block->next)
+        block->ended = true;
+}
+
 static void take_finish(struct anthropic_writer *self, const struct event *event)
 {
     self->finish = event->finish;
     self->stop_sequence = arena_copy(self->base.arena, event->stop_sequence_raw);
-    for (struct block *block = self->first; block != NULL; block = block->next)
-        block->ended = true;
+    end_all(self);
 }
 
 static void take_content(struct anthropic_writer *self, const struct event *event, struct buffer *out)
@@ -556,6 +561,8 @@ void anthropic_write_event(struct writer *writer, const struct event *event, str
         begin_stream(self, out);
     if (event->kind == EVENT_FINISH)
         take_finish(self, event);
+    else if (event->kind == EVENT_END)
+        end_all(self); /* no finish was said, or more came behind it */
     else if (!self->silent)
         take_content(self, event, out);
     if (writer->stream)
