@@ -144,14 +144,6 @@ bool gemini_refuse(struct gemini_encode *encode, struct slice message, struct sl
     return false;
 }
 
-bool gemini_is_one_of(struct slice text, const char *const *names, unsigned count)
-{
-    for (unsigned i = 0; i < count; i++)
-        if (slice_equals(text, slice_of(names[i])))
-            return true;
-    return false;
-}
-
 const struct wire wire_gemini = {
     .name = "gemini",
     .write_path = write_path,

@@ -56,8 +56,6 @@ void gemini_quoted(struct buffer *out, struct slice raw);
 void gemini_comma(struct buffer *out, bool *first);
 void gemini_drop(struct buffer *dropped, struct slice name);
 bool gemini_refuse(struct gemini_encode *encode, struct slice message, struct slice param);
-bool gemini_is_one_of(struct slice text, const char *const *names, unsigned count);
-#define GEMINI_IS_ONE_OF(text, names) gemini_is_one_of((text), (names), sizeof(names) / sizeof *(names))
 
 /* "systemInstruction" and "contents"; "tools" and "toolConfig". False: complaint. */
 bool gemini_write_contents(struct gemini_encode *encode);
@@ -102,8 +100,6 @@ void gemini_read_failure(int status, struct slice body, struct slice (*header)(v
 void gemini_emit(struct gemini_reader *self, const struct event *event);
 void gemini_end(struct gemini_reader *self);
 void gemini_fail(struct gemini_reader *self, enum failure_kind kind, struct slice message);
-/* What usageMetadata says, with nothing counted twice. False: it says nothing of the prompt. */
-bool gemini_usage(struct slice metadata, struct usage *usage);
 void gemini_read_vectors(struct gemini_reader *self, struct slice text);
 void gemini_read_count(struct gemini_reader *self, struct slice text);
 /* The error of a body: {"error": {…}} or [{"error": {…}}]; empty: none. */

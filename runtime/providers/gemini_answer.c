@@ -78,13 +78,14 @@ static int64_t fresh_modality(struct slice metadata, struct slice modality)
     return cached <= all ? all - cached : -1;
 }
 
-bool gemini_usage(struct slice metadata, struct usage *usage)
+/* With nothing counted twice. Some events of a stream say other things there: then what is known stays. */
+static void take_usage(struct slice metadata, struct usage *usage)
 {
     int64_t prompt = count_of(metadata, "promptTokenCount"), tools = count_of(metadata, "toolUsePromptTokenCount");
     int64_t candidates = count_of(metadata, "candidatesTokenCount"), thoughts = count_of(metadata, "thoughtsTokenCount");
     int64_t cached = count_of(metadata, "cachedContentTokenCount");
     if (prompt < 0)
-        return false; /* some events of a stream say other things there */
+        return;
     *usage = USAGE_UNKNOWN;
     usage->known = true;
     usage->total = count_of(metadata, "totalTokenCount");
@@ -99,7 +100,6 @@ bool gemini_usage(struct slice metadata, struct usage *usage)
     usage->audio_input = fresh_modality(metadata, LIT("AUDIO"));
     usage->image_input = fresh_modality(metadata, LIT("IMAGE"));
     usage->audio_output = modality_of(json_find(metadata, "candidatesTokensDetails"), LIT("AUDIO"));
-    return true;
 }
 
 /* ---------------------------------------------------------------- parts */
@@ -293,7 +293,7 @@ static void read_response(struct gemini_reader *self, struct slice text)
                                           .id_raw = json_find_string(text, "responseId"),
                                           .model_raw = json_find_string(text, "modelVersion")});
     }
-    gemini_usage(json_find(text, "usageMetadata"), &self->usage);
+    take_usage(json_find(text, "usageMetadata"), &self->usage);
     read_candidates(self, json_find(text, "candidates"));
     self->blocked |= json_find_string(json_find(text, "promptFeedback"), "blockReason").len > 0;
 }

@@ -27,9 +27,9 @@ static struct slice task_of(struct slice raw)
         {LIT("code_retrieval_query"), LIT("CODE_RETRIEVAL_QUERY")},
     };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (json_raw_equals(raw, known[i].type) || json_raw_equals(raw, known[i].task) || slice_equals(raw, known[i].task))
+        if (json_raw_equals(raw, known[i].type) || json_raw_equals(raw, known[i].task))
             return known[i].task;
-    return slice_equals(raw, LIT("RETRIEVAL_QUERY")) ? raw : SLICE_NONE;
+    return SLICE_NONE;
 }
 
 /* instances: { content, task_type }; parameters: { outputDimensionality } */

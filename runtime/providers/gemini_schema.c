@@ -274,11 +274,12 @@ static void put_string(struct subset *subset, struct node *node, bool *first)
 
 static void put_number(struct subset *subset, struct node *node, bool *first)
 {
-    static const char *const formats[] = {"\"int32\"", "\"int64\"", "\"float\"", "\"double\""};
+    static const struct slice formats[] = {LIT("\"int32\""), LIT("\"int64\""), LIT("\"float\""), LIT("\"double\"")};
     if (node->keys[KEY_ENUM].len > 0 || node->keys[KEY_CONST].len > 0)
         put_enum(subset, node, true, first);
-    else if (GEMINI_IS_ONE_OF(node->keys[KEY_FORMAT], formats))
-        put_kept(subset, node, KEY_FORMAT, first);
+    for (unsigned i = 0; node->keys[KEY_ENUM].len + node->keys[KEY_CONST].len == 0 && i < sizeof formats / sizeof *formats; i++)
+        if (slice_equals(node->keys[KEY_FORMAT], formats[i]))
+            put_kept(subset, node, KEY_FORMAT, first);
     put_kept(subset, node, KEY_MINIMUM, first);
     put_kept(subset, node, KEY_MAXIMUM, first);
 }
