@@ -5,7 +5,7 @@
  *      wire.encode{ client, body, vendor, model, … } -> body, dropped | nil, complaint
  *      wire.head{ client, vendor, model, stream, origin, path, key, … [, body, wall_s] } -> url, the provider's own headers
  *      wire.passes{ client, vendor, … } -> whether the answer's bytes go back as they came
- *      wire.answer{ client, vendor, stream, include_usage, pieces | body | estimate, status, headers, created, id, model [, request, pass] }
+ *      wire.answer{ client, vendor, stream, include_usage, pieces | body | estimate, status, headers, created, id, model [, request, pass, wants_end] }
  *          -> { out, failure, ended, content, usage, finish }
  *      wire.failure{ client, kind [, message, stream] } -> body, status
  *      wire.classify(status, code, text) -> kind; wire.retry_after(headers, wall_s) -> seconds | nil; wire.message(body, status)
@@ -435,6 +435,8 @@ static void feed(lua_State *L, struct reader *reader, struct collect *collect, b
         fail(collect, frames_broken(&frames) ? "the provider's stream is damaged" : "an event of the provider's stream is too large");
     if (!collect->ended && !collect->failed)
         reader->wire->read_eof(reader);
+    if (!collect->ended && !collect->failed && field_bool(L, 1, "wants_end"))
+        fail(collect, "the provider's stream ended without its end marker"); /* as attempt.c does */
     frames_free(&frames);
 }
 

@@ -293,12 +293,8 @@ local function check_whole(meta, call, dir, names)
 end
 
 --- All that the client reads of a stream: what was written, and the error event when it ended badly.
-local function heard(call, answer)
-  local failure = answer.failure
-  if not answer.ended and not failure then -- as attempt.c does
-    failure = { kind = "unavailable", body = wire.failure { client = call.client, kind = "unavailable", message = "cut", stream = true } }
-  end
-  return (answer.out or "") .. (failure and answer.content and failure.body or ""), failure
+local function heard(answer)
+  return (answer.out or "") .. (answer.failure and answer.content and answer.failure.body or "")
 end
 
 local function check_cuts(call, raw)
@@ -323,9 +319,9 @@ end
 
 --- A vendor whose bytes go back as they came: they say the same.
 local function check_passed(meta, call, raw, expected)
-  local answer = wire.answer(with(call, { pieces = { raw }, pass = true }))
+  local answer = wire.answer(with(call, { pieces = { raw }, pass = true, wants_end = true }))
   local chunks = {}
-  for i, event in ipairs(stream.events((heard(call, answer)))) do
+  for i, event in ipairs(stream.events(heard(answer))) do
     chunks[i] = event.data
   end
   assert.is_nil(compare.json(run_of(expected), run_of(chunks), ignored_of(meta)))
@@ -372,16 +368,15 @@ local function check_stream(meta, call, dir, names, request)
   call.include_usage = type(request.stream_options) == "table" and request.stream_options.include_usage == true
   check_cuts(call, raw)
   local whole = decode(dir .. names.gets)
-  local answer = wire.answer(with(call, { pieces = { raw } }))
-  local bytes, failure = heard(call, answer)
+  local answer = wire.answer(with(call, { pieces = { raw }, wants_end = true }))
   if whole then -- the first event was an error: nothing had been sent
     assert.falsy(answer.content)
     return check_failure(meta, whole, answer.failure)
   end
-  assert.equal(meta.expect.error_class, failure and failure.kind)
-  local events, expected = stream.events(bytes), decode(dir .. names.events)
-  if failure and not answer.content then -- nothing was committed yet: an ordinary refusal instead of a broken stream
-    return assert.is_nil(compare.json(expected[#expected], json.decode(failure.body), ignored_of(meta)))
+  assert.equal(meta.expect.error_class, answer.failure and answer.failure.kind)
+  local events, expected = stream.events(heard(answer)), decode(dir .. names.events)
+  if answer.failure and not answer.content then -- nothing was committed yet: an ordinary refusal instead of a broken stream
+    return assert.is_nil(compare.json(expected[#expected], json.decode(answer.failure.body), ignored_of(meta)))
   end
   if wire.passes(call) then
     check_passed(meta, call, raw, expected)

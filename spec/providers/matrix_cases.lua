@@ -13,7 +13,7 @@ local wires = require "support.wires"
 -- Each must be there: a wire or a dialect that is missing fails.
 local cases = {
   wires = { "openai", "anthropic", "gemini", "bedrock" },
-  clients = { "openai", "anthropic", "completions", "simple" },
+  clients = { "openai", "anthropic", "responses", "completions", "simple" },
 }
 
 local json = cjson.new()
@@ -317,17 +317,16 @@ for _, feature in ipairs { "text", "tools", "parallel", "results", "image", "ima
 end
 
 local function play(client, name, pieces)
-  return wire.answer(pair(client, name, { stream = true, pieces = pieces }))
+  return wire.answer(pair(client, name, { stream = true, pieces = pieces, wants_end = true }))
 end
 
---- What a client hears of a stream, as attempt.c ends it.
+--- What a client hears of a stream: before the first content a failure is an answer of its own.
 local function hear(client, answer)
-  local bytes = answer.out or ""
-  if not answer.ended then
-    local failure = answer.failure or { kind = "unavailable", message = "cut" }
-    bytes = bytes .. wire.failure { client = client, kind = failure.kind, message = failure.message, stream = true }
+  local failure = answer.failure
+  if failure and not answer.content then
+    return { text = "", error = dialects[client].refusal(failure.body) }
   end
-  return dialects[client].hear(bytes)
+  return dialects[client].hear((answer.out or "") .. (failure and failure.body or ""))
 end
 
 function run.stream(client, name)
