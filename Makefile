@@ -119,8 +119,14 @@ e2e: all
 sdk: all
 	@BUILD=$(BUILD) spec/sdk/run
 
-bench: bench-deps all
+bench: bench-deps all $(BUILD)/bench/policies
 	@BUILD=$(BUILD) spec/bench/run
+
+# What a decision costs, measured inside the engine: all objects but main.
+$(BUILD)/bench/policies: spec/bench/policies.c $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))
+	@mkdir -p $(@D)
+	@echo "  link   $@"
+	@$(CC) $(ALL_CFLAGS) -pie -o $@ $^ $(LIBS)
 
 # The same specs in another build: build/asan, build/tsan. The end to end specs themselves run on the plain module.
 asan: all

@@ -283,7 +283,7 @@ void request_candidates(struct request *request)
         leave_out_ill(request);
 }
 
-/* ---------------------------------------------------------------- prices and times */
+/* ---------------------------------------------------------------- prices */
 
 static int64_t times(int64_t tokens, int64_t price)
 {
@@ -300,37 +300,6 @@ int64_t request_cost_pico(const struct request *request, const struct target *ta
 int64_t request_usage_pico(const struct request *request)
 {
     return request->served == NULL ? -1 : usage_cost_pico(&request->usage, request->served->price);
-}
-
-/* Where a target was never measured the pool's middle stands in, so that it is neither shunned nor flooded. */
-static double pool_first_token_ms(const struct request *request, int64_t now_us)
-{
-    double sum = 0;
-    unsigned count = 0;
-    for (unsigned i = 0; i < request->target_count; i++) {
-        struct health_view view;
-        if (request->targets[i]->health == NULL)
-            continue;
-        health_view(request->targets[i]->health, now_us, &view);
-        if (!isnan(view.first_token_ms)) {
-            sum += view.first_token_ms;
-            count++;
-        }
-    }
-    return count == 0 ? NAN : sum / count;
-}
-
-double request_expected_ms(const struct request *request, const struct target *target)
-{
-    struct health_view view = {.first_token_ms = NAN, .per_token_ms = NAN};
-    int64_t now_us = loop_now_us(request->worker->loop);
-    if (target->health != NULL)
-        health_view(target->health, now_us, &view);
-    if (isnan(view.first_token_ms))
-        view.first_token_ms = pool_first_token_ms(request, now_us);
-    if (isnan(view.per_token_ms))
-        return view.first_token_ms;
-    return view.first_token_ms + view.per_token_ms * (double)request->output_tokens;
 }
 
 /* What a policy may read of the client's headers: never credentials, never cookies. */

@@ -298,7 +298,7 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
     struct caller *caller = NULL;
 
     result->kind = FAILURE_POLICY_MEMORY;
-    snprintf(result->message, sizeof result->message, "no memory for another call");
+    memcpy(result->message, "no memory for another call", sizeof "no memory for another call");
     if (!lua_checkstack(L, nresults + 8) || !push_thread(L, &caller, &call.thread)) {
         lua_settop(L, base);
         return false;

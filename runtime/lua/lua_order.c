@@ -9,16 +9,30 @@
 #include "lua/lua_call.h"
 #include <limits.h>
 #include <math.h>
+#include <stdalign.h>
 #include <string.h>
 
 enum { ITEMS_MAX = 4096, WEIGHTS_MAX = 1000000000, EXACT_MAX = 32, EXACT_LONG = 8 };
 
 /* ---------------------------------------------------------------- lists */
 
+/* Puts what is behind a read-only view of the house's at 1, so that it is read without metamethods. Only those hide their metatable. */
+static void look_behind(lua_State *L)
+{
+    int top = lua_gettop(L);
+
+    if (lua_type(L, 1) != LUA_TTABLE || !lua_getmetatable(L, 1))
+        return;
+    if (lua_getfield(L, -1, "__metatable") == LUA_TBOOLEAN && lua_getfield(L, -2, "__index") == LUA_TTABLE)
+        lua_replace(L, 1);
+    lua_settop(L, top);
+}
+
 static int check_list(lua_State *L, const char *function)
 {
     lua_Integer len;
 
+    look_behind(L);
     if (lua_type(L, 1) != LUA_TTABLE && lua_type(L, 1) != LUA_TUSERDATA)
         return luaL_error(L, "order.%s: expected a list of targets, got %s", function, luaL_typename(L, 1));
     len = luaL_len(L, 1);
@@ -72,10 +86,14 @@ static double fact_of(lua_State *L, int index, const char *fact, const char *fun
     return value;
 }
 
-/* Scratch space that Lua frees. */
-static void *scratch(lua_State *L, int count, size_t size)
+enum { SMALL = 2048 };
+
+/* Scratch space: `small` where it is enough, else memory that Lua frees. */
+static void *scratch(lua_State *L, char small[SMALL], int count, size_t size)
 {
-    return lua_newuserdatauv(L, (size_t)(count > 0 ? count : 1) * size, 0);
+    if ((size_t)count * size <= SMALL)
+        return small;
+    return lua_newuserdatauv(L, (size_t)count * size, 0);
 }
 
 /* ---------------------------------------------------------------- rotate */
@@ -173,6 +191,7 @@ static void read_options(lua_State *L, double *margin, lua_Integer *turn)
 static int order_by(lua_State *L)
 {
     int n = check_list(L, "by"), equals = 1, first = 0;
+    alignas(struct ranked) char small[SMALL];
     struct ranked *list;
     double margin = -1;
     lua_Integer turn = 0;
@@ -181,7 +200,7 @@ static int order_by(lua_State *L)
         return luaL_error(L, "order.by: expected the name of a fact or a function, got %s", luaL_typename(L, 2));
     lua_settop(L, 3);
     read_options(L, &margin, &turn);
-    list = scratch(L, 2 * n, sizeof *list);
+    list = scratch(L, small, 2 * n, sizeof *list);
     read_keys(L, list, n);
     merge_sort(list, list + n, n);
     for (int width = 1; width < n; width *= 2)
@@ -305,7 +324,8 @@ static int order_weighted(lua_State *L)
 {
     int n = check_list(L, "weighted"), count, made;
     lua_Integer turn = n > 0 ? check_turn(L, 2, "weighted") : 0;
-    struct share *shares = scratch(L, n, sizeof *shares);
+    alignas(struct share) char small[SMALL];
+    struct share *shares = scratch(L, small, n, sizeof *shares);
     int64_t round = read_shares(L, shares, n, &count);
 
     lua_createtable(L, n, 0);
@@ -360,7 +380,8 @@ static uint64_t draw(lua_State *L, int index, uint64_t affinity)
 static int order_rendezvous(lua_State *L)
 {
     int n = check_list(L, "rendezvous"), type = lua_type(L, 2);
-    uint64_t affinity = 0xcbf29ce484222325ull, *draws;
+    uint64_t affinity = 0xcbf29ce484222325ull;
+    alignas(struct ranked) char small[SMALL];
     struct ranked *list;
     size_t len;
     const char *text;
@@ -368,16 +389,13 @@ static int order_rendezvous(lua_State *L)
     if (type != LUA_TSTRING && type != LUA_TNUMBER && type > LUA_TNIL)
         return luaL_error(L, "order.rendezvous: expected request.affinity, got %s", luaL_typename(L, 2));
     lua_settop(L, 2);
-    draws = scratch(L, n, sizeof *draws);
-    list = scratch(L, 2 * n, sizeof *list);
+    list = scratch(L, small, 2 * n, sizeof *list);
     if (type > LUA_TNIL) {
         text = lua_tolstring(L, 2, &len);
         affinity = hash_text(affinity, text, len);
     }
-    for (int i = 0; i < n; i++) {
-        draws[i] = type > LUA_TNIL ? draw(L, i, affinity) : 0;
-        list[i] = (struct ranked){.key = -(double)(draws[i] >> 11), .item = i};
-    }
+    for (int i = 0; i < n; i++)
+        list[i] = (struct ranked){.key = type > LUA_TNIL ? -(double)(draw(L, i, affinity) >> 11) : 0, .item = i};
     merge_sort(list, list + n, n);
     lua_createtable(L, n, 0);
     for (int i = 0; i < n; i++)

@@ -42,20 +42,21 @@ static bool is_fit(struct run *run, struct target *target, bool again)
 
 /* ---------------------------------------------------------------- lists of targets */
 
-/* True when every key is one of 1..len. */
+/* True when every key is one of 1..len: none of these is missing, and there are no more. */
 static bool is_list(lua_State *L, int index, lua_Integer len)
 {
     lua_Integer count = 0;
     lua_pushnil(L);
     while (lua_next(L, index) != 0) {
         lua_pop(L, 1);
-        if (!lua_isinteger(L, -1) || lua_tointeger(L, -1) < 1 || lua_tointeger(L, -1) > len) {
-            lua_pop(L, 1);
-            return false;
-        }
         count++;
     }
-    return count == len;
+    bool whole = count == len;
+    for (lua_Integer i = PLAN_STEPS_MAX + 1; whole && i <= len; i++) { /* take_list looks at those before */
+        whole = lua_rawgeti(L, index, i) != LUA_TNIL;
+        lua_pop(L, 1);
+    }
+    return whole;
 }
 
 /* The plain table at `list`; `lookup` holds the proxies. */

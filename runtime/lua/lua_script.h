@@ -27,10 +27,18 @@ struct stops {
     bool disabled;
 };
 
-/* What changes of a target, as of one turn of the loop. */
+/* What changes of a target, as of one turn of the loop: what most strategies look at, and the whole picture, each taken when asked for. */
 struct live {
-    int64_t at_us;
+    int64_t glanced_us, at_us;
+    struct health_glance glance;
     struct health_view view;
+};
+
+/* What stands in for targets never measured: the middle of their pool, for answers of so many tokens. */
+struct pool_pace {
+    const struct model *model;
+    int64_t at_us, tokens;
+    double ms;
 };
 
 /* Registry references of one state. */
@@ -53,7 +61,8 @@ struct script {
     struct run *deciding; /* whose policy is running: facts that depend on the request are worked out for it */
     struct run *idle;     /* runs to use again, with their threads */
     struct stops stops[POLICY_COUNT];
-    struct live **live;      /* by target index, made when first asked for */
+    struct live **live; /* by target index, made when first asked for */
+    struct pool_pace pace;
     uint32_t *marks, serial; /* marks[target index] == serial: a candidate of the request that is deciding */
 };
 

@@ -100,13 +100,23 @@ static void push_names(lua_State *L, const struct fact_name *facts)
     lua_rawsetp(L, LUA_REGISTRYINDEX, facts);
 }
 
-const struct health_view *target_view(struct script *script, const struct target *target)
+static int64_t turn_us(const struct script *script) /* -1: no request is deciding */
+{
+    return script->deciding == NULL ? -1 : loop_now_us(script->deciding->request->worker->loop);
+}
+
+static struct live *live_of(struct script *script, const struct target *target)
 {
     struct live **at = &script->live[target->index];
-    int64_t now_us = script->deciding == NULL ? -1 : loop_now_us(script->deciding->request->worker->loop);
     if (*at == NULL)
         *at = xcalloc(1, sizeof **at);
-    struct live *live = *at;
+    return *at;
+}
+
+const struct health_view *target_view(struct script *script, const struct target *target)
+{
+    struct live *live = live_of(script, target);
+    int64_t now_us = turn_us(script);
     if (live->at_us == now_us && now_us != 0)
         return &live->view;
     live->at_us = now_us;
@@ -122,25 +132,80 @@ const struct health_view *target_view(struct script *script, const struct target
     return &live->view;
 }
 
+static const struct health_glance *glance_at(struct script *script, const struct target *target)
+{
+    struct live *live = live_of(script, target);
+    int64_t now_us = turn_us(script);
+    if (live->glanced_us == now_us && now_us != 0)
+        return &live->glance;
+    live->glanced_us = now_us;
+    live->glance = (struct health_glance){.first_token_ms = NAN, .per_token_ms = NAN, .whole_ms = NAN};
+    if (target->health != NULL && now_us >= 0)
+        health_glance(target->health, &live->glance);
+    return &live->glance;
+}
+
+/* ---------------------------------------------------------------- how long this request would take */
+
+enum { PACES_MAX = 64 };
+
+/* Without a stream the time per token is that of the whole answer; where tokens were never counted, a whole answer is all we know. */
+static double measured_ms(struct script *script, const struct target *target, int64_t tokens)
+{
+    const struct health_glance *glance = glance_at(script, target);
+    if (isnan(glance->per_token_ms))
+        return glance->whole_ms;
+    return (isnan(glance->first_token_ms) ? 0 : glance->first_token_ms) + glance->per_token_ms * (double)tokens;
+}
+
+/* The (lower) median of what was measured among the candidates, the first PACES_MAX of them; NAN: nothing was. */
+static double pool_ms(struct script *script, const struct request *request)
+{
+    double paces[PACES_MAX];
+    unsigned count = 0;
+    for (unsigned i = 0; i < request->target_count && count < PACES_MAX; i++) {
+        double ms = measured_ms(script, request->targets[i], request->output_tokens);
+        unsigned at = count;
+        if (isnan(ms))
+            continue;
+        for (count++; at > 0 && paces[at - 1] > ms; at--)
+            paces[at] = paces[at - 1];
+        paces[at] = ms;
+    }
+    return count == 0 ? NAN : paces[(count - 1) / 2];
+}
+
+/* A target that was never measured is neither shunned nor flooded: the pool's middle stands in for it. */
+static double expected_ms(struct script *script, const struct target *target)
+{
+    const struct request *request = script->deciding->request;
+    double ms = measured_ms(script, target, request->output_tokens);
+    if (!isnan(ms))
+        return ms;
+    struct pool_pace *pace = &script->pace, wanted = {request->model, turn_us(script), request->output_tokens, NAN};
+    if (pace->model != wanted.model || pace->at_us != wanted.at_us || pace->tokens != wanted.tokens) {
+        wanted.ms = pool_ms(script, request);
+        *pace = wanted;
+    }
+    return pace->ms;
+}
+
+/* ---------------------------------------------------------------- facts that change, for Lua */
+
 static void push_measure(lua_State *L, double value)
 {
     lua_pushnumber(L, isnan(value) ? 0 : value);
 }
 
 /* Only of the request whose policy is running; without one, nothing. */
-static void push_for_request(lua_State *L, const struct script *script, const struct target *target, enum live_fact fact)
+static double for_request(struct script *script, const struct target *target, enum live_fact fact)
 {
-    double value = NAN;
-    if (script->deciding != NULL && fact == LIVE_COST) {
-        int64_t pico = request_cost_pico(script->deciding->request, target);
-        value = pico < 0 ? NAN : (double)pico / 1e12;
-    } else if (script->deciding != NULL) {
-        value = request_expected_ms(script->deciding->request, target);
-    }
-    if (isnan(value))
-        lua_pushnil(L);
-    else
-        lua_pushnumber(L, value);
+    if (script->deciding == NULL)
+        return NAN;
+    if (fact == LIVE_EXPECTED)
+        return expected_ms(script, target);
+    int64_t pico = request_cost_pico(script->deciding->request, target);
+    return pico < 0 ? NAN : (double)pico / 1e12;
 }
 
 static double cooldown_s(const struct script *script, const struct health_view *view)
@@ -151,13 +216,11 @@ static double cooldown_s(const struct script *script, const struct health_view *
     return left > 0 ? (double)left / 1e6 : 0;
 }
 
-static void push_live(lua_State *L, struct script *script, const struct target *target, enum live_fact fact)
+/* Those that take a whole view. */
+static void push_viewed(lua_State *L, struct script *script, const struct target *target, enum live_fact fact)
 {
     const struct health_view *view = target_view(script, target);
     switch (fact) {
-    case LIVE_IN_FLIGHT:
-        lua_pushinteger(L, view->in_flight);
-        break;
     case LIVE_SUCCESS_RATE:
         lua_pushnumber(L, view->success_rate);
         break;
@@ -166,12 +229,6 @@ static void push_live(lua_State *L, struct script *script, const struct target *
         break;
     case LIVE_COOLDOWN:
         lua_pushnumber(L, cooldown_s(script, view));
-        break;
-    case LATENCY_FIRST_TOKEN:
-        push_measure(L, view->first_token_ms);
-        break;
-    case LATENCY_PER_TOKEN:
-        push_measure(L, view->per_token_ms);
         break;
     case LATENCY_P50:
         push_measure(L, view->p50_ms);
@@ -187,6 +244,32 @@ static void push_live(lua_State *L, struct script *script, const struct target *
     }
 }
 
+static void push_live(lua_State *L, struct script *script, const struct target *target, enum live_fact fact)
+{
+    double value;
+    switch (fact) {
+    case LIVE_IN_FLIGHT:
+        lua_pushinteger(L, glance_at(script, target)->in_flight);
+        break;
+    case LATENCY_FIRST_TOKEN:
+        push_measure(L, glance_at(script, target)->first_token_ms);
+        break;
+    case LATENCY_PER_TOKEN:
+        push_measure(L, glance_at(script, target)->per_token_ms);
+        break;
+    case LIVE_COST:
+    case LIVE_EXPECTED:
+        value = for_request(script, target, fact);
+        if (isnan(value))
+            lua_pushnil(L);
+        else
+            lua_pushnumber(L, value);
+        break;
+    default:
+        push_viewed(L, script, target, fact);
+    }
+}
+
 /* __index of facts and of latency: upvalues are the script, the target, the names, and what it is. */
 static int read_live(lua_State *L)
 {
@@ -198,11 +281,7 @@ static int read_live(lua_State *L)
         const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
         return luaL_error(L, "%s has no fact '%s'", lua_tostring(L, lua_upvalueindex(4)), key);
     }
-    enum live_fact fact = (enum live_fact)lua_tointeger(L, -1);
-    if (fact == LIVE_COST || fact == LIVE_EXPECTED)
-        push_for_request(L, script, target, fact);
-    else
-        push_live(L, script, target, fact);
+    push_live(L, script, target, (enum live_fact)lua_tointeger(L, -1));
     return 1;
 }
 

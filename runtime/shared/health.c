@@ -588,6 +588,16 @@ void health_view(struct health *health, int64_t now_us, struct health_view *view
     pthread_mutex_unlock(&health->lock);
 }
 
+void health_glance(struct health *health, struct health_glance *glance)
+{
+    pthread_mutex_lock(&health->lock);
+    glance->in_flight = health->in_flight;
+    glance->first_token_ms = average_of(&health->first_token);
+    glance->per_token_ms = average_of(&health->per_token);
+    glance->whole_ms = isnan(glance->per_token_ms) ? histogram_at(&health->durations, 0.50) : NAN;
+    pthread_mutex_unlock(&health->lock);
+}
+
 unsigned health_history(struct health *health, int64_t now_us, struct health_change changes[HEALTH_HISTORY_MAX])
 {
     pthread_mutex_lock(&health->lock);

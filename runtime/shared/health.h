@@ -51,6 +51,13 @@ struct health_view {
     int64_t cost_pico; /* of all answers that have a price */
 };
 
+/* What choosing among many targets needs, in a fraction of a view's time. */
+struct health_glance {
+    unsigned in_flight;
+    double first_token_ms, per_token_ms; /* as in a view */
+    double whole_ms;                     /* p50_ms of a view, where per_token_ms is unknown; else NAN */
+};
+
 struct health_outcome {
     bool ok;
     bool neutral;           /* cancelled by the client or by us: frees the slot, counts for nothing */
@@ -82,6 +89,7 @@ bool health_is_fit(struct health *health, int64_t now_us, double chance, const c
 /* Fit without any doubt: breaker closed, no cool-down, and nothing failed there since the last answer. */
 bool health_is_well(struct health *health, int64_t now_us);
 void health_view(struct health *health, int64_t now_us, struct health_view *view);
+void health_glance(struct health *health, struct health_glance *glance);
 /* The last changes of the breaker's state, oldest first; returns how many. */
 unsigned health_history(struct health *health, int64_t now_us, struct health_change changes[HEALTH_HISTORY_MAX]);
 void health_reset(struct health *health, int64_t now_us); /* admin: closed, cool-down over */
