@@ -11,14 +11,16 @@ local CONTEXT <const>     = 0.5 -- room left after this prompt
 local policy = {}
 
 function policy.route(request)
-  local prompt, wanted, temperature = request.estimate.input_tokens, request.max_tokens or 1, request.temperature or 1
+  local prompt, wanted = request.estimate.input_tokens, request.max_tokens or 1
+  local temperature = request.temperature or 1
 
   local function score(target)
     local first = target.priority > 1 and 1 / target.priority or 1
     local length = target.max_output < wanted and target.max_output / wanted or 1
     local able = temperature <= target.max_temperature and (length + 1) / 2 or length / 2
     local room = prompt < target.context and 1 - prompt / target.context or 0
-    return -(PRIORITY * first + LEADERBOARD * target.leaderboard + PARAMETERS * able + CONTEXT * room)
+    return -(PRIORITY * first + LEADERBOARD * target.leaderboard
+      + PARAMETERS * able + CONTEXT * room)
   end
 
   return order.by(request.targets, score, { margin = 0, turn = request.turn })
