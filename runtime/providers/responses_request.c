@@ -22,12 +22,25 @@ static bool is_word(struct slice text)
     return text.len > 0 && text.len <= 40;
 }
 
+/* Whether the list of names, ", " between them, has this one. */
+static bool is_named(struct slice list, struct slice name)
+{
+    for (size_t at = 0; at < list.len;) {
+        const char *comma = memchr(list.ptr + at, ',', list.len - at);
+        size_t end = comma == NULL ? list.len : (size_t)(comma - list.ptr);
+        if (slice_equals((struct slice){list.ptr + at, end - at}, name))
+            return true;
+        at = end + 2;
+    }
+    return false;
+}
+
 void responses_drop(struct responses_scan *scan, struct slice what, struct slice detail)
 {
     struct slice *all = &scan->chat->dropped, name = what;
     if (is_word(detail))
         name = arena_printf(scan->arena, "%.*s[%.*s]", (int)what.len, what.ptr, (int)detail.len, detail.ptr);
-    if (slice_find(*all, name) != NULL || all->len + name.len > DROPPED_MAX)
+    if (is_named(*all, name) || all->len + name.len > DROPPED_MAX)
         return;
     *all = all->len == 0 ? arena_copy(scan->arena, name)
                          : arena_printf(scan->arena, "%.*s, %.*s", (int)all->len, all->ptr, (int)name.len, name.ptr);
