@@ -236,8 +236,8 @@ describe("parameters", function()
   end)
 
   it("that no other wire carries are named", function()
-    local _, dropped = sent(asks [["truncation":"auto","max_tool_calls":3,"top_logprobs":2,"include":["message.output_text.logprobs","file_search_call.results"],
-      "text":{"format":{"type":"json_schema","name":"n","schema":{},"description":"d"}}]])
+    local _, dropped = sent(asks [["truncation":"auto","max_tool_calls":3,"top_logprobs":2,
+      "include":["message.output_text.logprobs","file_search_call.results"],"text":{"format":{"type":"json_schema","name":"n","schema":{},"description":"d"}}]])
     assert.equal("truncation, max_tool_calls, top_logprobs, text.format.description, include", dropped)
     assert.equal("text.format.type", refused(asks '"text":{"format":{"type":"grammar"}}').param)
   end)
@@ -354,10 +354,10 @@ describe("an answer", function()
     local events, last = heard(chunk '{"content":"a"}' .. chunk("{}", "length") .. DONE)
     assert.equal("response.incomplete", events[#events].event)
     assert.same({ "incomplete", "max_output_tokens", "incomplete" }, { last.status, last.incomplete_details.reason, last.output[1].status })
-    _, last = heard(chunk '{"content":"a"}' .. chunk("{}", "content_filter") .. DONE)
+    last = select(2, heard(chunk '{"content":"a"}' .. chunk("{}", "content_filter") .. DONE))
     assert.equal("content_filter", last.incomplete_details.reason)
-    _, last = heard(chunk '{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}'
-      .. chunk [[{"tool_calls":[{"index":1,"id":"b","function":{"name":"f","arguments":"{\"n\":"}}]}]] .. chunk("{}", "length") .. DONE)
+    last = select(2, heard(chunk '{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{}"}}]}'
+      .. chunk [[{"tool_calls":[{"index":1,"id":"b","function":{"name":"f","arguments":"{\"n\":"}}]}]] .. chunk("{}", "length") .. DONE))
     assert.same({ "completed", "incomplete" }, { last.output[1].status, last.output[2].status })
   end)
 
@@ -366,9 +366,11 @@ describe("an answer", function()
     assert.equal("response.failed", events[#events].event)
     assert.same({ "failed", "rate_limit_exceeded", "boom", "incomplete" }, { last.status, last.error.code, last.error.message, last.output[1].status })
     assert.is_false(got.ended)
-    got = answer { chunk '{"content":"Par"}' }
+    got = answer({ chunk '{"content":"Par"}' }, { wants_end = true })
     assert.is_false(got.ended)
-    assert.is_nil(got.out:find "response.completed")
+    events = stream.events(got.out .. got.failure.body)
+    assert.same({ "response.failed", #events - 1, "server_error" },
+      { events[#events].event, events[#events].data.sequence_number, events[#events].data.response.error.code })
   end)
 
   it("keeps the pieces of calls apart that a provider mixes", function()
