@@ -226,7 +226,7 @@ end
 
 local THINKERS = { "anthropic", "bedrock", "gemini" }
 -- Dialects in which a client can give signatures back.
-local SIGNING = { openai = { anthropic = true, bedrock = true, gemini = true }, anthropic = { anthropic = true, bedrock = true, gemini = true } }
+local SIGNING = { "openai", "anthropic", "responses" }
 
 --- Gemini 3 refuses a turn whose first call is not signed: by Google's own signature or by the word that stands for none.
 local function check_signed(items)
@@ -248,16 +248,16 @@ local function has(list, name)
   return false
 end
 
-for client, carries in pairs(SIGNING) do
+for _, client in ipairs(SIGNING) do
   for _, name in ipairs(THINKERS) do
-    if carries[name] and has(cases.clients, client) and has(cases.wires, name) then
+    if has(cases.clients, client) and has(cases.wires, name) then
       it(("%s with %s: %d turns, byte for byte"):format(client, name, TURNS), function()
         for seed = 1, SEEDS do
           local draw, ask, items = draw_from(seed), new_ask(), {}
           for turn = 1, TURNS do
             remember(items, take(draw, client, name, ask, turn == TURNS))
             local read = request_at(client, name, ask)
-            if CACHED[name] then
+            if CACHED[name] and client ~= "responses" then -- which has no words for them
               check_marks(name, read)
             end
             assert.same(expected_at(client, name, items), plain(read.items), ("seed %d, turn %d"):format(seed, turn))
@@ -292,7 +292,7 @@ local function pairs_of(items)
   return calls
 end
 
-for _, client in ipairs { "openai", "anthropic", "responses" } do
+for _, client in ipairs(SIGNING) do
   for _, name in ipairs { "gemini", "ollama" } do
     if has(cases.clients, client) and has(cases.wires, name) then
       it(("%s with %s: calls without ids get ids of their own, and keep them"):format(client, name), function()
@@ -319,7 +319,7 @@ for _, client in ipairs { "openai", "anthropic", "responses" } do
   end
 end
 
-for _, client in ipairs { "openai", "anthropic", "responses" } do
+for _, client in ipairs(SIGNING) do
   for _, from in ipairs(THINKERS) do
     for _, to in ipairs(wires.names) do
       if from ~= to and has(cases.clients, client) and has(cases.wires, from) and has(cases.wires, to) then
@@ -336,7 +336,7 @@ for _, client in ipairs { "openai", "anthropic", "responses" } do
               if turn >= 2 then
                 local read = request_at(client, to, ask)
                 if not (CLAUDE[from] and CLAUDE[to]) then
-                  local edited = client == to and wire.edited(cases.pair(client, to, { foreign = false, body = dialects[client].request(ask) }))
+                  local edited = wire.edited(cases.pair(client, to, { foreign = false, body = dialects[client].request(ask) }))
                   assert.is_nil(contains_any(read.text .. (edited or ""), old), ("seed %d, turn %d"):format(seed, turn))
                 end
                 assert.same(pairs_of(items), pairs_of(read.items), ("seed %d, turn %d"):format(seed, turn))

@@ -455,26 +455,44 @@ cases.params = { max_tokens = 77, temperature = 0.25, top_p = 0.5, stop = { "END
   logit_bias = { ["50256"] = -1 }, logprobs = true, top_logprobs = 2, n = 2, user = "user-1", metadata = { team = "ml" }, service_tier = "flex",
   verbosity = "low", parallel_tool_calls = false, prompt_cache_key = "key-1", store = false, unheard_of = "x" }
 
---- One parameter of OpenAI's at a wire: "carried", "dropped" by name, or "refused" by name; anything else raises.
-function cases.run_param(name, param)
+cases.params.top_k = 5
+
+--- Parameters that a dialect has, in order.
+function cases.params_of(client)
+  local list = {}
+  for name in pairs(cases.params) do
+    if not dialects[client].params or dialects[client].params[name] then
+      list[#list + 1] = name
+    end
+  end
+  table.sort(list)
+  return list
+end
+
+local function is_named(dropped, name)
+  return (", " .. dropped .. ", "):find(", " .. name .. ", ", 1, true) ~= nil
+end
+
+--- One parameter at a wire: "carried", "dropped" by name, or "refused" by name; anything else raises.
+function cases.run_param(client, name, param)
   local ask = { turns = { user { text = "Hi" } }, params = { [param] = cases.params[param] } }
   if param == "parallel_tool_calls" then
     ask.tools = TOOLS
   elseif param == "top_logprobs" then
     ask.params.logprobs = true
   end
-  local ok, read, refused = pcall(sent, "openai", name, ask)
+  local ok, read, refused = pcall(sent, client, name, ask)
   if not ok and name == "openai" and read:find "a field this provider does not know" then
     return { "carried" } -- OpenAI's own and what it may add: passed on
   end
   check(ok, "%s", tostring(read))
+  local own = (dialects[client].params or {})[param] or param
   if refused then
-    check(refused[2] == param, "%s is refused as %s", param, refused[2])
+    check(refused[2] == param or refused[2] == own, "%s is refused as %s", param, refused[2])
     return refused
   end
-  local named = (", " .. read.dropped .. ", "):find(", " .. param .. ", ", 1, true)
-  local carried = read.params[param] ~= nil
-  check(named or carried, "%s is lost", param)
+  local named, carried = is_named(read.dropped, param) or is_named(read.dropped, own), read.params[param] ~= nil
+  check(named or carried, "%s is lost; dropped: %q", param, read.dropped)
   check(not (named and carried), "%s is sent and said to be dropped", param)
   return { named and "dropped" or "carried", param }
 end

@@ -14,14 +14,16 @@ for _, client in ipairs(cases.clients) do
   end
 end
 
-for _, wire in ipairs(cases.wires) do
-  describe("parameters at " .. wire, function()
-    for param in pairs(cases.params) do
-      it(param, function()
-        cases.run_param(wire, param)
-      end)
-    end
-  end)
+for _, client in ipairs { "openai", "anthropic", "responses" } do
+  for _, wire in ipairs(cases.wires) do
+    describe(("parameters, %s -> %s"):format(client, wire), function()
+      for _, param in ipairs(cases.params_of(client)) do
+        it(param, function()
+          cases.run_param(client, wire, param)
+        end)
+      end
+    end)
+  end
 end
 
 for _, wire in ipairs(cases.wires) do

@@ -18,12 +18,6 @@ local ROUTES = { openai = "`/v1/chat/completions`", anthropic = "`/v1/messages`"
   simple = "`/completion`" }
 local WORDS = { text = "text", tools = "tools", parallel = "parallel tools", results = "tool results", image = "images", image_url = "images by address",
   schema = "JSON schemas", thinking = "thinking", stream = "streams", error = "errors", cut = "cut streams" }
-local PARAMS = {}
-for name in pairs(cases.params) do
-  PARAMS[#PARAMS + 1] = name
-end
-table.sort(PARAMS)
-
 local function new_notes()
   local notes = { list = {}, numbers = {} }
   function notes.number(text)
@@ -65,8 +59,8 @@ end
 --- What of OpenAI's parameters a wire does not have: a line.
 local function params_of(name)
   local lists = { dropped = {}, refused = {} }
-  for _, param in ipairs(PARAMS) do
-    local list = lists[cases.run_param(name, param)[1]]
+  for _, param in ipairs(cases.params_of "openai") do
+    local list = lists[cases.run_param("openai", name, param)[1]]
     if list and param ~= "unheard_of" then
       list[#list + 1] = "`" .. param .. "`"
     end

@@ -8,6 +8,7 @@
 --     one.refusal(body) -> { kind_of_error, message }   an error body; raises when the shape is not the dialect's
 --     one.reply(ask, said, results)                     appends an answer and the results of its calls to the conversation, as clients do
 --     one.says                                          what requests of it can say
+--     one.params                                        OpenAI's parameters that it has -> their names in it; openai has them all
 --
 -- usage is { prompt, completion, cached, written, reasoning }: prompt includes what was cached.
 -- SPDX-License-Identifier: MIT
@@ -408,6 +409,10 @@ end
 
 local RESPONSES_PARAMS = { max_tokens = "max_output_tokens", temperature = "temperature", top_p = "top_p", user = "user", metadata = "metadata",
   parallel_tool_calls = "parallel_tool_calls", service_tier = "service_tier" }
+
+anthropic.params = { max_tokens = "max_tokens", temperature = "temperature", top_p = "top_p", top_k = "top_k", stop = "stop_sequences",
+  parallel_tool_calls = "tool_choice", user = "metadata" }
+responses.params = RESPONSES_PARAMS
 
 function responses.request(ask)
   local body = { model = "asked", instructions = ask.system, input = response_items(ask), stream = ask.stream or nil, store = false }
