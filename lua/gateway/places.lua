@@ -79,7 +79,8 @@ function kinds.bedrock(entry, _, path, env)
   return place
 end
 
-local VERTEX_HOSTS = { global = "aiplatform.googleapis.com", us = "aiplatform.us.rep.googleapis.com", eu = "aiplatform.eu.rep.googleapis.com" }
+local VERTEX_HOSTS = { global = "aiplatform.googleapis.com", us = "aiplatform.us.rep.googleapis.com",
+  eu = "aiplatform.eu.rep.googleapis.com" }
 
 --- With an API key ("express mode") neither project nor location is needed.
 function kinds.vertex_ai(entry, _, path, env)

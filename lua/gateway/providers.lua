@@ -85,7 +85,8 @@ local PROVIDER = {
   kind = check.string, key = check_keys, base_url = check.string, enabled = { check_enabled, true }, headers = { check_headers, {} },
   proxy = check_proxy, api_version = check.string, default_max_tokens = check.count(1, 1e7), empty_text_placeholder = check.string,
   drop_params = { check.boolean, true }, reasoning_budgets = { check.table(BUDGETS), {} }, models = { check_model_facts, {} },
-  timeout = check.duration, first_token = check.duration, limits = limits.of_config, region = check.string, project = check.string, location = check.string,
+  timeout = check.duration, first_token = check.duration, limits = limits.of_config,
+  region = check.string, project = check.string, location = check.string,
   access_key_id = check_key, secret_access_key = check_key, session_token = check_key, include_thoughts = { check.boolean, false },
   default_input_type = { check.one_of("search_document", "search_query", "classification", "clustering"), "search_document" },
 }
@@ -135,7 +136,8 @@ local function check_provider(name, value, path, context)
   local entry = check.fields(value, path, PROVIDER)
   local vendor = vendor_of(name, entry, path, context.vendors)
   local provider = {
-    name = name, kind = vendor.name, is_vendors = entry.base_url == nil or vendor.base_url == nil, keys = find_keys(entry, vendor, context.env),
+    name = name, kind = vendor.name, is_vendors = entry.base_url == nil or vendor.base_url == nil,
+    keys = find_keys(entry, vendor, context.env),
     headers = entry.headers, proxy = entry.proxy, api_version = entry.api_version, default_max_tokens = entry.default_max_tokens,
     empty_text_placeholder = entry.empty_text_placeholder, drop_params = entry.drop_params, models = entry.models,
     include_thoughts = entry.include_thoughts, limits = entry.limits, default_input_type = entry.default_input_type,

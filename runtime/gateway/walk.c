@@ -221,8 +221,8 @@ static bool try_same_target(struct walk *walk, unsigned number, bool reused, int
         return true;
     }
     unsigned tries = count_tries(walk, attempt->step, false);
-    if (walk->limits.frugal || (failure_row(failure->kind)->follows & FAILURE_RETRY) == 0 || tries > walk->plan.steps[attempt->step].retries ||
-        failure->retry_after_us > walk->limits.retry_after_max_us) {
+    if (walk->limits.frugal || (failure_row(failure->kind)->follows & FAILURE_RETRY) == 0 ||
+        tries > walk->plan.steps[attempt->step].retries || failure->retry_after_us > walk->limits.retry_after_max_us) {
         return false;
     }
     int64_t delay = back_off(walk, tries - 1);
