@@ -422,6 +422,11 @@ int64_t usage_total(const struct usage *usage);
 /* The provider's own total is ours, or it gave none. */
 bool usage_adds_up(const struct usage *usage);
 
+/* ---------------------------------------------------------------- shared by the wires: vectors.c */
+
+/* EVENT_VECTOR for each member of a JSON list of lists of numbers. False: it is none, or it is empty. */
+bool reader_emit_vectors(struct reader *reader, struct slice list_json);
+
 /* ---------------------------------------------------------------- shared by the wires: names.c */
 
 /* The id of an EVENT_TOOL_BEGIN for the client: the provider's, or one made from the answer's own id, new for every answer. In the writer's arena. */

@@ -37,6 +37,8 @@ static const char *const mistral_fields[] = {
 static const char *const groq_unsent[] = {"logprobs", "top_logprobs", "logit_bias", NULL};
 /* COMPAT(xai, 2026-08): refused with 400 by reasoning models, which all current ones are. */
 static const char *const xai_unsent[] = {"presence_penalty", "frequency_penalty", "stop", "logit_bias", NULL};
+/* COMPAT(ollama, 2026-08): passed over in silence. */
+static const char *const ollama_unsent[] = {"tool_choice", "n", "user", "logit_bias", "parallel_tool_calls", NULL};
 
 const struct vendor vendors[] = {
     {.name = "openai",
@@ -106,6 +108,28 @@ const struct vendor vendors[] = {
      .base_env = {"AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE"},
      .key_env = {"AZURE_OPENAI_API_KEY", "AZURE_API_KEY"},
      .quirks = VENDOR_AZURE | VENDOR_REPAIR},
+    {.name = "cohere",
+     .wire = &wire_cohere,
+     .base_url = "https://api.cohere.com/v2",
+     .key_env = {"COHERE_API_KEY", "CO_API_KEY"},
+     .prefix = {"cohere_chat"}},
+    /* Where both are: lua/gateway/places.lua. The first speaks the server's own API, the second its likeness of OpenAI's. */
+    {.name = "ollama",
+     .wire = &wire_ollama,
+     .base_url = "http://localhost:11434/api",
+     .base_env = {"OLLAMA_API_BASE", "OLLAMA_HOST"},
+     .key_env = {"OLLAMA_API_KEY"},
+     .prefix = {"ollama_chat"},
+     .quirks = VENDOR_NO_KEY},
+    /* COMPAT(ollama, 2026-08): max_completion_tokens is not read, a role "developer" reaches no template, reasoning is called `reasoning`. */
+    {.name = "ollama_compat",
+     .wire = &wire_openai,
+     .also = {&wire_completions, &wire_embeddings},
+     .base_url = "http://localhost:11434/v1",
+     .base_env = {"OLLAMA_API_BASE", "OLLAMA_HOST"},
+     .key_env = {"OLLAMA_API_KEY"},
+     .quirks = VENDOR_NO_KEY | VENDOR_MAX_TOKENS | VENDOR_NO_DEVELOPER | VENDOR_REPAIR,
+     .unsent = ollama_unsent},
     /* Its origin is made of the region (lua/gateway/places.lua); without a key requests are signed. */
     {.name = "bedrock", .wire = &wire_bedrock, .key_env = {"AWS_BEARER_TOKEN_BEDROCK"}},
     {.name = "gemini",

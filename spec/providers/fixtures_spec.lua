@@ -14,7 +14,7 @@ local stream = require "support.stream"
 local wire = runtime.wire
 
 local ROOT = "spec/fixtures/"
-local FOLDERS = { "openai_compat", "anthropic", "azure", "bedrock", "gemini", "inbound_anthropic", "inbound_responses" }
+local FOLDERS = { "openai_compat", "anthropic", "azure", "bedrock", "gemini", "cohere", "ollama", "inbound_anthropic", "inbound_responses" }
 
 local json = cjson.new()
 json.decode_max_depth(200)

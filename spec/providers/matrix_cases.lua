@@ -12,7 +12,7 @@ local wires = require "support.wires"
 
 -- Each must be there: a wire or a dialect that is missing fails.
 local cases = {
-  wires = { "openai", "anthropic", "gemini", "bedrock" },
+  wires = { "openai", "anthropic", "gemini", "cohere", "ollama", "bedrock" },
   clients = { "openai", "anthropic", "responses", "completions", "simple" },
 }
 

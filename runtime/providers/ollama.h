@@ -1,0 +1,41 @@
+/* ollama.h -- the pieces of wire_ollama. Private to ollama*.c; everybody else goes through provider.h.
+ *
+ *   ollama_request.c   struct chat -> request        ollama_answer.c   answers, streamed and whole
+ *   ollama_message.c   messages of a request
+ * SPDX-License-Identifier: MIT */
+#ifndef PROVIDERS_OLLAMA_H
+#define PROVIDERS_OLLAMA_H
+#include "providers/provider.h"
+
+/* What is being written, and how. */
+struct ollama_encode {
+    const struct chat *chat;
+    const struct provider *provider;
+    const struct model_facts *model;
+    struct arena *arena;
+    struct buffer *out, *dropped;
+    struct complaint *complaint;
+    bool first;        /* no member of the innermost object was written */
+    bool lost_markers; /* a cache marker was dropped, and named */
+};
+
+void ollama_key(struct ollama_encode *encode, const char *name);
+void ollama_quoted(struct buffer *out, struct slice raw);
+bool ollama_refuse(struct ollama_encode *encode, struct slice message, struct slice param);
+void ollama_drop(struct buffer *dropped, struct slice name);
+/* A cache marker: there are none here; the first one is named. */
+void ollama_lose_marker(struct ollama_encode *encode, struct slice cache_control_json);
+/* "messages". False: complaint. */
+bool ollama_write_messages(struct ollama_encode *encode);
+bool ollama_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+bool ollama_write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+
+enum { OLLAMA_READER_SIZE = 512 };
+void ollama_reader_begin(struct reader *reader);
+void ollama_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                       struct slice *rewritten);
+void ollama_read_answer(struct reader *reader, struct slice body);
+void ollama_read_eof(struct reader *reader);
+#endif

@@ -1,0 +1,186 @@
+/* ollama_message.c -- the conversation as Ollama's chat wants it: one message for each of the client's, its content always one string, pictures beside it as
+ * bare base64, the arguments of calls as objects, results with the name of the tool that gave them.
+ * SPDX-License-Identifier: MIT */
+#include "providers/ollama.h"
+
+enum { AROUND = 8 }; /* what stands around arguments counts for the depth as well */
+
+static bool is_text(const struct part *part)
+{
+    return part->kind == PART_TEXT || part->kind == PART_REFUSAL || (part->kind == PART_DOCUMENT && part->text_raw.len > 0);
+}
+
+/* ,"content":"…": all texts as one. */
+static void put_content(struct ollama_encode *encode, const struct part *part)
+{
+    buffer_append_lit(encode->out, ",\"content\":\"");
+    for (; part != NULL; part = part->next) {
+        ollama_lose_marker(encode, part->cache_control_json);
+        if (is_text(part))
+            buffer_append_slice(encode->out, part->text_raw);
+    }
+    buffer_append_byte(encode->out, '"');
+}
+
+/* ,"thinking":"…": all reasoning as one; signatures mean nothing here. */
+static void put_thinking(struct ollama_encode *encode, const struct part *part)
+{
+    bool any = false;
+    for (; part != NULL; part = part->next) {
+        if (part->kind != PART_REASONING || part->text_raw.len == 0)
+            continue;
+        if (!any)
+            buffer_append_lit(encode->out, ",\"thinking\":\"");
+        any = true;
+        buffer_append_slice(encode->out, part->text_raw);
+    }
+    if (any)
+        buffer_append_byte(encode->out, '"');
+}
+
+/* What stands behind "base64," of a data URL; empty: it is an address, or not base64. */
+static struct slice data_of(const struct part *part)
+{
+    struct slice url = part->url_raw;
+    const char *comma = slice_starts_with(url, LIT("data:")) ? memchr(url.ptr, ',', url.len) : NULL;
+    if (part->data_raw.len > 0)
+        return part->data_raw;
+    if (comma == NULL || slice_find((struct slice){url.ptr, (size_t)(comma - url.ptr)}, LIT("base64")) == NULL)
+        return SLICE_NONE;
+    return (struct slice){comma + 1, (size_t)(url.ptr + url.len - comma) - 1};
+}
+
+static bool put_images(struct ollama_encode *encode, const struct part *part)
+{
+    bool any = false;
+    for (; part != NULL; part = part->next) {
+        if (part->kind != PART_IMAGE)
+            continue;
+        struct slice data = data_of(part);
+        if (data.len == 0)
+            return ollama_refuse(encode, LIT("this provider takes images as base64 data URLs only: image_url is an address"),
+                                 LIT("messages"));
+        buffer_append_slice(encode->out, any ? LIT(",") : LIT(",\"images\":["));
+        any = true;
+        ollama_quoted(encode->out, data);
+    }
+    if (any)
+        buffer_append_byte(encode->out, ']');
+    return true;
+}
+
+static bool put_call(struct ollama_encode *encode, const struct part *part, unsigned index)
+{
+    struct buffer *out = encode->out;
+    struct slice arguments = json_unescape(encode->arena, part->text_raw);
+    struct json json;
+    if (slice_trim(arguments).len == 0)
+        arguments = LIT("{}");
+    json_init(&json, arguments, JSON_DEPTH_MAX - AROUND);
+    if (json_peek(&json) != JSON_OBJECT || !json_skip(&json, NULL) || !json_finish(&json))
+        return ollama_refuse(encode, LIT("the arguments of a tool call in the history are not a JSON object"), LIT("messages"));
+    buffer_append_slice(out, index == 0 ? LIT(",\"tool_calls\":[{") : LIT(",{"));
+    if (part->id_raw.len > 0) {
+        buffer_append_lit(out, "\"id\":");
+        ollama_quoted(out, part->id_raw);
+        buffer_append_byte(out, ',');
+    }
+    buffer_append_lit(out, "\"function\":{\"index\":");
+    buffer_append_int(out, index);
+    buffer_append_lit(out, ",\"name\":");
+    ollama_quoted(out, part->name_raw);
+    buffer_append_lit(out, ",\"arguments\":");
+    buffer_append_slice(out, arguments);
+    buffer_append_lit(out, "}}");
+    return true;
+}
+
+static bool put_calls(struct ollama_encode *encode, const struct part *part)
+{
+    unsigned count = 0;
+    for (; part != NULL; part = part->next)
+        if (part->kind == PART_TOOL_CALL && !put_call(encode, part, count++))
+            return false;
+    if (count > 0)
+        buffer_append_byte(encode->out, ']');
+    return true;
+}
+
+static bool check_parts(struct ollama_encode *encode, const struct part *part)
+{
+    for (; part != NULL; part = part->next) {
+        if (part->kind == PART_AUDIO)
+            return ollama_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
+        if (part->kind == PART_DOCUMENT && part->text_raw.len == 0)
+            return ollama_refuse(encode, LIT("this provider takes no files but plain text"), LIT("messages"));
+    }
+    return true;
+}
+
+static bool put_result(struct ollama_encode *encode, const struct part *result)
+{
+    struct slice name = name_of_call(encode->chat, result->id_raw);
+    ollama_lose_marker(encode, result->cache_control_json);
+    buffer_append_lit(encode->out, "{\"role\":\"tool\"");
+    put_content(encode, result->children);
+    if (!check_parts(encode, result->children) || !put_images(encode, result->children))
+        return false;
+    if (name.len > 0) {
+        buffer_append_lit(encode->out, ",\"tool_name\":");
+        ollama_quoted(encode->out, name);
+    }
+    if (result->id_raw.len > 0) {
+        buffer_append_lit(encode->out, ",\"tool_call_id\":");
+        ollama_quoted(encode->out, result->id_raw);
+    }
+    buffer_append_byte(encode->out, '}');
+    return true;
+}
+
+static bool put_message(struct ollama_encode *encode, const struct message *message)
+{
+    static const struct slice roles[] = {
+        [ROLE_SYSTEM] = LIT("system"), [ROLE_USER] = LIT("user"), [ROLE_ASSISTANT] = LIT("assistant"), [ROLE_TOOL] = LIT("tool")};
+    buffer_append_lit(encode->out, "{\"role\":");
+    ollama_quoted(encode->out, roles[message->role]);
+    put_content(encode, message->parts);
+    put_thinking(encode, message->parts);
+    if (!check_parts(encode, message->parts) || !put_images(encode, message->parts) || !put_calls(encode, message->parts))
+        return false;
+    buffer_append_byte(encode->out, '}');
+    return true;
+}
+
+/* Results first, each a message; then what else stands beside them. */
+static bool put_all_of(struct ollama_encode *encode, const struct message *message, bool *any)
+{
+    bool others = message->parts == NULL;
+    for (const struct part *part = message->parts; part != NULL; part = part->next) {
+        others |= part->kind != PART_TOOL_RESULT;
+        if (part->kind != PART_TOOL_RESULT)
+            continue;
+        if (*any)
+            buffer_append_byte(encode->out, ',');
+        *any = true;
+        if (!put_result(encode, part))
+            return false;
+    }
+    if (!others)
+        return true;
+    if (*any)
+        buffer_append_byte(encode->out, ',');
+    *any = true;
+    return put_message(encode, message);
+}
+
+bool ollama_write_messages(struct ollama_encode *encode)
+{
+    bool any = false;
+    ollama_key(encode, "messages");
+    buffer_append_byte(encode->out, '[');
+    for (const struct message *message = encode->chat->messages; message != NULL; message = message->next)
+        if (!put_all_of(encode, message, &any))
+            return false;
+    buffer_append_byte(encode->out, ']');
+    return true;
+}
