@@ -100,9 +100,16 @@ static void put_thinking(struct anthropic_encode *encode, enum effort effort, in
     buffer_append_byte(encode->out, '}');
 }
 
+/* The client speaks this dialect: what its reader did not understand is understood here. */
+static bool is_own(const struct anthropic_encode *encode)
+{
+    return encode->chat->wire == &wire_anthropic;
+}
+
+/* Never for a client of this dialect: it would be handed our tool. */
 static bool uses_json_tool(const struct anthropic_encode *encode)
 {
-    return encode->chat->format == FORMAT_SCHEMA &&
+    return encode->chat->format == FORMAT_SCHEMA && !is_own(encode) &&
            !((encode->family->flags & FAMILY_STRUCTURED) && (encode->model->capabilities & NEED_JSON_SCHEMA));
 }
 
@@ -191,12 +198,6 @@ static void put_tool(struct buffer *out, const struct tool *tool)
     buffer_append_byte(out, '}');
 }
 
-/* The client speaks this dialect: what its reader did not understand is understood here. */
-static bool is_own(const struct anthropic_encode *encode)
-{
-    return encode->chat->wire == &wire_anthropic;
-}
-
 /* Tools that the provider itself runs: the inside of their list (anthropic_tools.c). */
 static struct slice served_tools(const struct anthropic_encode *encode)
 {
@@ -280,7 +281,10 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
                       effort == EFFORT_XHIGH && (encode->family->flags & FAMILY_XHIGH) ? "xhigh" : names[effort], schema ? "," : "");
     if (schema) {
         buffer_append_lit(encode->out, "\"format\":{\"type\":\"json_schema\",\"schema\":");
-        anthropic_write_schema(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"));
+        if (is_own(encode))
+            buffer_append_slice(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{}"));
+        else
+            anthropic_write_schema(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"));
         buffer_append_byte(encode->out, '}');
     }
     buffer_append_byte(encode->out, '}');

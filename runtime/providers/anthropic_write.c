@@ -31,8 +31,9 @@ struct block {
 struct anthropic_writer {
     struct writer base;
     struct slice id, model;
-    struct block *first, *spare; /* in order; streamed: the first is the open one */
-    unsigned index;              /* of the open block */
+    struct block *first, *last; /* in order; streamed: the first is the open one */
+    struct block *spare;
+    unsigned index; /* of the open block */
     bool started, thinks, silent, refused, lost;
     enum finish finish;
     struct slice stop_sequence;
@@ -41,15 +42,29 @@ struct anthropic_writer {
 
 _Static_assert(sizeof(struct anthropic_writer) <= ANTHROPIC_WRITER_SIZE, "anthropic.h: ANTHROPIC_WRITER_SIZE");
 
-/* Reasoning goes only to clients that asked for it; one that asks for no tokens at all wants no content either. */
+/* Reasoning goes only to clients that asked for it; one that asks for no tokens at all wants no content either. One pass: bodies are large. */
+static void take_wishes(struct anthropic_writer *self, struct slice body)
+{
+    struct json json;
+    struct slice key, value;
+    json_init(&json, body, JSON_DEPTH_MAX);
+    if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
+        return;
+    while (json_member(&json, &key) && json_skip(&json, &value)) {
+        if (anthropic_is(key, LIT("thinking")))
+            self->thinks = anthropic_thinks(value);
+        else if (anthropic_is(key, LIT("max_tokens")))
+            self->silent = slice_equals(value, LIT("0"));
+    }
+}
+
 void anthropic_writer_begin(struct writer *writer)
 {
     struct anthropic_writer *self = (struct anthropic_writer *)writer;
     self->id = writer->id;
     self->model = json_escape(writer->arena, writer->asked.len > 0 ? writer->asked : writer->model);
     self->usage = USAGE_UNKNOWN;
-    self->thinks = writer->body.len > 0 && anthropic_thinks(json_find(writer->body, "thinking"));
-    self->silent = writer->body.len > 0 && slice_equals(json_find(writer->body, "max_tokens"), LIT("0"));
+    take_wishes(self, writer->body);
 }
 
 static void quoted(struct buffer *out, struct slice raw)
@@ -126,17 +141,9 @@ static void put_usage(const struct anthropic_writer *self, struct buffer *out)
 
 /* ---------------------------------------------------------------- blocks */
 
-static struct block *last_block(const struct anthropic_writer *self)
-{
-    struct block *block = self->first;
-    while (block != NULL && block->next != NULL)
-        block = block->next;
-    return block;
-}
-
 static struct block *add_block(struct anthropic_writer *self, enum block_kind kind)
 {
-    struct block *block = self->spare, *last = last_block(self);
+    struct block *block = self->spare;
     if (block != NULL)
         self->spare = block->next;
     else
@@ -147,15 +154,18 @@ static struct block *add_block(struct anthropic_writer *self, enum block_kind ki
     }
     *block = (struct block){.kind = kind};
     buffer_init(&block->text, TEXT_MAX);
-    if (last == NULL)
+    if (self->first == NULL)
         self->first = block;
     else
-        last->next = block;
+        self->last->next = block;
+    self->last = block;
     return block;
 }
 
 static struct block *find_tool(const struct anthropic_writer *self, unsigned tool)
 {
+    if (self->last != NULL && self->last->kind == BLOCK_TOOL && self->last->tool == tool) /* so it is with nearly every piece */
+        return self->last;
     for (struct block *block = self->first; block != NULL; block = block->next)
         if (block->kind == BLOCK_TOOL && block->tool == tool)
             return block;
@@ -166,6 +176,8 @@ static void drop_first(struct anthropic_writer *self)
 {
     struct block *block = self->first;
     self->first = block->next;
+    if (self->first == NULL)
+        self->last = NULL;
     buffer_free(&block->text);
     block->next = self->spare;
     self->spare = block;
@@ -417,7 +429,7 @@ static void put_answer(struct anthropic_writer *self, struct buffer *out)
 /* Text for the block that grows at the end, or for a new one of that kind. */
 static void grow(struct anthropic_writer *self, enum block_kind kind, struct slice piece, struct buffer *out)
 {
-    struct block *block = last_block(self);
+    struct block *block = self->last;
     if (piece.len == 0)
         return;
     if (block == NULL || block->kind != kind || block->ended)
@@ -432,7 +444,7 @@ static void grow(struct anthropic_writer *self, enum block_kind kind, struct sli
 
 static void take_signature(struct anthropic_writer *self, const struct event *event)
 {
-    struct block *block = last_block(self);
+    struct block *block = self->last;
     if (block == NULL || block->kind != BLOCK_THINKING || block->ended) {
         block = add_block(self, BLOCK_THINKING);
         if (block != NULL)

@@ -184,6 +184,14 @@ describe("a body for Anthropic itself", function()
     end
   end)
 
+  it("asks for formats in its own words, also of a model that has none", function()
+    local schema = '{"type":"object","properties":{"n":{"type":"integer","minimum":1}}}'
+    local out = dialect.chat_to("anthropic", body('"output_config":{"format":{"type":"json_schema","schema":' .. schema .. "}}"), "anthropic", "claude-3-haiku")
+    local got = json.decode(out)
+    assert.same(json.decode(schema), got.output_config.format.schema)
+    assert.is_nil(got.tools)
+  end)
+
   it("keeps the effort of a model that thinks by itself", function()
     local got = sent(body('"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}'), "anthropic", "claude-opus-4-6")
     assert.same({ effort = "low" }, got.output_config)
