@@ -61,7 +61,8 @@ static struct entry *new_entry(struct pools *pools, struct slice name)
 {
     struct entry *entry = xcalloc(1, sizeof *entry + name.len);
     entry->len = name.len;
-    memcpy(entry->name, name.ptr, name.len);
+    if (name.len > 0)
+        memcpy(entry->name, name.ptr, name.len);
     atomic_init(&entry->pool.spare, SPARE_BEGIN);
     pools->count++;
     return entry;

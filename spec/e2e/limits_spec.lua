@@ -1,5 +1,6 @@
 --- Limits on the way of a request: refused with the wait, settled on every way out, held over workers and reloads.
 -- SPDX-License-Identifier: MIT
+local cjson = require "cjson"
 local house = require "support.house"
 local http = require "support.http"
 local socket = require "socket"
@@ -169,6 +170,29 @@ describe("limits", function()
     end
   end)
 
+  it("speak Anthropic on its routes, and nobody bills a count of tokens", function()
+    start 'limit { name = "some", requests = "10/min", tokens = "1000/day" }'
+    local function ask(path, max_tokens)
+      return gateway:request { path = path, headers = { ["anthropic-version"] = "2023-06-01" },
+        body = { model = "smart", max_tokens = max_tokens, messages = { { role = "user", content = "Hello there" } } } }
+    end
+    local answer = ask("/v1/messages", 100)
+    assert.equal(200, answer.status)
+    assert.same({ "10", "9", "1000" }, { answer.headers["anthropic-ratelimit-requests-limit"],
+      answer.headers["anthropic-ratelimit-requests-remaining"], answer.headers["anthropic-ratelimit-tokens-limit"] })
+    for _, unit in ipairs { "requests", "tokens" } do
+      assert.matches("^%d%d%d%d%-%d%d%-%d%dT%d%d:%d%d:%d%d%.%d+Z$", answer.headers["anthropic-ratelimit-" .. unit .. "-reset"])
+    end
+    assert.is_nil(answer.headers["x-ratelimit-limit-requests"])
+    local usage = answer:json().usage
+    answer = ask "/v1/messages/count_tokens"
+    assert.equal(200, answer.status)
+    assert.equal(1000 - usage.input_tokens - usage.output_tokens, tonumber(answer.headers["anthropic-ratelimit-tokens-remaining"]))
+    answer = ask("/v1/messages", 5000)
+    assert.equal(429, answer.status)
+    assert.same({ "error", "rate_limit_error" }, { answer:json().type, answer:json().error.type })
+  end)
+
   it("count the tokens that were used, streamed or not", function()
     start 'limit { name = "tokens", tokens = "100000/day" }'
     local left, answer = tokens_left { model = "smart", max_tokens = 50000 }
@@ -249,6 +273,15 @@ describe("limits", function()
     gateway:edit_policy("mine", policy 'limit { name = "wide", requests = "100/hour" }')
     reload()
     assert.equal("96", gateway:chat({ model = "smart" }).headers["x-ratelimit-remaining-requests"])
+  end)
+
+  it("are shown by explain, which charges nothing", function()
+    start ''
+    local status, out = house.run { config = CONFIG:gsub("  keys = [^\n]+\n", ""),
+      policies = { mine = policy 'limit { name = "few", per = { "user", "model" }, tokens = "10k/day" }' },
+      files = { ["request.json"] = cjson.encode(house.body { model = "smart" }) }, arguments = { "explain", "gateway.lua", "request.json" } }
+    assert.equal(0, status)
+    assert.same({ { name = "few", per = "user, model", tokens = "10k/day" } }, cjson.decode(out).limits)
   end)
 
   it("that are no limits fail the request, not the gateway", function()

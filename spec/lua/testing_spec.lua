@@ -289,3 +289,44 @@ describe("testing.run", function()
     assert.same(testing.run(pass, scenario), testing.run(pass, scenario))
   end)
 end)
+
+describe("limits in testing.run", function()
+  local limited = policy [[
+    local limit = require "gateway.limit"
+    local few = limit { name = "few", per = { "user", "model" }, requests = "2/min", tokens = "10k/min" }
+    return {
+      admit = function() return { few } end,
+      settle = function(_, outcome) return { cause = outcome.cause, status = outcome.status, tokens = outcome.usage.output_tokens } end,
+    }]]
+
+  local function run(limiter, facts)
+    facts.limiter, facts.targets = limiter, { "a/m" }
+    facts.upstreams = { ["a/m"] = testing.answer("hello", { usage = { input_tokens = 10, output_tokens = 90 } }) }
+    return testing.run(limited, facts)
+  end
+
+  it("are the gateway's own, under the clock of the request", function()
+    local limiter = testing.limiter()
+    assert.equal(1, run(limiter, { now = 50 }).limits.requests.remaining)
+    local second = run(limiter, { now = 60, max_tokens = 1000 })
+    assert.equal(10000 - 100 - 1100, second.limits.tokens.remaining)
+    assert.same({ cause = "ok", status = 200, tokens = 90 }, second.labels)
+    local third = run(limiter, { now = 70 })
+    assert.same({ cause = "limited", status = 429 }, third.labels)
+    assert.matches("^Limit 'few' of 2 requests per minute reached", third.failure.message)
+    assert.is_true(third.limits.requests.reset_s > 49 and third.limits.requests.reset_s < 52)
+    assert.is_nil(third.served_by)
+    assert.equal("a/m", run(limiter, { now = 70, model = "other" }).served_by)
+    assert.equal("a/m", run(limiter, { now = 70 + third.failure.retry_after_s }).served_by)
+  end)
+
+  it("are not there where admit names none", function()
+    local result = testing.run(pass, { targets = { "a/m" }, upstreams = { ["a/m"] = testing.answer "hello" } })
+    assert.is_nil(result.limits)
+  end)
+
+  it("must be limits", function()
+    local result = testing.run(policy 'return { admit = function() return { "few" } end }', { upstreams = {} })
+    assert.same({ "policy_bad_result", 'admit: expected limits made by gateway.limit, got "few"' }, { result.failure.kind, result.failure.message })
+  end)
+end)
