@@ -487,10 +487,16 @@ static void stops(struct encode *encode)
     buffer_append_byte(encode->out, ']');
 }
 
+/* What no field carries, and efforts, are the client's own words of OpenAI's: those of /v1/responses are chat's. */
+static bool is_own_word(const struct encode *encode)
+{
+    return !encode->foreign || encode->chat->wire == &wire_responses;
+}
+
 static void extras(struct encode *encode)
 {
     for (const struct extra *extra = encode->chat->extras; extra != NULL; extra = extra->next) {
-        if (encode->foreign) {
+        if (!is_own_word(encode)) {
             drop(encode, extra->name_raw);
             continue;
         }
@@ -506,7 +512,7 @@ static void effort(struct encode *encode, const struct model_facts *model)
 {
     unsigned quirks = encode->vendor->quirks;
     struct slice raw = encode->chat->effort_raw;
-    if (encode->foreign && raw.len > 0 &&
+    if (!is_own_word(encode) && raw.len > 0 &&
         !(model->capabilities & NEED_REASONING)) { /* an effort made from a budget is refused by other models */
         drop(encode, LIT("reasoning_effort"));
         return;

@@ -63,7 +63,12 @@ static bool read_file(struct responses_scan *scan, const struct item *item, stru
         return refuse_part(scan, item, LIT("this provider takes files as data only: neither by URL nor by the id of an upload"), "content");
     if ((part = new_part(scan, tail, PART_DOCUMENT)) == NULL)
         return false;
-    part->url_raw = data;
+    if (slice_starts_with(data, LIT("data:"))) {
+        part->url_raw = data;
+    } else { /* bare base64 */
+        part->data_raw = data;
+        part->media_type_raw = LIT("application/pdf");
+    }
     part->name_raw = json_find_string(json, "filename");
     return true;
 }

@@ -346,7 +346,7 @@ bool responses_read_chat(struct slice body, struct arena *arena, struct chat *ch
     struct responses_scan scan = {.arena = arena, .chat = chat, .complaint = complaint, .tail = &chat->messages};
     struct members members = {.input = SLICE_NONE};
     *complaint = (struct complaint){FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
-    *chat = (struct chat){.parallel_tool_calls = -1, .schema_strict = -1, .logprobs = -1};
+    *chat = (struct chat){.wire = &wire_responses, .parallel_tool_calls = -1, .schema_strict = -1, .logprobs = -1};
     bool good = take_members(body, &members, chat) && refuse_stored(&scan, &members) && read_rest(&scan, &members);
     if (good && members.instructions.len > 2 && members.instructions.ptr[0] == '"')
         good = responses_read_instructions(&scan, string_of(members.instructions));

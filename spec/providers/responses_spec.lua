@@ -127,6 +127,21 @@ describe("items", function()
     assert.same({ "x", "y", 7 }, { got[5].content, got[6].content, #got })
   end)
 
+  it("of results show their pictures where a result may hold none", function()
+    local got = messages [[ [{"role":"user","content":"u"},{"type":"function_call","call_id":"a","name":"f","arguments":"{}"},
+      {"type":"function_call_output","call_id":"a","output":[{"type":"input_text","text":"t"},{"type":"input_image","image_url":"data:image/png;base64,AA"},
+      {"type":"input_text","text":"w"}]}] ]]
+    assert.same({ "tool", "tw", "user" }, { got[3].role, got[3].content, got[4].role })
+    assert.same({ { type = "image_url", image_url = { url = "data:image/png;base64,AA" } } }, got[4].content)
+  end)
+
+  it("bring files as data", function()
+    for given, expected in pairs { ["data:application/pdf;base64,AA"] = "data:application/pdf;base64,AA", AA = "data:application/pdf;base64,AA" } do
+      local got = messages('[{"role":"user","content":[{"type":"input_file","filename":"a.pdf","file_data":"' .. given .. '"}]}]')
+      assert.same({ { type = "file", file = { filename = "a.pdf", file_data = expected } } }, got[1].content)
+    end
+  end)
+
   it("of reasoning that led to nothing are not sent", function()
     local got = messages [[ [{"role":"user","content":"u"},{"type":"reasoning","id":"rs_1","summary":[{"type":"summary_text","text":"hm"}]},
       {"role":"user","content":"v"}] ]]
