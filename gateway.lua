@@ -33,6 +33,18 @@ return {
     openrouter = { key = env "OPENROUTER_API_KEY", enabled = env("ENABLE_OPENROUTER", true) },
     deepseek = { key = env "DEEPSEEK_API_KEY", enabled = env("ENABLE_DEEPSEEK", true) },
     xai = { key = env "XAI_API_KEY", enabled = env("ENABLE_XAI", true) },
+    gemini = { key = env "GEMINI_API_KEY" or env "GOOGLE_API_KEY", enabled = env("ENABLE_GEMINI", true) },
+    cohere = { key = env "COHERE_API_KEY" or env "CO_API_KEY", enabled = env("ENABLE_COHERE", true) },
+    -- An endpoint of your own; api_version "v1", or a date: then deployments are named in the path. Models are deployments: "azure/prod-4o".
+    azure = { base_url = env "AZURE_OPENAI_ENDPOINT", key = env "AZURE_OPENAI_API_KEY" or env "AZURE_API_KEY",
+      api_version = env "AZURE_API_VERSION", enabled = env("ENABLE_AZURE", true) },
+    -- AWS: a Bedrock API key; or, with ENABLE_BEDROCK=true, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. And AWS_REGION.
+    bedrock = { key = env "AWS_BEARER_TOKEN_BEDROCK", enabled = env("ENABLE_BEDROCK", env "AWS_BEARER_TOKEN_BEDROCK" ~= nil) },
+    -- Google Cloud: an OAuth access token (it is not renewed here), VERTEXAI_PROJECT and VERTEXAI_LOCATION; or an express-mode key.
+    vertex_ai = { key = env "VERTEXAI_ACCESS_TOKEN", enabled = env("ENABLE_VERTEX_AI", true) },
+    -- On this machine: OLLAMA_HOST or OLLAMA_API_BASE says where; vLLM and the like: HOSTED_VLLM_API_BASE.
+    ollama = { enabled = env("ENABLE_OLLAMA", (env "OLLAMA_HOST" or env "OLLAMA_API_BASE") ~= nil) },
+    vllm = { base_url = env "HOSTED_VLLM_API_BASE", key = env "HOSTED_VLLM_API_KEY", enabled = env("ENABLE_VLLM", true) },
     github = { key = env "GITHUB_TOKEN", enabled = env("ENABLE_GITHUB", false) },
 
     -- Anything that speaks OpenAI's dialect: say where it is. `headers` go with every request to it; keys may be a list, used in turn.
