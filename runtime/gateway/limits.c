@@ -54,23 +54,13 @@ bool limits_charge(struct request *request, const struct limit_rule *const *rule
 
 /* ---------------------------------------------------------------- what it was in truth */
 
-static int64_t positive(int64_t count)
-{
-    return count > 0 ? count : 0;
-}
-
-static int64_t tokens_of(const struct usage *usage)
-{
-    return positive(usage->input) + positive(usage->cache_read) + positive(usage->cache_write) + positive(usage->output);
-}
-
 /* What an attempt used at its provider, which may bill also what was thrown away; -1: anything up to what was reserved. */
 static int64_t tokens_of_attempt(const struct request *request, const struct attempt *attempt, const struct walk_attempt *walked)
 {
     if (attempt == request->winner && request->usage.known)
-        return tokens_of(&request->usage);
+        return usage_total(&request->usage);
     if (attempt->usage.known)
-        return tokens_of(&attempt->usage);
+        return usage_total(&attempt->usage);
     if (attempt->content)
         return request->input_tokens + (int64_t)(attempt->text_bytes / BYTES_PER_TOKEN) + 1;
     if (walked->state == ATTEMPT_FAILED)
@@ -91,7 +81,7 @@ static int64_t tokens_used(const struct request *request)
             continue;
         int64_t tokens = tokens_of_attempt(request, request->attempts[i], &request->walk.attempts[i]);
         known &= tokens >= 0;
-        sum += positive(tokens);
+        sum += tokens > 0 ? tokens : 0;
     }
     return known || sum > reserved ? sum : reserved;
 }
