@@ -5,6 +5,8 @@
 #include "gateway/worker.h"
 #include <stdio.h>
 
+enum { LARGE_BODY = 64 * 1024 };
+
 static const struct wire *client_wire(const struct attempt *attempt)
 {
     return route_wire(attempt->request->route);
@@ -104,6 +106,9 @@ static bool encode_body(struct attempt *attempt, struct complaint *complaint)
     struct request *request = attempt->request;
     struct buffer dropped;
     buffer_init(&dropped, 1024);
+    /* In another form a body is about as long: images are copied once, not again at each growth. */
+    if (request->body.len > LARGE_BODY)
+        buffer_reserve(&attempt->encoded, request->body.len + request->body.len / 16);
     bool ok = write_body(attempt, &dropped, complaint) && may_drop(attempt, buffer_slice(&dropped), complaint);
     buffer_free(&dropped);
     attempt->parts[1] = buffer_slice(&attempt->encoded);

@@ -1,0 +1,114 @@
+--- A provider dies under load and comes back; clients who leave or ask nonsense harm nobody.
+local house = require "support.house"
+local http = require "support.http"
+
+local CONFIG = [[
+return {
+  workers = 1,
+  providers = {
+    a = { kind = "openai", base_url = "%s/v1", key = "sk-a" },
+    b = { kind = "openai", base_url = "%s/v1", key = "sk-b" },
+    c = { kind = "openai", base_url = "http://127.0.0.1:%d/v1", key = "sk-c" },
+  },
+  models = {
+    pool = { "a/hello", "b/hello", "c/hello" },
+    nonsense = { "a/fault-status-400" },
+    slow = { "a/slow-60000" },
+  },
+  breaker = { failures = 5, open = "200ms" },
+}]]
+
+describe("resilience", function()
+  local mock, victim, gateway
+
+  local function start_victim(port)
+    return house.mock { arguments = { "--port", tostring(port) } }
+  end
+
+  setup(function()
+    mock = house.mock()
+    victim = start_victim(http.free_port())
+    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin, victim.port) }
+  end)
+  teardown(function()
+    local status = gateway:stop()
+    mock:stop()
+    victim:stop()
+    assert.equal(0, status)
+  end)
+
+  -- Requests for the pool: how many each provider served; every one must be answered well.
+  local function ask(count)
+    local served = {}
+    for _ = 1, count do
+      local answer = gateway:chat { model = "pool" }
+      assert.equal(200, answer.status)
+      local name = answer.headers["x-provider"]
+      served[name] = (served[name] or 0) + 1
+    end
+    return served
+  end
+
+  local function breaker_of(provider)
+    return gateway:get("/admin/providers/" .. provider .. "/circuit-breaker"):json()
+  end
+
+  local function attempts_at(provider)
+    local count = 0
+    for _, line in pairs(gateway:records()) do
+      for _, attempt in ipairs(line.attempts) do
+        count = count + (attempt.target == provider .. "/hello" and attempt.outcome ~= "ok" and 1 or 0)
+      end
+    end
+    return count
+  end
+
+  it("a target that dies is out after five failures, no client sees any of it, and it comes back when it is well", function()
+    local before = ask(30)
+    assert.same({ a = 10, b = 10, c = 10 }, before)
+    local port = victim.port
+    victim:stop()
+    assert.is_nil(ask(60).c)
+    assert.equal("open", breaker_of("c").state)
+    assert.equal(5, attempts_at "c")
+
+    victim = start_victim(port)
+    local back = http.eventually(function()
+      return ask(20).c
+    end, 10)
+    assert.is_truthy(back, "it never came back")
+    http.eventually(function()
+      ask(20)
+      return breaker_of("c").state == "closed"
+    end, 10)
+    assert.equal("closed", breaker_of("c").state)
+  end)
+
+  local function in_flight()
+    local count = 0
+    for _, provider in ipairs(gateway:get("/providers"):json().providers) do
+      count = count + provider.in_flight
+    end
+    return count
+  end
+
+  it("what clients do wrong opens nothing", function()
+    local clients = {}
+    for _ = 1, 300 do
+      assert.equal(400, gateway:chat({ model = "nonsense" }).status)
+    end
+    local body = require("cjson").encode(house.body { model = "slow" })
+    for _ = 1, 100 do
+      local sock = assert(require("socket").connect("127.0.0.1", gateway.port))
+      assert(sock:send(("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)))
+      clients[#clients + 1] = sock
+    end
+    assert.is_truthy(http.eventually(function() return in_flight() == 100 end, 10), "not all of them were asked for")
+    for _, sock in ipairs(clients) do
+      sock:close()
+    end
+    assert.is_truthy(http.eventually(function() return in_flight() == 0 end, 10), "a client that left holds a slot")
+    assert.equal("closed", breaker_of("a").state)
+    assert.equal(0, breaker_of("a").failures)
+  end)
+end)
