@@ -91,12 +91,6 @@ static int push_complaint(lua_State *L, const struct complaint *complaint)
 
 /* ---------------------------------------------------------------- who speaks to whom */
 
-#pragma weak wire_completions
-#pragma weak wire_embeddings
-#pragma weak wire_responses
-#pragma weak wire_count_tokens
-#pragma weak wire_simple
-
 static const struct wire *const clients[] = {&wire_openai,    &wire_completions,  &wire_embeddings, &wire_responses,
                                              &wire_anthropic, &wire_count_tokens, &wire_simple};
 enum { CLIENTS = sizeof clients / sizeof *clients };
@@ -107,7 +101,7 @@ static const struct wire *find_client(lua_State *L, struct slice name)
     if (name.len == 0)
         return &wire_openai;
     for (unsigned i = 0; i < CLIENTS; i++)
-        if (clients[i] != NULL && clients[i]->read_facts != NULL && slice_equals(name, slice_of(clients[i]->name)))
+        if (slice_equals(name, slice_of(clients[i]->name)))
             return clients[i];
     luaL_error(L, "unknown client wire '%s'", name.ptr);
     return NULL;
@@ -658,8 +652,7 @@ static int wire_clients(lua_State *L)
     static const char *const operations[] = {"chat", "embed", "count"};
     lua_newtable(L);
     for (unsigned i = 0; i < CLIENTS; i++)
-        if (clients[i] != NULL && clients[i]->read_facts != NULL)
-            set_text(L, clients[i]->name, slice_of(operations[clients[i]->operation]));
+        set_text(L, clients[i]->name, slice_of(operations[clients[i]->operation]));
     return 1;
 }
 

@@ -445,6 +445,17 @@ local function cases_of(folder)
   return cases
 end
 
+it("no folder of cases is left out", function()
+  local listed = {}
+  for _, folder in ipairs(FOLDERS) do
+    listed[folder] = true
+  end
+  for name in lfs.dir(ROOT) do
+    local is_folder = name:sub(1, 1) ~= "." and lfs.attributes(ROOT .. name, "mode") == "directory"
+    assert.truthy(listed[name] or not is_folder or #cases_of(name) == 0, name)
+  end
+end)
+
 for _, folder in ipairs(FOLDERS) do
   describe(folder, function()
     local cases = cases_of(folder)

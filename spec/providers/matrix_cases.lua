@@ -66,11 +66,11 @@ local SAYS = {
   schema = { text = { '{"name":"pen",', '"qty":2}' }, is_json = true, finish = "stop" },
   thinking = { reasoning = { "Hmm, ", "\"let\" me see ☃." }, signature = "c2lnbmF0dXJl+/==", text = { "42", "." }, finish = "stop" },
 }
-cases.features = { "text", "tools", "parallel", "results", "image", "image_url", "schema", "thinking", "stream", "error", "cut" }
+cases.features = { "text", "tools", "parallel", "choice", "results", "image", "image_url", "schema", "thinking", "stream", "error", "cut" }
 
 --- What a dialect must be able to say for a feature.
-local NEEDS = { text = "text", tools = "tools", parallel = "tools", results = "tools", image = "image", image_url = "image", schema = "schema",
-  thinking = "thinking", stream = "text", error = "text", cut = "text" }
+local NEEDS = { text = "text", tools = "tools", parallel = "tools", choice = "tools", results = "tools", image = "image", image_url = "image",
+  schema = "schema", thinking = "thinking", stream = "text", error = "text", cut = "text" }
 
 -- ------------------------------------------------------------------ small things
 
@@ -106,14 +106,20 @@ local function same(expected, got, what)
   end
 end
 
-local function with(base, fields)
+--- The tables in one, later ones over earlier ones.
+local function with(...)
   local all = {}
-  for _, from in ipairs { base, fields or {} } do
-    for key, value in pairs(from) do
+  for i = 1, select("#", ...) do
+    for key, value in pairs((select(i, ...)) or {}) do
       all[key] = value
     end
   end
   return all
+end
+
+--- Whether a list such as "seed, n" has this name.
+local function is_named(dropped, name)
+  return (", " .. dropped .. ", "):find(", " .. name .. ", ", 1, true) ~= nil
 end
 
 --- What wire.* is asked about a pair.
@@ -309,11 +315,42 @@ local function conversation(client, name, feature)
   check(streamed.streams == nil or streamed.streams == true, "the stream was not asked for")
   check(not read.streams, "a stream was asked for")
   check_answer(client, name, scripted_for(read, feature), SAYS[feature], body)
+  if feature == "text" then
+    for _, finish in ipairs(wires[name].finishes) do
+      local said = with(TEXT, { finish = finish })
+      check_answer(client, name, said, said, body)
+    end
+  end
   return { "carried" }
 end
 
 for _, feature in ipairs { "text", "tools", "parallel", "results", "image", "image_url", "schema", "thinking" } do
   run[feature] = conversation
+end
+
+-- What is wished of the tools -> whether a wire was told so. The one tool that is left and must be called is a named one.
+local WISHES = {
+  { { choice = "required" }, function(read) return read.choice == "required" end },
+  { { choice = "none" }, function(read) return read.choice == "none" or #read.tools == 0 end },
+  { { named = "get_time" }, function(read)
+    return read.choice == "get_time" or (read.choice == "required" and #read.tools == 1 and read.tools[1].name == "get_time")
+  end },
+}
+
+function run.choice(client, name)
+  local outcome = { "carried" }
+  for _, wish in ipairs(WISHES) do
+    local read, refused = sent(client, name, with({ turns = ASKS.tools.turns, tools = TOOLS }, wish[1]))
+    if refused then
+      check(refused[2] == "tool_choice", "a choice of tools is refused as %s", refused[2])
+      outcome = refused
+    elseif is_named(read.dropped, "tool_choice") then
+      outcome = { "dropped", "tool_choice" }
+    else
+      check(wish[2](read), "a choice of tools is lost: %s", wish[1].choice or wish[1].named)
+    end
+  end
+  return outcome
 end
 
 local function play(client, name, pieces)
@@ -467,10 +504,6 @@ function cases.params_of(client)
   end
   table.sort(list)
   return list
-end
-
-local function is_named(dropped, name)
-  return (", " .. dropped .. ", "):find(", " .. name .. ", ", 1, true) ~= nil
 end
 
 --- One parameter at a wire: "carried", "dropped" by name, or "refused" by name; anything else raises.

@@ -16,7 +16,8 @@ local BEGIN, END = "<!-- matrix -->", "<!-- /matrix -->"
 
 local ROUTES = { openai = "`/v1/chat/completions`", anthropic = "`/v1/messages`", responses = "`/v1/responses`", completions = "`/v1/completions`",
   simple = "`/completion`" }
-local WORDS = { text = "text", tools = "tools", parallel = "parallel tools", results = "tool results", image = "images", image_url = "images by address",
+local WORDS = { text = "text", tools = "tools", parallel = "parallel tools", choice = "choices of tools", results = "tool results",
+  image = "images", image_url = "images by address",
   schema = "JSON schemas", thinking = "thinking", stream = "streams", error = "errors", cut = "cut streams" }
 local function new_notes()
   local notes = { list = {}, numbers = {} }

@@ -7,6 +7,7 @@
 --     one.answer(said) -> body                                                  a whole answer
 --     one.stream(said) -> pieces, whole_at                                      a stream; before byte whole_at it is not complete
 --     one.refusals -> { { name, status, body, headers, kind }, … }; one.breaks -> an event that says that the stream failed
+--     one.finishes                                                              how an answer can end beside "stop" and "tool_calls"
 --     one.usage -> the usage vector that its answers report
 --
 -- `said` = { reasoning = { pieces }, signature, text = { pieces }, calls = { { id, name, arguments = { pieces } } }, finish }, or in any order

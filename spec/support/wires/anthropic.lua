@@ -141,6 +141,7 @@ local function anthropic_error(kind, message)
   return common.json.encode { type = "error", error = { type = kind, message = message }, request_id = "req_1" }
 end
 
+anthropic.finishes = { "length", "content_filter" }
 anthropic.refusals = {
   { status = 429, headers = { ["retry-after"] = "7" }, kind = "rate_limited", body = anthropic_error("rate_limit_error", "Too many requests") },
   { status = 401, kind = "auth", body = anthropic_error("authentication_error", "invalid x-api-key") },

@@ -146,6 +146,7 @@ local function bedrock_refusal(status, class, message, kind)
     body = common.json.encode { message = message } }
 end
 
+bedrock.finishes = { "length", "content_filter" }
 bedrock.refusals = {
   bedrock_refusal(429, "ThrottlingException", "Too many requests, please wait before trying again.", "rate_limited"),
   bedrock_refusal(403, "UnrecognizedClientException", "The security token included in the request is invalid.", "auth"),

@@ -108,6 +108,7 @@ function cohere.stream(said)
   return common.streamed(pieces, #pieces, 2)
 end
 
+cohere.finishes = { "length", "content_filter" }
 cohere.refusals = {
   { status = 429, headers = { ["retry-after"] = "7" }, kind = "rate_limited", body = [[{"id":"e","message":"You are using a Trial key, rate limit reached"}]] },
   { status = 401, kind = "auth", body = [[{"id":"e","message":"invalid api token"}]] },

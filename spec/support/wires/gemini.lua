@@ -112,6 +112,7 @@ local function google_error(code, status, message, details)
   return common.json.encode { error = { code = code, message = message, status = status, details = details } }
 end
 
+gemini.finishes = { "length", "content_filter" }
 gemini.refusals = {
   { status = 429, kind = "rate_limited", body = google_error(429, "RESOURCE_EXHAUSTED", "Resource has been exhausted",
     { { ["@type"] = "type.googleapis.com/google.rpc.RetryInfo", retryDelay = "7s" } }) },

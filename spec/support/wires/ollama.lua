@@ -92,6 +92,7 @@ function ollama.stream(said)
   return common.streamed(pieces, #pieces, 1)
 end
 
+ollama.finishes = { "length" }
 ollama.refusals = {
   { status = 429, headers = { ["retry-after"] = "7" }, kind = "rate_limited", body = [[{"error":"rate limit exceeded"}]] },
   { status = 401, kind = "auth", body = [[{"error":"unauthorized","signin_url":"https://ollama.com/connect"}]] },

@@ -106,6 +106,7 @@ function openai.stream(said)
   return common.streamed(pieces, finish_at, 2)
 end
 
+openai.finishes = { "length", "content_filter" }
 openai.refusals = {
   { status = 429, headers = { ["retry-after"] = "7" }, kind = "rate_limited",
     body = [[{"error":{"message":"Rate limit reached","type":"requests","param":null,"code":"rate_limit_exceeded"}}]] },
