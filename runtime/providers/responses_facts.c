@@ -93,7 +93,7 @@ static bool read_part(struct scan *scan)
             return false;
     }
     note_part(scan->facts, type);
-    scan->facts->prompt_bytes += text.len;
+    facts_add_text(scan->facts, text);
     return json->error == JSON_OK;
 }
 
@@ -108,7 +108,7 @@ static bool read_content(struct scan *scan, unsigned index, const char *field)
     case JSON_STRING:
         if (!json_string(json, &text))
             return false;
-        scan->facts->prompt_bytes += text.len;
+        facts_add_text(scan->facts, text);
         return true;
     case JSON_ARRAY:
         json_array(json);
@@ -159,7 +159,8 @@ static bool read_item(struct scan *scan, unsigned index, bool *is_user)
             good = type == JSON_STRING || type == JSON_ARRAY ? read_content(scan, index, "output") : json_skip(json, NULL);
         } else if ((openai_is(key, LIT("arguments")) || openai_is(key, LIT("input"))) && json_peek(json) == JSON_STRING) {
             good = json_string(json, &text);
-            scan->facts->prompt_bytes += good ? text.len : 0;
+            if (good)
+                facts_add_text(scan->facts, text);
         } else {
             good = json_skip(json, NULL);
         }
@@ -182,7 +183,8 @@ static bool read_input(struct scan *scan)
     if (type == JSON_STRING) {
         if (!json_string(json, &text))
             return false;
-        facts->prompt_bytes += text.len;
+        facts_add_text(facts, text);
+        facts->message_count++;
         facts->opening_json = (struct slice){begin, (size_t)(json->at - begin)};
         return true;
     }
@@ -192,6 +194,7 @@ static bool read_input(struct scan *scan)
     while (json_element(json)) {
         if (!read_item(scan, count++, &is_user))
             return false;
+        facts->message_count++;
         if (!opened)
             facts->opening_json = (struct slice){begin, (size_t)(json->at - begin)};
         opened |= is_user;
@@ -269,7 +272,7 @@ static bool read_tools(struct scan *scan)
         return false;
     if (raw.len > 2)
         scan->facts->needs |= NEED_TOOLS;
-    scan->facts->prompt_bytes += raw.len;
+    facts_add_text(scan->facts, raw);
     return true;
 }
 
@@ -372,7 +375,8 @@ static bool read_field(struct scan *scan, enum field field)
     case FIELD_INSTRUCTIONS:
         if (!read_text(scan, field, &text))
             return false;
-        facts->prompt_bytes += text.len;
+        facts_add_text(facts, text);
+        facts->message_count += text.len > 0;
         return true;
     case FIELD_STREAM:
         return read_flag(scan, field, &facts->stream);

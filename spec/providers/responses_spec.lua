@@ -64,6 +64,21 @@ describe("a request", function()
     assert.matches('^%[{"role":"developer".*"data:x"}%]}$', got.opening)
   end)
 
+  it("is as long as the same words in a chat", function()
+    local tools = '"tools":[{"type":"function","name":"f","description":"What the weather is like"}]'
+    local chat = wire.facts('{"model":"m",' .. tools .. [[,"messages":[{"role":"system","content":"Be brief and kind."},{"role":"user",
+      "content":"What about the weather in Oslo?"},{"role":"user","content":[{"type":"image_url","image_url":{"url":"https://x"}}]}]}]])
+    local got = facts('{"model":"m","instructions":"Be brief and kind.",' .. tools .. [[,"input":[{"role":"user",
+      "content":"What about the weather in Oslo?"},{"role":"user","content":[{"type":"input_image","image_url":"https://x"}]}]}]])
+    assert.same({ chat.prompt_bytes, chat.prompt_tokens }, { got.prompt_bytes, got.prompt_tokens })
+    local plain = facts [[{"model":"m","input":"What about the weather in Oslo?"}]]
+    assert.equal(wire.facts([[{"model":"m","messages":[{"role":"user","content":"What about the weather in Oslo?"}]}]]).prompt_tokens,
+      plain.prompt_tokens)
+    local worked = facts [[{"model":"m","input":[{"role":"user","content":"u"},{"type":"function_call","call_id":"a","name":"f",
+      "arguments":"{\"city\":\"Oslo\"}"},{"type":"function_call_output","call_id":"a","output":"It is raining in Oslo, as it does"}]}]]
+    assert.is_true(worked.prompt_tokens > facts('{"model":"m","input":"u"}').prompt_tokens + 15)
+  end)
+
   it("is not sent twice where it is stored", function()
     assert.is_true(facts(asks '"store":false').replayable)
     assert.is_true(facts(asks '"store":null').replayable)
