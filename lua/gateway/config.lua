@@ -6,6 +6,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local leaderboard = require "gateway.leaderboard"
 local locate = require "gateway.locate"
 local models = require "gateway.models"
 local providers = require "gateway.providers"
@@ -167,6 +168,7 @@ local TOP = {
   breaker = check.table(BREAKER), cors = { check.table { origins = { check_origins, {} } }, { origins = {} } },
   body_limit = { check.size(1024, 1 << 30), 32 << 20 },
   drain = { seconds_or_never, 600 }, log = check.table(LOG), settings = { check.plain, {} },
+  leaderboard = as_it_is,
 }
 local LATER = {
   cache = "this version has no response cache", otel = "this version sends no traces", redis = "this version shares nothing through Redis",
@@ -188,8 +190,9 @@ local function check_all(raw, options)
     fail("listen", "%s can be reached from outside, and there are no keys: add keys = { { key = …, user = … } }, or say open = true",
       top.listen.host)
   end
+  local board = top.leaderboard and leaderboard.check(top.leaderboard, "leaderboard", options.read) or {}
   local on, statuses = providers.check(top.providers, "providers", options)
-  top.targets, top.models = models.check(top.models, "models", on, statuses)
+  top.targets, top.models = models.check(top.models, "models", on, statuses, board)
   top.providers, top.statuses = on, statuses
   top.users, top.keys = top.keys, nil
   return top
@@ -222,7 +225,8 @@ end
 
 --- Checks what gateway.lua returned -> the config, or nil and one line.
 --
--- options: file (its name in complaints), text (of the file, for lines), env (name -> value or nil), vendors (name -> { name,
+-- options: file (its name in complaints), text (of the file, for lines), env (name -> value or nil), read (name of a file beside it -> its
+-- text, or nil and why not), vendors (name -> { name,
 -- base_url, key_env, no_key }).
 function config.check(raw, options)
   local ok, result = pcall(check_all, raw, options)

@@ -27,7 +27,7 @@ end
 
 --- The target with these facts, made when it is new.
 local function add(state, provider, id, said, path)
-  local facts = target.facts(provider, id, said)
+  local facts = target.facts(provider, id, said, state.board)
   local mark = provider.name .. "/" .. fingerprint(facts)
   if not state.by_mark[mark] then
     if #state.targets == TARGETS_MAX then
@@ -153,9 +153,9 @@ local function add_auto(state)
   state.models[#state.models + 1] = { name = AUTO, targets = all, from_catalog = false }
 end
 
---- -> targets (a list of facts), models (a list of { name, targets = indexes, from_catalog }).
-function models.check(value, path, on, statuses)
-  local state = { targets = {}, models = {}, by_mark = {}, by_name = {}, taken = {}, on = {}, off = {}, names = {} }
+--- `board`: points of the leaderboard by name. -> targets (a list of facts), models (a list of { name, targets = indexes, from_catalog }).
+function models.check(value, path, on, statuses, board)
+  local state = { board = board, targets = {}, models = {}, by_mark = {}, by_name = {}, taken = {}, on = {}, off = {}, names = {} }
   for _, provider in ipairs(on) do
     state.on[provider.name] = provider
   end

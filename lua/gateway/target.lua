@@ -6,6 +6,7 @@
 
 local catalog = require "gateway.prices"
 local check = require "gateway.check"
+local leaderboard = require "gateway.leaderboard"
 local limits = require "gateway.limits"
 
 local target = {}
@@ -111,8 +112,8 @@ local function pico(usd)
   return usd and math.tointeger(math.floor(usd * 1e6 + 0.5))
 end
 
---- All that is known of model `id` at `provider`, with `said` on top.
-function target.facts(provider, id, said)
+--- All that is known of model `id` at `provider`, with `said` on top. `board`: points by name.
+function target.facts(provider, id, said, board)
   local facts = { model = id, provider = provider.index }
   for _, layer in ipairs { provider.defaults, provider.models[id] or {}, said or {} } do
     for key, value in pairs(layer) do
@@ -128,6 +129,8 @@ function target.facts(provider, id, said)
   facts.capabilities = capability_bits(known, facts.capabilities)
   facts.context = facts.context or row.context
   facts.max_output = facts.max_output or row.max_output
+  facts.leaderboard = facts.leaderboard
+    or leaderboard.points(board, provider.name .. "/" .. id, id, without_date(id), facts.base_model)
   local price = facts.price or (provider.is_vendors or facts.base_model) and row.price or {}
   facts.price = {}
   for i, name in ipairs(PRICES) do

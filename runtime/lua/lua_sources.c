@@ -29,6 +29,7 @@ struct source {
 struct sources {
     char *path;     /* of gateway.lua, as it was given */
     char *env_path; /* .env beside it */
+    char *board;    /* the leaderboard's file, once it was read; else NULL */
     char *folder;   /* of the policy, to open; NULL: the built-in policy */
     char *shown;    /* the same as messages name it */
     char *policy;   /* "default" */
@@ -145,7 +146,8 @@ static uint64_t stamp_name(const char *name)
 /* Sums, since a folder has no order. */
 uint64_t sources_stamp(const struct sources *sources)
 {
-    uint64_t stamp = mix(stamp_file(sources->path), 1) + mix(stamp_file(sources->env_path), 2);
+    uint64_t stamp = mix(stamp_file(sources->path), 1) + mix(stamp_file(sources->env_path), 2) +
+                     (sources->board == NULL ? 0 : mix(stamp_file(sources->board), 3));
     DIR *folder = sources->folder == NULL ? NULL : opendir(sources->folder);
     const struct dirent *entry;
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
@@ -168,6 +170,7 @@ void sources_free(struct sources *sources)
     }
     free(sources->path);
     free(sources->env_path);
+    free(sources->board);
     free(sources->folder);
     free(sources->shown);
     free(sources->policy);
@@ -304,8 +307,28 @@ static bool evaluate(lua_State *L, const struct sources *sources, int text, int 
     return false;
 }
 
+/* read(name) -> text | nil, why: of a data file beside gateway.lua, which is then watched with it. Upvalue 1: the sources. */
+static int config_read(lua_State *L)
+{
+    struct sources *sources = lua_touserdata(L, lua_upvalueindex(1));
+    const char *name = luaL_checkstring(L, 1);
+    struct buffer text;
+    free(sources->board);
+    sources->board = beside(sources->path, name);
+    buffer_init(&text, FILE_MAX);
+    if (read_file(sources->board, &text)) {
+        lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
+        buffer_free(&text);
+        return 1;
+    }
+    lua_pushnil(L);
+    lua_pushfstring(L, "%s: %s", sources->board, strerror(errno));
+    buffer_free(&text);
+    return 2;
+}
+
 /* Checks the table at `raw` -> the checked one at the top; false: the complaint is. */
-static bool check(lua_State *L, const struct sources *sources, int raw, int text, int env)
+static bool check(lua_State *L, struct sources *sources, int raw, int text, int env)
 {
     require(L, "gateway.config", "check");
     lua_pushvalue(L, raw);
@@ -316,6 +339,9 @@ static bool check(lua_State *L, const struct sources *sources, int raw, int text
     lua_setfield(L, -2, "text");
     lua_pushvalue(L, env);
     lua_setfield(L, -2, "env");
+    lua_pushlightuserdata(L, sources);
+    lua_pushcclosure(L, config_read, 1);
+    lua_setfield(L, -2, "read");
     config_push_vendors(L);
     lua_setfield(L, -2, "vendors");
     lua_call(L, 2, 2);

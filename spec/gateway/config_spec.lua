@@ -6,22 +6,26 @@ local url = require "gateway.url"
 
 local KEYS = { OPENAI_API_KEY = "sk-openai", ANTHROPIC_API_KEY = "sk-anthropic" }
 
---- The text of a config -> checked, or nil and the complaint.
-local function check(text, variables)
+--- The text of a config -> checked, or nil and the complaint. `files`: name -> text of what lies beside it.
+local function check(text, variables, files)
   local values = variables or {}
   local function read(name, default)
     return values[name] or default
   end
   local raw = assert(load(text, "@gateway.lua", "t", { env = read }))()
-  return config.check(raw, { file = "gateway.lua", text = text, env = read, vendors = runtime.config.vendors() })
+  local function read_file(name)
+    local found = files and files[name]
+    return found, not found and name .. ": No such file or directory" or nil
+  end
+  return config.check(raw, { file = "gateway.lua", text = text, env = read, read = read_file, vendors = runtime.config.vendors() })
 end
 
 local function build(text, variables)
   return assert(runtime.config.build(assert(check(text, variables)), "gateway.lua"))
 end
 
-local function complaint(text, variables)
-  local checked, message = check(text, variables)
+local function complaint(text, variables, files)
+  local checked, message = check(text, variables, files)
   assert.is_nil(checked)
   return message
 end
@@ -350,5 +354,55 @@ describe(".env", function()
     } do
       assert.same({ n = 2, nil, expected }, table.pack(env.parse(text, ".env")))
     end
+  end)
+end)
+
+describe("config: leaderboard", function()
+  local TEXT = [[return { leaderboard = "board.json", providers = { mock = {}, other = { kind = "mock" } },
+    models = { all = { "mock/hello", "other/hello", { "mock/mine", leaderboard = 7 }, "mock/dated-2024-08-06", "mock/unknown",
+      { "mock/deployment", base_model = "hello" } } } }]]
+
+  local function points(board)
+    local checked = assert(check(TEXT, nil, { ["board.json"] = board }))
+    local found = {}
+    for _, target in ipairs(checked.targets) do
+      local provider = checked.providers[target.provider]
+      found[provider.name .. "/" .. target.model] = target.leaderboard
+    end
+    return found
+  end
+
+  it("gives targets their points, by their own name, their model's or its base model's", function()
+    local found = points '{ "hello": 0.5, "other/hello": 0.75, "mine": 1, "dated": 0.25 }'
+    assert.equal(0.5, found["mock/hello"])
+    assert.equal(0.75, found["other/hello"])
+    assert.equal(7, found["mock/mine"], "what gateway.lua says stands over it")
+    assert.equal(0.25, found["mock/dated-2024-08-06"])
+    assert.equal(0.5, found["mock/deployment"])
+    assert.is_nil(found["mock/unknown"])
+  end)
+
+  it("brings points of any scale to 0..1", function()
+    local found = points '{ "hello": 1200, "other/hello": 1500 }'
+    assert.equal(0.8, found["mock/hello"])
+    assert.equal(1, found["other/hello"])
+  end)
+
+  it("says what is wrong, and where", function()
+    for board, expected in pairs {
+      ["{"] = '^gateway.lua:1: leaderboard: board.json: expected a JSON object such as { "gpt%-4o": 0.87 }, got Expected object key',
+      ["[1]"] = "^gateway.lua:1: leaderboard: board.json: expected a JSON object",
+      ["3"] = "^gateway.lua:1: leaderboard: board.json: expected a JSON object",
+      ['{ "hello": "good" }'] = '^gateway.lua:1: leaderboard.hello: expected a number from 0 to 1000000000, got "good"',
+      ['{ "hello": -1 }'] = "^gateway.lua:1: leaderboard.hello: expected a number",
+      ['{ "hello": NaN }'] = "^gateway.lua:1: leaderboard.hello: expected a number",
+    } do
+      assert.matches(expected, complaint(TEXT, nil, { ["board.json"] = board }))
+    end
+    assert.matches("^gateway.lua:1: leaderboard: board.json: No such file or directory$", complaint(TEXT))
+    assert.matches("^gateway.lua:1: leaderboard: expected a file beside the config: this version reads no leaderboard from a URL$",
+      complaint [[return { leaderboard = "https://example.com/board.json", providers = { mock = {} } }]])
+    assert.matches('^gateway.lua:1: leaderboard: expected a file such as "leaderboard.json", got 3$',
+      complaint [[return { leaderboard = 3, providers = { mock = {} } }]])
   end)
 end)
