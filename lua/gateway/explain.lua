@@ -7,13 +7,16 @@ local runtime = require "gateway.runtime"
 
 local explain = {}
 
-local TARGET_FACTS = { "name", "weight", "priority", "cost_usd", "expected_ms", "in_flight", "success_rate", "breaker", "cooldown_s" }
+local TARGET_FACTS = {
+  "name", "weight", "priority", "quality", "leaderboard", "context", "max_output", "cost_usd", "expected_ms", "in_flight", "success_rate",
+  "breaker", "cooldown_s",
+}
 
 -- ---------------------------------------------------------------- JSON that people read
 
 local write
 
-local LISTS = { limits = true, plan = true, targets = true, unfit = true } -- lists also when they are empty
+local LISTS = { left_out = true, limits = true, plan = true, targets = true, unfit = true } -- lists also when they are empty
 
 local function quoted(text)
   return (cjson.encode(text):gsub("\\/", "/"))
@@ -87,15 +90,32 @@ end
 local function targets_of(list, more)
   local targets = {}
   for i, target in ipairs(list) do
-    targets[i] = {}
+    targets[i] = { [more or "name"] = target[more or "name"] }
     for _, name in ipairs(TARGET_FACTS) do
       targets[i][name] = target[name]
     end
-    if more then
-      targets[i][more] = target[more]
-    end
   end
   return targets
+end
+
+--- Every candidate that will not be tried, and why: unfit, off, or fit and not named by the plan.
+local function left_out_of(request, off, steps)
+  local planned, list = {}, {}
+  for _, target in ipairs(request.unfit) do
+    list[#list + 1] = { target = target.name, reason = target.reason }
+  end
+  for _, name in ipairs(off) do
+    list[#list + 1] = { target = name, reason = "off" }
+  end
+  for _, step in ipairs(steps or {}) do
+    planned[step.target] = true
+  end
+  for _, target in ipairs(request.targets) do
+    if steps and not planned[target.name] then
+      list[#list + 1] = { target = target.name, reason = "not in the plan" }
+    end
+  end
+  return list
 end
 
 --- Calls a function of plan.lua under the gateway's budget -> what it made, or nil and a complaint.
@@ -109,7 +129,7 @@ local function ask(fn, ...)
 end
 
 --- Steps with the names of their targets; those that are unfit for this request say why.
-local function steps_of(request, steps, proxies)
+local function steps_of(request, steps, policy)
   local reasons, list = {}, {}
   for _, target in ipairs(request.unfit) do
     reasons[target.name] = target.reason
@@ -119,14 +139,14 @@ local function steps_of(request, steps, proxies)
     for key, value in pairs(type(step) == "table" and step or { target = step }) do
       shown[key] = value
     end
-    shown.target = proxies[shown.target].name
-    shown.skipped = reasons[shown.target]
+    local name = policy.proxies[shown.target].name
+    shown.target, shown.skipped = name, reasons[name] or policy.unfit_reason(shown.target)
     list[i] = shown
   end
   return list
 end
 
---- request; policy { admit, route, lookup, proxies } -> text.
+--- request; policy { admit, route, lookup, proxies, off (names), unfit_reason (of an index) } -> text.
 function explain.run(request, policy)
   local answer = { facts = facts_of(request), targets = targets_of(request.targets), unfit = targets_of(request.unfit, "reason") }
   local limits, complaint = ask(plan.admitted, policy.admit, request, runtime.limiter.is_rule)
@@ -136,8 +156,9 @@ function explain.run(request, policy)
   elseif limits then
     local steps
     steps, complaint = ask(plan.routed, policy.lookup, policy.route, request)
-    answer.plan = steps and steps_of(request, steps, policy.proxies)
+    answer.plan = steps and steps_of(request, steps, policy)
   end
+  answer.left_out = left_out_of(request, policy.off, answer.plan)
   answer.refusal = complaint
   local out = {}
   write(answer, "", out)

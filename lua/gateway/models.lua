@@ -41,7 +41,7 @@ local function add(state, provider, id, said, path)
   return state.by_mark[mark]
 end
 
---- "provider/model" or { "provider/model", weight = 3, … } -> its target's index, or nil where the provider is off.
+--- "provider/model" or { "provider/model", weight = 3, … } -> its target's index, or nil and its name where the provider is off.
 local function check_item(state, item, path)
   local said, name = {}, item
   if type(item) == "table" then
@@ -62,10 +62,13 @@ local function check_item(state, item, path)
   elseif state.off[prefix] == nil and not state.on[prefix] then
     fail(path, "there is no provider '%s'%s", prefix, check.hint(prefix, state.names))
   end
-  return state.on[prefix] and add(state, state.on[prefix], id, said, path)
+  if not state.on[prefix] then
+    return nil, name
+  end
+  return add(state, state.on[prefix], id, said, path)
 end
 
---- One entry of config.models -> indexes of its targets; those of providers that are off are left out.
+--- One entry of config.models -> indexes of its targets, and the names of those whose providers are off.
 local function check_model(state, value, path)
   if type(value) == "string" then
     value = { value }
@@ -76,19 +79,20 @@ local function check_model(state, value, path)
       end
     end
   end
-  local list, seen = {}, {}
+  local list, off, seen = {}, {}, {}
   for i, item in ipairs(check.list(function(item) return item end, "a list of targets")(value, path)) do
     local name = type(item) == "table" and rawget(item, 1) or item
     if seen[name] then
       fail(join(path, i), "%s is in this list already", check.shown(name))
     end
     seen[name or item] = true
-    list[#list + 1] = check_item(state, item, join(path, i))
+    local index, off_name = check_item(state, item, join(path, i))
+    list[#list + 1], off[#off + 1] = index, off_name
   end
   if next(seen) == nil then
     fail(path, "expected at least one target")
   end
-  return list
+  return list, off
 end
 
 local function check_named(state, value, path)
@@ -99,9 +103,9 @@ local function check_named(state, value, path)
     end
   end
   for _, name in ipairs(check.sorted_keys(value)) do
-    local list = check_model(state, value[name], join(path, name))
+    local list, off = check_model(state, value[name], join(path, name))
     if #list > 0 then
-      state.models[#state.models + 1] = { name = name, targets = list, from_catalog = false }
+      state.models[#state.models + 1] = { name = name, targets = list, off = off, from_catalog = false }
     end
     state.taken[name] = true
   end
@@ -115,7 +119,7 @@ local function add_owned(state, list)
       local index = state.by_name[name] or add(state, provider, id, nil, "providers." .. provider.name .. ".models")
       if not state.taken[name] then
         state.taken[name] = true
-        state.models[#state.models + 1] = { name = name, targets = { index }, from_catalog = false }
+        state.models[#state.models + 1] = { name = name, targets = { index }, off = {}, from_catalog = false }
       end
     end
   end
@@ -135,7 +139,7 @@ local function add_catalog(state, list)
   for _, name in ipairs(check.sorted_keys(bare)) do
     if not state.taken[name] then
       state.taken[name] = true
-      state.models[#state.models + 1] = { name = name, targets = bare[name], from_catalog = true }
+      state.models[#state.models + 1] = { name = name, targets = bare[name], off = {}, from_catalog = true }
     end
   end
 end
@@ -150,10 +154,10 @@ local function add_auto(state)
     all[#all + 1] = index
   end
   table.sort(all)
-  state.models[#state.models + 1] = { name = AUTO, targets = all, from_catalog = false }
+  state.models[#state.models + 1] = { name = AUTO, targets = all, off = {}, from_catalog = false }
 end
 
---- `board`: points of the leaderboard by name. -> targets (a list of facts), models (a list of { name, targets = indexes, from_catalog }).
+--- `board`: points of the leaderboard by name. -> targets (a list of facts), models (a list of { name, targets = indexes, off = names, from_catalog }).
 function models.check(value, path, on, statuses, board)
   local state = { board = board, targets = {}, models = {}, by_mark = {}, by_name = {}, taken = {}, on = {}, off = {}, names = {} }
   for _, provider in ipairs(on) do

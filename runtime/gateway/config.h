@@ -42,6 +42,8 @@ struct model {
     struct slice name;
     struct target **targets;
     unsigned target_count;
+    struct slice *off; /* names of those that its list has and whose provider is off */
+    unsigned off_count;
     bool from_catalog; /* nobody named it in the config: the catalog did */
     struct pool *pool; /* shared by name; NULL: nobody listed it */
 };

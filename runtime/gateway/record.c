@@ -100,6 +100,24 @@ static void put_attempts(struct buffer *out, const struct request *request)
     buffer_append_byte(out, ']');
 }
 
+enum { LEFT_OUT_SHOWN_MAX = 16 };
+
+/* Candidates that were no candidates for this request, and why. */
+static void put_left_out(struct buffer *out, const struct request *request)
+{
+    if (request->unfit_count == 0)
+        return;
+    member(out, "left_out");
+    for (unsigned i = 0; i < request->unfit_count && i < LEFT_OUT_SHOWN_MAX; i++) {
+        buffer_append_byte(out, i == 0 ? '[' : ',');
+        buffer_append_lit(out, "{\"target\":");
+        json_append_string(out, request->unfits[i].target->name);
+        put_text(out, "reason", slice_of(request->unfits[i].reason));
+        buffer_append_byte(out, '}');
+    }
+    buffer_append_byte(out, ']');
+}
+
 static void put_tokens(struct buffer *out, const struct usage *usage)
 {
     member(out, "tokens");
@@ -200,6 +218,7 @@ void request_record(struct request *request, struct slice labels)
     put_who(out, request);
     put_what(out, request);
     put_attempts(out, request);
+    put_left_out(out, request);
     if (request->usage.known)
         put_tokens(out, &request->usage);
     if (request->cost_pico >= 0)

@@ -247,7 +247,9 @@ static void take_models(lua_State *L, struct config *config)
             model->targets[t] = config->targets[lua_tointeger(L, -1) - 1];
             lua_pop(L, 1);
         }
-        lua_pop(L, 2);
+        lua_pop(L, 1);
+        model->off = take_strings(L, config, "off", &model->off_count);
+        lua_pop(L, 1);
     }
     lua_pop(L, 1);
 }

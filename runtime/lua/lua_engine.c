@@ -291,6 +291,26 @@ static void resume(struct script *script, struct request *request)
 
 /* ---------------------------------------------------------------- explain */
 
+/* unfit_reason(index) -> why this target of the plan is skipped | nil; upvalue 1: the run */
+static int explain_reason(lua_State *L)
+{
+    const struct run *run = lua_touserdata(L, lua_upvalueindex(1));
+    lua_Integer place = luaL_checkinteger(L, 1);
+    bool permanent;
+    luaL_argcheck(L, place >= 1 && place <= (lua_Integer)atomic_load(&run->script->config->target_count), 1, "a target's index");
+    lua_pushstring(L, request_unfit_reason(run->request, run->script->config->targets[place - 1], &permanent));
+    return 1;
+}
+
+static void push_off(lua_State *L, const struct model *model)
+{
+    lua_createtable(L, (int)model->off_count, 0);
+    for (unsigned i = 0; i < model->off_count; i++) {
+        lua_pushlstring(L, model->off[i].ptr, model->off[i].len);
+        lua_rawseti(L, -2, i + 1);
+    }
+}
+
 static int explain_run(lua_State *L) /* (struct run) -> text */
 {
     struct run *run = lua_touserdata(L, 1);
@@ -311,6 +331,11 @@ static int explain_run(lua_State *L) /* (struct run) -> text */
     lua_setfield(L, -2, "lookup");
     lua_rawgeti(L, LUA_REGISTRYINDEX, refs->proxies);
     lua_setfield(L, -2, "proxies");
+    lua_pushlightuserdata(L, run);
+    lua_pushcclosure(L, explain_reason, 1);
+    lua_setfield(L, -2, "unfit_reason");
+    push_off(L, run->request->model);
+    lua_setfield(L, -2, "off");
     lua_call(L, 2, 1);
     return 1;
 }

@@ -5,6 +5,7 @@
  *   lua_house.c     what the steps of pipeline.lua do
  *   lua_request.c   `request` as policies see it
  *   lua_target.c    targets and lists of them
+ *   lua_live.c      what changes of a target
  *   lua_plan.c      what policies return -> struct plan
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_LUA_SCRIPT_H
@@ -106,7 +107,12 @@ void target_push_list(lua_State *L, struct script *script, const struct request 
 void target_push_unfit(lua_State *L, struct script *script, const struct request *request);
 /* The table behind a list of ours at `index`: pushes it and returns true; else pushes nothing. */
 bool target_push_behind(lua_State *L, int index);
+
+/* ---- lua_live.c; none raises */
 const struct health_view *target_view(struct script *script, const struct target *target);
+const struct health_glance *target_glance(struct script *script, const struct target *target);
+/* How long the request that is deciding would take there; NAN where nothing is known of anybody. */
+double target_expected_ms(struct script *script, const struct target *target);
 
 /* ---- lua_plan.c */
 /* The list at `index`, when it is nothing but targets -> run->plan; false: let plan.lua look at it. */

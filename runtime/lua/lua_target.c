@@ -100,98 +100,6 @@ static void push_names(lua_State *L, const struct fact_name *facts)
     lua_rawsetp(L, LUA_REGISTRYINDEX, facts);
 }
 
-static int64_t turn_us(const struct script *script) /* -1: no request is deciding */
-{
-    return script->deciding == NULL ? -1 : loop_now_us(script->deciding->request->worker->loop);
-}
-
-static struct live *live_of(struct script *script, const struct target *target)
-{
-    struct live **at = &script->live[target->index];
-    if (*at == NULL)
-        *at = xcalloc(1, sizeof **at);
-    return *at;
-}
-
-const struct health_view *target_view(struct script *script, const struct target *target)
-{
-    struct live *live = live_of(script, target);
-    int64_t now_us = turn_us(script);
-    if (live->at_us == now_us && now_us != 0)
-        return &live->view;
-    live->at_us = now_us;
-    live->view = (struct health_view){.success_rate = 1,
-                                      .first_token_ms = NAN,
-                                      .per_token_ms = NAN,
-                                      .p50_ms = NAN,
-                                      .p95_ms = NAN,
-                                      .p99_ms = NAN,
-                                      .first_token_p95_ms = NAN};
-    if (target->health != NULL && now_us >= 0)
-        health_view(target->health, now_us, &live->view);
-    return &live->view;
-}
-
-static const struct health_glance *glance_at(struct script *script, const struct target *target)
-{
-    struct live *live = live_of(script, target);
-    int64_t now_us = turn_us(script);
-    if (live->glanced_us == now_us && now_us != 0)
-        return &live->glance;
-    live->glanced_us = now_us;
-    live->glance = (struct health_glance){.first_token_ms = NAN, .per_token_ms = NAN, .whole_ms = NAN};
-    if (target->health != NULL && now_us >= 0)
-        health_glance(target->health, &live->glance);
-    return &live->glance;
-}
-
-/* ---------------------------------------------------------------- how long this request would take */
-
-enum { PACES_MAX = 64 };
-
-/* Without a stream the time per token is that of the whole answer; where tokens were never counted, a whole answer is all we know. */
-static double measured_ms(struct script *script, const struct target *target, int64_t tokens)
-{
-    const struct health_glance *glance = glance_at(script, target);
-    if (isnan(glance->per_token_ms))
-        return glance->whole_ms;
-    return (isnan(glance->first_token_ms) ? 0 : glance->first_token_ms) + glance->per_token_ms * (double)tokens;
-}
-
-/* The (lower) median of what was measured among the candidates, the first PACES_MAX of them; NAN: nothing was. */
-static double pool_ms(struct script *script, const struct request *request)
-{
-    double paces[PACES_MAX];
-    unsigned count = 0;
-    for (unsigned i = 0; i < request->target_count && count < PACES_MAX; i++) {
-        double ms = measured_ms(script, request->targets[i], request->output_tokens);
-        unsigned at = count;
-        if (isnan(ms))
-            continue;
-        for (count++; at > 0 && paces[at - 1] > ms; at--)
-            paces[at] = paces[at - 1];
-        paces[at] = ms;
-    }
-    return count == 0 ? NAN : paces[(count - 1) / 2];
-}
-
-/* A target that was never measured is neither shunned nor flooded: the pool's middle stands in for it. */
-static double expected_ms(struct script *script, const struct target *target)
-{
-    const struct request *request = script->deciding->request;
-    double ms = measured_ms(script, target, request->output_tokens);
-    if (!isnan(ms))
-        return ms;
-    struct pool_pace *pace = &script->pace, wanted = {request->model, turn_us(script), request->output_tokens, NAN};
-    if (pace->model != wanted.model || pace->at_us != wanted.at_us || pace->tokens != wanted.tokens) {
-        wanted.ms = pool_ms(script, request);
-        *pace = wanted;
-    }
-    return pace->ms;
-}
-
-/* ---------------------------------------------------------------- facts that change, for Lua */
-
 static void push_measure(lua_State *L, double value)
 {
     lua_pushnumber(L, isnan(value) ? 0 : value);
@@ -203,7 +111,7 @@ static double for_request(struct script *script, const struct target *target, en
     if (script->deciding == NULL)
         return NAN;
     if (fact == LIVE_EXPECTED)
-        return expected_ms(script, target);
+        return target_expected_ms(script, target);
     int64_t pico = request_cost_pico(script->deciding->request, target);
     return pico < 0 ? NAN : (double)pico / 1e12;
 }
@@ -249,13 +157,13 @@ static void push_live(lua_State *L, struct script *script, const struct target *
     double value;
     switch (fact) {
     case LIVE_IN_FLIGHT:
-        lua_pushinteger(L, glance_at(script, target)->in_flight);
+        lua_pushinteger(L, target_glance(script, target)->in_flight);
         break;
     case LATENCY_FIRST_TOKEN:
-        push_measure(L, glance_at(script, target)->first_token_ms);
+        push_measure(L, target_glance(script, target)->first_token_ms);
         break;
     case LATENCY_PER_TOKEN:
-        push_measure(L, glance_at(script, target)->per_token_ms);
+        push_measure(L, target_glance(script, target)->per_token_ms);
         break;
     case LIVE_COST:
     case LIVE_EXPECTED:
@@ -672,9 +580,25 @@ static void make_all(lua_State *L, struct script *script)
     }
 }
 
+/* __index of the proxies: one that came ad hoc and that no policy was shown yet. */
+static int make_proxy(lua_State *L)
+{
+    struct script *script = lua_touserdata(L, lua_upvalueindex(1));
+    lua_Integer place = lua_tointeger(L, 2);
+    if (place < 1 || place > (lua_Integer)atomic_load(&script->config->target_count))
+        return 0;
+    target_push(L, script, script->config->targets[place - 1]);
+    return 1;
+}
+
 void target_open(lua_State *L, struct script *script)
 {
     lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushlightuserdata(L, script);
+    lua_pushcclosure(L, make_proxy, 1);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
     script->refs.proxies = luaL_ref(L, LUA_REGISTRYINDEX);
     lua_newtable(L);
     script->refs.lists = luaL_ref(L, LUA_REGISTRYINDEX);
