@@ -32,10 +32,11 @@ static const char check_help[] =
     "  was expected. Exit status 0 or 1.\n";
 
 static const char explain_help[] =
-    "gateway explain [CONFIG] REQUEST.json\n"
+    "gateway explain [--user NAME] [CONFIG] REQUEST.json\n"
     "\n"
     "  Reads the body of a chat request from a file (- for standard input) and prints, as JSON, the facts a policy sees, which targets\n"
-    "  are fit or why not, the limits and the plan. Nothing is sent. Exit status 1 when the request would be refused.\n";
+    "  are fit or why not, the limits and the plan. Nothing is sent. --user says whose key it comes with; without it nobody's, as user\n"
+    "  \"anonymous\". Exit status 1 when the request would be refused.\n";
 
 static int wants_help(int argc, char **argv)
 {
@@ -74,9 +75,11 @@ int main(int argc, char **argv)
     if (strcmp(command, "explain") == 0) {
         if (wants_help(argc, argv))
             return say(explain_help);
-        if (argc < 3 || argc > 4)
+        const char *user = argc > 3 && strcmp(argv[2], "--user") == 0 ? argv[3] : NULL;
+        int first = user == NULL ? 2 : 4;
+        if (argc < first + 1 || argc > first + 2)
             return usage(explain_help);
-        return process_explain(engine, argc > 3 ? argv[2] : "gateway.lua", argv[argc - 1]);
+        return process_explain(engine, argc > first + 1 ? argv[first] : "gateway.lua", argv[argc - 1], user);
     }
     if (wants_help(argc, argv))
         return say(run_help);

@@ -2,19 +2,15 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/capacity.h"
 #include "gateway/attempt.h"
+#include "gateway/limits.h"
 #include "gateway/worker.h"
-
-static int64_t tokens_wanted(const struct request *request)
-{
-    return request->input_tokens + (request->facts.max_tokens >= 0 ? request->facts.max_tokens : request->output_tokens);
-}
 
 static bool charge(const struct request *request, const struct target *target, struct reservation *reservation, int64_t *wait_us)
 {
     struct limit_verdict verdict;
     if (target->limit_count == 0)
         return true;
-    bool fits = limiter_charge(request->worker->gateway->limiter, target->limits, target->limit_count, tokens_wanted(request),
+    bool fits = limiter_charge(request->worker->gateway->limiter, target->limits, target->limit_count, limits_tokens_wanted(request),
                                loop_now_us(request->worker->loop), reservation, &verdict);
     *wait_us = verdict.retry_after_us;
     return fits;

@@ -5,7 +5,7 @@
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 
-static int64_t tokens_to_reserve(const struct request *request)
+int64_t limits_tokens_wanted(const struct request *request)
 {
     if (route_wire(request->route)->operation == OPERATION_COUNT)
         return 0; /* nobody bills a count */
@@ -44,7 +44,7 @@ bool limits_charge(struct request *request, const struct limit_rule *const *rule
         limit_write_name(&names[i], rules[i], user, request->model_name);
         asks[i] = (struct limit_ask){buffer_slice(&names[i]), rules[i]};
     }
-    bool charged = limiter_charge(request->worker->gateway->limiter, asks, count, tokens_to_reserve(request),
+    bool charged = limiter_charge(request->worker->gateway->limiter, asks, count, limits_tokens_wanted(request),
                                   loop_now_us(request->worker->loop), &request->limits->reservation, &verdict);
     for (unsigned i = 0; i < count; i++)
         buffer_free(&names[i]);

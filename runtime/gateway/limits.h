@@ -18,4 +18,6 @@ struct request_limits {
 bool limits_charge(struct request *request, const struct limit_rule *const *rules, unsigned count);
 /* When the request is over; again does nothing. */
 void limits_settle(struct request *request);
+/* What a request may use at most, as far as can be said before it was answered: what limits reserve. */
+int64_t limits_tokens_wanted(const struct request *request);
 #endif

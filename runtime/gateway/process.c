@@ -333,7 +333,7 @@ static bool read_file(const char *path, struct buffer *out)
 }
 
 /* A worker without threads and sockets: explain asks the policy and sends nothing. */
-static int explain(struct gateway *gateway, struct slice body)
+static int explain(struct gateway *gateway, struct slice body, const struct user *user)
 {
     struct worker *worker = worker_new(gateway, 0, -1);
     if (worker == NULL)
@@ -343,6 +343,7 @@ static int explain(struct gateway *gateway, struct slice body)
     int status = 0;
     buffer_init(&out, 16 * 1024 * 1024);
     request->body = body;
+    request->user = user;
     if (request_identify(request)) {
         gateway->engine->explain(request->engine->script, request, &out);
         printf("%.*s\n", (int)out.len, out.ptr);
@@ -357,8 +358,22 @@ static int explain(struct gateway *gateway, struct slice body)
     return status;
 }
 
-int process_explain(const struct script_engine *engine, const char *path, const char *request_path)
+/* The user of this name, NULL for NULL. False: there is none. */
+static bool find_user(const struct config *config, const char *name, const struct user **user)
 {
+    *user = NULL;
+    for (unsigned i = 0; name != NULL && i < config->user_count; i++)
+        if (slice_equals(config->users[i].id, slice_of(name)))
+            *user = &config->users[i];
+    if (name == NULL || *user != NULL)
+        return true;
+    fprintf(stderr, "gateway: no key of the config belongs to a user '%s'\n", name);
+    return false;
+}
+
+int process_explain(const struct script_engine *engine, const char *path, const char *request_path, const char *user_name)
+{
+    const struct user *user;
     struct gateway gateway;
     struct buffer body;
     char complaint[COMPLAINT_MAX] = "";
@@ -371,8 +386,10 @@ int process_explain(const struct script_engine *engine, const char *path, const 
     generation_swap(&gateway, generation);
     buffer_init(&body, generation->config->body_limit);
     int status = 1;
-    if (read_file(request_path, &body))
-        status = explain(&gateway, buffer_slice(&body));
+    if (!find_user(generation->config, user_name, &user))
+        status = 2;
+    else if (read_file(request_path, &body))
+        status = explain(&gateway, buffer_slice(&body), user);
     else
         fprintf(stderr, "gateway: %s: %s\n", request_path, strerror(errno));
     buffer_free(&body);

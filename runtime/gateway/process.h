@@ -9,5 +9,5 @@
 /* Each returns the exit status of the program. `path` is that of gateway.lua. */
 int process_run(const struct script_engine *engine, const char *path);
 int process_check(const struct script_engine *engine, const char *path);
-int process_explain(const struct script_engine *engine, const char *path, const char *request_path);
+int process_explain(const struct script_engine *engine, const char *path, const char *request_path, const char *user);
 #endif

@@ -94,6 +94,25 @@ describe("the config", function()
     assert.equal(0, gateway:stop())
   end)
 
+  it("explains for a user of the config", function()
+    local function explain(arguments)
+      local command = { "explain" }
+      table.move(arguments, 1, #arguments, 2, command)
+      command[#command + 1] = "gateway.lua"
+      command[#command + 1] = "request.json"
+      return house.run { files = { ["request.json"] = cjson.encode(house.body { model = "mock/x" }) }, arguments = command,
+        config = 'return { providers = { mock = {} }, keys = { { key = "key-of-alice", user = "alice", tier = "pro" } }, policy = "policies/mine.lua" }',
+        policies = { mine = 'return { admit = function(r) return nil, { status = 403, code = r.user.id, message = r.user.tier } end }' } }
+    end
+    local status, out = explain { "--user", "alice" }
+    assert.equal(0, status)
+    assert.is_truthy(out:find("alice", 1, true), out)
+    status, out = explain {}
+    assert.equal(0, status)
+    assert.is_truthy(out:find("anonymous", 1, true), out)
+    assert.equal(2, (explain { "--user", "nobody" }))
+  end)
+
   it("explain prints facts and plan and sends nothing", function()
     local status, out = house.run { config = 'return { providers = { mock = {} }, models = { smart = { "mock/a", "mock/b" } } }',
       files = { ["request.json"] = cjson.encode(house.body { model = "smart" }) }, arguments = { "explain", "gateway.lua", "request.json" } }
