@@ -129,6 +129,17 @@ local function pair(client, name, fields)
 end
 cases.pair = pair
 
+--- The same JSON with every character beyond ASCII, and every slash, as an escape: what Python and PHP write by default.
+local function escaped(text)
+  return (text:gsub("[\xc2-\xf4][\x80-\xbf]+", function(char)
+    local code = utf8.codepoint(char)
+    if code < 0x10000 then
+      return ("\\u%04x"):format(code)
+    end
+    return ("\\u%04x\\u%04x"):format(0xd800 + ((code - 0x10000) >> 10), 0xdc00 + ((code - 0x10000) & 0x3ff))
+  end):gsub("([^\\])/", "%1\\/"))
+end
+
 -- ------------------------------------------------------------------ the request
 
 --- An ask as the flat list that the wires' readers give.
@@ -206,6 +217,7 @@ end
 --- The request at the wire: read, or nil and the words in which it was refused.
 local function sent(client, name, ask, fields)
   local body = dialects[client].request(ask)
+  body = ask.escaped and escaped(body) or body
   local facts, complaint = wire.facts(body, client)
   if not facts then
     return nil, { "refused", complaint.param or complaint.kind }, body
@@ -264,15 +276,19 @@ end
 
 local SIGNED = { openai = { anthropic = true, bedrock = true }, anthropic = { anthropic = true, bedrock = true } }
 
---- A scripted answer, whole and streamed, to a request whose body is `body`.
-local function check_answer(client, name, scripted, expected, body)
+--- A scripted answer, whole and streamed, to a request whose body is `body`. `as` writes JSON differently.
+local function check_answer(client, name, scripted, expected, body, as)
   local dialect = dialects[client]
-  local answer = wire.answer(pair(client, name, { request = body, body = wires[name].answer(scripted) }))
+  local text = wires[name].answer(scripted)
+  local answer = wire.answer(pair(client, name, { request = body, body = as and as(text) or text }))
   check(answer.ended and not answer.failure, "the whole answer failed: %s", answer.failure and answer.failure.message or "no end")
   same(wires[name].usage, answer.usage, "usage")
   local whole = dialect.read(answer.out)
   check_said(client, name, expected, whole, "whole")
   local pieces = wires[name].stream(scripted)
+  for i = 1, as and name ~= "bedrock" and #pieces or 0 do -- whose frames have lengths
+    pieces[i] = as(pieces[i])
+  end
   local streamed = wire.answer(pair(client, name, { request = body, stream = true, pieces = pieces }))
   check(streamed.ended and not streamed.failure, "the stream failed: %s", streamed.failure and streamed.failure.message or "no end")
   same(answer.usage, streamed.usage, "usage, streamed")
@@ -484,6 +500,45 @@ function cases.run_same(client, feature)
     same(wires[client].usage, answer.usage, "usage")
     check_said(client, client, SAYS[feature], dialects[client].hear(answer.out), "passed")
   end
+end
+
+-- ------------------------------------------------------------------ the same in other bytes
+
+--- A request and an answer whose JSON is all escapes say the same.
+function cases.run_escaped(client, name, feature)
+  if not dialects[client].says[NEEDS[feature]] then
+    return
+  end
+  local ask = with(ASKS[feature], { escaped = true })
+  ask.system = client ~= "completions" and ask.system or nil
+  local read, _, body = sent(client, name, ask)
+  if read then
+    check_asked(feature, client, ask, read)
+    check_answer(client, name, scripted_for(read, feature), SAYS[feature], body, escaped)
+  end
+end
+
+--- OpenAI's wire may bring the pieces of two calls by turns; a client whose dialect has them one after the other gets them so.
+function cases.run_by_turns(client)
+  local pieces = wires.openai.stream(SAYS.parallel)
+  local calls, at = { {}, {} }, nil
+  for i = #pieces, 1, -1 do
+    if pieces[i]:find('"tool_calls":[', 1, true) then
+      local delta = json.decode(pieces[i]:sub(7)).choices[1].delta.tool_calls[1]
+      table.insert(calls[delta.index + 1], 1, table.remove(pieces, i))
+      at = i
+    end
+  end
+  for i = math.max(#calls[1], #calls[2]), 1, -1 do
+    for index = 2, 1, -1 do
+      if calls[index][i] then
+        table.insert(pieces, at, calls[index][i])
+      end
+    end
+  end
+  local answer = play(client, "openai", pieces)
+  check(answer.ended and not answer.failure, "the stream failed")
+  check_said(client, "openai", SAYS.parallel, dialects[client].hear(answer.out), "streamed")
 end
 
 -- ------------------------------------------------------------------ parameters, one at a time

@@ -10,11 +10,19 @@ for _, client in ipairs(cases.clients) do
           cases.run(client, wire, feature)
         end)
       end
+      for _, feature in ipairs { "text", "tools", "parallel", "results", "image", "schema", "thinking" } do
+        it(feature .. ", all in escapes", function()
+          cases.run_escaped(client, wire, feature)
+        end)
+      end
     end)
   end
 end
 
 for _, client in ipairs { "openai", "anthropic", "responses" } do
+  it(client .. " hears calls that come by turns", function()
+    cases.run_by_turns(client)
+  end)
   for _, wire in ipairs(cases.wires) do
     describe(("parameters, %s -> %s"):format(client, wire), function()
       for _, param in ipairs(cases.params_of(client)) do

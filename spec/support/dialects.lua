@@ -454,7 +454,7 @@ local function read_response(answer)
       said.signature = some(item.encrypted_content)
     else
       assert(item.type == "function_call")
-      said.calls[#said.calls + 1] = { id = item.call_id, name = item.name, arguments = item.arguments }
+      said.calls[#said.calls + 1] = { id = item.call_id, name = item.name, arguments = item.arguments, item_id = item.id }
     end
   end
   local why = some(answer.incomplete_details)
@@ -471,7 +471,7 @@ end
 
 --- Pieces are gathered as they come, and must be what the last event says.
 function responses.hear(bytes)
-  local text, arguments, reasoning, said = "", "", "", nil
+  local text, reasoning, said, arguments, open = "", "", nil, {}, {}
   local failed, partial = nil, nil
   for i, event in ipairs(stream.events(bytes)) do
     local data = event.data
@@ -480,7 +480,13 @@ function responses.hear(bytes)
     if event.event == "response.output_text.delta" then
       text = text .. data.delta
     elseif event.event == "response.function_call_arguments.delta" then
-      arguments = arguments .. data.delta
+      assert(open[data.output_index] == data.item_id, "a piece of an item that is open") -- calls may grow by turns
+      arguments[data.item_id] = arguments[data.item_id] .. data.delta
+    elseif event.event == "response.output_item.added" then
+      open[data.output_index], arguments[data.item.id] = data.item.id, ""
+    elseif event.event == "response.output_item.done" then
+      assert(open[data.output_index] == data.item.id)
+      open[data.output_index] = nil
     elseif event.event == "response.reasoning_summary_text.delta" then
       reasoning = reasoning .. data.delta
     elseif event.event == "response.completed" or event.event == "response.incomplete" then
@@ -494,11 +500,10 @@ function responses.hear(bytes)
   if failed or not said then
     return { text = text, reasoning = reasoning, calls = {}, error = failed, partial = partial }
   end
-  local whole = ""
   for _, call in ipairs(said.calls) do
-    whole = whole .. call.arguments
+    assert(call.arguments == arguments[call.item_id], "the pieces are the whole")
   end
-  assert(whole == arguments and said.text == text and said.reasoning == reasoning, "the pieces are the whole")
+  assert(said.text == text and said.reasoning == reasoning and not next(open), "the pieces are the whole")
   said.ended = true
   return said
 end
