@@ -42,6 +42,38 @@ describe("fallback", function()
     assert.equal("b/m", run { replayable = false, upstreams = { ["a/m"] = testing.refused() } }.served_by, "this one was never sent")
   end)
 
+  it("says so itself, though the walk would not even ask", function()
+    local rest = { "b/m" }
+    local function answer(sent, replayable)
+      return policy.recover(testing.request { replayable = replayable }, { sent = sent, kind = "unavailable" }, rest)
+    end
+    assert.is_nil(answer("uncertain", false))
+    assert.equal(rest, answer("uncertain", true))
+    assert.equal(rest, answer("refused", false))
+  end)
+
+  it("knows a cure by each cause", function()
+    local cure = { context_length = { "large/m" }, content_filter = { "open/m" }, rate_limited = { "spare/m" } }
+    local curing = testing.load("policies/fallback.lua", { settings = { cure = cure } })
+    for kind, names in pairs(cure) do
+      local done = testing.run(curing, {
+        targets = { "a/m", "b/m" },
+        upstreams = { ["a/m"] = testing[kind](), ["b/m"] = testing.answer "no", [names[1]] = testing.answer(kind) },
+      })
+      assert.same({ names[1], kind }, { done.served_by, done.text })
+    end
+  end)
+
+  it("ends where the cure fails in the same way", function()
+    local curing = testing.load("policies/fallback.lua", { settings = { cure = { context_length = { "large/m", "huge/m" } } } })
+    local done = testing.run(curing, {
+      targets = { "a/m" }, limits = { attempts = 8 },
+      upstreams = { ["a/m"] = testing.context_length(), ["large/m"] = testing.context_length(), ["huge/m"] = testing.context_length() },
+    })
+    assert.equal("context_length", done.failure.kind)
+    assert.equal(3, #done.attempts)
+  end)
+
   it("knows who cures a failure that all others would repeat", function()
     local curing = testing.load("policies/fallback.lua", { settings = { cure = { context_length = { "big/m" } } } })
     local done = testing.run(curing, {
