@@ -129,7 +129,7 @@ local function plain(entry, vendor, path, env)
   elseif text == "" then
     return { origin = "", path = "/v1" } -- the mock's origin is known once it runs
   end
-  local version = "v1"
+  local version = not vendor.adapter and "v1" or nil -- adapters name their paths themselves
   if vendor.base_url and vendor.base_url ~= "" then
     version = url.version(vendor.base_url)
   end

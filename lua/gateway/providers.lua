@@ -1,6 +1,7 @@
 --- What gateway.lua says of providers -> those that are on, ready to be spoken to, and why the others are off.
 -- SPDX-License-Identifier: MIT
 
+local adapter = require "gateway.adapter"
 local check = require "gateway.check"
 local limits = require "gateway.limits"
 local places = require "gateway.places"
@@ -94,13 +95,35 @@ local PROVIDER = {
 local LOOKED_UP = { "origin", "path", "api_version", "dated_api", "region", "project", "location", "access_key_id", "secret_access_key",
   "session_token" }
 
-local function vendor_of(name, entry, path, vendors)
+--- A file of Lua: loaded here to see whether it can be, and once more by every engine.
+local function adapter_of(file, path, context)
+  local options, message = { file = file }, "adapters cannot be read here"
+  if context.read_adapter then
+    options, message = context.read_adapter(file)
+  end
+  local loaded = options and options.text
+  if loaded then
+    loaded, message = adapter.load(options)
+  end
+  if not loaded then
+    fail(path, "%s", message)
+  end
+  return { name = file, key_env = {}, base_env = {}, no_key = true, adapter = {
+    index = options.index, file = file, chat = loaded.path.chat, stream = loaded.path.stream, form = loaded.stream, auth = loaded.auth,
+  } }
+end
+
+local function vendor_of(name, entry, path, context)
+  local vendors = context.vendors
   local kind = entry.kind or name
+  if kind:find "%.lua$" and not kind:find "%c" and entry.kind then
+    return adapter_of(kind, join(path, "kind"), context)
+  end
   local vendor = vendors[kind]
   if not vendor then
     local kinds = check.sorted_keys(vendors)
     if entry.kind then
-      fail(join(path, "kind"), "expected one of %s, got %q", table.concat(kinds, ", "), kind)
+      fail(join(path, "kind"), "expected one of %s, or an adapter's file.lua, got %q", table.concat(kinds, ", "), kind)
     end
     fail(path, "nobody knows a provider of this name%s: say which one it is like, kind = \"openai\" for instance (%s)",
       check.hint(name, kinds), table.concat(kinds, ", "))
@@ -134,9 +157,9 @@ local function check_provider(name, value, path, context)
     fail(path, "expected a name of letters, digits, '.', '_' and '-'")
   end
   local entry = check.fields(value, path, PROVIDER)
-  local vendor = vendor_of(name, entry, path, context.vendors)
+  local vendor = vendor_of(name, entry, path, context)
   local provider = {
-    name = name, kind = vendor.name, is_vendors = entry.base_url == nil or vendor.base_url == nil,
+    name = name, kind = vendor.name, adapter = vendor.adapter, is_vendors = entry.base_url == nil or vendor.base_url == nil,
     keys = find_keys(entry, vendor, context.env),
     headers = entry.headers, proxy = entry.proxy, api_version = entry.api_version, default_max_tokens = entry.default_max_tokens,
     empty_text_placeholder = entry.empty_text_placeholder, drop_params = entry.drop_params, models = entry.models,

@@ -329,6 +329,8 @@ static void end_of_error(struct attempt *attempt)
     struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
     attempt->wire->read_failure(attempt->status, buffer_slice(&attempt->body), error_header, attempt, loop_wall_us(request->worker->loop),
                                 &request->arena, &failure);
+    if (attempt->wire->refine_failure != NULL)
+        attempt->wire->refine_failure(attempt->reader, attempt->status, buffer_slice(&attempt->body), &failure);
     failure.phase = PHASE_HEADERS;
     failure.sent = SENT_REFUSED;
     fail(attempt, &failure);

@@ -48,6 +48,7 @@ static bool new_reader(struct attempt *attempt, event_fn on_event)
     reader->arena = &request->arena;
     reader->emit = on_event;
     reader->owner = attempt;
+    reader->asker = request;
     reader->stream = request->facts.stream;
     attempt->wire->reader_begin(reader);
     attempt->reader = reader;
@@ -64,6 +65,7 @@ static const struct chat *chat_of(struct request *request, struct complaint *com
     struct chat *chat = arena_zalloc(&request->arena, sizeof *chat);
     if (chat == NULL || !route_wire(request->route)->read_chat(request->body, &request->arena, chat, complaint))
         return NULL;
+    chat->asker = request;
     request->chat = chat;
     return chat;
 }

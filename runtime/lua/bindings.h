@@ -21,6 +21,7 @@ int open_limiter(lua_State *L);     /* lua_limiter.c: limits as policies hold th
 int open_order(lua_State *L);       /* lua_order.c: gateway.order */
 int open_config(lua_State *L);      /* lua_config.c: checked table -> struct config, for specs */
 int open_keyring(lua_State *L);     /* lua_keyring.c: keys and patterns, for specs */
+int open_value(lua_State *L);       /* lua_value.c: JSON to values and back, as adapters have it */
 int open_pools(lua_State *L);       /* lua_keyring.c: turns and spare attempts by name, for specs */
 
 /* The module: lua_module.c. Exported, everything else is hidden. */

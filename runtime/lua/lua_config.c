@@ -4,6 +4,7 @@
  * A field that is missing here is a mistake of the house, and raises.
  * SPDX-License-Identifier: MIT */
 #include "lua/lua_config.h"
+#include "lua/lua_adapter.h"
 #include "lua/lua_limiter.h"
 #include "lua/bindings.h"
 #include <math.h>
@@ -118,7 +119,11 @@ static void take_provider(lua_State *L, struct config *config, struct provider *
 {
     struct slice kind = take_string(L, config, "kind");
     provider->name = take_string(L, config, "name");
-    provider->vendor = vendor_find(kind);
+    if (lua_getfield(L, -1, "adapter") == LUA_TTABLE)
+        provider->vendor = adapter_vendor(L, config);
+    else
+        provider->vendor = vendor_find(kind);
+    lua_pop(L, 1);
     if (provider->vendor == NULL)
         luaL_error(L, "config: nobody knows the vendor '%s'", kind.ptr);
     provider->origin = take_string(L, config, "origin");

@@ -89,6 +89,22 @@ static bool load_policy(lua_State *L, const struct sources *sources)
     return true;
 }
 
+/* The bytes that were tried when the config was read. */
+static void open_adapters(lua_State *L, const struct opening *opening)
+{
+    int top = lua_gettop(L);
+    for (unsigned i = 0; sources_push_adapter(L, opening->sources, i); i++) {
+        require(L, "gateway.adapter", "load");
+        lua_insert(L, -2);
+        lua_call(L, 1, 2);
+        if (lua_isnil(L, -2))
+            lua_error(L);
+        lua_pop(L, 1);
+        adapter_take(L, &opening->script->adapters[i]);
+        lua_settop(L, top);
+    }
+}
+
 static int open_script(lua_State *L) /* (struct opening) -> true | false, complaint */
 {
     struct opening *opening = lua_touserdata(L, 1);
@@ -110,6 +126,7 @@ static int open_script(lua_State *L) /* (struct opening) -> true | false, compla
     refs->explain = take(L, "gateway.explain", "run");
     refs->decode = take(L, "gateway.body", "decode");
     refs->freeze = take(L, "gateway.frozen", "copy");
+    open_adapters(L, opening);
     request_open_types(L);
     target_open(L, script);
     lua_gc(L, LUA_GCCOLLECT);
@@ -130,6 +147,7 @@ static void close_script(struct script *script)
         free(script->live[i]);
     free(script->live);
     free(script->marks);
+    free(script->adapters);
     free(script);
 }
 
@@ -141,6 +159,7 @@ static struct script *open_engine(const struct sources *sources, struct config *
     script->log = log;
     script->live = xcalloc(TARGETS_MAX, sizeof(struct live *));
     script->marks = xcalloc(TARGETS_MAX, sizeof *script->marks);
+    script->adapters = xcalloc(ADAPTERS_MAX, sizeof *script->adapters);
     script->L = sources_new_state();
     snprintf(complaint, COMPLAINT_MAX, "out of memory");
     if (script->L != NULL) {
@@ -249,8 +268,11 @@ static void log_raised(struct run *run)
 static void go_on(struct run *run, int nargs)
 {
     struct request *request = run->request;
+    lua_State *before = run->script->running;
     int returned;
+    run->script->running = run->thread;
     int status = lua_resume(run->thread, run->script->L, nargs, &returned);
+    run->script->running = before;
     if (status == LUA_YIELD) {
         lua_pop(run->thread, returned);
         return;

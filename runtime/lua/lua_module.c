@@ -17,7 +17,7 @@ int luaopen_gateway_runtime(lua_State *L)
         {"walk", open_walk},       {"health", open_health},   {"order", open_order},
         {"config", open_config},   {"keyring", open_keyring}, {"pools", open_pools},
         {"sandbox", open_sandbox}, {"call", open_call},       {"eventstream", open_eventstream},
-        {"dialect", open_dialect}, {"limiter", open_limiter},
+        {"dialect", open_dialect}, {"limiter", open_limiter}, {"value", open_value},
     };
 
     lua_createtable(L, 0, sizeof bricks / sizeof *bricks);

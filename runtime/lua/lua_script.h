@@ -7,11 +7,13 @@
  *   lua_target.c    targets and lists of them
  *   lua_live.c      what changes of a target
  *   lua_plan.c      what policies return -> struct plan
+ *   lua_adapter.c   providers whose wire is a file of Lua
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_LUA_SCRIPT_H
 #define LUA_LUA_SCRIPT_H
 #include "gateway/request.h"
 #include "gateway/script.h"
+#include "lua/lua_adapter.h"
 #include "lua/lua_call.h"
 #include <lauxlib.h>
 #include <lua.h>
@@ -56,6 +58,8 @@ struct script_refs {
 
 struct script {
     lua_State *L;
+    lua_State *running; /* the thread that is running now, when C was called from one; else NULL */
+    struct adapter_refs *adapters;
     struct config *config;
     struct log *log;
     struct script_refs refs;
@@ -91,6 +95,9 @@ uint64_t sources_stamp(const struct sources *sources);
 lua_State *sources_new_state(void);
 /* Pushes the options for policy.load; false: the built-in policy is meant, nothing pushed. May raise. */
 bool sources_push_policy(lua_State *L, const struct sources *sources);
+
+/* Pushes the options for adapter.load; false: there are not so many. May raise. */
+bool sources_push_adapter(lua_State *L, const struct sources *sources, unsigned index);
 
 /* ---- lua_house.c */
 int open_house(lua_State *L);

@@ -38,6 +38,8 @@ struct sources {
     size_t settings_len;
     struct source files[FILES_MAX];
     unsigned file_count;
+    struct source adapters[ADAPTERS_MAX]; /* each by the name that the config gave it */
+    unsigned adapter_count;
 };
 
 /* ---------------------------------------------------------------- files */
@@ -150,6 +152,11 @@ uint64_t sources_stamp(const struct sources *sources)
                      (sources->board == NULL ? 0 : mix(stamp_file(sources->board), 3));
     DIR *folder = sources->folder == NULL ? NULL : opendir(sources->folder);
     const struct dirent *entry;
+    for (unsigned i = 0; i < sources->adapter_count; i++) {
+        char *path = beside(sources->path, sources->adapters[i].name);
+        stamp += mix(stamp_file(path), stamp_name(sources->adapters[i].name));
+        free(path);
+    }
     while (folder != NULL && (entry = readdir(folder)) != NULL) {
         if (!is_lua(entry->d_name))
             continue;
@@ -167,6 +174,10 @@ void sources_free(struct sources *sources)
     for (unsigned i = 0; i < sources->file_count; i++) {
         free(sources->files[i].name);
         buffer_free(&sources->files[i].text);
+    }
+    for (unsigned i = 0; i < sources->adapter_count; i++) {
+        free(sources->adapters[i].name);
+        buffer_free(&sources->adapters[i].text);
     }
     free(sources->path);
     free(sources->env_path);
@@ -327,6 +338,48 @@ static int config_read(lua_State *L)
     return 2;
 }
 
+static int push_adapter(lua_State *L, const struct sources *sources, unsigned index) /* -> options for adapter.load */
+{
+    const struct source *file = &sources->adapters[index];
+    lua_createtable(L, 0, 3);
+    lua_pushstring(L, file->name);
+    lua_setfield(L, -2, "file");
+    lua_pushlstring(L, file->text.len == 0 ? "" : file->text.ptr, file->text.len);
+    lua_setfield(L, -2, "text");
+    lua_pushinteger(L, (lua_Integer)index + 1);
+    lua_setfield(L, -2, "index");
+    return 1;
+}
+
+/* (name of an adapter's file) -> { file, text, index } | nil, why; each file is read once. Upvalue 1: struct sources. */
+static int read_adapter(lua_State *L)
+{
+    struct sources *sources = lua_touserdata(L, lua_upvalueindex(1));
+    const char *name = luaL_checkstring(L, 1);
+    for (unsigned i = 0; i < sources->adapter_count; i++)
+        if (strcmp(sources->adapters[i].name, name) == 0)
+            return push_adapter(L, sources, i);
+    struct source *file = &sources->adapters[sources->adapter_count];
+    if (sources->adapter_count == ADAPTERS_MAX) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "there are more than %d adapters", ADAPTERS_MAX);
+        return 2;
+    }
+    char *path = beside(sources->path, name);
+    buffer_init(&file->text, FILE_MAX);
+    bool found = read_file(path, &file->text);
+    int error = errno;
+    free(path);
+    if (!found) {
+        buffer_free(&file->text);
+        lua_pushnil(L);
+        lua_pushfstring(L, "%s: %s", name, strerror(error));
+        return 2;
+    }
+    file->name = xstrndup(name, strlen(name));
+    return push_adapter(L, sources, sources->adapter_count++);
+}
+
 /* Checks the table at `raw` -> the checked one at the top; false: the complaint is. */
 static bool check(lua_State *L, struct sources *sources, int raw, int text, int env)
 {
@@ -344,6 +397,9 @@ static bool check(lua_State *L, struct sources *sources, int raw, int text, int 
     lua_setfield(L, -2, "read");
     config_push_vendors(L);
     lua_setfield(L, -2, "vendors");
+    lua_pushlightuserdata(L, sources);
+    lua_pushcclosure(L, read_adapter, 1);
+    lua_setfield(L, -2, "read_adapter");
     lua_call(L, 2, 2);
     if (lua_isnil(L, -2))
         return false;
@@ -457,6 +513,11 @@ struct sources *sources_read(const char *config_path, struct config **config, ch
 }
 
 /* ---------------------------------------------------------------- for engines */
+
+bool sources_push_adapter(lua_State *L, const struct sources *sources, unsigned index)
+{
+    return index < sources->adapter_count && push_adapter(L, sources, index) == 1;
+}
 
 bool sources_push_policy(lua_State *L, const struct sources *sources)
 {

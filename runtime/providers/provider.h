@@ -115,6 +115,7 @@ struct extra {
 
 /* Numbers are kept as the digits the client wrote; empty: not given. All of it lives in the request's arena or its body. */
 struct chat {
+    void *asker;             /* the request, for adapters in Lua; NULL in specs and before it is known */
     const struct wire *wire; /* who read it, where that matters: opaque parts and extras are words of its own. NULL: OpenAI's */
     struct slice model_raw;
     struct message *messages;
@@ -297,6 +298,7 @@ struct reader {
                                       * rewritten on the way out are found again by it */
     const struct model_facts *model; /* may be NULL in specs */
     enum operation operation;
+    void *asker; /* as in struct chat */
     bool ended;  /* EVENT_END was emitted */
     bool failed; /* EVENT_ERROR was emitted */
     bool stream;
@@ -381,6 +383,8 @@ struct wire {
     /* A non-2xx answer: its class by status, headers (by look-up), text. Fills everything but phase. `sent` is REFUSED. */
     void (*read_failure)(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
                          struct arena *arena, struct failure *failure);
+    /* What this wire knows better than read_failure, which came before; NULL for most. */
+    void (*refine_failure)(struct reader *reader, int status, struct slice body, struct failure *failure);
     const char *forwards;      /* a header of the client's that goes on to a provider of the same wire; NULL: none */
     const char *accept_stream; /* Accept header for streams */
     const char *end_marker;    /* what ends a stream, for clients of this wire whose provider left it out; NULL: never left out */

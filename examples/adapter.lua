@@ -1,0 +1,24 @@
+-- A provider that nobody else has: its shapes are translated by a file of Lua, everything else is the gateway's.
+--
+--     HOUSE_URL=http://10.0.0.5:9000 HOUSE_KEY=... build/gateway examples/adapter.lua
+--     curl http://127.0.0.1:8080/v1/chat/completions -d '{"model": "house/large", "messages": [{"role": "user", "content": "Hello"}]}'
+--
+-- How the file is written: examples/providers/README.md.
+
+return {
+  providers = {
+    house = {
+      kind = "providers/house.lua", -- beside this file
+      base_url = env("HOUSE_URL", "http://127.0.0.1:9000"),
+      key = env "HOUSE_KEY",
+    },
+    mock = {}, -- stands in when the house is out
+  },
+
+  models = {
+    large = { { "house/large", price = { input = 0.10, output = 0.40 }, context = 32000 }, "mock/hello" },
+  },
+
+  policy = "../policies/default.lua",
+  strategy = "priority",
+}
