@@ -502,7 +502,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     attempt->request = request;
     attempt->number = action->attempt;
     attempt->target = request->config->targets[action->target];
-    attempt->wire = vendor_wire(attempt->target->provider->vendor, route_wire(request->route));
+    attempt->wire = provider_wire(attempt->target->provider, route_wire(request->route));
     attempt->usage = USAGE_UNKNOWN;
     const struct provider *provider = attempt->target->provider;
     if (provider->key_count > 1)

@@ -244,10 +244,11 @@ static const struct provider *provider_in_path(const struct request *request, st
 {
     struct slice path = exchange_path(request->exchange), prefix = slice_of(request->route->path), verb = LIT("/circuit-breaker");
     struct slice name = {path.ptr + prefix.len, path.len - prefix.len};
-    if (name.len < verb.len + rest.len || memcmp(name.ptr + name.len - rest.len, rest.ptr, rest.len) != 0)
+    if (name.len < verb.len + rest.len)
         return NULL;
     name.len -= verb.len + rest.len;
-    if (memcmp(name.ptr + name.len, verb.ptr, verb.len) != 0)
+    struct slice behind = {name.ptr + name.len, verb.len}, end = {name.ptr + name.len + verb.len, rest.len};
+    if (!slice_equals(behind, verb) || !slice_equals(end, rest))
         return NULL;
     return config_provider(request->config, name);
 }

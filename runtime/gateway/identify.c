@@ -192,7 +192,7 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     } needs[] = {{NEED_TOOLS, "tools"},         {NEED_VISION, "vision"}, {NEED_JSON_SCHEMA, "json_schema"},
                  {NEED_REASONING, "reasoning"}, {NEED_AUDIO, "audio"},   {NEED_DOCUMENT, "document"}};
     unsigned missing = request->facts.needs & ~target->model.capabilities;
-    const struct wire *client = route_wire(request->route), *wire = vendor_wire(target->provider->vendor, client);
+    const struct wire *client = route_wire(request->route), *wire = provider_wire(target->provider, client);
     *permanent = true;
     if (client->operation == OPERATION_EMBED && wire != client && wire->write_embed == NULL)
         return "embeddings";

@@ -133,6 +133,7 @@ static void take_provider(lua_State *L, struct config *config, struct provider *
     take_headers(L, config, provider);
     provider->api_version = take_string(L, config, "api_version");
     provider->dated_api = take_bool(L, "dated_api");
+    provider->is_vendors = take_bool(L, "is_vendors");
     provider->region = take_string(L, config, "region");
     provider->project = take_string(L, config, "project");
     provider->location = take_string(L, config, "location");

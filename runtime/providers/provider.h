@@ -215,6 +215,7 @@ struct provider {
     struct slice origin; /* "https://api.openai.com" */
     struct slice path;   /* "/v1": put before the wire's own path, no trailing slash */
     struct slice proxy;
+    bool is_vendors; /* it stands at the vendor's own address */
     struct slice *keys; /* at least one unless the vendor needs none */
     unsigned key_count;
     struct slice header_names[PROVIDER_HEADERS_MAX], header_values[PROVIDER_HEADERS_MAX]; /* config `headers` */
@@ -277,6 +278,8 @@ extern const unsigned vendor_count;
 const struct vendor *vendor_find(struct slice name); /* by name or prefix; NULL unknown */
 /* The wire to speak to this vendor for a client of that wire: the same one where the vendor knows it, else the vendor's first. */
 const struct wire *vendor_wire(const struct vendor *vendor, const struct wire *client);
+/* The same for an entry of the config: a server elsewhere that speaks OpenAI's chat seldom knows its responses. */
+const struct wire *provider_wire(const struct provider *provider, const struct wire *client);
 
 /* ---------------------------------------------------------------- a wire */
 

@@ -177,3 +177,10 @@ const struct wire *vendor_wire(const struct vendor *vendor, const struct wire *c
             return client;
     return vendor->wire;
 }
+
+const struct wire *provider_wire(const struct provider *provider, const struct wire *client)
+{
+    if (client == &wire_responses && !provider->is_vendors)
+        return provider->vendor->wire;
+    return vendor_wire(provider->vendor, client);
+}
