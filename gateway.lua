@@ -35,7 +35,7 @@ return {
     xai = { key = env "XAI_API_KEY", enabled = env("ENABLE_XAI", true) },
     gemini = { key = env "GEMINI_API_KEY" or env "GOOGLE_API_KEY", enabled = env("ENABLE_GEMINI", true) },
     cohere = { key = env "COHERE_API_KEY" or env "CO_API_KEY", enabled = env("ENABLE_COHERE", true) },
-    -- An endpoint of your own; api_version "v1", or a date: then deployments are named in the path. Models are deployments: "azure/prod-4o".
+    -- An endpoint of your own; api_version "v1", or a date: then deployments are named in the path. Models: deployments, "azure/prod-4o".
     azure = { base_url = env "AZURE_OPENAI_ENDPOINT", key = env "AZURE_OPENAI_API_KEY" or env "AZURE_API_KEY",
       api_version = env "AZURE_API_VERSION", enabled = env("ENABLE_AZURE", true) },
     -- AWS: a Bedrock API key; or, with ENABLE_BEDROCK=true, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. And AWS_REGION.

@@ -157,7 +157,8 @@ local function add_auto(state)
   state.models[#state.models + 1] = { name = AUTO, targets = all, off = {}, from_catalog = false }
 end
 
---- `board`: points of the leaderboard by name. -> targets (a list of facts), models (a list of { name, targets = indexes, off = names, from_catalog }).
+--- `board`: points of the leaderboard by name.
+-- -> targets (a list of facts), models (a list of { name, targets = indexes, off = names, from_catalog }).
 function models.check(value, path, on, statuses, board)
   local state = { board = board, targets = {}, models = {}, by_mark = {}, by_name = {}, taken = {}, on = {}, off = {}, names = {} }
   for _, provider in ipairs(on) do
