@@ -5,13 +5,14 @@
  * before this turn.
  * SPDX-License-Identifier: MIT */
 #include "lua/bindings.h"
+#include "lua/lua_call.h"
 #include "shared/keyring.h"
 #include "shared/pools.h"
 
 #define KEYRING_TYPE "gateway.keyring"
 #define POOLS_TYPE   "gateway.pools"
 
-enum { USERS_MAX = 4096, MODELS_MAX = 16 };
+enum { USERS_MAX = 4096, MODELS_MAX = 16, TEXT_MAX = 1024 };
 
 static struct slice check_slice(lua_State *L, int index)
 {
@@ -100,10 +101,34 @@ static int keyring_may_use_face(lua_State *L)
     return 1;
 }
 
+/* keyring.any(patterns, text): what policies know as gateway.pattern.any. Names are short: what is longer than any is described by nothing. */
+static int keyring_any_face(lua_State *L)
+{
+    if (lua_type(L, 1) != LUA_TTABLE)
+        return luaL_error(L, "pattern.any: expected a list of patterns, got %s", luaL_typename(L, 1));
+    size_t text_len = 0;
+    const char *text = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &text_len) : NULL;
+    lua_Integer count = text == NULL || text_len > TEXT_MAX ? 0 : luaL_len(L, 1);
+    bool found = false;
+    for (lua_Integer i = 1; i <= count && !found; i++) {
+        struct slice pattern = SLICE_NONE;
+        if (lua_geti(L, 1, i) == LUA_TSTRING)
+            pattern.ptr = lua_tolstring(L, -1, &pattern.len);
+        call_charge(L, 4 + pattern.len * text_len / 16);
+        found = pattern.ptr != NULL && pattern.len <= TEXT_MAX && pattern_matches(pattern, (struct slice){text, text_len});
+        lua_pop(L, 1);
+    }
+    lua_pushboolean(L, found);
+    return 1;
+}
+
 int open_keyring(lua_State *L)
 {
-    static const luaL_Reg functions[] = {
-        {"new", keyring_new_face}, {"matches", keyring_matches_face}, {"may_use", keyring_may_use_face}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"new", keyring_new_face},
+                                         {"matches", keyring_matches_face},
+                                         {"may_use", keyring_may_use_face},
+                                         {"any", keyring_any_face},
+                                         {NULL, NULL}};
     static const luaL_Reg methods[] = {{"find", keyring_find_face}, {"count", keyring_count_face}, {NULL, NULL}};
     luaL_newmetatable(L, KEYRING_TYPE);
     lua_pushcfunction(L, keyring_gc);
