@@ -71,6 +71,7 @@ return {
   -- policies/tiers.lua gives each tier of `keys` its models and limits; default_limit is what everybody else may use:
   -- settings = { default_limit = { name = "default", per = "user", requests = "60/min", tokens = "1M/day", concurrent = 8 } },
   settings = {},
+  -- leaderboard = "leaderboard.json", -- { "gpt-5.1": 0.93, … }: points that `score` counts, by model or target
 
   -- How long to wait. first_token and idle are for streams; total is the whole request, retries and all.
   timeouts = { connect = "2s", tls = "5s", headers = "300s", first_token = "60s", idle = "60s", total = "600s" },
