@@ -23,6 +23,7 @@ int open_config(lua_State *L);      /* lua_config.c: checked table -> struct con
 int open_keyring(lua_State *L);     /* lua_keyring.c: keys and patterns, for specs */
 int open_value(lua_State *L);       /* lua_value.c: JSON to values and back, as adapters have it */
 int open_pools(lua_State *L);       /* lua_keyring.c: turns and spare attempts by name, for specs */
+int open_key_states(lua_State *L);  /* lua_key_states.c */
 
 /* The module: lua_module.c. Exported, everything else is hidden. */
 __attribute__((visibility("default"))) int luaopen_gateway_runtime(lua_State *L);

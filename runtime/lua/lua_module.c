@@ -12,12 +12,25 @@ int luaopen_gateway_runtime(lua_State *L)
         const char *name;
         int (*open)(lua_State *L);
     } bricks[] = {
-        {"base", open_base},       {"json", open_json},       {"sse", open_sse},
-        {"http1", open_http1},     {"framing", open_framing}, {"wire", open_wire},
-        {"walk", open_walk},       {"health", open_health},   {"order", open_order},
-        {"config", open_config},   {"keyring", open_keyring}, {"pools", open_pools},
-        {"sandbox", open_sandbox}, {"call", open_call},       {"eventstream", open_eventstream},
-        {"dialect", open_dialect}, {"limiter", open_limiter}, {"value", open_value},
+        {"base", open_base},
+        {"json", open_json},
+        {"sse", open_sse},
+        {"http1", open_http1},
+        {"framing", open_framing},
+        {"wire", open_wire},
+        {"walk", open_walk},
+        {"health", open_health},
+        {"order", open_order},
+        {"config", open_config},
+        {"keyring", open_keyring},
+        {"pools", open_pools},
+        {"key_states", open_key_states},
+        {"sandbox", open_sandbox},
+        {"call", open_call},
+        {"eventstream", open_eventstream},
+        {"dialect", open_dialect},
+        {"limiter", open_limiter},
+        {"value", open_value},
     };
 
     lua_createtable(L, 0, sizeof bricks / sizeof *bricks);

@@ -215,7 +215,7 @@ struct provider {
     struct slice origin; /* "https://api.openai.com" */
     struct slice path;   /* "/v1": put before the wire's own path, no trailing slash */
     struct slice proxy;
-    bool is_vendors; /* it stands at the vendor's own address */
+    bool is_vendors;    /* it stands at the vendor's own address */
     struct slice *keys; /* at least one unless the vendor needs none */
     unsigned key_count;
     struct slice header_names[PROVIDER_HEADERS_MAX], header_values[PROVIDER_HEADERS_MAX]; /* config `headers` */
