@@ -105,17 +105,29 @@ function kinds.vertex_ai(entry, _, path, env)
   return place
 end
 
---- OLLAMA_HOST may be a bare "host:port", and 0.0.0.0 there means: every address of this machine.
-function kinds.ollama(entry, vendor, path, env)
-  local text = entry.base_url or first(env, { "OLLAMA_API_BASE", "OLLAMA_HOST" }) or vendor.base_url
+--- OLLAMA_HOST may be bare, "host", "host:port" or ":port", and 0.0.0.0 there means: every address of this machine.
+local function ollama(entry, vendor, path, env)
+  local text = entry.base_url or first(env, vendor.base_env) or vendor.base_url
   if not text:find "^%a+://" then
-    text = "http://" .. text
+    local host, rest = text:match "^([^/]*)(.*)$"
+    host = host:find "^:" and "127.0.0.1" .. host or host
+    text = "http://" .. host .. (host:find ":%d+$" and "" or ":11434") .. rest
   end
-  local origin, rest = base(text:gsub("//0%.0%.0%.0", "//127.0.0.1"), nil, path)
+  return base(text:gsub("//0%.0%.0%.0", "//127.0.0.1"), nil, path)
+end
+
+function kinds.ollama(entry, vendor, path, env)
+  local origin, rest = ollama(entry, vendor, path, env)
   if rest:find "/v1$" then
-    fail(join(path, "base_url"), 'expected the native API, without /v1; for the other one say kind = "openai"')
+    fail(join(path, "base_url"), 'expected the native API, without /v1; for the other one say kind = "ollama_compat"')
   end
   return { origin = origin, path = rest:gsub("/api.*$", "") .. "/api" }
+end
+
+--- The same server's likeness of OpenAI's API.
+function kinds.ollama_compat(entry, vendor, path, env)
+  local origin, rest = ollama(entry, vendor, path, env)
+  return { origin = origin, path = rest:gsub("/api.*$", ""):gsub("/v1$", "") .. "/v1" }
 end
 
 --- Everybody else: an address, and the version that the wire's endpoints stand behind.

@@ -114,24 +114,24 @@ static void begin(struct answer *answer, const struct vendor *vendor, bool strea
 static uint64_t stream_to_client(struct slice bytes, const struct vendor *vendor, size_t step, uint64_t hash)
 {
     struct answer answer;
-    struct sse sse;
+    struct frames frames;
     struct sse_event event;
     begin(&answer, vendor, true, hash);
-    sse_init(&sse);
+    frames_init(&frames, vendor->wire->stream_form);
     for (size_t at = 0; at < bytes.len; at += step) {
         struct slice piece = own((struct slice){bytes.ptr + at, bytes.len - at < step ? bytes.len - at : step});
-        sse_feed(&sse, piece);
-        read_events(&answer, &sse, true);
+        frames_feed(&frames, piece);
+        read_events(&answer, &frames, true);
         free((char *)piece.ptr);
     }
-    if (sse_finish(&sse, &event) && event.has_data)
+    if (frames_finish(&frames, &event) && event.has_data)
         answer.reader->wire->read_event(answer.reader, event.name, event.data, true, NULL, NULL);
     answer.reader->wire->read_eof(answer.reader);
     if (!answer.hearing.out.overflow) {
         check_stream(buffer_slice(&answer.hearing.out));
         check_order(buffer_slice(&answer.hearing.out));
     }
-    sse_free(&sse);
+    frames_free(&frames);
     return answer_end(&answer);
 }
 

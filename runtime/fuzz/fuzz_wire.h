@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/sse.h"
+#include "base/frames.h"
 #include "providers/provider.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -210,11 +210,11 @@ static inline uint64_t answer_end(struct answer *answer)
     return hash;
 }
 
-static inline void read_events(struct answer *answer, struct sse *sse, bool include_usage)
+static inline void read_events(struct answer *answer, struct frames *frames, bool include_usage)
 {
     struct sse_event event;
     struct reader *reader = answer->reader;
-    while (sse_next(sse, &event)) {
+    while (frames_next(frames, &event)) {
         enum pass pass = PASS_AS_IS;
         struct slice rewritten = SLICE_NONE;
         if (!event.has_data)
@@ -228,25 +228,25 @@ static inline void read_events(struct answer *answer, struct sse *sse, bool incl
 static inline uint64_t read_stream(struct slice bytes, const struct vendor *vendor, size_t step, uint64_t seed)
 {
     struct answer answer;
-    struct sse sse;
+    struct frames frames;
     struct sse_event event;
     bool include_usage = seed & 1;
     answer_begin(&answer, vendor, &wire_openai, true);
-    sse_init(&sse);
+    frames_init(&frames, vendor->wire->stream_form);
     for (size_t at = 0; at < bytes.len;) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         size_t want = step != 0 ? step : 1 + (seed >> 33) % 97, left = bytes.len - at, size = want < left ? want : left;
         struct slice piece = own((struct slice){bytes.ptr + at, size});
-        sse_feed(&sse, piece);
-        read_events(&answer, &sse, include_usage);
+        frames_feed(&frames, piece);
+        read_events(&answer, &frames, include_usage);
         free((char *)piece.ptr);
         at += size;
     }
-    if (sse_finish(&sse, &event) && event.has_data)
+    if (frames_finish(&frames, &event) && event.has_data)
         answer.reader->wire->read_event(answer.reader, event.name, event.data, include_usage, NULL, NULL);
     answer.reader->wire->read_eof(answer.reader);
     check_stream(buffer_slice(&answer.hearing.out));
-    sse_free(&sse);
+    frames_free(&frames);
     return answer_end(&answer);
 }
 
@@ -265,6 +265,37 @@ static inline void fuzz_answer(struct slice bytes, const struct vendor *vendor, 
     require(answer.hearing.out.overflow || is_json(buffer_slice(&answer.hearing.out)), "a whole answer is JSON",
             buffer_slice(&answer.hearing.out));
     answer_end(&answer);
+    free((char *)body.ptr);
+}
+
+/* As a request for embeddings and as the whole answer to one. */
+static inline void fuzz_embeddings(struct slice given, const struct vendor *vendor, uint64_t hash)
+{
+    struct slice body = own(given);
+    struct provider provider = provider_of(vendor);
+    struct model_facts model = model_of(hash);
+    struct answer answer;
+    struct embed embed;
+    struct facts facts;
+    struct complaint complaint = {FAILURE_NONE, SLICE_NONE, SLICE_NONE};
+    struct buffer out, dropped;
+    answer_begin(&answer, vendor, &wire_embeddings, false);
+    answer.reader->operation = OPERATION_EMBED;
+    buffer_init(&out, OUT_MAX);
+    buffer_init(&dropped, OUT_MAX);
+    if (wire_embeddings.read_facts(body, &answer.arena, &facts, &complaint) &&
+        wire_embeddings.read_embed(body, &answer.arena, &embed, &complaint) &&
+        vendor->wire->write_embed(&embed, &provider, &model, &answer.arena, &out, &dropped, &complaint))
+        require(out.overflow || is_json(buffer_slice(&out)), "a written request is JSON", buffer_slice(&out));
+    else
+        require(complaint.message.len > 0 && complaint.kind != FAILURE_NONE, "a refusal says why", body);
+    answer.reader->wire->read_answer(answer.reader, body);
+    require(answer.hearing.over, "a whole answer ends or fails", body);
+    require(answer.hearing.out.overflow || is_json(buffer_slice(&answer.hearing.out)), "a whole answer is JSON",
+            buffer_slice(&answer.hearing.out));
+    answer_end(&answer);
+    buffer_free(&out);
+    buffer_free(&dropped);
     free((char *)body.ptr);
 }
 
