@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "lua/bindings.h"
 #include "lua/lua_call.h"
+#include "lua/lua_order.h"
 #include <limits.h>
 #include <math.h>
 #include <stdalign.h>
@@ -63,6 +64,23 @@ static void put(lua_State *L, int from, int to)
 {
     lua_geti(L, 1, from + 1);
     lua_rawseti(L, -2, to + 1);
+}
+
+static const char reader_key = 0;
+
+void order_set_reader(lua_State *L, const struct fact_reader *reader)
+{
+    lua_pushlightuserdata(L, (void *)reader);
+    lua_rawsetp(L, LUA_REGISTRYINDEX, &reader_key);
+}
+
+/* The number of this fact for the reader, or 0: it knows none, or there is none. */
+static int find_reader(lua_State *L, const char *fact, const struct fact_reader **reader)
+{
+    lua_rawgetp(L, LUA_REGISTRYINDEX, &reader_key);
+    *reader = lua_touserdata(L, -1);
+    lua_pop(L, 1);
+    return *reader == NULL ? 0 : (*reader)->find(fact);
 }
 
 /* Pushes a number that the item at `index` (0-based) has for `fact`, or NaN. */
@@ -148,15 +166,29 @@ static int count_equals(const struct ranked *list, int n, double margin)
     return equals;
 }
 
+/* False: not a target of the reader's. */
+static bool read_past(lua_State *L, int index, const struct fact_reader *reader, int fact, double *value)
+{
+    bool read;
+
+    lua_geti(L, 1, index + 1);
+    read = lua_type(L, -1) == LUA_TTABLE && reader->read(L, reader->owner, fact, value);
+    lua_pop(L, 1);
+    return read;
+}
+
 static void read_keys(lua_State *L, struct ranked *list, int n)
 {
     const char *fact = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
     bool descending = fact != NULL && fact[0] == '-';
+    const struct fact_reader *reader = NULL;
+    int known = fact == NULL ? 0 : find_reader(L, fact + descending, &reader);
 
     for (int i = 0; i < n; i++) {
         list[i].item = i;
         if (fact != NULL) {
-            list[i].key = fact_of(L, i, fact + descending, "by");
+            if (known == 0 || !read_past(L, i, reader, known, &list[i].key))
+                list[i].key = fact_of(L, i, fact + descending, "by");
             if (descending)
                 list[i].key = -list[i].key;
             continue;

@@ -15,6 +15,7 @@
 #include "gateway/script.h"
 #include "lua/lua_adapter.h"
 #include "lua/lua_call.h"
+#include "lua/lua_order.h"
 #include <lauxlib.h>
 #include <lua.h>
 
@@ -68,7 +69,8 @@ struct script {
     struct stops stops[POLICY_COUNT];
     struct live **live; /* by target index, made when first asked for */
     struct pool_pace pace;
-    uint32_t *marks, serial; /* marks[target index] == serial: a candidate of the request that is deciding */
+    struct fact_reader reader; /* gives gateway.order what changes of a target */
+    uint32_t *marks, serial;   /* marks[target index] == serial: a candidate of the request that is deciding */
 };
 
 /* One request's way through the pipeline. Kept and used again, thread and all. */

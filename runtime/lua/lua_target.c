@@ -12,7 +12,7 @@
 #include <math.h>
 #include <stdlib.h>
 
-static const char real_key = 0, index_key = 0; /* addresses: keys of metatables that no policy can write */
+static const char real_key = 0, index_key = 0, target_key = 0; /* addresses: keys of metatables that no policy can write */
 
 static void push_slice(lua_State *L, struct slice text)
 {
@@ -356,6 +356,30 @@ static void push_facts(lua_State *L, struct script *script, const struct target 
     lua_setmetatable(L, -2);
 }
 
+/* What changes of a target, for gateway.order. */
+static int find_live(const char *name)
+{
+    for (const struct fact_name *fact = live_facts; fact->name != NULL; fact++)
+        if (strcmp(fact->name, name) == 0)
+            return fact->fact == LIVE_IN_FLIGHT || fact->fact == LIVE_COST || fact->fact == LIVE_EXPECTED ? (int)fact->fact : 0;
+    return 0;
+}
+
+static bool read_number(lua_State *L, void *owner, int fact, double *value)
+{
+    struct script *script = owner;
+    const struct target *target = NULL;
+    if (lua_getmetatable(L, -1)) {
+        lua_rawgetp(L, -1, &target_key);
+        target = lua_touserdata(L, -1);
+        lua_pop(L, 2);
+    }
+    if (target == NULL)
+        return false;
+    *value = fact == LIVE_IN_FLIGHT ? target_glance(script, target)->in_flight : for_request(script, target, (enum live_fact)fact);
+    return true;
+}
+
 static void push_proxy(lua_State *L, struct script *script, const struct target *target)
 {
     static const char *const names[] = {"name",    "provider",   "model",           "weight",       "priority", "quality", "leaderboard",
@@ -366,6 +390,8 @@ static void push_proxy(lua_State *L, struct script *script, const struct target 
     lua_setfield(L, -2, "__index");
     set_read_only(L, "a target");
     set_pairs(L, names, live_facts);
+    lua_pushlightuserdata(L, (void *)target);
+    lua_rawsetp(L, -2, &target_key);
     lua_setmetatable(L, -2);
 }
 
@@ -593,6 +619,8 @@ static int make_proxy(lua_State *L)
 
 void target_open(lua_State *L, struct script *script)
 {
+    script->reader = (struct fact_reader){script, find_live, read_number};
+    order_set_reader(L, &script->reader);
     lua_newtable(L);
     lua_createtable(L, 0, 1);
     lua_pushlightuserdata(L, script);
