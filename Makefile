@@ -123,7 +123,7 @@ bench: bench-deps all $(BUILD)/bench/policies
 	@BUILD=$(BUILD) spec/bench/run
 
 # What a decision costs, measured inside the engine: all objects but main.
-$(BUILD)/bench/policies: spec/bench/policies.c $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))
+$(BUILD)/bench/%: spec/bench/%.c $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))
 	@mkdir -p $(@D)
 	@echo "  link   $@"
 	@$(CC) $(ALL_CFLAGS) -pie -o $@ $^ $(LIBS)

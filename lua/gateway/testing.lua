@@ -11,6 +11,7 @@
 -- SPDX-License-Identifier: MIT
 
 local runtime = require "gateway.runtime"
+local adapter = require "gateway.adapter"
 local facts = require "gateway.testing.facts"
 local loader = require "gateway.policy"
 local run = require "gateway.testing.run"
@@ -76,6 +77,36 @@ function testing.load(path, options)
   raw[policy] = loaded
   return policy
 end
+
+--- Loads an adapter as the gateway does; raises what `gateway check` would print. Its functions raise what the gateway would log; what they
+-- take and return are plain tables, which testing.json makes from text. options: text, in place of the file.
+function testing.adapter(path, options)
+  local text = options and options.text
+  if not text then
+    local file = io.open(path, "rb") or error("there is no " .. path, 2)
+    text = file:read "a"
+    file:close()
+  end
+  local loaded, message = adapter.load { file = path, text = text }
+  if not loaded then
+    error(message, 2)
+  end
+  local limits = runtime.call.limits
+  for _, key in ipairs { "encode", "decode", "decode_event", "failure" } do
+    local inner = loaded[key]
+    loaded[key] = inner and function(...)
+      local ok, first, second = runtime.call.run(inner, limits.call_instructions, limits.call_memory, 2, ...)
+      if not ok then
+        error(second, 2)
+      end
+      return first, second
+    end
+  end
+  return loaded
+end
+
+--- What adapters have as gateway.json: decode, encode, array, null.
+testing.json = runtime.value
 
 --- Counters that several runs share: run(policy, { limiter = ..., now = ... }).
 function testing.limiter()
