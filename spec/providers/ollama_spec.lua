@@ -403,7 +403,8 @@ describe("the server", function()
     assert.is_nil(body.max_completion_tokens or body.user or body.logit_bias)
     assert.truthy(dropped:find "user" and dropped:find "logit_bias")
     local answered = wire.answer { vendor = "ollama_compat", model = "m", id = "i", request = "{}", body = [[{"id":"chatcmpl-1",
-      "object":"chat.completion","created":1,"model":"m","choices":[{"index":0,"message":{"role":"assistant","content":"a","reasoning":"r"},"finish_reason":"stop"}]}]] }
+      "object":"chat.completion","created":1,"model":"m",
+      "choices":[{"index":0,"message":{"role":"assistant","content":"a","reasoning":"r"},"finish_reason":"stop"}]}]] }
     assert.equal("r", json.decode(answered.out).choices[1].message.reasoning_content)
   end)
 end)
