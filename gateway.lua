@@ -42,7 +42,8 @@ return {
     bedrock = { key = env "AWS_BEARER_TOKEN_BEDROCK", enabled = env("ENABLE_BEDROCK", env "AWS_BEARER_TOKEN_BEDROCK" ~= nil) },
     -- Google Cloud: an OAuth access token (it is not renewed here), VERTEXAI_PROJECT and VERTEXAI_LOCATION; or an express-mode key.
     vertex_ai = { key = env "VERTEXAI_ACCESS_TOKEN", enabled = env("ENABLE_VERTEX_AI", true) },
-    -- On this machine: OLLAMA_HOST or OLLAMA_API_BASE says where (kind = "ollama_compat" is its likeness of OpenAI's API); vLLM and the like: HOSTED_VLLM_API_BASE.
+    -- On this machine: OLLAMA_HOST or OLLAMA_API_BASE says where (kind = "ollama_compat" is its likeness of OpenAI's API);
+    -- vLLM and the like: HOSTED_VLLM_API_BASE.
     ollama = { enabled = env("ENABLE_OLLAMA", (env "OLLAMA_HOST" or env "OLLAMA_API_BASE") ~= nil) },
     vllm = { base_url = env "HOSTED_VLLM_API_BASE", key = env "HOSTED_VLLM_API_KEY", enabled = env("ENABLE_VLLM", true) },
     github = { key = env "GITHUB_TOKEN", enabled = env("ENABLE_GITHUB", false) },
