@@ -148,10 +148,10 @@ fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
 	@for f in $^; do echo "  fuzz   $$f for $(T) s"; mkdir -p $$f.corpus; \
 	  $$f -max_total_time=$(T) -max_len=65536 -print_final_stats=1 -verbosity=0 $$f.corpus $$(ls -d spec/fixtures/* 2>/dev/null) || exit 1; done
 
-$(BUILD)/fuzz/%: runtime/fuzz/%.c $(FUZZED)
+$(BUILD)/fuzz/%: runtime/fuzz/%.c runtime/fuzz/fuzz_wire.h $(FUZZED)
 	@mkdir -p $(@D)
 	@echo "  clang  $@"
-	@clang -std=gnu11 -D_GNU_SOURCE= -g -O1 -fsanitize=fuzzer,address,undefined -Iruntime -o $@ $^ -lcrypto -lpthread -lm
+	@clang -std=gnu11 -D_GNU_SOURCE= -g -O1 -fsanitize=fuzzer,address,undefined -Iruntime -o $@ $(filter %.c,$^) -lcrypto -lpthread -lm
 
 # ---------------------------------------------------------------- reading the code
 

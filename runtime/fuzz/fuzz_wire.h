@@ -122,7 +122,7 @@ static inline void fuzz_request(struct slice given, const struct vendor *vendor,
     struct model_facts model = model_of(hash >> 16);
     arena_init(&arena, NULL, ARENA_MAX);
     if (wire_openai.read_facts(body, &arena, &facts, &complaint)) {
-        if (vendor->wire->edits != NULL)
+        if (vendor->wire == &wire_openai)
             check_edits(vendor->wire, body, &facts, &provider, &model, &arena);
         if (wire_openai.read_chat(body, &arena, &chat, &complaint))
             check_request(vendor->wire, &chat, &provider, &model, &arena);
