@@ -116,7 +116,7 @@ end
 local function vendor_of(name, entry, path, context)
   local vendors = context.vendors
   local kind = entry.kind or name
-  if kind:find "%.lua$" and not kind:find "%c" and entry.kind then
+  if entry.kind and kind:find "%.lua$" and not kind:find '[%c"\\]' then
     return adapter_of(kind, join(path, "kind"), context)
   end
   local vendor = vendors[kind]

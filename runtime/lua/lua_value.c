@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NUMBER_MAX = 400, MEMBERS_MAX = 4096, CHARGE_BYTES = 4 };
+enum { NUMBER_MAX = 400, MEMBERS_MAX = 4096, CHARGE_BYTES = 4, VALUE_STEPS = 4, VALUES_AT_ONCE = 256 };
 
 static const char list_key = 0;
 
@@ -91,18 +91,27 @@ static bool push_number(lua_State *L, struct slice raw)
     return true;
 }
 
+/* What is made of a long text takes its time: charged on the way, so that nobody waits for the end of a list without one. */
+static void charge_one(lua_State *L, unsigned *count)
+{
+    if (++*count % VALUES_AT_ONCE == 0)
+        call_charge(L, VALUES_AT_ONCE * VALUE_STEPS);
+}
+
 static bool push_list(lua_State *L, struct json *json)
 {
-    lua_Integer count = 0;
+    unsigned count = 0;
     lua_newtable(L);
     json_array(json);
     while (json_element(json)) {
+        charge_one(L, &count);
         if (json_take_null(json))
             lua_pushlightuserdata(L, NULL);
         else if (!push_value(L, json))
             return false;
-        lua_rawseti(L, -2, ++count);
+        lua_rawseti(L, -2, count);
     }
+    call_charge(L, (1 + count % VALUES_AT_ONCE) * VALUE_STEPS);
     make_mark(L);
     lua_setmetatable(L, -2);
     return json->error == JSON_OK;
@@ -111,9 +120,11 @@ static bool push_list(lua_State *L, struct json *json)
 static bool push_object(lua_State *L, struct json *json)
 {
     struct slice key;
+    unsigned count = 0;
     lua_newtable(L);
     json_object(json);
     while (json_member(json, &key)) {
+        charge_one(L, &count);
         push_string(L, key);
         if (json_take_null(json)) {
             lua_pop(L, 1);
@@ -123,6 +134,7 @@ static bool push_object(lua_State *L, struct json *json)
             return false;
         lua_rawset(L, -3);
     }
+    call_charge(L, (1 + count % VALUES_AT_ONCE) * VALUE_STEPS);
     return json->error == JSON_OK;
 }
 

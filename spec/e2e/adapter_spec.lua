@@ -155,6 +155,35 @@ describe("an adapter in Lua", function()
       assert.same({ { id = "k1", name = "add", arguments = '{"a":1}' }, { id = "k2", name = "sub", arguments = '{"b":2}' } }, calls)
     end)
 
+    it("lines of JSON, and a body that the adapter wrote itself", function()
+      process.write_file(gateway.folder .. "/odd.lua", [[
+        local json = require "gateway.json"
+        return {
+          path = "/lines?v=2", stream = "ndjson",
+          encode = function(request, target)
+            return "{\"ask\":" .. json.encode(target) .. ",\"again\":" .. json.encode(request.messages) .. "}"
+          end,
+          decode = function() error "not here" end,
+          decode_event = function(event)
+            return { choices = { { index = 0, delta = { content = event.json.t }, finish_reason = event.json.over and "stop" or nil } } }
+          end,
+        }]])
+      assert.equal(200, gateway:request({ method = "POST", path = "/admin/reload", body = "" }).status)
+      server:answer(200, "application/x-ndjson", '{"t":"one "}\n{"t":"two"}\n{"t":"","over":true}\n', "")
+      local answer = gateway:stream { model = "odd/m" }
+      assert.same({ "one two", true, "stop" }, { answer.text, answer.done, answer.finish })
+      local asked = server:request()
+      assert.equal("POST /lines?v=2 HTTP/1.1", asked.line)
+      assert.equal("application/x-ndjson", asked.headers.accept)
+      assert.equal('{"ask":{"model":"m","provider":"odd","stream":true},"again":[{"content":"Hello there","role":"user"}]}', asked.body)
+      server:answer(200, "application/x-ndjson", '{"t":"one "}\n{"t":"tw', "")
+      answer = gateway:stream { model = "odd/m" }
+      assert.equal("one ", answer.text)
+      assert.is_nil(answer.done)
+      assert.matches("not valid JSON", answer.failure.message)
+      change()
+    end)
+
     it("the dialects of all clients", function()
       server:answer(200, "text/event-stream", events { { "piece", { text = "Hello" } }, { "end", { ended = "budget", tokens = { prompt = 3,
         completion = 1 } } } }, "")

@@ -1,5 +1,7 @@
 --- JSON to values of Lua and back, as adapters have it.
-local json = require("gateway.runtime").value
+local runtime = require "gateway.runtime"
+
+local json = runtime.value
 
 local function through(text)
   return json.encode((json.decode(text)))
@@ -91,6 +93,35 @@ describe("gateway.json", function()
       many["k" .. i] = i
     end
     assert.error_matches(function() json.encode(many) end, "too many members")
+  end)
+
+  it("takes what the reader takes, and nothing else", function()
+    math.randomseed(11)
+    local base = '{"a":[1,-2.5e3,true,false,null,"x\\u00e9\\n"],"b":{"c":[],"d":{}}}'
+    local bytes, taken = '{}[]",:\\u0e9-.tfn \1\xc3', 0
+    for _ = 1, 3000 do
+      local text = base
+      for _ = 1, math.random(1, 3) do
+        local at, byte = math.random(1, #text), math.random(1, #bytes)
+        text = text:sub(1, at - 1) .. bytes:sub(byte, byte) .. text:sub(at + math.random(0, 1))
+      end
+      local value, why = json.decode(text)
+      assert.equal(runtime.json.check(text) == true, why == nil, text)
+      taken = taken + (why == nil and 1 or 0)
+      if why == nil then
+        assert.equal(json.encode(value), json.encode((json.decode(json.encode(value)))))
+      end
+    end
+    assert.is_true(taken > 100 and taken < 2900)
+  end)
+
+  it("charges a call for what it makes", function()
+    local call = runtime.call
+    local limits = call.limits
+    local short, long = ("[1" .. (",1"):rep(1000) .. "]"), ("[1" .. (",1"):rep(300000) .. "]")
+    assert.is_true((call.run(json.decode, limits.call_instructions, 1 << 26, 1, short)))
+    local ok, kind = call.run(json.decode, limits.call_instructions, 1 << 26, 1, long)
+    assert.same({ false, "policy_timeout" }, { ok, kind })
   end)
 
   it("gives back any value that it made", function()
