@@ -3,7 +3,7 @@
 # make test       install what is missing, build, all specs: unit, end to end, SDKs
 # make check      lint, layers, sizes, format: what reads the code without running it
 # make bench      CPU per request beside nginx; writes spec/bench/
-# make sdk        the real OpenAI SDKs (Python, npm) against the gateway
+# make sdk        real clients against the gateway: SDKs, agent frameworks, coding tools (pip, npm)
 # make asan tsan  the specs under AddressSanitizer + UBSan, or ThreadSanitizer
 # make fuzz       every fuzz target for T seconds (T=30)
 # make deps       install the Debian packages that are missing (as root or with sudo); test-deps, check-deps, bench-deps as well

@@ -1,5 +1,5 @@
--- The gateway as the SDK specs want it: one scripted provider behind both wires.
-local mock = env "MOCK_URL"
+-- The gateway as the SDK specs want it: the mock behind both wires, and the provider that asks for tools behind both.
+local mock, scripted = env "MOCK_URL", env "SCRIPTED_URL"
 
 return {
   listen = env "GATEWAY_LISTEN",
@@ -7,6 +7,8 @@ return {
   providers = {
     openai = { kind = "openai", base_url = mock .. "/v1", key = "sk-upstream-openai-0123" },
     anthropic = { kind = "anthropic", base_url = mock .. "/v1", key = "sk-upstream-anthropic-0123" },
+    ["scripted-openai"] = { kind = "vllm", base_url = scripted .. "/v1" },
+    ["scripted-anthropic"] = { kind = "anthropic", base_url = scripted .. "/v1", key = "sk-upstream-anthropic-0123" },
   },
   models = {
     ["limited"] = { "openai/hello" },

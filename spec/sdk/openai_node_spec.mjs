@@ -83,6 +83,44 @@ for (const provider of ["openai", "anthropic"]) {
     assert.ok("name" in JSON.parse(answer.choices[0].message.content));
   });
 
+  const respond = (name, body = {}) => client().responses.create({ model: model(name), input: "Hello, gateway!", ...body });
+  const responded = (name, body = {}) => client().responses.stream({ model: model(name), input: "Hello, gateway!", ...body }).finalResponse();
+
+  test(`${provider}: response, whole and by the stream helper`, async () => {
+    const whole = await respond("hello");
+    assert.equal(whole.status, "completed");
+    assert.match(whole.output_text, /Hello, gateway!/);
+    const final = await responded("hello");
+    assert.deepEqual([final.output_text, final.status, final.usage], [whole.output_text, whole.status, whole.usage]);
+  });
+
+  test(`${provider}: response with tools, and their result`, async () => {
+    const input = [{ role: "user", content: "Weather in Oslo?" }];
+    const tools = [{ type: "function", strict: false, ...tool.function }];
+    for (const answer of [await respond("tools", { input, tools }), await responded("tools", { input, tools })]) {
+      const call = answer.output.find((item) => item.type === "function_call");
+      assert.ok("city" in JSON.parse(call.arguments));
+      const back = answer.output.map(({ type, id, call_id, name, arguments: given }) => ({ type, id, call_id, name, arguments: given }));
+      const result = { type: "function_call_output", call_id: call.call_id, output: "-3 C" };
+      assert.match((await respond("tools", { input: [...input, ...back, result], tools })).output_text, /-3 C/);
+    }
+  });
+
+  test(`${provider}: response of a schema`, async () => {
+    const schema = { type: "object", properties: { name: { type: "string" } }, required: ["name"], additionalProperties: false };
+    const text = { format: { type: "json_schema", name: "thing", strict: true, schema } };
+    const answer = await client().responses.parse({ model: model("hello"), input: "A thing as JSON.", text });
+    assert.ok("name" in JSON.parse(answer.output_text));
+  });
+
+  test(`${provider}: response that fails, response that is cut`, async () => {
+    await assert.rejects(respond("fault-status-400"), OpenAI.BadRequestError);
+    await assert.rejects(respond("fault-status-429-retry-7", { stream: true }), OpenAI.RateLimitError);
+    let last;
+    for await (const event of await respond("fault-cut-event-5", { input: "one two three four five six", stream: true })) last = event;
+    assert.deepEqual([last.type, last.response.status], ["response.failed", "failed"]);
+  });
+
   const classes = [
     ["fault-status-400", OpenAI.BadRequestError, 400], ["fault-status-401", OpenAI.AuthenticationError, 401], ["fault-status-403", OpenAI.PermissionDeniedError, 403],
     ["fault-status-404", OpenAI.NotFoundError, 404], ["fault-status-429-retry-7", OpenAI.RateLimitError, 429], ["fault-status-500", OpenAI.InternalServerError, 502],
@@ -134,6 +172,19 @@ for (const provider of ["openai", "anthropic"]) {
     assert.ok(await until(async () => (await rows(name)).some((row) => row.outcome === "client_closed")));
   });
 }
+
+test("embeddings: base64 unless told, the same numbers", async () => {
+  const body = { model: "openai/hello", input: ["one text", "another"] };
+  const coded = await client().embeddings.create(body);
+  const plain = await client().embeddings.create({ ...body, encoding_format: "float" });
+  assert.equal(coded.data.length, 2);
+  assert.notDeepEqual(coded.data[0].embedding, coded.data[1].embedding);
+  coded.data.forEach((item, i) => {
+    assert.equal(item.embedding.length, plain.data[i].embedding.length);
+    item.embedding.forEach((number, k) => assert.ok(Math.abs(number - plain.data[i].embedding[k]) < 1e-6));
+  });
+  await assert.rejects(client().embeddings.create({ ...body, model: "anthropic/hello" }), OpenAI.BadRequestError);
+});
 
 test("no such key", async () => {
   await assert.rejects(client({ apiKey: "wrong-key-00000" }).models.list(), OpenAI.AuthenticationError);

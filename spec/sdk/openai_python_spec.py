@@ -4,7 +4,7 @@ Environment: GATEWAY (base URL), MOCK (URL of the scripted provider).
 """
 import asyncio, json, os, time, unittest, urllib.request
 
-import openai
+import openai, pydantic
 
 GATEWAY, MOCK = os.environ["GATEWAY"], os.environ["MOCK"]
 KEY = "sdk-key-0123456789"
@@ -13,6 +13,11 @@ TOOL = {"type": "function", "function": {"name": "get_weather", "description": "
         "parameters": {"type": "object", "properties": {"city": {"type": "string"}, "unit": {"type": "string", "enum": ["c", "f"]}}, "required": ["city"]}}}
 SCHEMA = {"type": "object", "properties": {"name": {"type": "string"}, "count": {"type": "integer"}}, "required": ["name", "count"], "additionalProperties": False}
 PIXEL = "data:image/png;base64,iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+
+class Order(pydantic.BaseModel):
+    name: str
+    count: int
 
 
 def client(**options):
@@ -167,6 +172,71 @@ class Wire:
         answer = client().chat.completions.create(model=self.model("events-50"), messages=HELLO, max_tokens=3)
         self.assertEqual(answer.choices[0].finish_reason, "length")
 
+    # ------------------------------------------------------------ responses
+
+    def respond(self, name, given="Hello, gateway!", **fields):
+        return client().responses.create(model=self.model(name), input=given, **fields)
+
+    def responded(self, name, given="Hello, gateway!", **fields):
+        """The stream helper's final response, and the text of its deltas."""
+        text = ""
+        with client().responses.stream(model=self.model(name), input=given, **fields) as stream:
+            for event in stream:
+                text += event.delta if event.type == "response.output_text.delta" else ""
+            return stream.get_final_response(), text
+
+    def test_response(self):
+        answer = self.respond("hello", instructions="Be brief.")
+        self.assertEqual((answer.object, answer.status, answer.instructions), ("response", "completed", "Be brief."))
+        self.assertIn("Hello, gateway!", answer.output_text)
+        self.assertGreater(answer.usage.input_tokens, 0)
+        self.assertEqual(answer.usage.total_tokens, answer.usage.input_tokens + answer.usage.output_tokens)
+
+    def test_response_stream_helper(self):
+        whole = self.respond("hello")
+        final, text = self.responded("hello")
+        self.assertEqual((text, final.output_text), (whole.output_text, whole.output_text))
+        self.assertEqual((final.status, final.usage), (whole.status, whole.usage))
+
+    def test_response_tools_there_and_back(self):
+        asked = [{"role": "user", "content": "Weather in Oslo?"}]
+        tool = {"type": "function", "strict": False, **TOOL["function"]}
+        for answer in (self.respond("tools", asked, tools=[tool]), self.responded("tools", asked, tools=[tool])[0]):
+            call = next(item for item in answer.output if item.type == "function_call")
+            self.assertEqual(call.name, "get_weather")
+            self.assertIn("city", json.loads(call.arguments))
+            back = [item.model_dump(include={"type", "id", "call_id", "name", "arguments"}) for item in answer.output]
+            final = self.respond("tools", asked + back + [{"type": "function_call_output", "call_id": call.call_id, "output": "-3 C"}], tools=[tool])
+            self.assertIn("-3 C", final.output_text)
+
+    def test_response_parsed(self):
+        answer = client().responses.parse(model=self.model("hello"), input="Two pens as JSON.", text_format=Order)
+        self.assertIsInstance(answer.output_parsed, Order)
+        final, _ = self.responded("hello", "Two pens as JSON.", text_format=Order)
+        self.assertIsInstance(final.output_parsed, Order)
+
+    def test_response_image(self):
+        parts = [{"type": "input_text", "text": "What is this?"}, {"type": "input_image", "image_url": PIXEL, "detail": "auto"}]
+        self.assertIn("1 image", self.respond("hello", [{"role": "user", "content": parts}]).output_text)
+
+    def test_response_cut_by_length(self):
+        answer = self.respond("events-50", max_output_tokens=16)
+        self.assertEqual((answer.status, answer.incomplete_details.reason), ("incomplete", "max_output_tokens"))
+
+    def test_response_errors(self):
+        for name, error in (("fault-status-400", openai.BadRequestError), ("fault-status-404", openai.NotFoundError),
+                            ("fault-status-429-retry-7", openai.RateLimitError), ("fault-status-500", openai.InternalServerError)):
+            for stream in (False, True):
+                with self.assertRaises(error):
+                    self.respond(name, stream=stream)
+
+    def test_response_cut_stream(self):
+        """The SDK takes a failed response for an event; its helper then has no completed response to give."""
+        last = list(self.respond("fault-cut-event-5", "one two three four five six", stream=True))[-1]
+        self.assertEqual((last.type, last.response.status, last.response.error.code), ("response.failed", "failed", "server_error"))
+        with self.assertRaisesRegex(RuntimeError, "response.completed"):
+            self.responded("fault-cut-event-5", "one two three four five six")
+
     # ------------------------------------------------------------ errors: each class of the SDK
 
     def fails(self, name, error, status=None, **options):
@@ -280,12 +350,34 @@ class OpenAIWire(Wire, unittest.TestCase):
         self.assertEqual([choice.index for choice in answer.choices], [0, 1])
 
 
+    def test_embeddings(self):
+        """The SDK asks for base64 unless told; the numbers are those of the other form."""
+        coded = client().embeddings.create(model=self.model("hello"), input=["one text", "another"])
+        plain = client().embeddings.create(model=self.model("hello"), input=["one text", "another"], encoding_format="float")
+        self.assertEqual([item.index for item in coded.data], [0, 1])
+        self.assertNotEqual(coded.data[0].embedding, coded.data[1].embedding)
+        for one, other in zip(coded.data, plain.data):
+            self.assertEqual(len(one.embedding), len(other.embedding))
+            self.assertTrue(all(abs(a - b) < 1e-6 for a, b in zip(one.embedding, other.embedding)))
+        self.assertEqual(coded.usage, plain.usage)
+        self.assertGreater(coded.usage.prompt_tokens, 0)
+
+    def test_embeddings_fail(self):
+        with self.assertRaises(openai.RateLimitError) as caught:
+            client().embeddings.create(model=self.model("fault-status-429-retry-7"), input="x")
+        self.assertEqual(caught.exception.response.headers["retry-after"], "7")
+
+
 class AnthropicWire(Wire, unittest.TestCase):
     provider = "anthropic"
 
     def test_dropped_parameters_are_named(self):
         raw = client().chat.completions.with_raw_response.create(model=self.model("hello"), messages=HELLO, seed=7)
         self.assertIn("seed", raw.headers["x-dropped-params"])
+
+    def test_has_no_embeddings(self):
+        with self.assertRaises(openai.BadRequestError):
+            client().embeddings.create(model=self.model("hello"), input="x")
 
     def test_what_cannot_be_done_is_refused(self):
         with self.assertRaises(openai.BadRequestError) as caught:
@@ -338,4 +430,4 @@ class Gateway(unittest.TestCase):
 if __name__ == "__main__":
     result = unittest.main(exit=False, verbosity=1).result
     bad = len(result.failures) + len(result.errors)
-    print(f"python: {result.testsRun - bad} passed, {bad} failed")
+    print(f"{result.testsRun - bad} passed, {bad} failed")

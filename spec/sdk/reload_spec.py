@@ -118,7 +118,7 @@ def main():
     if mixed:
         print(mixed)
     shutil.rmtree(folder)
-    print(f"reload: {sum(checks.values())} passed, {len(checks) - sum(checks.values())} failed")
+    print(f"{sum(checks.values())} passed, {len(checks) - sum(checks.values())} failed")
 
 
 main()
