@@ -1,11 +1,12 @@
 --- Checks what policies return, and turns it into what the runtime takes: a list of steps, a refusal, labels.
 --
 -- The functions here call the policy themselves, so that one protected call with one budget covers both: a result may be a table that
--- lies about its length or loops when it is read. A policy that did something wrong yields nil and a complaint
--- { kind, message [, status, code, retry_after_s] }, kind as in the table of failures. Nothing here raises on what a policy returns.
+-- lies about its length or loops when it is read, and nothing here raises on it. A policy that did something wrong yields nil and a
+-- complaint { kind, message [, status, code, retry_after_s] }, kind as in the table of failures (or that of waits.lua).
 -- SPDX-License-Identifier: MIT
 
 local units = require "gateway.units"
+local waits = require "gateway.waits"
 
 local plan = {}
 
@@ -236,14 +237,18 @@ function plan.admitted(admit, request, is_limit)
   return list
 end
 
---- Calls route -> steps | nil, complaint.
+--- Calls route -> steps | nil, complaint. request.targets is empty where all are full.
 function plan.routed(lookup, route, request)
   local list, refusal = route(request)
-  if list == nil then
+  if list == nil and type(refusal) == "table" and refusal.wait ~= nil then
+    return waits.check(request, refusal)
+  elseif list == nil then
     return check_refusal("route", refusal)
   end
   local steps, complaint = plan.check(lookup, list)
-  if complaint then
+  if complaint and #request.targets == 0 and type(list) == "table" and #list == 0 and next(list) == nil then
+    complaint.kind = "no_fit_target"
+  elseif complaint then
     complaint.message = "route: " .. complaint.message
   end
   return steps, complaint
@@ -252,10 +257,7 @@ end
 --- Calls recover -> steps | nil (answer with the failure) | nil, complaint. An empty plan means: nothing left to try.
 function plan.recovered(lookup, recover, request, failure, rest)
   local list = recover(request, failure, rest)
-  if list == nil or list == false then
-    return nil
-  end
-  if type(list) == "table" and #list == 0 and next(list) == nil then
+  if not list or (type(list) == "table" and #list == 0 and next(list) == nil) then
     return nil
   end
   local steps, complaint = plan.check(lookup, list)

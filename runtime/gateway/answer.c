@@ -63,7 +63,7 @@ static void add_timing(struct headers *headers)
     int64_t now = loop_refresh_us(request->worker->loop);
     int64_t upstream = request->walk_begun ? upstream_us(request, now) : 0;
     char *text = arena_alloc(&request->arena, 96), *at = text;
-    request->overhead_us = now - request->began_us - upstream;
+    request->overhead_us = now - request->began_us - upstream - request->waited_us;
     if (text == NULL)
         return;
     at = mempcpy(at, "gateway;dur=", 12);

@@ -3,7 +3,13 @@
 #include "gateway/capacity.h"
 #include "gateway/attempt.h"
 #include "gateway/limits.h"
+#include "gateway/waiting.h"
 #include "gateway/worker.h"
+
+struct held_room {
+    const struct target *target;
+    struct reservation reservation;
+};
 
 static bool charge(const struct request *request, const struct target *target, struct reservation *reservation, int64_t *wait_us)
 {
@@ -21,9 +27,37 @@ bool capacity_has_room(const struct request *request, const struct target *targe
     return charge(request, target, NULL, wait_us);
 }
 
+bool capacity_hold(struct request *request, const struct target *target)
+{
+    int64_t wait_us;
+    if (target->limit_count == 0)
+        return true;
+    if (request->held == NULL)
+        request->held = arena_zalloc(&request->arena, sizeof *request->held);
+    if (request->held == NULL)
+        return true; /* the request's memory is used up: its attempt will say so */
+    capacity_drop(request);
+    request->held->target = target;
+    return charge(request, target, &request->held->reservation, &wait_us);
+}
+
+void capacity_drop(struct request *request)
+{
+    if (request->held == NULL || request->held->reservation.count == 0)
+        return;
+    limiter_cancel(request->worker->gateway->limiter, &request->held->reservation, loop_now_us(request->worker->loop));
+    waiting_poke(request->worker);
+}
+
 bool capacity_take(struct attempt *attempt, struct failure *failure)
 {
     int64_t wait_us = -1;
+    struct held_room *held = attempt->request->held;
+    if (held != NULL && held->target == attempt->target && held->reservation.count > 0) {
+        attempt->capacity = held->reservation;
+        held->reservation.count = 0;
+        return true;
+    }
     if (charge(attempt->request, attempt->target, &attempt->capacity, &wait_us))
         return true;
     *failure = failure_make(FAILURE_RATE_LIMITED, LIT("the limits that the config sets for this provider leave no room now"));
@@ -54,4 +88,5 @@ void capacity_give_back(struct attempt *attempt)
         limiter_cancel(limiter, &attempt->capacity, now_us);
     else
         limiter_settle(limiter, &attempt->capacity, tokens_used(attempt), now_us);
+    waiting_poke(attempt->request->worker);
 }

@@ -9,6 +9,11 @@
 
 /* Would this request fit there now? Takes nothing. *wait_us: how long until it might (-1: never). */
 bool capacity_has_room(const struct request *request, const struct target *target, int64_t *wait_us);
+/* Takes it for the attempt that will begin with this target. Between looking and beginning other workers look as well: who holds it is sure of it.
+ * False: there is none any more. */
+bool capacity_hold(struct request *request, const struct target *target);
+/* What was held for nothing goes back. Again does nothing. */
+void capacity_drop(struct request *request);
 /* Takes it for this attempt. False: there is none any more; *failure is the attempt's. */
 bool capacity_take(struct attempt *attempt, struct failure *failure);
 /* The attempt is over: what it used stands, the rest goes back. Again does nothing. */

@@ -266,8 +266,10 @@ void request_candidates(struct request *request)
 {
     const struct model *model = request->model;
     request->target_count = request->unfit_count = 0;
-    request->targets = arena_alloc(&request->arena, sizeof(struct target *) * (model->target_count + 1));
-    request->unfits = arena_alloc(&request->arena, sizeof *request->unfits * (model->target_count + 1));
+    if (request->targets == NULL) { /* asked again and again by those who wait: once is enough */
+        request->targets = arena_alloc(&request->arena, sizeof(struct target *) * (model->target_count + 1));
+        request->unfits = arena_alloc(&request->arena, sizeof *request->unfits * (model->target_count + 1));
+    }
     if (request->targets == NULL || request->unfits == NULL)
         return;
     for (unsigned i = 0; i < model->target_count; i++) {

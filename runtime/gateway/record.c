@@ -226,6 +226,8 @@ void request_record(struct request *request, struct slice labels)
     put_ms(out, "duration_ms", request->ended_us - request->began_us);
     if (request->first_content_us > 0)
         put_ms(out, "ttft_ms", request->first_content_us - request->began_us);
+    if (request->waited_us > 0)
+        put_ms(out, "queued_ms", request->waited_us);
     put_int(out, "overhead_us", request->overhead_us);
     put_failure(out, request);
     if (labels.len > 0)

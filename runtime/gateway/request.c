@@ -7,9 +7,11 @@
 #include "base/hash.h"
 #include "gateway/answer.h"
 #include "gateway/attempt.h"
+#include "gateway/capacity.h"
 #include "gateway/identify.h"
 #include "gateway/limits.h"
 #include "gateway/routes.h"
+#include "gateway/waiting.h"
 #include "gateway/worker.h"
 #include <stdlib.h>
 
@@ -214,6 +216,8 @@ static void finish(struct request *request, enum cause cause)
         request->cost_pico = request_usage_pico(request);
         request->first_content_us = request->walk.attempts[request->winner->number].content_us;
     }
+    waiting_leave(request);
+    capacity_drop(request);
     limits_settle(request);
 }
 
@@ -238,6 +242,13 @@ static void on_fail(struct request *request, const struct failure *failure)
     struct failure shown = *failure;
     answer_failure(request, &shown);
     finish(request, cause_of(&shown));
+}
+
+static void on_gone(struct request *request)
+{
+    request->failure = failure_make(FAILURE_CANCELED, LIT("the client closed the connection"));
+    request->status = 499;
+    finish(request, CAUSE_CLIENT_CLOSED);
 }
 
 static bool lingers(const struct request *request)
@@ -284,9 +295,7 @@ static bool carry_out(struct request *request, const struct walk_action *action)
         on_fail(request, action->failure);
         return true;
     case ACTION_OVER:
-        request->failure = failure_make(FAILURE_CANCELED, LIT("the client closed the connection"));
-        request->status = 499;
-        finish(request, CAUSE_CLIENT_CLOSED);
+        on_gone(request);
         return true;
     }
     return false;
@@ -330,6 +339,11 @@ static void on_timer(struct timer *timer)
 void request_gone(struct request *request)
 {
     request->gone = true;
+    if (wait_queue_holds(&request->wait)) {
+        on_gone(request);
+        request_wake_script(request);
+        return;
+    }
     if (!request->walk_begun || walk_is_over(&request->walk))
         return;
     struct walk_event event = {.kind = WALK_GONE};

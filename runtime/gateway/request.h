@@ -5,12 +5,13 @@
  *      └──────────┴───────────┴────────┴─────────────┴──── client gone: cancel upstream, settle
  *
  * The pipeline (lua/gateway/pipeline.lua) decides when; the functions here do. The order of calls is:
- * request_identify, request_refuse | request_walk (again after each ask), request_settled. A request lives in its worker's thread.
+ * request_identify, request_refuse | request_wait (waiting.h), request_walk (again after each ask), request_settled. A request lives in its worker's thread.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_REQUEST_H
 #define GATEWAY_REQUEST_H
 #include "base/sse.h"
 #include "gateway/config.h"
+#include "gateway/wait_queue.h"
 #include "net/server.h"
 #include "net/upstream.h"
 
@@ -33,6 +34,7 @@ enum cause { CAUSE_OK, CAUSE_CLIENT_CLOSED, CAUSE_LIMITED, CAUSE_REFUSED, CAUSE_
 const char *cause_name(enum cause cause); /* "ok" "client_closed" "limited" "refused" "failed" "policy" */
 
 struct request_limits; /* what admit charged it (limits.h) */
+struct held_room;      /* taken for an attempt to come (capacity.h) */
 struct attempt;        /* one try at one target: its call, its reader (attempt.h) */
 
 struct request {
@@ -70,6 +72,12 @@ struct request {
     /* admit */
     struct request_limits *limits; /* in the arena; NULL: none was named */
 
+    /* route */
+    struct wait_entry wait;
+    int64_t waited_us;      /* in line for room, so far; 0: it never waited */
+    bool wait_over;         /* its wait ended without room */
+    struct held_room *held; /* in the arena */
+
     /* attempt */
     struct walk walk;
     bool walk_begun;
@@ -98,7 +106,7 @@ struct request {
     /* the script's */
     void *script_state;  /* the pipeline's coroutine */
     int script_ref;      /* the request handle */
-    bool script_waiting; /* the pipeline is suspended in request_walk */
+    bool script_waiting; /* the pipeline is suspended, in request_walk or request_wait */
 
     struct request *next; /* the worker's free list, or its list of those who wait for a reload */
 

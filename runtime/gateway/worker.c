@@ -5,6 +5,7 @@
 #include "gateway/attempt.h"
 #include "gateway/identify.h"
 #include "gateway/routes.h"
+#include "gateway/waiting.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -136,6 +137,7 @@ static void on_request(void *owner, struct exchange *exchange)
 {
     struct worker *worker = owner;
     const struct route *route = route_find(exchange_method(exchange), exchange_path(exchange));
+    waiting_catch_up(worker);
     struct request *request = request_new(worker, exchange, route);
     if (route->serve != NULL)
         serve(request);
@@ -232,6 +234,7 @@ static void on_wake(void *owner)
     static const struct verdict stopping = {.upto = UINT64_MAX, .text = "the gateway is stopping"};
     struct worker *worker = owner;
     worker_engine(worker); /* lets go of the old generation without waiting for a request */
+    waiting_woken(worker);
     pthread_mutex_lock(&worker->verdict_lock);
     struct verdict verdict = worker->verdict;
     pthread_mutex_unlock(&worker->verdict_lock);
@@ -338,6 +341,8 @@ void worker_free(struct worker *worker)
         free(request);
     }
     attempt_free_all(worker->free_attempts);
+    loop_timer_clear(worker->loop, &worker->wait_timer);
+    wait_queue_free(worker->wait_queue);
     arena_cache_free(&worker->arena_cache);
     buffer_free(&worker->line);
     loop_free(worker->loop);

@@ -40,9 +40,14 @@ struct worker {
     unsigned free_attempt_count;
     unsigned free_request_count;
     struct request *reload_waiters;
-    struct buffer line;    /* the log line being made */
-    uint64_t random[4];    /* xoshiro256** */
-    atomic_uint in_flight; /* read by the process while draining */
+    struct wait_queue *wait_queue; /* who waits for room (waiting.h); NULL: nobody ever did */
+    struct timer wait_timer;
+    bool wait_poked;        /* something came back to a limit since they were tried */
+    atomic_uint waiting;    /* how many; read by all workers */
+    atomic_bool wants_room; /* set by another worker: something came back */
+    struct buffer line;     /* the log line being made */
+    uint64_t random[4];     /* xoshiro256** */
+    atomic_uint in_flight;  /* read by the process while draining */
     uint64_t requests;
     atomic_bool wants_quiesce, wants_stop;
     pthread_mutex_t verdict_lock; /* guards verdict: written by the process */

@@ -22,6 +22,7 @@ int open_order(lua_State *L);       /* lua_order.c: gateway.order */
 int open_config(lua_State *L);      /* lua_config.c: checked table -> struct config, for specs */
 int open_keyring(lua_State *L);     /* lua_keyring.c: keys and patterns, for specs */
 int open_value(lua_State *L);       /* lua_value.c: JSON to values and back, as adapters have it */
+int open_wait_queue(lua_State *L);  /* lua_wait_queue.c: who waits for room, for specs */
 int open_pools(lua_State *L);       /* lua_keyring.c: turns and spare attempts by name, for specs */
 int open_key_states(lua_State *L);  /* lua_key_states.c */
 

@@ -6,13 +6,15 @@
  * What clients are told of a failed policy names the function; file and line go to the log.
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
+#include "gateway/capacity.h"
 #include "gateway/limits.h"
+#include "gateway/waiting.h"
 #include "gateway/worker.h"
 #include "lua/lua_limiter.h"
 #include "lua/lua_script.h"
 #include <math.h>
 
-enum { LABELS_JSON_MAX = 16 * 1024, UNFIT_SHOWN_MAX = 8 };
+enum { LABELS_JSON_MAX = 16 * 1024, UNFIT_SHOWN_MAX = 8, ROUTE_ASKED_MAX = 3 };
 
 static const char *const function_names[POLICY_COUNT] = {"admit", "route", "recover", "settle"};
 
@@ -59,6 +61,8 @@ static void refuse(struct run *run, enum failure_kind kind, struct slice message
     request_refuse(run->request, &failure);
 }
 
+static void refuse_unfit(struct run *run);
+
 /* The policy did something wrong: log, answer (but for settle). What used up its budget is counted: it cost everybody else of this
  * worker some time. What merely raised did not, and one odd request must not take the policy from all. */
 static void policy_failed(struct run *run, enum policy_function function, enum failure_kind kind, struct slice message)
@@ -66,7 +70,9 @@ static void policy_failed(struct run *run, enum policy_function function, enum f
     log_policy(run, function, kind, message);
     if (kind == FAILURE_POLICY_TIMEOUT || kind == FAILURE_POLICY_MEMORY)
         count_stop(run, function);
-    if (function != POLICY_SETTLE)
+    if (function == POLICY_ROUTE && kind == FAILURE_POLICY_ERROR && run->request->target_count == 0)
+        refuse_unfit(run); /* it did not think of a full house: that is answered as if nobody had been asked */
+    else if (function != POLICY_SETTLE)
         refuse(run, kind,
                arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]));
 }
@@ -101,6 +107,10 @@ static void refuse_by(lua_State *L, struct run *run, enum policy_function functi
     failure_kind_of(name, &kind);
     if (kind != FAILURE_REFUSED && kind != FAILURE_NO_TARGET) {
         policy_failed(run, function, kind, message);
+        return;
+    }
+    if (kind == FAILURE_NO_TARGET && function == POLICY_ROUTE && run->request->target_count == 0) {
+        refuse_unfit(run);
         return;
     }
     struct failure failure = failure_make(kind, message);
@@ -258,8 +268,10 @@ static void refuse_unfit(struct run *run)
     request_refuse(request, &failure);
 }
 
-/* plan.lua looks at what route returned (at 2 and 3): true when run->plan is filled. */
-static bool check_route(lua_State *L, struct run *run)
+enum routed { ROUTED, ROUTE_WAITS, ROUTE_REFUSED };
+
+/* plan.lua looks at what route returned (at 2 and 3): run->plan is filled, or the request joined the line, or it was refused. */
+static enum routed check_route(lua_State *L, struct run *run)
 {
     struct script_refs *refs = &run->script->refs;
     lua_settop(L, 3);
@@ -269,31 +281,78 @@ static bool check_route(lua_State *L, struct run *run)
     lua_rotate(L, 2, 2); /* routed, lookup, what was returned */
     lua_pushvalue(L, 1);
     if (!ask(L, run, POLICY_ROUTE, 3))
-        return false;
+        return ROUTE_REFUSED;
+    if (lua_isnil(L, 2) && lua_getfield(L, 3, "wait_s") == LUA_TNUMBER) {
+        lua_getfield(L, 3, "priority");
+        int64_t wait_us = (int64_t)llround(lua_tonumber(L, -2) * 1e6);
+        return request_wait(run->request, wait_us, (unsigned)lua_tointeger(L, -1)) ? ROUTE_WAITS : ROUTE_REFUSED;
+    }
     if (lua_isnil(L, 2)) {
         refuse_by(L, run, POLICY_ROUTE, 3);
-        return false;
+        return ROUTE_REFUSED;
     }
     if (plan_take_steps(L, run, 2, false))
-        return true;
-    refuse(run, FAILURE_NO_TARGET, LIT("Every target of the plan is off or unfit."));
-    return false;
+        return ROUTED;
+    if (run->request->target_count == 0)
+        refuse_unfit(run);
+    else
+        refuse(run, FAILURE_NO_TARGET, LIT("Every target of the plan is off or unfit."));
+    return ROUTE_REFUSED;
 }
 
-/* house.route(request) -> plan | nothing */
+static int route_again(lua_State *L, int status, lua_KContext context);
+
+static int wait_for_room(lua_State *L, struct run *run)
+{
+    run->request->script_waiting = true;
+    return lua_yieldk(L, 0, (lua_KContext)run, route_again);
+}
+
+/* Its candidates are known: the policy is asked, also when all of them are full. What the plan begins with is taken at once: when another worker was
+ * faster, the policy is asked again with what is left. */
+static int route(lua_State *L, struct run *run)
+{
+    struct request *request = run->request;
+    for (unsigned asked = 0;; asked++) {
+        lua_settop(L, 1);
+        request_forget_lists(L, 1);
+        if (request->target_count == 0 && wait_queue_holds(&request->wait))
+            return wait_for_room(L, run); /* in the place it had */
+        if (request->target_count == 0 && (request->room_in_us < 0 || request->wait_over)) {
+            refuse_unfit(run);
+            return 0;
+        }
+        if (!ask_with_request(L, run, POLICY_ROUTE))
+            return 0;
+        enum routed routed = plan_take_targets(L, run, 2) ? ROUTED : check_route(L, run);
+        if (routed == ROUTE_WAITS)
+            return wait_for_room(L, run);
+        if (routed == ROUTE_REFUSED)
+            return 0;
+        if (asked == ROUTE_ASKED_MAX || capacity_hold(request, run->script->config->targets[run->plan.steps[0].target]))
+            break;
+        request_candidates(request);
+    }
+    waiting_served(request);
+    lua_pushlightuserdata(L, &run->plan);
+    return 1;
+}
+
+/* There is room, or the wait is over, or the request. */
+static int route_again(lua_State *L, int status, lua_KContext context)
+{
+    struct run *run = (struct run *)context;
+    (void)status;
+    run->request->script_waiting = false;
+    return run->request->over ? 0 : route(L, run);
+}
+
+/* house.route(request) -> plan | nothing; sleeps where the policy lets the request wait until a target has room */
 static int house_route(lua_State *L)
 {
     struct run *run = request_run(L, 1);
     run->request->step = "route";
-    lua_settop(L, 1);
-    if (run->request->target_count == 0) {
-        refuse_unfit(run);
-        return 0;
-    }
-    if (!ask_with_request(L, run, POLICY_ROUTE) || (!plan_take_targets(L, run, 2) && !check_route(L, run)))
-        return 0;
-    lua_pushlightuserdata(L, &run->plan);
-    return 1;
+    return route(L, run);
 }
 
 /* ---------------------------------------------------------------- attempt */
@@ -365,7 +424,7 @@ static int attempt_ended(lua_State *L, int status, lua_KContext context)
     return 2;
 }
 
-/* house.attempt(request, plan | nil) -> failure, rest | nothing; sleeps until the walk asks or is over. The only yield. */
+/* house.attempt(request, plan | nil) -> failure, rest | nothing; sleeps until the walk asks or is over. */
 static int house_attempt(lua_State *L)
 {
     struct run *run = request_run(L, 1);

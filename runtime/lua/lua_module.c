@@ -31,6 +31,7 @@ int luaopen_gateway_runtime(lua_State *L)
         {"dialect", open_dialect},
         {"limiter", open_limiter},
         {"value", open_value},
+        {"wait_queue", open_wait_queue},
     };
 
     lua_createtable(L, 0, sizeof bricks / sizeof *bricks);

@@ -4,6 +4,7 @@
  * Everything else (names, steps, refusals, mistakes) goes through plan.lua first, under the policy's budget, and comes here as indexes and
  * checked steps.
  * SPDX-License-Identifier: MIT */
+#include "gateway/capacity.h"
 #include "gateway/generation.h"
 #include "gateway/worker.h"
 #include "lua/lua_script.h"
@@ -37,7 +38,8 @@ static bool is_fit(struct run *run, struct target *target, bool again)
         return true;
     if (target->health == NULL)
         target_bind(run->request->worker->gateway, run->script->config, target, loop_now_us(run->request->worker->loop));
-    return request_unfit_reason(run->request, target, &permanent) == NULL;
+    int64_t wait_us; /* named, and no candidate: it may be full */
+    return request_unfit_reason(run->request, target, &permanent) == NULL && (again || capacity_has_room(run->request, target, &wait_us));
 }
 
 /* ---------------------------------------------------------------- lists of targets */

@@ -40,7 +40,7 @@ static const char *const shown_names[KIND_COUNT] = {"request",          "request
 static const char *const request_facts[] = {"id",         "model",       "dialect",    "route",    "stream",     "user",
                                             "client",     "strategy",    "preference", "fallback", "replayable", "estimate",
                                             "max_tokens", "temperature", "needs",      "affinity", "turn",       "now",
-                                            "random",     "targets",     "unfit",      "body",     NULL};
+                                            "random",     "waited_ms",   "targets",    "unfit",    "body",       NULL};
 enum {
     FACT_ID = 1,
     FACT_MODEL,
@@ -61,6 +61,7 @@ enum {
     FACT_TURN,
     FACT_NOW,
     FACT_RANDOM,
+    FACT_WAITED_MS,
     FACT_TARGETS,
     FACT_UNFIT,
     FACT_BODY
@@ -213,6 +214,9 @@ static int push_plain_fact(lua_State *L, const struct request *request, lua_Inte
         break;
     case FACT_RANDOM:
         lua_pushnumber(L, request->random);
+        break;
+    case FACT_WAITED_MS:
+        lua_pushnumber(L, (double)request->waited_us / 1e3);
         break;
     default:
         lua_pushnil(L);
@@ -444,6 +448,15 @@ struct box *request_push_box(lua_State *L, struct run *run)
     lua_rawgetp(L, LUA_REGISTRYINDEX, type_names);
     lua_setmetatable(L, -2);
     return box;
+}
+
+void request_forget_lists(lua_State *L, int index)
+{
+    int at = lua_absindex(L, index);
+    for (enum slot slot = SLOT_TARGETS; slot <= SLOT_UNFIT; slot++) {
+        lua_pushnil(L);
+        lua_setiuservalue(L, at, slot);
+    }
 }
 
 struct run *request_run(lua_State *L, int index)

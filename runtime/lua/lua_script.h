@@ -107,7 +107,9 @@ int open_house(lua_State *L);
 /* ---- lua_request.c */
 void request_open_types(lua_State *L);
 struct box *request_push_box(lua_State *L, struct run *run); /* pushes the userdata */
-struct run *request_run(lua_State *L, int index);            /* of a request that the house's own code passed; raises when it is over */
+/* Its candidates were looked for again: targets and unfit are made anew when asked for. */
+void request_forget_lists(lua_State *L, int index);
+struct run *request_run(lua_State *L, int index); /* of a request that the house's own code passed; raises when it is over */
 
 /* ---- lua_target.c; all may raise */
 void target_open(lua_State *L, struct script *script); /* fills refs.proxies, lookup, lists */

@@ -219,7 +219,7 @@ describe("the facts of a request", function()
 
   it("can be listed", function()
     assert.equal("affinity body client dialect estimate fallback id model needs now preference random replayable route strategy stream targets " ..
-      "turn unfit user", look "pairs")
+      "turn unfit user waited_ms", look "pairs")
     assert.equal("breaker capabilities context cooldown_s cost_usd in_flight latency leaderboard max_output max_temperature model name " ..
       "price priority provider quality success_rate weight", look "pairs_target")
     assert.equal(tostring(#"mock/first" + 2 * #"mock/second"), look "pairs_list")

@@ -16,7 +16,7 @@ end
 
 --- As the gateway calls: a policy's function and the check of its result under one budget.
 local function routed(route)
-  local ok, steps, wrong = runtime.call.run(plan.routed, 1000000, 1 << 20, 2, lookup, route, {})
+  local ok, steps, wrong = runtime.call.run(plan.routed, 1000000, 1 << 20, 2, lookup, route, { targets = { A } })
   if not ok then
     return nil, { kind = steps, message = wrong }
   end
@@ -231,6 +231,40 @@ describe("what settle returns", function()
       assert.is_nil(checked)
       assert.equal("policy_bad_result", wrong.kind)
       assert.equal("settle: ", wrong.message:sub(1, 8))
+    end
+  end)
+end)
+
+describe("a wait", function()
+  local function wait(wish, targets)
+    local steps, wrong = plan.routed(lookup, function() return nil, wish end, { targets = targets or {} })
+    assert.is_nil(steps)
+    return wrong
+  end
+
+  it("is a duration and a class", function()
+    for given, expected in pairs { ["10ms"] = 0.01, ["2s"] = 2, ["60s"] = 60, ["1m"] = 60 } do
+      local waits = wait { wait = given, priority = 9 }
+      assert.same({ "wait", expected, 9 }, { waits.kind, waits.wait_s, waits.priority })
+    end
+    assert.equal(0, wait({ wait = "1s", priority = 0 }).priority)
+    assert.equal(5, wait({ wait = "1s" }).priority)
+  end)
+
+  it("that makes no sense is a mistake", function()
+    for _, wish in ipairs {
+      { wait = "9ms" }, { wait = "61s" }, { wait = 2 }, { wait = "soon" }, { wait = true }, { wait = {} }, { wait = "1s", priority = 10 },
+      { wait = "1s", priority = -1 }, { wait = "1s", priority = 1.0 }, { wait = "1s", priority = "1" }, { wait = "1s", status = 503 },
+    } do
+      assert.equal("policy_bad_result", wait(wish).kind)
+    end
+    assert.matches("not empty", wait({ wait = "1s" }, { A }).message)
+  end)
+
+  it("that nobody asked for: an empty list means that there is no room, unless there is", function()
+    for targets, kind in pairs { [{}] = "no_fit_target", [{ A }] = "policy_bad_plan" } do
+      local _, wrong = plan.routed(lookup, function() return {} end, { targets = targets })
+      assert.equal(kind, wrong.kind)
     end
   end)
 end)

@@ -13,7 +13,7 @@ local REQUEST = {
   strategy = "round_robin", preference = "", fallback = true, replayable = true,
   estimate = { input_tokens = 100, output_tokens = 200 },
   needs = { tools = false, vision = false, json_schema = false, reasoning = false, context = 300 },
-  affinity = "0000000000000000", turn = 0, now = 1000, random = 0.5,
+  affinity = "0000000000000000", turn = 0, now = 1000, random = 0.5, waited_ms = 0,
 }
 local REQUEST_OPTIONAL = { max_tokens = true, temperature = true, body = true, targets = true, unfit = true }
 

@@ -283,7 +283,10 @@ function run:go()
   if not complaint then
     steps, complaint = self:call(plan.routed, self.lookup, self.policy.route, self.request)
   end
-  if complaint then
+  if complaint and complaint.kind == "wait" then -- what comes of it is another run, with waited_ms
+    self.result.wait = { seconds = complaint.wait_s, priority = complaint.priority }
+    return self.result
+  elseif complaint then
     self:end_with(complaint)
   else
     self:attempt(steps)
