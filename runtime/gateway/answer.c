@@ -250,7 +250,8 @@ static void add_retry_after(struct headers *headers, int64_t us)
 static bool should_say_no_retry(const struct request *request, const struct failure *failure)
 {
     bool can_never_pass = request->limits != NULL && request->limits->refused.len > 0;
-    return (can_never_pass || (request->walk_begun && walk_is_exhausted(&request->walk))) && failure->retry_after_us < 0;
+    bool was_tried = request->walk_begun && request->walk.attempt_count > 0;
+    return (can_never_pass || was_tried) && failure->retry_after_us < 0;
 }
 
 static const struct target *last_target(const struct request *request)
