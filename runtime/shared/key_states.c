@@ -104,17 +104,25 @@ bool key_has_other(struct key_state *const *pool, unsigned count, unsigned than,
     return false;
 }
 
-static void set_aside(struct key_state *state, int64_t span_us, int64_t now_us)
+/* Unless a refusal has set it aside: those asked before then, and their word adds nothing. */
+static bool set_aside(struct key_state *state, int64_t span_us, int64_t now_us)
 {
-    atomic_store_explicit(&state->aside_until_us, now_us + (span_us < ASIDE_MAX_US ? span_us : ASIDE_MAX_US), memory_order_relaxed);
+    int_fast64_t until = atomic_load_explicit(&state->aside_until_us, memory_order_relaxed);
+    int_fast64_t wanted = now_us + (span_us < ASIDE_MAX_US ? span_us : ASIDE_MAX_US);
+    do {
+        if (until > now_us && atomic_load_explicit(&state->refusals, memory_order_relaxed) > 0)
+            return false;
+    } while (!atomic_compare_exchange_weak_explicit(&state->aside_until_us, &until, wanted, memory_order_relaxed, memory_order_relaxed));
+    return true;
 }
 
 void key_refused(struct key_state *state, int64_t now_us)
 {
     if (state == NULL)
         return;
-    unsigned before = atomic_fetch_add_explicit(&state->refusals, 1, memory_order_relaxed);
-    set_aside(state, REFUSED_US << (before < 6 ? before : 6), now_us);
+    unsigned before = atomic_load_explicit(&state->refusals, memory_order_relaxed);
+    if (set_aside(state, REFUSED_US << (before < 6 ? before : 6), now_us))
+        atomic_fetch_add_explicit(&state->refusals, 1, memory_order_relaxed);
 }
 
 void key_throttled(struct key_state *state, int64_t retry_after_us, int64_t now_us)

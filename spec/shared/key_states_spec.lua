@@ -46,6 +46,24 @@ describe("the keys of a provider", function()
     assert.near(11, pool[1]:aside_until(), 1e-3)
   end)
 
+  it("are refused once, however many asked with one at the same moment", function()
+    for _ = 1, 8 do
+      pool[1]:refused(10)
+    end
+    assert.near(70, pool[1]:aside_until(), 1e-3)
+    pool[1]:refused(70)
+    assert.near(190, pool[1]:aside_until(), 1e-3)
+  end)
+
+  it("stay out when they were refused, whatever is said of how often they may be used", function()
+    pool[1]:refused(10)
+    pool[1]:throttled(11, 1)
+    assert.near(70, pool[1]:aside_until(), 1e-3)
+    pool[2]:throttled(10, 5)
+    pool[2]:refused(11)
+    assert.near(71, pool[2]:aside_until(), 1e-3)
+  end)
+
   it("serve all the same when none is left: the one that comes back first", function()
     pool[1]:throttled(10, 30)
     pool[2]:throttled(10, 5)
