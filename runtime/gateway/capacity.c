@@ -3,6 +3,7 @@
 #include "gateway/capacity.h"
 #include "gateway/attempt.h"
 #include "gateway/limits.h"
+#include "gateway/routes.h"
 #include "gateway/waiting.h"
 #include "gateway/worker.h"
 
@@ -67,9 +68,17 @@ bool capacity_take(struct attempt *attempt, struct failure *failure)
     return false;
 }
 
+/* A request is read whole or not at all. */
+static bool was_sent(const struct attempt *attempt)
+{
+    return attempt->sent_us > 0 || attempt->status > 0;
+}
+
 /* -1: nobody can say, what was reserved stands. */
 static int64_t tokens_used(const struct attempt *attempt)
 {
+    if (route_wire(attempt->request->route)->operation == OPERATION_COUNT)
+        return 0; /* nobody bills a count */
     if (attempt->usage.known)
         return usage_total(&attempt->usage);
     if (attempt->content)
@@ -84,7 +93,7 @@ void capacity_give_back(struct attempt *attempt)
     int64_t now_us = loop_now_us(attempt->request->worker->loop);
     if (attempt->capacity.count == 0)
         return;
-    if (attempt->failed && attempt->failure.sent == SENT_NOT)
+    if (!was_sent(attempt) || (attempt->failed && attempt->failure.sent == SENT_NOT))
         limiter_cancel(limiter, &attempt->capacity, now_us);
     else
         limiter_settle(limiter, &attempt->capacity, tokens_used(attempt), now_us);

@@ -74,6 +74,17 @@ describe("limits of providers and targets", function()
     end
   end)
 
+  it("of tokens are not touched by counts, which nobody bills", function()
+    local long = ("word "):rep(1500)
+    for _ = 1, 3 do
+      local answer = gateway:request { method = "POST", path = "/v1/messages/count_tokens",
+        body = { model = "tokens", messages = { { role = "user", content = long } } } }
+      assert.equal(200, answer.status)
+      assert.is_truthy(answer:json().input_tokens > 1000)
+    end
+    assert.equal(200, gateway:chat({ model = "tokens", max_tokens = 900 }).status)
+  end)
+
   it("are checked when the config is loaded", function()
     for limits, expected in pairs { ['{ requests = "many" }'] = "providers.few.limits", ["{}"] = "providers.few.limits",
       ['{ per = "user", requests = "1/s" }'] = "providers.few.limits.per" } do
