@@ -272,6 +272,8 @@ void answer_failure(struct request *request, const struct failure *failure)
         struct writer *writer = request->winner->writer;
         if (writer != NULL)
             writer->wire->write_event(writer, &(struct event){.kind = EVENT_ERROR, .failure = *failure}, &request->out);
+        if (request->out.overflow) /* the whole answer once more did not fit */
+            buffer_clear(&request->out);
         if (request->out.len == 0)
             wire->write_failure(failure, (struct slice){request->id, 32}, true, &request->out);
         if (request->exchange != NULL && !request->gone) {

@@ -151,12 +151,14 @@ static void pass_on(struct attempt *attempt, struct slice bytes)
     }
 }
 
+/* What did not fit ends amid an event: the failure that follows would be a part of it, so none of it goes out. */
 static void flush_held(struct attempt *attempt)
 {
     if (attempt->held.len == 0 || !is_committed(attempt))
         return;
-    pass_on(attempt, buffer_slice(&attempt->held));
-    buffer_clear(&attempt->held);
+    if (!attempt->held.overflow)
+        pass_on(attempt, buffer_slice(&attempt->held));
+    attempt->held.len = 0;
 }
 
 /* One event of the provider for a client of the same wire. Adjacent events leave as one run of bytes. */
@@ -204,7 +206,6 @@ static void read_events(struct attempt *attempt, struct slice data)
         }
     }
     pass_on(attempt, run);
-    bool overflow = attempt->held.overflow; /* forgotten by what flushes it */
     flush_held(attempt);
     if (attempt->failed)
         return;
@@ -214,7 +215,7 @@ static void read_events(struct attempt *attempt, struct slice data)
     } else if (frames_broken(&attempt->events)) {
         attempt->failed = true;
         attempt->failure = incomplete(attempt, "a frame of the provider's stream is damaged", PHASE_STREAM);
-    } else if (overflow) {
+    } else if (attempt->held.overflow) {
         bool content = attempt->content;
         attempt->failed = true;
         attempt->failure = incomplete(attempt,
@@ -366,9 +367,9 @@ static void end_of_stream(struct attempt *attempt)
             pass_on(attempt, slice_of(attempt->wire->end_marker)); /* the provider left it out; clients wait for it */
     }
     flush_held(attempt);
-    if (attempt->failed || !attempt->ended) {
-        struct failure failure = attempt->failed ? attempt->failure
-                                                 : incomplete(attempt, "the provider's stream ended without its end marker", PHASE_STREAM);
+    if (attempt->failed || !attempt->ended || attempt->held.overflow) {
+        const char *what = attempt->ended ? "the answer is larger than can be held" : "the provider's stream ended without its end marker";
+        struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, what, PHASE_STREAM);
         fail(attempt, &failure);
         return;
     }
