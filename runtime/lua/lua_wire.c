@@ -495,6 +495,8 @@ static void push_answer(lua_State *L, const struct collect *collect, const struc
         push_failure(L, collect, client, stream && collect->content);
         lua_setfield(L, -2, "failure");
     }
+    if (collect->out.overflow) /* what was written is not all of it */
+        set_flag(L, "overflow", true);
 }
 
 static struct reader *new_reader(lua_State *L, const struct call *call, struct arena *arena, struct collect *collect)

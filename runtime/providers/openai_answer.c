@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/openai.h"
 
-enum { CALLS_MAX = 128, CHOICES_MAX = 32, SHAPE_MAX = 1024 };
+enum { CALLS_MAX = 512, CHOICES_MAX = 32, SHAPE_MAX = 1024 };
 
 struct call {
     struct slice id;
@@ -17,8 +17,8 @@ struct call {
 struct openai_reader {
     struct reader base;
     bool started, usage_seen;
-    uint32_t finished;  /* bit per choice */
-    uint32_t has_calls; /* bit per choice */
+    uint32_t began, finished; /* bit per choice */
+    uint32_t has_calls;       /* bit per choice */
     unsigned tool_count[CHOICES_MAX];
     struct call *calls; /* in the arena, made at the first call */
     unsigned call_count;
@@ -245,9 +245,9 @@ static struct call *find_call(struct openai_reader *self, unsigned choice, const
 static struct call *begin_call(struct openai_reader *self, unsigned choice, const struct call_piece *piece, unsigned position)
 {
     if (self->calls == NULL)
-        self->calls = arena_zalloc(self->base.arena, sizeof *self->calls * CALLS_MAX);
+        self->calls = arena_alloc(self->base.arena, sizeof *self->calls * CALLS_MAX);
     if (self->calls == NULL || self->call_count == CALLS_MAX)
-        return NULL;
+        return fail(self, incomplete("the provider's answer has too many calls", SENT_UNCERTAIN)), NULL;
     struct call *call = &self->calls[self->call_count++];
     call->choice = choice;
     call->upstream_index = piece->index >= 0 ? (unsigned)piece->index : position;
@@ -371,23 +371,26 @@ struct chunk {
 static void read_choice(struct openai_reader *self, struct json *json, unsigned position)
 {
     struct slice key, reason = SLICE_NONE;
-    int64_t index = position;
+    int64_t choice = position;
     bool error = false;
     json_object(json); /* every server puts the index before the delta */
     while (json_member(json, &key)) {
-        unsigned choice = index >= 0 && index < CHOICES_MAX ? (unsigned)index : 0;
         if (slice_equals(key, LIT("index")))
-            count(json, &index);
+            count(json, &choice);
+        else if (choice >= CHOICES_MAX) /* nobody may ask for that many: it is left out, not mixed into another */
+            json_skip(json, NULL);
         else if (slice_equals(key, LIT("delta")) || slice_equals(key, LIT("message")))
-            read_message(self, json, choice);
+            read_message(self, json, (unsigned)choice);
         else if (self->base.wire == &wire_completions && slice_equals(key, LIT("text")))
-            read_text(self, json, EVENT_TEXT, choice);
+            read_text(self, json, EVENT_TEXT, (unsigned)choice);
         else if (slice_equals(key, LIT("finish_reason")) && json_peek(json) == JSON_STRING)
             json_string(json, &reason);
         else
             json_skip(json, NULL);
     }
-    unsigned choice = index >= 0 && index < CHOICES_MAX ? (unsigned)index : 0;
+    if (choice >= CHOICES_MAX)
+        return;
+    self->began |= 1u << choice;
     if (reason.len == 0 || (self->finished & 1u << choice) || json->error != JSON_OK)
         return;
     enum finish finish = finish_of(reason, &error);
@@ -397,9 +400,9 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
     }
     if (finish == FINISH_STOP && (self->has_calls & 1u << choice))
         finish = FINISH_TOOL_CALLS;
-    end_calls(self, choice);
+    end_calls(self, (unsigned)choice);
     self->finished |= 1u << choice;
-    struct event event = {.kind = EVENT_FINISH, .choice = choice, .finish = finish};
+    struct event event = {.kind = EVENT_FINISH, .choice = (unsigned)choice, .finish = finish};
     emit(self, &event);
 }
 
@@ -667,11 +670,11 @@ void openai_read_answer(struct reader *reader, struct slice body)
     end(self);
 }
 
-/* COMPAT(many, 2026-08): [DONE] is left out, but the finish was seen. */
+/* COMPAT(many, 2026-08): [DONE] is left out, but the finish of every choice was seen. */
 void openai_read_eof(struct reader *reader)
 {
     struct openai_reader *self = (struct openai_reader *)reader;
-    if (self->finished != 0)
+    if (self->finished != 0 && self->finished == self->began)
         end(self);
 }
 

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/openai.h"
 
-enum { CHOICES_MAX = 32, TEXT_MAX = 64 * 1024 * 1024 };
+enum { CHOICES_MAX = 32, CALLS_SEEN = 512, TEXT_MAX = 64 * 1024 * 1024 };
 
 /* What is gathered of one choice of a whole answer. */
 struct choice {
@@ -23,7 +23,8 @@ struct openai_writer {
     int64_t created;
     struct usage usage;
     uint32_t began;         /* bit per choice: its role was sent */
-    uint32_t open_calls;    /* streamed: bit per tool (up to 32) whose arguments were empty so far */
+    uint32_t *open_calls;   /* streamed: a bit per choice and call whose arguments were empty so far; in the arena */
+    bool lost;              /* a piece had no place: an answer with a hole is none */
     struct choice *choices; /* whole answers; heap buffers inside, released at EVENT_END */
 };
 
@@ -187,18 +188,29 @@ static void put_call_piece(struct openai_writer *self, const struct event *event
     end_delta(out);
 }
 
+/* Where the call's bit is; `unseen` for those beyond what is counted. */
+static uint32_t *open_bits(struct openai_writer *self, const struct event *event, uint32_t *unseen)
+{
+    enum { WORDS = CALLS_SEEN / 32 };
+    if (event->choice >= CHOICES_MAX || event->tool >= CALLS_SEEN)
+        return unseen;
+    if (self->open_calls == NULL)
+        self->open_calls = arena_zalloc(self->base.arena, sizeof *self->open_calls * CHOICES_MAX * WORDS);
+    return self->open_calls == NULL ? unseen : &self->open_calls[event->choice * WORDS + event->tool / 32];
+}
+
 static void stream_call(struct openai_writer *self, const struct event *event, struct buffer *out)
 {
-    uint32_t bit = 1u << ((event->tool + 8 * event->choice) % 32);
+    uint32_t unseen = 0, *open = open_bits(self, event, &unseen), bit = 1u << event->tool % 32;
     if (event->kind == EVENT_TOOL_BEGIN) {
         put_role(self, event->choice, out);
-        self->open_calls |= bit;
+        *open |= bit;
         put_call_piece(self, event, SLICE_NONE, out);
     } else if (event->kind == EVENT_TOOL_ARGS) {
-        self->open_calls &= ~bit;
+        *open &= ~bit;
         put_call_piece(self, event, event->text_raw, out);
-    } else if (self->open_calls & bit) { /* a call without arguments: clients parse "" as broken JSON */
-        self->open_calls &= ~bit;
+    } else if (*open & bit) { /* a call without arguments: clients parse "" as broken JSON */
+        *open &= ~bit;
         put_call_piece(self, event, LIT("{}"), out);
     }
 }
@@ -259,8 +271,10 @@ static struct choice *choice_of(struct openai_writer *self, unsigned index)
                 buffer_init(buffers[k], TEXT_MAX);
         }
     }
-    if (self->choices == NULL || index >= CHOICES_MAX)
+    if (self->choices == NULL || index >= CHOICES_MAX) {
+        self->lost = true;
         return NULL;
+    }
     self->choices[index].used = true;
     return &self->choices[index];
 }
@@ -280,8 +294,10 @@ static void gather_call(struct openai_writer *self, struct choice *choice, const
     if (event->kind == EVENT_TOOL_END)
         return close_call(choice);
     if (event->kind == EVENT_TOOL_ARGS) { /* pieces of several calls are not mixed in whole answers */
-        if (choice->open_call != event->tool + 1)
+        if (choice->open_call != event->tool + 1) {
+            self->lost = true;
             return;
+        }
         buffer_append_slice(&choice->calls, event->text_raw);
         choice->args = true;
         return;
@@ -321,6 +337,12 @@ static void gather(struct openai_writer *self, struct choice *choice, const stru
     default:
         return gather_call(self, choice, event);
     }
+}
+
+static bool has_hole(const struct choice *choice)
+{
+    return choice->text.overflow || choice->reasoning.overflow || choice->refusal.overflow || choice->calls.overflow ||
+           choice->blocks.overflow;
 }
 
 static void put_choice(struct buffer *out, unsigned index, struct choice *choice)
@@ -382,6 +404,7 @@ static void put_answer(struct openai_writer *self, struct buffer *out)
                 buffer_append_byte(out, ',');
             first = false;
             put_choice(out, i, &self->choices[i]);
+            self->lost |= has_hole(&self->choices[i]);
         }
         free_choice(&self->choices[i]);
     }
@@ -389,6 +412,7 @@ static void put_answer(struct openai_writer *self, struct buffer *out)
     if (self->usage.known)
         openai_put_usage(out, &self->usage);
     buffer_append_byte(out, '}');
+    out->overflow |= self->lost;
 }
 
 void openai_write_event(struct writer *writer, const struct event *event, struct buffer *out)

@@ -6,7 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/responses.h"
 
-enum { CALLS_MAX = 128 };
+enum { CALLS_MAX = 512 };
 
 struct call {
     int64_t output_index;
@@ -127,7 +127,7 @@ static struct call *begin_call(struct responses_reader *self, struct slice item,
     if (self->calls == NULL)
         self->calls = arena_zalloc(self->base.arena, sizeof *self->calls * CALLS_MAX);
     if (self->calls == NULL || self->call_count == CALLS_MAX)
-        return NULL;
+        return fail_incomplete(self, "the provider's answer has too many calls"), NULL;
     struct call *call = &self->calls[self->call_count++];
     call->output_index = output_index;
     emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,

@@ -354,15 +354,10 @@ static void close_all(struct responses_writer *self, struct buffer *out)
 
 static void finish(struct responses_writer *self, struct buffer *out)
 {
-    static const struct slice lost = LIT("the answer needs more memory than one request may have");
-    struct failure failure = failure_make(FAILURE_INTERNAL, lost);
     begin(self, out);
     close_all(self, out);
-    if (self->lost) { /* an answer with a hole is none */
-        if (self->base.stream)
-            put_object_event(self, "failed", LIT("failed"), &failure, out);
-        else
-            out->overflow = true;
+    if (self->lost) { /* an answer with a hole is none: the attempt fails, and EVENT_ERROR ends it */
+        out->overflow = true;
         return;
     }
     struct slice status = is_cut(self) ? LIT("incomplete") : LIT("completed");

@@ -102,12 +102,13 @@ static void put_answer(struct simple_writer *self, struct buffer *out)
     buffer_append_lit(out, ",\"cached\":false,\"request_id\":");
     json_append_string(out, base->id);
     buffer_append_byte(out, '}');
+    out->overflow |= self->text.overflow; /* an answer with a hole is none */
     writer_end(&self->base);
 }
 
 static void write_streamed(const struct event *event, struct buffer *out)
 {
-    if (event->kind == EVENT_TEXT && event->text_raw.len > 0) {
+    if ((event->kind == EVENT_TEXT || event->kind == EVENT_REFUSAL) && event->text_raw.len > 0) {
         buffer_append_lit(out, "data: {\"content\": ");
         quoted(out, event->text_raw);
         buffer_append_lit(out, "}\n\n");

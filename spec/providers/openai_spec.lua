@@ -301,6 +301,12 @@ describe("a stream that is passed on", function()
     assert.equal("unavailable", stream(DONE).failure.kind)
   end)
 
+  it("is not complete without its end marker while one of its choices is not", function()
+    local second = 'data: {"id":"chatcmpl-1","choices":[{"index":1,"delta":{"content":"b"}}]}\n\n'
+    assert.is_false(stream(chunk '{"content":"a"}' .. second .. STOP).ended)
+    assert.is_true(stream(chunk '{"content":"a"}' .. second .. STOP .. STOP:gsub('"index":0', '"index":1')).ended)
+  end)
+
   it("fails where it says so", function()
     local cases = {
       ['data: {"error":{"message":"Rate limit reached","code":"rate_limit_exceeded"}}\n\n'] = "rate_limited",
@@ -352,6 +358,41 @@ describe("a stream that is written anew", function()
         .. chunk '{"tool_calls":[{"index":0,"id":"b","function":{"name":"g","arguments":{"y":2}}}]}' .. STOP .. DONE))
   end)
 
+  it("keeps every one of many calls, and adds nothing to what was said of any", function()
+    local text, expected = {}, {}
+    for i = 1, 200 do
+      local arguments = i % 2 == 0 and "" or '{\\"n\\":' .. i .. "}"
+      text[i] = chunk(('{"tool_calls":[{"index":%d,"id":"c%d","function":{"name":"f","arguments":"%s"}}]}'):format(i - 1, i, arguments))
+      expected[i] = { id = "c" .. i, name = "f", arguments = i % 2 == 0 and "{}" or '{"n":' .. i .. "}" }
+    end
+    assert.same(expected, calls(table.concat(text) .. STOP .. DONE))
+  end)
+
+  it("fails when there are more calls than can be kept apart", function()
+    local text = {}
+    for i = 1, 600 do
+      text[i] = chunk(('{"tool_calls":[{"index":%d,"id":"c%d","function":{"name":"f","arguments":"{}"}}]}'):format(i - 1, i))
+    end
+    local answer = stream(table.concat(text) .. STOP .. DONE, { pass = false, vendor = "vllm" })
+    assert.is_false(answer.ended)
+    assert.equal("unavailable", answer.failure.kind)
+    assert.is_nil(answer.out:match "DONE")
+  end)
+
+  it("never mixes a choice beyond all bounds into another", function()
+    local far = 'data: {"id":"1","choices":[{"index":%d,"delta":{"content":"far"},"finish_reason":"stop"}]}\n\n'
+    for _, index in ipairs { 32, 33, 4294967296, 9007199254740992 } do
+      local answer = stream(chunk '{"content":"a"}' .. far:format(index) .. STOP .. DONE, { pass = false, vendor = "vllm" })
+      assert.is_true(answer.ended)
+      assert.is_nil(answer.out:match "far", index)
+    end
+  end)
+
+  it("says a refusal to clients that know text only", function()
+    local answer = stream(chunk '{"refusal":"I will not"}' .. STOP .. DONE, { pass = false, client = "simple" })
+    assert.matches("I will not", answer.out)
+  end)
+
   it("finishes with tool_calls where there were calls", function()
     local answer = stream(chunk '{"tool_calls":[{"id":"a","function":{"name":"f","arguments":"{}"}}]}' .. STOP .. DONE, { pass = false, vendor = "vllm" })
     assert.equal("tool_calls", answer.finish)
@@ -397,6 +438,13 @@ describe("a whole answer", function()
     local answer = json.decode(whole('{"choices":[' .. table.concat(choices, ",") .. "]}", "together", false).out)
     assert.equal(12, #answer.choices)
     assert.equal("c12", answer.choices[12].message.content)
+  end)
+
+  it("fails when the pieces of its calls are mixed, rather than lose one", function()
+    local answer = whole('{"choices":[{"index":0,"message":{"tool_calls":[{"index":0,"id":"a","function":{"name":"f","arguments":"{\\"x\\":"}},'
+      .. '{"index":1,"id":"b","function":{"name":"g","arguments":"{}"}},{"index":0,"id":"a","function":{"arguments":"1}"}}]},'
+      .. '"finish_reason":"tool_calls"}]}', "together", false)
+    assert.is_true(answer.overflow)
   end)
 
   it("counts what is nonsense without going below nothing", function()
