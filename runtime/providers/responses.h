@@ -54,7 +54,7 @@ bool responses_is_custom(const struct responses_echo *echo, struct slice name_ra
 enum responses_item_kind { ITEM_REASONING, ITEM_TEXT, ITEM_REFUSAL, ITEM_CALL, ITEM_CUSTOM };
 
 struct responses_item {
-    struct responses_item *next;
+    struct responses_item *next, *next_call;
     enum responses_item_kind kind;
     unsigned index, tool; /* output_index; of the call in its answer */
     bool begun;           /* its first piece was announced */
@@ -73,6 +73,7 @@ struct responses_writer {
     struct usage usage;
     enum finish finish;
     struct responses_item *items, **tail;
+    struct responses_item *calls; /* those that are not closed */
     struct responses_item *open; /* text, refusal or reasoning under way */
     unsigned item_count;
     int64_t sequence;

@@ -222,9 +222,16 @@ static void close_before(struct responses_writer *self, struct buffer *out)
     struct responses_item *open = self->open;
     if (open != NULL)
         close_item(self, open, true, out);
-    for (struct responses_item *item = self->items; item != NULL; item = item->next)
-        if (!item->done && is_call(item) && (item->ended || is_whole_json(self, item)))
+    struct responses_item **at = &self->calls;
+    while (*at != NULL) { /* of calls that are not closed, however many other items there are */
+        struct responses_item *item = *at;
+        if (!item->done && (item->ended || is_whole_json(self, item)))
             close_item(self, item, true, out);
+        if (item->done)
+            *at = item->next_call;
+        else
+            at = &item->next_call;
+    }
 }
 
 /* ---------------------------------------------------------------- opening and growing */
@@ -244,8 +251,14 @@ static struct responses_item *open_item(struct responses_writer *self, enum resp
     buffer_init(&item->text, TEXT_MAX);
     *self->tail = item;
     self->tail = &item->next;
-    if (!is_call(item))
+    if (is_call(item)) {
+        struct responses_item **last = &self->calls;
+        while (*last != NULL)
+            last = &(*last)->next_call;
+        *last = item;
+    } else {
         self->open = item;
+    }
     return item;
 }
 
@@ -320,8 +333,8 @@ static void begin_call(struct responses_writer *self, const struct event *event,
 
 static struct responses_item *call_of(struct responses_writer *self, unsigned tool)
 {
-    for (struct responses_item *item = self->items; item != NULL; item = item->next)
-        if (is_call(item) && item->tool == tool)
+    for (struct responses_item *item = self->calls; item != NULL; item = item->next_call)
+        if (item->tool == tool)
             return item;
     return NULL;
 }
