@@ -223,7 +223,11 @@ static void follow(struct nesting *nesting, struct slice piece)
 
 static void begin_event(struct buffer *out, const char *name)
 {
-    buffer_printf(out, "event: %s\ndata: {\"type\":\"%s\"", name, name);
+    struct slice text = slice_of(name);
+    buffer_append_lit(out, "event: ");
+    buffer_append_slice(out, text);
+    buffer_append_lit(out, "\ndata: {\"type\":");
+    quoted(out, text);
 }
 
 static void end_event(struct buffer *out)
@@ -259,7 +263,13 @@ static void put_delta(const struct anthropic_writer *self, struct buffer *out, c
     if (raw.len == 0)
         return;
     begin_event(out, "content_block_delta");
-    buffer_printf(out, ",\"index\":%u,\"delta\":{\"type\":\"%s\",\"%s\":", self->index, type, member);
+    buffer_append_lit(out, ",\"index\":");
+    buffer_append_int(out, self->index);
+    buffer_append_lit(out, ",\"delta\":{\"type\":");
+    quoted(out, slice_of(type));
+    buffer_append_byte(out, ',');
+    quoted(out, slice_of(member));
+    buffer_append_byte(out, ':');
     quoted(out, raw);
     buffer_append_byte(out, '}');
     end_event(out);
