@@ -74,7 +74,7 @@ struct responses_writer {
     enum finish finish;
     struct responses_item *items, **tail;
     struct responses_item *calls; /* those that are not closed */
-    struct responses_item *open; /* text, refusal or reasoning under way */
+    struct responses_item *open;  /* text, refusal or reasoning under way */
     unsigned item_count;
     int64_t sequence;
     bool began; /* response.created was sent */
