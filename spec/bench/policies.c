@@ -73,6 +73,8 @@ static void find_candidates(struct bench *bench)
     struct request *request = bench->request;
     arena_free(&request->arena);
     arena_init(&request->arena, &bench->worker->arena_cache, REQUEST_ARENA_MAX);
+    request->targets = NULL;
+    request->unfits = NULL;
     request_candidates(request);
 }
 
