@@ -205,7 +205,8 @@ static bool is_mentioned(const struct mock_call *call, struct slice name)
 /* False: this request is answered with text. */
 static bool call_tools(struct mock_reply *reply, const struct mock_call *call)
 {
-    bool parallel = strcmp(call->model, "parallel-tools") == 0, always = parallel || strcmp(call->model, "tools") == 0;
+    struct slice asked = mock_behaviour(slice_of(call->model));
+    bool parallel = slice_equals(asked, LIT("parallel-tools")), always = parallel || slice_equals(asked, LIT("tools"));
     bool forced = is_forced(call);
     if (call->tools.len == 0 || call->tools.ptr[0] != '[' || is_forbidden(call) || (call->last == MOCK_LAST_TOOL && !forced))
         return false;
@@ -240,7 +241,7 @@ static bool wants_json(const struct mock_call *call, struct slice *schema)
 static void write_text(struct mock_reply *reply, const struct mock_call *call)
 {
     struct buffer *text = &reply->text;
-    struct slice schema, heard = buffer_slice(&call->last_text);
+    struct slice schema, heard = buffer_slice(&call->last_text), model = mock_behaviour(slice_of(call->model));
     int64_t count;
     if (wants_json(call, &schema)) {
         if (schema.len > 0)
@@ -249,12 +250,12 @@ static void write_text(struct mock_reply *reply, const struct mock_call *call)
             buffer_append_lit(text, "{\"mock\":true}");
         return;
     }
-    if (mock_number_after(call->model, "events-", &count)) {
+    if (mock_number_after(model, LIT("events-"), &count)) {
         for (int64_t i = 0; i < count && i < 100000; i++)
             buffer_printf(text, i == 0 ? "word%lld" : " word%lld", (long long)i);
         return;
     }
-    if (mock_number_after(call->model, "fault-big-", &count)) { /* kilobytes */
+    if (mock_number_after(model, LIT("fault-big-"), &count)) { /* kilobytes */
         for (int64_t i = 0; i < count * 128 && i < TEXT_MAX / 8; i++)
             buffer_append_lit(text, "mocking ");
         return;

@@ -24,10 +24,15 @@ void mock_call_free(struct mock_call *call)
         buffer_free(&call->stops[i]);
 }
 
-bool mock_number_after(const char *name, const char *prefix, int64_t *number)
+struct slice mock_behaviour(struct slice model)
 {
-    size_t len = strlen(prefix);
-    return strncmp(name, prefix, len) == 0 && slice_to_int(slice_of(name + len), number);
+    const char *label = model.len == 0 ? NULL : memchr(model.ptr, '@', model.len);
+    return (struct slice){model.ptr, label == NULL ? model.len : (size_t)(label - model.ptr)};
+}
+
+bool mock_number_after(struct slice name, struct slice prefix, int64_t *number)
+{
+    return slice_starts_with(name, prefix) && slice_to_int((struct slice){name.ptr + prefix.len, name.len - prefix.len}, number);
 }
 
 /* Words of a raw string: \n and \t part them like blanks do. */

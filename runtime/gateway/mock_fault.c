@@ -2,7 +2,7 @@
  *
  * The good answer is made first; a fault cuts it, delays it or puts another in its place. Faults that speak of events count every event
  * of the stream, content or not; of an answer that is not streamed they cut the body in the middle.
- * "once-" before a name: only the first request for it fails; "first-K-": the first K.
+ * "once-" before a name: only the first request for it fails; "first-K-": the first K. "@LABEL" behind it: the same behaviour by another name.
  * Beside the faults "slow-N" (N ms before the first byte), "gap-N" (N ms between events) and "events-N" (N words) answer well.
  * SPDX-License-Identifier: MIT */
 #include "gateway/mock_private.h"
@@ -565,6 +565,7 @@ static int64_t take_limit(struct slice *name)
 bool mock_fault_is_early(struct slice model)
 {
     int64_t number;
+    model = mock_behaviour(model);
     if (model.len == 0 || take_limit(&model) >= 0) /* a limited one is counted when it is whole */
         return false;
     if (!slice_starts_with(model, LIT("fault-")))
@@ -581,7 +582,7 @@ bool mock_fault_is_limited(struct slice model)
 void mock_fault_script(const struct mock_call *call, uint64_t seen, struct mock_script *script)
 {
     struct mock_reply reply;
-    struct slice name = slice_of(call->model);
+    struct slice name = mock_behaviour(slice_of(call->model));
     int64_t number, limit = take_limit(&name);
     mock_reply_make(&reply, call);
     mock_wire_answer(call, &reply, script);

@@ -81,8 +81,10 @@ void mock_call_free(struct mock_call *call);
 bool mock_call_read(struct mock_call *call, struct slice body);
 /* The model named in the beginning of a body, before the rest has come: for faults that do not read on. */
 struct slice mock_peek_model(struct slice body);
+/* What a model's name says of its behaviour: all before "@". What follows is a label, so that many targets can behave alike. */
+struct slice mock_behaviour(struct slice model);
 /* A number behind `prefix`, as in "slow-250". False: another name. */
-bool mock_number_after(const char *name, const char *prefix, int64_t *number);
+bool mock_number_after(struct slice name, struct slice prefix, int64_t *number);
 int64_t mock_count_words(struct slice text);
 
 /* ---------------------------------------------------------------- a script */
