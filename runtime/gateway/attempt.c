@@ -181,8 +181,8 @@ static void read_one(struct attempt *attempt, const struct sse_event *event, str
     enum pass pass = PASS_AS_IS;
     struct slice rewritten = SLICE_NONE;
     bool passes = attempt->writer == NULL;
-    if (!event->has_data) { /* a comment: keeps the client's line alive too, once it has one */
-        if (passes && is_committed(attempt))
+    if (!event->has_data) { /* a comment keeps the client's line alive too, once it has one; what else it may be is nobody's */
+        if (passes && is_committed(attempt) && slice_starts_with(event->raw, LIT(":")))
             pass_event(attempt, event, PASS_AS_IS, SLICE_NONE, run);
         return;
     }

@@ -12,12 +12,9 @@
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <pthread.h>
-#include <signal.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/eventfd.h>
-#include <sys/resource.h>
-#include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -45,13 +42,13 @@ struct conn {
 
 struct mock {
     struct mock_settings settings;
-    int listen_fd, epoll_fd, stop_fd, port;
+    int listen_fd, hang_up_fd, epoll_fd, stop_fd, port; /* hang_up_fd: -1 where it is not wanted */
     pthread_t thread;
     bool threaded;
     struct conn *conns;
     struct mock_timers timers;
     struct mock_ledger ledger;
-    uint64_t requests, accepted, open, aborted;
+    uint64_t requests, accepted, open, aborted, hung_up;
     struct mock_script bench[MOCK_BENCH_SCRIPTS]; /* dialect, stream, include_usage */
 };
 
@@ -169,7 +166,8 @@ static bool end_script(struct conn *conn)
             finish_request(conn);
         return true;
     case MOCK_CLOSE:
-        note_end(conn, conn->script->status >= 400 ? MOCK_SERVED : MOCK_CUT);
+    case MOCK_LEAVE:
+        note_end(conn, conn->script->status >= 400 || conn->script->end == MOCK_LEAVE ? MOCK_SERVED : MOCK_CUT);
         close_softly(conn);
         return true;
     case MOCK_RESET:
@@ -185,7 +183,7 @@ static bool end_script(struct conn *conn)
     return true;
 }
 
-/* Sends up to `until`. 1: all of it, 0: the socket is full, -1: the connection is gone. */
+/* Sends up to `until`. 1: all of it, 0: the socket is full, -1: the connection is broken. */
 static int send_until(struct conn *conn, size_t until)
 {
     while (conn->sent < until) {
@@ -196,10 +194,8 @@ static int send_until(struct conn *conn, size_t until)
             set_interest(conn, EPOLLOUT);
             return 0;
         }
-        if (count < 0) {
-            drop(conn);
+        if (count < 0)
             return -1;
-        }
         conn->sent += (size_t)count;
     }
     return 1;
@@ -215,13 +211,15 @@ static bool play(struct conn *conn, bool waited)
             timer_set(conn, script->pieces[from].wait_ms);
             return true;
         }
-        while (to + 1 < script->count && script->pieces[to + 1].wait_ms == 0)
+        while (to + 1 < script->count && script->pieces[to + 1].wait_ms == 0 && !script->pieces[to + 1].apart)
             to++;
         int all = send_until(conn, script->pieces[to].end);
-        if (all < 0)
-            return false;
         for (; conn->piece <= to && script->pieces[conn->piece].end <= conn->sent; conn->piece++)
             count_sent(conn, &script->pieces[conn->piece]);
+        if (all < 0) {
+            drop(conn);
+            return false;
+        }
         waited = all == 0 && conn->piece == from; /* a piece begun needs no second wait */
         if (all == 0)
             return true;
@@ -292,8 +290,9 @@ static bool answer_page(struct conn *conn, struct slice path)
         mock_ledger_reset(&mock->ledger);
         buffer_append_lit(out, "{}");
     } else {
-        buffer_printf(out, "{\"requests\":%llu,\"accepted\":%llu,\"open\":%llu,\"aborted\":%llu}", (unsigned long long)mock->requests,
-                      (unsigned long long)mock->accepted, (unsigned long long)mock->open, (unsigned long long)mock->aborted);
+        buffer_printf(out, "{\"requests\":%llu,\"accepted\":%llu,\"open\":%llu,\"aborted\":%llu,\"hung_up\":%llu}",
+                      (unsigned long long)mock->requests, (unsigned long long)mock->accepted, (unsigned long long)mock->open,
+                      (unsigned long long)mock->aborted, (unsigned long long)mock->hung_up);
     }
     mock_script_whole(&conn->own, 200, "Content-Type: application/json\r\n", 0);
     return start_playing(conn, &conn->own);
@@ -480,6 +479,18 @@ static void on_accept(struct mock *mock)
     }
 }
 
+/* Nothing is read: whatever the client sends meets a connection that is gone. */
+static void on_hang_up(struct mock *mock)
+{
+    const struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    int fd;
+    while ((fd = accept4(mock->hang_up_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        mock->hung_up++;
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+        close(fd);
+    }
+}
+
 static void on_conn(struct conn *conn, uint32_t events)
 {
     if (events & (EPOLLERR | EPOLLHUP) || ((events & EPOLLRDHUP) && conn->stage != READING && conn->stage != LINGERING)) {
@@ -518,7 +529,7 @@ static int wait_ms(const struct mock *mock)
     return left <= 0 ? 0 : (int)((left + US_PER_MS - 1) / US_PER_MS);
 }
 
-static void serve(struct mock *mock)
+void mock_serve(struct mock *mock)
 {
     struct epoll_event events[EVENTS_PER_WAIT];
     for (;;) {
@@ -528,6 +539,8 @@ static void serve(struct mock *mock)
                 return;
             if (events[i].data.ptr == &mock->listen_fd)
                 on_accept(mock);
+            else if (events[i].data.ptr == &mock->hang_up_fd)
+                on_hang_up(mock);
             else
                 on_conn(events[i].data.ptr, events[i].events);
         }
@@ -544,7 +557,7 @@ static void watch(struct mock *mock, int fd, void *tag)
     epoll_ctl(mock->epoll_fd, EPOLL_CTL_ADD, fd, &event);
 }
 
-static struct mock *make(const struct mock_settings *settings, int stop_fd, FILE *file)
+struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *file)
 {
     struct mock *mock = xcalloc(1, sizeof *mock);
     mock->settings = *settings;
@@ -554,17 +567,20 @@ static struct mock *make(const struct mock_settings *settings, int stop_fd, FILE
         return NULL;
     }
     mock->port = listen_port(mock->listen_fd);
+    mock->hang_up_fd = settings->hang_up ? listen_open("127.0.0.1", 0) : -1;
     mock->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     mock->stop_fd = stop_fd;
     mock_ledger_init(&mock->ledger, file);
     watch(mock, mock->listen_fd, &mock->listen_fd);
     watch(mock, mock->stop_fd, &mock->stop_fd);
+    if (mock->hang_up_fd >= 0)
+        watch(mock, mock->hang_up_fd, &mock->hang_up_fd);
     if (settings->bench)
         mock_bench_make(mock->bench, settings);
     return mock;
 }
 
-static void destroy(struct mock *mock)
+void mock_free(struct mock *mock)
 {
     while (mock->conns != NULL)
         drop(mock->conns);
@@ -573,6 +589,8 @@ static void destroy(struct mock *mock)
     mock_ledger_free(&mock->ledger);
     mock_timers_free(&mock->timers);
     close(mock->listen_fd);
+    if (mock->hang_up_fd >= 0)
+        close(mock->hang_up_fd);
     close(mock->epoll_fd);
     close(mock->stop_fd);
     free(mock);
@@ -580,20 +598,20 @@ static void destroy(struct mock *mock)
 
 static void *run(void *mock)
 {
-    serve(mock);
+    mock_serve(mock);
     return NULL;
 }
 
 struct mock *mock_start(const struct mock_settings *settings)
 {
     FILE *file = settings->ledger_path == NULL ? NULL : fopen(settings->ledger_path, "ae");
-    struct mock *mock = make(settings, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), file);
+    struct mock *mock = mock_new(settings, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), file);
     if (mock == NULL)
         return NULL;
     mock->threaded = pthread_create(&mock->thread, NULL, run, mock) == 0;
     if (mock->threaded)
         return mock;
-    destroy(mock);
+    mock_free(mock);
     return NULL;
 }
 
@@ -602,98 +620,16 @@ int mock_port(const struct mock *mock)
     return mock->port;
 }
 
+int mock_hang_up_port(const struct mock *mock)
+{
+    return mock->hang_up_fd < 0 ? 0 : listen_port(mock->hang_up_fd);
+}
+
 void mock_stop(struct mock *mock)
 {
     eventfd_write(mock->stop_fd, 1);
     pthread_join(mock->thread, NULL);
     if (mock->ledger.file != NULL)
         fclose(mock->ledger.file);
-    destroy(mock);
-}
-
-/* ---------------------------------------------------------------- alone */
-
-static const char help[] =
-    "gateway mock [--port N] [--ledger FILE] [--close]\n"
-    "gateway mock [--port N] [--delay-ms N] [--events N] [--gap-ms N] [--reply-bytes N] [--no-ledger]\n"
-    "\n"
-    "  The mock provider alone: OpenAI chat completions and Anthropic messages on 127.0.0.1 (--port 0: any), whole and streamed.\n"
-    "  A model's name says how it behaves: slow-250, gap-20, events-100, tools, parallel-tools, fault-status-503, fault-reset-after,\n"
-    "  fault-cut-event-3, fault-stall-head, once-fault-...\n"
-    "  GET /__ledger lists what it received, GET /__stats counts, POST /__reset forgets. --ledger appends each request as a JSON line.\n"
-    "  The second form is for benches: replies are made once, nothing is parsed or written down.\n";
-
-static bool read_options(int argc, char **argv, struct mock_settings *settings)
-{
-    for (int i = 1; i < argc; i++) {
-        struct slice name = slice_of(argv[i]);
-        int64_t number;
-        if (slice_equals(name, LIT("--close"))) {
-            settings->close = true;
-            continue;
-        }
-        if (slice_equals(name, LIT("--no-ledger"))) {
-            settings->bench = true;
-            continue;
-        }
-        if (++i == argc)
-            return false;
-        if (slice_equals(name, LIT("--ledger"))) {
-            settings->ledger_path = argv[i];
-            continue;
-        }
-        if (!slice_to_int(slice_of(argv[i]), &number) || number > INT32_MAX)
-            return false;
-        unsigned *target = slice_equals(name, LIT("--delay-ms"))      ? &settings->delay_ms
-                           : slice_equals(name, LIT("--events"))      ? &settings->events
-                           : slice_equals(name, LIT("--gap-ms"))      ? &settings->gap_ms
-                           : slice_equals(name, LIT("--reply-bytes")) ? &settings->reply_bytes
-                                                                      : NULL;
-        if (target != NULL) {
-            *target = (unsigned)number;
-            settings->bench = true;
-        } else if (slice_equals(name, LIT("--port")) && number < 65536) {
-            settings->port = (int)number;
-        } else {
-            return false;
-        }
-    }
-    settings->ledger = !settings->bench;
-    return true;
-}
-
-int mock_main(int argc, char **argv)
-{
-    struct mock_settings settings = {.port = 9000, .events = 100, .reply_bytes = 400};
-    struct rlimit limit;
-    sigset_t set;
-    if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
-        fputs(help, stdout);
-        return 0;
-    }
-    if (!read_options(argc, argv, &settings)) {
-        fputs(help, stderr);
-        return 2;
-    }
-    if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
-        limit.rlim_cur = limit.rlim_max;
-        setrlimit(RLIMIT_NOFILE, &limit);
-    }
-    sigemptyset(&set);
-    sigaddset(&set, SIGTERM);
-    sigaddset(&set, SIGINT);
-    sigprocmask(SIG_BLOCK, &set, NULL);
-    FILE *file = settings.ledger_path == NULL ? NULL : fopen(settings.ledger_path, "ae");
-    struct mock *mock = make(&settings, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), file);
-    if (mock == NULL || (settings.ledger_path != NULL && file == NULL)) {
-        fprintf(stderr, "gateway mock: %s\n", strerror(errno));
-        return 1;
-    }
-    printf("mock provider on http://127.0.0.1:%d\n", mock->port);
-    fflush(stdout);
-    serve(mock);
-    destroy(mock);
-    if (file != NULL)
-        fclose(file);
-    return 0;
+    mock_free(mock);
 }

@@ -13,6 +13,7 @@ struct mock_settings {
     bool ledger;             /* keep rows (GET /__ledger), at most 100,000 */
     const char *ledger_path; /* and append each as a JSON line here when it is complete; NULL: no */
     bool close;              /* one request a connection: every answer says "Connection: close" */
+    bool hang_up;            /* a second port, where connections are accepted and reset at once */
     /* Bench: requests are not parsed, replies are made once. */
     bool bench;
     unsigned delay_ms, events, gap_ms, reply_bytes; /* before the first byte; SSE deltas; between two; of a whole answer's text */

@@ -7,17 +7,11 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/mock_private.h"
 
-enum { MANY_HEADERS = 20000, ENDLESS_BYTES = 64 * 1024, HUGE_EVENT = 5 * 1024 * 1024 };
-
-struct fault {
-    const char *name; /* behind "fault-"; a number may follow */
-    void (*apply)(const struct mock_call *call, struct mock_script *script, int64_t number);
-    bool early; /* does not wait for the request's body */
-};
+enum { HUGE_EVENT = 5 * 1024 * 1024 };
 
 /* ---------------------------------------------------------------- cutting a script */
 
-static void keep_pieces(struct mock_script *script, int64_t count, enum mock_end end)
+void mock_keep_pieces(struct mock_script *script, int64_t count, enum mock_end end)
 {
     if (count < script->count)
         script->count = (unsigned)count;
@@ -34,8 +28,7 @@ static void halve_last(struct mock_script *script)
     script->bytes.len = last->end;
 }
 
-/* How many pieces hold the head and `events` events, or half the body. */
-static int64_t with_events(const struct mock_script *script, int64_t events)
+int64_t mock_with_events(const struct mock_script *script, int64_t events)
 {
     if (!script->chunked)
         return 2;
@@ -43,7 +36,7 @@ static int64_t with_events(const struct mock_script *script, int64_t events)
     return count < script->count ? count : script->count - 1; /* never the last chunk: that would be a good end */
 }
 
-static void replace(struct mock_script *script, struct slice bytes, int status, enum mock_end end)
+void mock_replace(struct mock_script *script, struct slice bytes, int status, enum mock_end end)
 {
     mock_script_clear(script);
     buffer_append_slice(&script->bytes, bytes);
@@ -71,32 +64,32 @@ static void close_after(const struct mock_call *call, struct mock_script *script
 static void cut_head(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    keep_pieces(script, 1, MOCK_CLOSE);
+    mock_keep_pieces(script, 1, MOCK_CLOSE);
     halve_last(script);
 }
 
 static void cut_body(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    keep_pieces(script, with_events(script, 3), MOCK_CLOSE);
+    mock_keep_pieces(script, mock_with_events(script, 3), MOCK_CLOSE);
 }
 
 static void cut_event(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call;
-    keep_pieces(script, with_events(script, number), MOCK_CLOSE);
+    mock_keep_pieces(script, mock_with_events(script, number), MOCK_CLOSE);
 }
 
 static void reset_event(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call;
-    keep_pieces(script, with_events(script, number), MOCK_RESET);
+    mock_keep_pieces(script, mock_with_events(script, number), MOCK_RESET);
 }
 
 static void cut_mid_event(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call;
-    keep_pieces(script, with_events(script, number + 1), MOCK_CLOSE);
+    mock_keep_pieces(script, mock_with_events(script, number + 1), MOCK_CLOSE);
     halve_last(script);
 }
 
@@ -104,13 +97,13 @@ static void cut_mid_event(const struct mock_call *call, struct mock_script *scri
 static void end_early(struct mock_script *script, bool (*leave_out)(const struct mock_piece *piece))
 {
     if (!script->chunked) {
-        keep_pieces(script, 2, MOCK_CLOSE);
+        mock_keep_pieces(script, 2, MOCK_CLOSE);
         return;
     }
     unsigned count = 1;
     while (count < script->count && !(script->pieces[count].event && leave_out(&script->pieces[count])))
         count++;
-    keep_pieces(script, count, MOCK_KEEP);
+    mock_keep_pieces(script, count, MOCK_KEEP);
     mock_script_end_stream(script);
 }
 
@@ -133,7 +126,7 @@ static void no_finish(const struct mock_call *call, struct mock_script *script, 
     for (unsigned i = 1; i < script->count; i++)
         if (script->pieces[i].content)
             last = i;
-    keep_pieces(script, script->chunked ? last + 1 : 2, script->chunked ? MOCK_KEEP : MOCK_CLOSE);
+    mock_keep_pieces(script, script->chunked ? last + 1 : 2, script->chunked ? MOCK_KEEP : MOCK_CLOSE);
     if (script->chunked)
         mock_script_end_stream(script);
 }
@@ -148,142 +141,19 @@ static void stall_head(const struct mock_call *call, struct mock_script *script,
 static void stall_first(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    keep_pieces(script, 1, MOCK_STALL);
+    mock_keep_pieces(script, 1, MOCK_STALL);
 }
 
 static void stall_body(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    keep_pieces(script, with_events(script, 3), MOCK_STALL);
+    mock_keep_pieces(script, mock_with_events(script, 3), MOCK_STALL);
 }
 
 static void stall_event(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call;
-    keep_pieces(script, with_events(script, number), MOCK_STALL);
-}
-
-/* ---------------------------------------------------------------- what is not HTTP, or bad HTTP */
-
-static void garbage(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    replace(script, LIT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 220 this is not HTTP\r\n\r\n\x00\xff\xfe"), 0, MOCK_CLOSE);
-}
-
-static void endless(struct mock_script *script, const char *start, struct slice again)
-{
-    replace(script, slice_of(start), 200, MOCK_REPEAT);
-    while (script->bytes.len < ENDLESS_BYTES)
-        buffer_append_slice(&script->bytes, again);
-    mock_script_piece(script);
-}
-
-static void endless_header(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    endless(script, "HTTP/1.1 200 OK\r\nX-Endless: ", LIT("aaaaaaaaaaaaaaaa"));
-}
-
-static void endless_interim(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    endless(script, "HTTP/1.1 103 Early Hints\r\n\r\n", LIT("HTTP/1.1 103 Early Hints\r\n\r\n"));
-}
-
-static void endless_stream(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
-    struct buffer event;
-    buffer_init(&event, ENDLESS_BYTES);
-    if (!call->stream || script->count < 4) {
-        endless(script, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
-                LIT("10\r\n                \r\n"));
-        return;
-    }
-    unsigned last = 1;
-    while (last + 1 < script->count && !script->pieces[last].content)
-        last++;
-    size_t from = script->pieces[last - 1].end;
-    buffer_append(&event, script->bytes.ptr + from, script->pieces[last].end - from);
-    keep_pieces(script, last + 1, MOCK_REPEAT);
-    while (script->bytes.len < ENDLESS_BYTES)
-        buffer_append_slice(&script->bytes, buffer_slice(&event));
-    mock_script_piece(script);
-    buffer_free(&event);
-}
-
-/* Puts more lines behind the status line of the good answer. */
-static void insert_headers(struct mock_script *script, struct slice lines)
-{
-    struct buffer whole;
-    const char *end = slice_find(buffer_slice(&script->bytes), LIT("\r\n"));
-    size_t at = (size_t)(end - script->bytes.ptr) + 2;
-    buffer_init(&whole, script->bytes.limit);
-    buffer_append(&whole, script->bytes.ptr, at);
-    buffer_append_slice(&whole, lines);
-    buffer_append(&whole, script->bytes.ptr + at, script->bytes.len - at);
-    buffer_free(&script->bytes);
-    script->bytes = whole;
-    for (unsigned i = 0; i < script->count; i++)
-        script->pieces[i].end += lines.len;
-}
-
-static void many_headers(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    struct buffer lines;
-    buffer_init(&lines, 4 * 1024 * 1024);
-    for (unsigned i = 0; i < MANY_HEADERS; i++)
-        buffer_printf(&lines, "X-Header-%u: value\r\n", i);
-    insert_headers(script, buffer_slice(&lines));
-    buffer_free(&lines);
-}
-
-static void two_lengths(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    insert_headers(script, script->chunked ? LIT("Content-Length: 5\r\nContent-Length: 7\r\n") : LIT("Content-Length: 5\r\n"));
-}
-
-static void compressed(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    insert_headers(script, LIT("Content-Encoding: gzip\r\n"));
-}
-
-static void bad_chunk(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    if (!script->chunked)
-        replace(script, LIT("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"), 200, MOCK_CLOSE);
-    else
-        keep_pieces(script, with_events(script, 3), MOCK_CLOSE);
-    buffer_append_lit(&script->bytes, "zz\r\n{\"id\":\"x\"}\r\n");
-    mock_script_piece(script);
-}
-
-/* A good answer, and then bytes that nobody asked for on the idle connection. */
-static void stray(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    buffer_append_lit(&script->bytes,
-                      "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"evil\":\"EVIL!\"}");
-    mock_script_piece(script)->wait_ms = 1;
-}
-
-static void interim(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    const struct slice hints = LIT("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n");
-    struct buffer whole;
-    buffer_init(&whole, script->bytes.limit);
-    buffer_append_slice(&whole, hints);
-    buffer_append_slice(&whole, buffer_slice(&script->bytes));
-    buffer_free(&script->bytes);
-    script->bytes = whole;
-    for (unsigned i = 0; i < script->count; i++)
-        script->pieces[i].end += hints.len;
+    mock_keep_pieces(script, mock_with_events(script, number), MOCK_STALL);
 }
 
 /* ---------------------------------------------------------------- good HTTP, bad answers */
@@ -353,7 +223,7 @@ static void error_event(const struct mock_call *call, struct mock_script *script
     unsigned count = 1;
     for (int64_t seen = 0; seen < number && count < script->count - 1; count++)
         seen += script->pieces[count].content;
-    keep_pieces(script, count, MOCK_KEEP);
+    mock_keep_pieces(script, count, MOCK_KEEP);
     buffer_append_slice(&script->scratch, call->dialect == MOCK_ANTHROPIC ? LIT("event: error\ndata: ") : LIT("data: "));
     mock_wire_error_body(call, 529, NULL, LIT("The model is overloaded."), &script->scratch);
     buffer_append_lit(&script->scratch, "\n\n");
@@ -389,7 +259,7 @@ static void truncated_json(const struct mock_call *call, struct mock_script *scr
 {
     (void)number;
     if (call->stream) {
-        keep_pieces(script, with_events(script, 3), MOCK_KEEP);
+        mock_keep_pieces(script, mock_with_events(script, 3), MOCK_KEEP);
         buffer_append_lit(&script->scratch, "data: {\"id\":\"chatcmpl-mock\",\"choices\":[{\"delta\":{\"cont\n\n");
         mock_script_event(script);
         mock_script_end_stream(script);
@@ -453,8 +323,7 @@ static void no_usage(const struct mock_call *call, struct mock_script *script, i
 
 static void huge_event(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
-    (void)number;
-    remade(call, script, false, HUGE_EVENT);
+    remade(call, script, false, number > 0 && number < 64 * 1024 ? (unsigned)number * 1024 : HUGE_EVENT);
 }
 
 /* ---------------------------------------------------------------- waits */
@@ -480,7 +349,7 @@ static void nothing(const struct mock_call *call, struct mock_script *script, in
 
 /* ---------------------------------------------------------------- the table */
 
-static const struct fault faults[] = {
+static const struct mock_fault faults[] = {
     {"reset-before", reset, true},
     {"reset-after", reset, false},
     {"close-after", close_after, false},
@@ -495,16 +364,6 @@ static const struct fault faults[] = {
     {"stall-first", stall_first, false},
     {"stall-body", stall_body, false},
     {"stall-event", stall_event, false},
-    {"garbage", garbage, false},
-    {"endless-header", endless_header, false},
-    {"endless-interim", endless_interim, false},
-    {"endless-stream", endless_stream, false},
-    {"many-headers", many_headers, false},
-    {"two-content-lengths", two_lengths, false},
-    {"compressed", compressed, false},
-    {"bad-chunk", bad_chunk, false},
-    {"stray", stray, false},
-    {"interim", interim, false},
     {"status-429-retry", rate_limit, false},
     {"status", status, false},
     {"quota", quota, false},
@@ -522,20 +381,25 @@ static const struct fault faults[] = {
     {"big", nothing, false},
     {"slow", slow, false},
     {"gap", gap, false},
+    {NULL, NULL, false},
 };
 
-/* The row whose name this is, alone or with "-N" behind it. */
-static const struct fault *find(struct slice name, int64_t *number)
+static bool is_named(const struct mock_fault *fault, struct slice name, int64_t *number)
 {
-    for (unsigned i = 0; i < sizeof faults / sizeof *faults; i++) {
-        struct slice own = slice_of(faults[i].name);
-        *number = 0;
-        if (slice_equals(name, own))
-            return &faults[i];
-        if (slice_starts_with(name, own) && name.ptr[own.len] == '-' &&
-            slice_to_int((struct slice){name.ptr + own.len + 1, name.len - own.len - 1}, number))
-            return &faults[i];
-    }
+    struct slice own = slice_of(fault->name);
+    *number = 0;
+    return slice_equals(name, own) || (slice_starts_with(name, own) && name.ptr[own.len] == '-' &&
+                                       slice_to_int((struct slice){name.ptr + own.len + 1, name.len - own.len - 1}, number));
+}
+
+/* The row whose name this is, alone or with "-N" behind it. */
+static const struct mock_fault *find(struct slice name, int64_t *number)
+{
+    static const struct mock_fault *const tables[] = {faults, mock_faults_of_framing, mock_faults_of_streams};
+    for (unsigned i = 0; i < sizeof tables / sizeof *tables; i++)
+        for (const struct mock_fault *fault = tables[i]; fault->name != NULL; fault++)
+            if (is_named(fault, name, number))
+                return fault;
     return NULL;
 }
 
@@ -570,7 +434,7 @@ bool mock_fault_is_early(struct slice model)
         return false;
     if (!slice_starts_with(model, LIT("fault-")))
         return false;
-    const struct fault *fault = find(behind(model, 6), &number);
+    const struct mock_fault *fault = find(behind(model, 6), &number);
     return fault != NULL && fault->early;
 }
 
@@ -590,7 +454,7 @@ void mock_fault_script(const struct mock_call *call, uint64_t seen, struct mock_
     if (limit >= 0 && seen > (uint64_t)limit)
         return;
     bool fault = slice_starts_with(name, LIT("fault-"));
-    const struct fault *row = find(fault ? behind(name, 6) : name, &number);
+    const struct mock_fault *row = find(fault ? behind(name, 6) : name, &number);
     if (row != NULL && (fault || row->apply == slow || row->apply == gap))
         row->apply(call, script, number);
     else if (fault)

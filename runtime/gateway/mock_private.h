@@ -1,11 +1,11 @@
 /* mock_private.h -- what the rooms of the mock provider share: a request as read, an answer as a script, the ledger.
  *
  *      mock.c  the server          mock_http.c, mock_call.c  bytes -> request -> struct mock_call
- *      mock_answer.c, mock_wire.c  call -> script (a good answer)      mock_fault.c  model name -> script (a bad one)
- *      mock_ledger.c  rows         mock_timers.c  waits
+ *      mock_answer.c, mock_wire.c  call -> script (a good answer)      mock_fault*.c  model name -> script (a bad one)
+ *      mock_ledger.c  rows         mock_timers.c  waits                mock_main.c  the program's command
  *
  * A script is an answer laid out in time: bytes, cut into pieces with a wait before each, and what happens at the end. Every fault is a
- * change to a script, so the server knows nothing of faults. All but mock.c is pure: no sockets, no clock.
+ * change to a script, so the server knows nothing of faults. All but mock.c and mock_main.c is pure: no sockets, no clock.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_MOCK_PRIVATE_H
 #define GATEWAY_MOCK_PRIVATE_H
@@ -91,7 +91,8 @@ int64_t mock_count_words(struct slice text);
 
 enum mock_end {
     MOCK_KEEP,   /* the connection stays open for the next request */
-    MOCK_CLOSE,  /* FIN */
+    MOCK_CLOSE,  /* FIN: the answer is cut */
+    MOCK_LEAVE,  /* FIN behind an answer that was whole */
     MOCK_RESET,  /* RST */
     MOCK_STALL,  /* nothing more, for ever */
     MOCK_REPEAT, /* the last piece again and again */
@@ -104,6 +105,7 @@ struct mock_piece {
     bool event;       /* one event of a stream */
     bool content;     /* an event that carries content */
     bool marker;      /* the event that ends the wire's stream */
+    bool apart;       /* sent by itself, not together with what stands before it */
 };
 
 struct mock_script {
@@ -164,12 +166,39 @@ void mock_wire_models(struct buffer *out);
 
 /* ---------------------------------------------------------------- faults */
 
+struct mock_fault {
+    const char *name; /* behind "fault-"; a number may follow */
+    void (*apply)(const struct mock_call *call, struct mock_script *script, int64_t number);
+    bool early; /* does not wait for the request's body */
+};
+
+/* Tables, each ended by a row without a name: mock_fault_framing.c, mock_fault_stream.c; the others are mock_fault.c's. */
+extern const struct mock_fault mock_faults_of_framing[], mock_faults_of_streams[];
+
+/* Keeps the first `count` pieces. */
+void mock_keep_pieces(struct mock_script *script, int64_t count, enum mock_end end);
+/* How many pieces hold the head and `events` events, or half the body. */
+int64_t mock_with_events(const struct mock_script *script, int64_t events);
+/* Puts bytes in the place of the whole answer. */
+void mock_replace(struct mock_script *script, struct slice bytes, int status, enum mock_end end);
+/* Puts more lines behind the status line. */
+void mock_insert_headers(struct mock_script *script, struct slice lines);
+/* What a piece says, without the framing of its chunk. */
+struct slice mock_piece_text(const struct mock_script *script, unsigned piece);
+
 /* True: this fault does not wait for the body. */
 bool mock_fault_is_early(struct slice model);
 /* True: "once-..." or "first-K-...": the server counts these (mock_ledger_seen). */
 bool mock_fault_is_limited(struct slice model);
 /* Makes the script for this call, with the fault its model names. `seen`: how many requests a limited name has had, with this one. */
 void mock_fault_script(const struct mock_call *call, uint64_t seen, struct mock_script *script);
+
+/* ---------------------------------------------------------------- the server: mock.c */
+
+struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *ledger); /* NULL: it cannot listen */
+void mock_serve(struct mock *mock);                                                     /* until stop_fd can be read */
+void mock_free(struct mock *mock);
+int mock_hang_up_port(const struct mock *mock);
 
 /* ---------------------------------------------------------------- the ledger */
 

@@ -5,17 +5,28 @@ local house = require "support.house"
 
 local FAILED, LATE = { 502, "upstream_error" }, { 504, "upstream_timeout" }
 
+-- More than the kernel holds for a provider that does not read.
+local LARGE = { { role = "user", content = ("word "):rep(1600 * 1024) } }
+
 local ROWS = {
-  -- connecting
+  -- connecting and sending
   { "U01", "refused/x", both = FAILED, asked = 0, phase = "connect", sent = "not_sent" },
   { "U02", "hole/x", both = LATE, asked = 0, phase = "connect", deadline = "connect", sent = "not_sent" },
+  { "U03", "hangs/x", both = FAILED, asked = 0, says = "connection reset" },
   { "U03", "reset-before", both = FAILED, outcome = "reset" },
   { "U04", "deaf/x", both = LATE, asked = 0, phase = "headers", deadline = "headers", sent = "uncertain" },
+  { "U04", "deaf/large", both = LATE, asked = 0, phase = "send", deadline = "headers", sent = "not_sent", fields = { messages = LARGE }, words = 1600 * 1024 },
   { "U05", "close-after", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
   { "U06", "reset-after", both = FAILED, phase = "headers", sent = "uncertain", outcome = "reset" },
+  { "U07", "close-idle", both = 200, outcome = "served" },
+  { "U09", "excess", both = 200, outcome = "served" },
   -- answers that end before they began
+  { "U10", "cut-bytes-1", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
+  { "U10", "cut-bytes-9", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
+  { "U10", "cut-bytes-16", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
+  { "U10", "cut-bytes-17", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
   { "U10", "cut-head", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
-  { "U11", "stall-head", both = LATE, phase = "headers", deadline = "headers", outcome = "client_closed" },
+  { "U11", "stall-head", both = LATE, phase = "headers", deadline = "headers", sent = "uncertain", outcome = "client_closed" },
   { "U11", "stall-first", whole = LATE, stream = { 504, "upstream_timeout", phase = "first_token", deadline = "first_token" }, outcome = "client_closed" },
   { "U11", "slow-100", both = 200 },
   -- stalls amid the answer
@@ -30,22 +41,66 @@ local ROWS = {
   { "U13", "cut-mid-event-4", stream = "cut" },
   { "U13", "reset-event-0", stream = FAILED, outcome = "reset" },
   { "U13", "reset-event-4", stream = "cut", outcome = "reset" },
+  { "U13", "short-length", whole = FAILED, stream = 200 }, -- a stream says itself where it ends
+  { "U13", "short-length-4", whole = FAILED, stream = "cut" },
+  { "U13", "no-last-chunk", whole = FAILED, stream = 200 },
   { "U13", "no-done", stream = 200 }, -- the finish was seen and the framing ended well
   { "U13", "no-finish", whole = FAILED, stream = "cut" },
+  { "U14", "close-delimited", both = 200 },
+  { "U14", "close-delimited-1", whole = FAILED, stream = FAILED },
+  { "U14", "close-delimited-4", whole = FAILED, stream = "cut" },
+  { "U14", "close-delimited-10", stream = "cut" }, -- all of its content, but no finish
+  { "U14", "close-delimited-11", stream = 200, estimated = true }, -- the finish: usage and marker are missed
   -- bad framing
   { "U15", "garbage", both = FAILED },
   { "U15", "bad-chunk", whole = FAILED, stream = "cut" },
+  { "U15", "bad-chunk-1", whole = FAILED, stream = "cut" },
+  { "U15", "bad-chunk-2", whole = FAILED, stream = "cut" },
+  { "U15", "bad-chunk-3", whole = FAILED, stream = "cut" },
+  { "U15", "bad-chunk-4", whole = FAILED, stream = "cut" },
+  { "U15", "bad-chunk-5", whole = FAILED, stream = "cut" },
   { "U15", "two-content-lengths", both = FAILED },
-  { "U16", "endless-header", both = FAILED },
-  { "U16", "endless-interim", both = FAILED },
-  { "U16", "many-headers", both = FAILED },
+  { "U15", "same-lengths", both = FAILED, says = "two Content%-Length" },
+  { "U15", "negative-length", both = FAILED, says = "Content%-Length is not a number" },
+  { "U15", "odd-length", both = FAILED, says = "Content%-Length is not a number" },
+  { "U15", "length-and-chunks", both = FAILED, says = "together" },
+  { "U15", "nul-header", both = FAILED, says = "control character" },
+  { "U15", "no-colon", both = FAILED, says = "proper name" },
+  { "U15", "blank-colon", both = FAILED, says = "proper name" },
+  { "U15", "folded-header", both = FAILED, says = "folded" },
+  { "U15", "bare-lf", both = FAILED, says = "bare LF" },
+  { "U16", "long-header-40", both = 200 },
+  { "U16", "long-header-90", both = FAILED, says = "too large" },
+  { "U16", "long-header-400", both = FAILED, says = "too large" },
+  { "U16", "endless-header", both = FAILED, says = "too large" },
+  { "U16", "endless-interim", both = FAILED, says = "interim" },
+  { "U16", "many-headers", both = FAILED, says = "too many lines" },
   { "U16", "interim", both = 200 },
-  { "U19", "huge-event", stream = "cut" },
+  -- streams in odd pieces and forms
+  { "U17", "bytes-apart", both = 200 },
+  { "U18", "sse-cr", stream = 200 },
+  { "U18", "sse-crlf", stream = 200 },
+  { "U18", "sse-mixed", stream = 200 },
+  { "U18", "sse-comments", stream = 200 },
+  { "U18", "sse-fields", stream = 200 },
+  { "U18", "sse-lines", stream = 200 },
+  { "U18", "sse-bom", stream = 200 },
+  { "U18", "sse-tight", stream = 200 },
+  { "U18", "sse-unended", stream = 200 },
+  { "U18", "sse-unended-line", stream = 200 },
+  { "U19", "huge-event-1024", stream = 200 },
+  { "U19", "huge-event", stream = "cut", says = "larger than 4 MB" },
+  { "U19", "huge-event-16384", stream = "cut", says = "larger than 4 MB", heavy = true },
+  { "U19", "endless-line", stream = "cut", outcome = "client_closed", heavy = true },
   { "U19", "big-2000", whole = 200 },
   -- errors that call themselves answers
   { "U20", "error-event-0", stream = { 503, "overloaded" } },
   { "U20", "error-event-1", stream = { "cut", "overloaded" } },
   { "U20", "error-event-5", stream = { "cut", "overloaded" } },
+  { "U20", "named-error", whole = FAILED, stream = "cut" },
+  { "U20", "finish-error", whole = FAILED, stream = "cut" },
+  { "U20", "html-event", whole = FAILED, stream = "cut" },
+  { "U20", "html-data", whole = FAILED, stream = "cut" },
   { "U20", "not-json", stream = FAILED },
   { "U20", "truncated-json", stream = "cut" },
   { "U21", "error-in-200", both = FAILED },
@@ -54,6 +109,8 @@ local ROWS = {
   { "U21", "truncated-json", whole = FAILED },
   { "U21", "empty-200", both = FAILED },
   { "U22", "html-502", both = FAILED },
+  { "U22", "html-503", both = { 503, "upstream_error" } },
+  { "U22", "html-504", both = LATE },
 }
 
 -- The stream of this message has a role event, nine of content, the finish, usage (we ask for it) and [DONE].

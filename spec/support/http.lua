@@ -358,17 +358,33 @@ function Answer:json()
   return ok and value or nil
 end
 
+-- Lines end with CR, LF or CRLF (WHATWG HTML 9.2); a CRLF may be cut.
+local function with_lf(self, piece)
+  if self.after_cr and piece:sub(1, 1) == "\n" then
+    piece = piece:sub(2)
+  end
+  self.after_cr = piece:sub(-1) == "\r"
+  return (piece:gsub("\r\n", "\n"):gsub("\r", "\n"))
+end
+
 --- The next event of a stream: { data, name, at }, at being when its last byte was read. Nil at the end, with why.
 function Answer:event(deadline)
-  self.pending = self.pending or ""
+  self.pending, self.pieces = self.pending or "", self.pieces or {}
   while true do
     local text, stop = self.pending:match "^(.-)\n\n()"
     if text then
       self.pending = self.pending:sub(stop)
+      if self.events_seen == 0 and text:sub(1, 3) == "\xef\xbb\xbf" then
+        text = text:sub(4)
+      end
       self.events_seen = self.events_seen + 1
-      local event = { name = text:match "^event: ?([^\n]*)" or text:match "\nevent: ?([^\n]*)", at = socket.gettime(), raw = text .. "\n\n" }
-      for line in (text .. "\n"):gmatch "data: ?([^\n]*)\n" do
-        event.data = event.data and event.data .. "\n" .. line or line
+      local event = { at = socket.gettime(), raw = text .. "\n\n" }
+      for name, value in (text .. "\n"):gmatch "([^:\n]*):? ?([^\n]*)\n" do
+        if name == "data" then
+          event.data = event.data and event.data .. "\n" .. value or value
+        elseif name == "event" then
+          event.name = value
+        end
       end
       return event
     end
@@ -376,16 +392,18 @@ function Answer:event(deadline)
     if not piece then
       return nil, why
     end
-    self.pending = self.pending .. piece
+    table.insert(self.pieces, piece)
+    self.pending = self.pending .. with_lf(self, piece)
   end
 end
 
---- All events until the end.
+--- All events until the end; `body` has their bytes as they came.
 function Answer:events()
   local list = {}
   while true do
     local event, why = self:event()
     if not event then
+      self.body = table.concat(self.pieces)
       return list, why
     end
     list[#list + 1] = event

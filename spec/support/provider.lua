@@ -22,6 +22,7 @@ function provider.mock(options)
   end, 10)
   assert(self.port, "the mock does not say its port")
   self.origin = ("http://127.0.0.1:%d"):format(self.port)
+  self.hang_up_port = math.tointeger(tonumber(self.process:out():match "hangs up on http://127%.0%.0%.1:(%d+)"))
   return self
 end
 
@@ -90,6 +91,7 @@ end
 local function listener(backlog)
   local server = assert(socket.tcp())
   assert(server:bind("127.0.0.1", 0))
+  assert(server:setoption("recv-buffer-size", 4096)) -- little fits into the kernel
   assert(server:listen(backlog))
   local _, port = server:getsockname()
   return setmetatable({ sockets = { server }, port = math.tointeger(tonumber(port)) }, Silent)
