@@ -104,15 +104,16 @@ bool key_has_other(struct key_state *const *pool, unsigned count, unsigned than,
     return false;
 }
 
-/* Unless a refusal has set it aside: those asked before then, and their word adds nothing. */
+/* The later end wins. Unless a refusal has set it aside: those asked before then, and their word adds nothing. */
 static bool set_aside(struct key_state *state, int64_t span_us, int64_t now_us)
 {
     int_fast64_t until = atomic_load_explicit(&state->aside_until_us, memory_order_relaxed);
-    int_fast64_t wanted = now_us + (span_us < ASIDE_MAX_US ? span_us : ASIDE_MAX_US);
+    int_fast64_t wanted = now_us + (span_us < ASIDE_MAX_US ? span_us : ASIDE_MAX_US), later;
     do {
         if (until > now_us && atomic_load_explicit(&state->refusals, memory_order_relaxed) > 0)
             return false;
-    } while (!atomic_compare_exchange_weak_explicit(&state->aside_until_us, &until, wanted, memory_order_relaxed, memory_order_relaxed));
+        later = until > wanted ? until : wanted;
+    } while (!atomic_compare_exchange_weak_explicit(&state->aside_until_us, &until, later, memory_order_relaxed, memory_order_relaxed));
     return true;
 }
 
