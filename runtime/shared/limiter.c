@@ -52,6 +52,7 @@ struct charge {
     const struct limit_ask *ask;
     uint64_t hash;
     struct limit_record *record; /* NULL: it is one that was named before */
+    bool fresh;                  /* made for this charge */
     uint8_t meters[LIMIT_METERS_MAX];
 };
 
@@ -153,6 +154,11 @@ static void drop(struct shard *shard, struct limit_record *record)
     unlink_named(shard, record);
     free_record(record);
     shard->count--;
+}
+
+static void evict(struct shard *shard, struct limit_record *record)
+{
+    drop(shard, record);
     shard->evictions++;
 }
 
@@ -170,7 +176,7 @@ static void evict_some(struct shard *shard, int64_t now_us, size_t looks)
     while (looks-- > 0 && shard->oldest != NULL && now_us - shard->oldest->named_us > IDLE_US) {
         struct limit_record *record = shard->oldest;
         if (is_idle(record, now_us)) {
-            drop(shard, record);
+            evict(shard, record);
         } else {
             unlink_named(shard, record);
             link_newest(shard, record);
@@ -183,7 +189,7 @@ static bool make_room(struct shard *shard)
 {
     for (struct limit_record *record = shard->oldest; record != NULL; record = record->newer) {
         if (record->refs == 0) {
-            drop(shard, record);
+            evict(shard, record);
             return true;
         }
     }
@@ -223,12 +229,13 @@ static struct limit_record *new_record(struct shard *shard, struct slice name, u
 }
 
 /* Finds or makes it, with a reference; NULL: the shard is full of records in use. */
-static struct limit_record *find(const struct limiter *limiter, struct slice name, uint64_t hash, int64_t now_us)
+static struct limit_record *find(const struct limiter *limiter, struct slice name, uint64_t hash, int64_t now_us, bool *fresh)
 {
     struct shard *shard = shard_of(limiter, hash);
     struct limit_record *record = *bucket_of(shard, hash);
     while (record != NULL && (record->hash != hash || !slice_equals((struct slice){record->name, record->name_len}, name)))
         record = record->next;
+    *fresh = record == NULL;
     if (record != NULL)
         unlink_named(shard, record);
     else if (shard->count < limiter->limit || make_room(shard))
@@ -295,7 +302,7 @@ static bool find_meters(struct charge *charge, int64_t now_us)
             place = add_meter(record, rule, &rule->meters[i], now_us);
         if (place < 0)
             return false;
-        meter_follow(&record->meters[place], &rule->meters[i]);
+        meter_follow(&record->meters[place], &rule->meters[i], now_us);
         charge->meters[i] = (uint8_t)place;
     }
     return true;
@@ -338,7 +345,7 @@ static void check(const struct limiter *limiter, struct charge *charges, unsigne
             again |= charges[j].hash == charge->hash && slice_equals(charges[j].ask->name, charge->ask->name);
         if (again)
             continue;
-        charge->record = find(limiter, charge->ask->name, charge->hash, now_us);
+        charge->record = find(limiter, charge->ask->name, charge->hash, now_us, &charge->fresh);
         if (charge->record == NULL || !find_meters(charge, now_us)) {
             refuse(verdict, i, &no_room, US_PER_S);
             continue;
@@ -376,6 +383,15 @@ static void show(const struct charge *charge, int64_t now_us, struct limit_verdi
     }
 }
 
+/* Nothing is taken. Whoever is refused, or only looks, leaves no record behind: else a client who may ask for nothing could crowd out those of others
+ * by asking for ever new names. */
+static void let_go(const struct limiter *limiter, struct charge *charge)
+{
+    charge->record->refs--;
+    if (charge->fresh)
+        drop(shard_of(limiter, charge->hash), charge->record);
+}
+
 static void charge_locked(const struct limiter *limiter, struct charge *charges, unsigned count, int64_t tokens, int64_t now_us,
                           struct reservation *reservation, struct limit_verdict *verdict)
 {
@@ -386,10 +402,10 @@ static void charge_locked(const struct limiter *limiter, struct charge *charges,
             continue;
         if (taken)
             take(&charges[i], tokens, now_us, &reservation->holds[reservation->count++]);
-        else
-            charges[i].record->refs--;
         if (charges[i].record->meter_count > 0)
             show(&charges[i], now_us, verdict);
+        if (!taken)
+            let_go(limiter, &charges[i]);
     }
 }
 

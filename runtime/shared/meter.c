@@ -21,8 +21,7 @@ static int64_t scale(int64_t amount, int64_t by, int64_t over)
 
 void meter_init(struct meter *meter, const struct meter_rule *rule)
 {
-    *meter = (struct meter){.unit = rule->unit, .window_us = rule->window_us};
-    meter_follow(meter, rule);
+    *meter = (struct meter){.unit = rule->unit, .window_us = rule->window_us, .count = rule->count, .burst = rule->burst};
 }
 
 void meter_fini(struct meter *meter)
@@ -33,12 +32,6 @@ void meter_fini(struct meter *meter)
 bool meter_keeps(const struct meter *meter, const struct meter_rule *rule)
 {
     return meter->unit == rule->unit && meter->window_us == rule->window_us && (meter->burst > 0) == (rule->burst > 0);
-}
-
-void meter_follow(struct meter *meter, const struct meter_rule *rule)
-{
-    meter->count = rule->count;
-    meter->burst = rule->burst;
 }
 
 /* ---------------------------------------------------------------- windows */
@@ -93,6 +86,8 @@ static int64_t window_take(struct meter *meter, int64_t amount, int64_t now_us)
             make_room(meter);
         *slot_at(meter, meter->length++) = (struct meter_slot){number, 0};
     }
+    if (amount > FAR - meter->used) /* only what nobody had reserved, and so nobody gives back */
+        amount = FAR - meter->used;
     slot_at(meter, meter->length - 1u)->amount += amount;
     meter->used += amount;
     return number;
@@ -152,6 +147,18 @@ static int64_t bucket_full_ns(const struct meter *meter, int64_t now_us)
     return meter->full_ns > now_ns ? meter->full_ns : now_ns;
 }
 
+static void bucket_take(struct meter *meter, int64_t amount, int64_t now_us)
+{
+    int64_t full_ns = bucket_full_ns(meter, now_us) + fill_ns(meter, amount); /* neither is above FAR and something */
+    meter->full_ns = full_ns < FAR ? full_ns : FAR;
+}
+
+static void bucket_give_back(struct meter *meter, int64_t amount)
+{
+    int64_t less_ns = fill_ns(meter, amount);
+    meter->full_ns = meter->full_ns > less_ns ? meter->full_ns - less_ns : 0;
+}
+
 static int64_t bucket_wait_us(const struct meter *meter, int64_t amount, int64_t now_us)
 {
     int64_t early_ns = bucket_full_ns(meter, now_us) + fill_ns(meter, amount) - fill_ns(meter, meter->burst) - now_us * NS_PER_US;
@@ -172,8 +179,20 @@ static struct limit_facts bucket_facts(const struct meter *meter, int64_t now_us
 
 /* ---------------------------------------------------------------- all three */
 
+void meter_follow(struct meter *meter, const struct meter_rule *rule, int64_t now_us)
+{
+    if (meter->burst > 0 && meter->count != rule->count) {
+        int64_t now_ns = now_us * NS_PER_US, missing_ns = bucket_full_ns(meter, now_us) - now_ns;
+        meter->full_ns = now_ns + scale(missing_ns, meter->count, rule->count);
+    }
+    meter->count = rule->count;
+    meter->burst = rule->burst;
+}
+
 int64_t meter_wait_us(struct meter *meter, int64_t amount, int64_t now_us)
 {
+    if (amount == 0)
+        return 0; /* also where more was used than there is */
     if (amount > (meter->burst > 0 ? meter->burst : meter->count))
         return -1;
     if (meter->burst > 0)
@@ -186,7 +205,7 @@ int64_t meter_wait_us(struct meter *meter, int64_t amount, int64_t now_us)
 int64_t meter_take(struct meter *meter, int64_t amount, int64_t now_us)
 {
     if (meter->burst > 0) {
-        meter->full_ns = bucket_full_ns(meter, now_us) + fill_ns(meter, amount);
+        bucket_take(meter, amount, now_us);
         return 0;
     }
     if (meter->window_us > 0)
@@ -200,7 +219,7 @@ void meter_true_up(struct meter *meter, int64_t slot, int64_t taken, int64_t rea
     if (real > taken)
         meter_take(meter, real - taken, now_us); /* used by now, whatever was reserved then */
     else if (meter->burst > 0)
-        meter->full_ns -= fill_ns(meter, taken - real);
+        bucket_give_back(meter, taken - real);
     else if (meter->window_us > 0)
         window_give_back(meter, slot, taken - real, now_us);
     else

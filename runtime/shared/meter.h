@@ -27,8 +27,8 @@ void meter_init(struct meter *meter, const struct meter_rule *rule);
 void meter_fini(struct meter *meter);
 /* Does it keep this promise, whatever its count? */
 bool meter_keeps(const struct meter *meter, const struct meter_rule *rule);
-/* From now on it is this much. */
-void meter_follow(struct meter *meter, const struct meter_rule *rule);
+/* From now on it is this much. What is missing from a bucket stays, and comes back at the new rate. */
+void meter_follow(struct meter *meter, const struct meter_rule *rule, int64_t now_us);
 /* How long until `amount` fits: 0 now, -1 never. */
 int64_t meter_wait_us(struct meter *meter, int64_t amount, int64_t now_us);
 /* Takes it, fitting or not -> where it was booked. */
