@@ -2,7 +2,7 @@
  *
  * walk.new(limits, now) gives a walk with the methods plan(steps, now), give_up(now), event(kind, attempt, now [, failure]),
  * next() -> action or nil, rest(), attempts(), over(), committed(), exhausted(). At this door times are seconds, attempts count from 1,
- * names are those policies see: kind, phase, sent, retry_after_s; a failure may carry `reused = true`. A key nobody knows raises: a
+ * names are those policies see: kind, phase, sent, retry_after_s; a failure may carry `reused` and `other_key` (flags). A key nobody knows raises: a
  * misspelt limit must not look like a kept one.
  * The strings of failures are anchored in the userdata's user value, as long as the walk itself.
  * SPDX-License-Identifier: MIT */
@@ -189,7 +189,9 @@ static struct failure check_failure(lua_State *L, int table)
     if (lua_getfield(L, table, "retry_after_s") != LUA_TNIL) {
         failure.retry_after_us = check_time(L, -1);
     }
-    lua_pop(L, 2);
+    lua_getfield(L, table, "other_key");
+    failure.other_key = lua_toboolean(L, -1);
+    lua_pop(L, 3);
     return failure;
 }
 

@@ -128,6 +128,8 @@ function Reference:failed(number, failure, now)
     and (failure.sent == "not_sent" or failure.sent == "uncertain")
   if stale and fresh == 0 then
     return self:start(attempt.step, now, { fresh = true })
+  elseif failure.other_key then
+    return self:start(attempt.step, now, {})
   end
   local hint = failure.retry_after or -1
   if not self.limits.frugal and again[failure.kind] and tries <= self.plan[attempt.step].retries and hint <= self.limits.retry_after_max then
@@ -336,7 +338,7 @@ local function random_failure()
     kind = one_of { "unavailable", "unavailable", "rate_limited", "overloaded", "auth", "invalid_request" },
     phase = one_of { "connect", "send", "headers", "body" },
     sent = one_of { "not_sent", "refused", "uncertain", "content_started" },
-    status = math.random(2) == 1 and 500 or nil, reused = math.random(4) == 1,
+    status = math.random(2) == 1 and 500 or nil, reused = math.random(4) == 1, other_key = math.random(10) == 1,
     retry_after = math.random(4) == 1 and math.random(0, 2500000) or nil,
   }
 end
@@ -409,7 +411,7 @@ local function feed(real, kind, now, subject, failure, plan_at_door)
   else
     local at_the_door = failure and {
       kind = failure.kind, phase = failure.phase, sent = failure.sent, status = failure.status,
-      reused = failure.reused, retry_after_s = failure.retry_after and failure.retry_after / 1e6,
+      reused = failure.reused, other_key = failure.other_key, retry_after_s = failure.retry_after and failure.retry_after / 1e6,
     }
     real:event(kind, subject, now / 1e6, at_the_door)
   end

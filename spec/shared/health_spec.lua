@@ -4,7 +4,7 @@ local health = require("gateway.runtime").health
 
 local start = 1000 -- seconds; no case depends on it
 local seed = tonumber(os.getenv("SEED")) or os.time()
-local sequences = tonumber(os.getenv "SEQUENCES") or 3000
+local sequences = tonumber(os.getenv "SEQUENCES") or 10000
 
 local function fresh_record(settings)
   local record = assert(health.new(10, 1):find("openai/gpt-4o", start, settings))
@@ -468,12 +468,14 @@ function Reference:open(now, view)
 end
 
 function Reference:window(now)
-  local good, bad = 0, 0
+  local good, bad, kept = 0, 0, {}
   for _, outcome in ipairs(self.outcomes) do
     if now // 3 - outcome.at // 3 < 10 then
+      kept[#kept + 1] = outcome
       good, bad = good + (outcome.ok and 1 or 0), bad + (outcome.ok and 0 or 1)
     end
   end
+  self.outcomes = kept
   return good, bad
 end
 
@@ -534,7 +536,7 @@ local function random_traffic(this_seed, tally)
   local record = health.new(1, this_seed):find("t", start, settings)
   local reference, open, now = Reference.new(settings), {}, start
   local badness = math.random()
-  for _ = 1, 60 do
+  for _ = 1, 40 do
     if math.random(3) == 1 then
       now = now + one_of { 0.25, 1, 3, 10, 40 }
     elseif math.random(20) == 1 then

@@ -1,4 +1,5 @@
---- What belongs to a model name as a whole: its turn goes on where it was, whoever asks; its spare attempts run out and come again.
+--- What belongs to a model name as a whole: its turn goes on where it was, whoever asks; its spare attempts run out and come again; by example, then
+-- against a model over random events. SEQUENCES=1000000 for a night; SEED=n SEQUENCES=1 repeats one that failed.
 local pools = require("gateway.runtime").pools
 
 describe("turns", function()
@@ -71,5 +72,60 @@ describe("spare attempts", function()
       pool:request "m"
     end
     assert.equal(100, spend_all(pool))
+  end)
+end)
+
+-- ---------------------------------------------------------------- random events against a model
+
+local NAMES = { "a", "b", "c", "", "a\0b" }
+
+--- Spare attempts in sixths: a request brings one, an attempt takes six; ten attempts to begin with, a hundred saved up at most.
+local function random_events(seed)
+  math.randomseed(seed)
+  local limit = math.random(0, 4)
+  local real, pool_of, made, spent, came = pools.new(limit), {}, 0, 0, 0
+  local rest = { turn = 0, spare = 60 }
+  local eager = math.random(6) -- how many attempts a request would like
+  local function model(name)
+    if not pool_of[name] and made < limit then
+      made, pool_of[name] = made + 1, { turn = 0, spare = 60 }
+    end
+    return pool_of[name] or rest
+  end
+  for _ = 1, 40 do
+    local name = NAMES[math.random(#NAMES)]
+    local pool = model(name)
+    if math.random(4) == 1 then
+      assert(real:next(name) == pool.turn, "turn")
+      pool.turn = pool.turn + 1
+    end
+    for _ = 1, math.random(400) == 1 and 700 or 1 do
+      real:request(name)
+      came, pool.spare = came + 1, math.min(600, pool.spare + 1)
+    end
+    for _ = 1, math.random(0, eager) do
+      assert(real:has_spare(name) == (pool.spare >= 6), "has_spare")
+      if pool.spare >= 6 then
+        real:spend(name)
+        spent, pool.spare = spent + 1, pool.spare - 6
+      end
+    end
+    if math.random(12) == 1 then -- two that decided at the same moment
+      real:spend(name)
+      spent, pool.spare = spent + 1, pool.spare - 6
+    end
+  end
+  assert(spent <= came / 6 + 10 * (made + 1) + 40, "an outage would cost more than a sixth")
+end
+
+local seed = tonumber(os.getenv "SEED") or os.time()
+local sequences = tonumber(os.getenv "SEQUENCES") or 10000
+
+describe(("random spending (SEED=%d)"):format(seed), function()
+  it("leaves what the model says", function()
+    for i = 0, sequences - 1 do
+      local ok, message = pcall(random_events, seed + i)
+      assert(ok, ok or ("SEED=%d SEQUENCES=1: %s"):format(seed + i, tostring(message)))
+    end
   end)
 end)
