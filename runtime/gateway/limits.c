@@ -5,11 +5,21 @@
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 
+/* Clients say what they like: beyond what any limit can hold all is one. */
+static int64_t times(int64_t tokens, int64_t count)
+{
+    int64_t product;
+    return __builtin_mul_overflow(tokens, count, &product) || product > LIMIT_COUNT_MAX ? LIMIT_COUNT_MAX : product;
+}
+
 int64_t limits_tokens_wanted(const struct request *request)
 {
+    const struct facts *facts = &request->facts;
     if (route_wire(request->route)->operation == OPERATION_COUNT)
         return 0; /* nobody bills a count */
-    return request->input_tokens + (request->facts.max_tokens >= 0 ? request->facts.max_tokens : request->output_tokens);
+    int64_t each = facts->max_tokens >= 0 ? facts->max_tokens : request->output_tokens;
+    int64_t all = times(each, facts->answer_count > 0 ? facts->answer_count : 1);
+    return request->input_tokens + times(all, facts->prompt_count > 0 ? (int64_t)facts->prompt_count : 1);
 }
 
 static bool refuse(struct request *request, const struct limit_rule *rule, const struct limit_verdict *verdict)

@@ -1,7 +1,7 @@
 /* limits.h -- what policy.admit named is charged to a request, all or none, and settled when it is over.
  *
  * Requests count as soon as they were admitted, whatever becomes of them. Tokens are reserved by the estimate of the prompt and
- * max_tokens (without it: the estimated answer) and trued up to what was used.
+ * max_tokens (without it: the estimated answer), times the answers asked for, and trued up to what was used.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_LIMITS_H
 #define GATEWAY_LIMITS_H

@@ -224,6 +224,32 @@ describe("limits", function()
     assert.equal(200, gateway:chat({ model = "smart", max_tokens = 500 }).status)
   end)
 
+  it("are not passed under by absurd numbers", function()
+    start 'limit { name = "tokens", tokens = "1000/min" }'
+    for _, most in ipairs { "9223372036854775807", "9223372036854775806", "4611686018427387904", "1125899906842625" } do
+      local body = ('{"model":"smart","max_tokens":%s,"messages":[{"role":"user","content":"Hello"}]}'):format(most)
+      for _, path in ipairs { "/v1/chat/completions", "/v1/responses" } do
+        local asked = path:find "responses" and body:gsub("max_tokens", "max_output_tokens"):gsub("messages", "input") or body
+        local answer = gateway:request { path = path, body = asked }
+        assert.same({ 429, "false" }, { answer.status, answer.headers["x-should-retry"] }, answer.body)
+      end
+    end
+    local answer = gateway:chat { model = "smart", max_tokens = 1 }
+    assert.same({ 200, "1000" }, { answer.status, answer.headers["x-ratelimit-limit-tokens"] })
+  end)
+
+  it("reserve as many answers as are asked for", function()
+    start 'limit { name = "tokens", tokens = "1000/min" }'
+    assert.equal(200, gateway:chat({ model = "smart", max_tokens = 400, n = 2 }).status)
+    for _, many in ipairs { "3", "128", "9223372036854775807", "4611686018427387905" } do
+      local answer = gateway:request { path = "/v1/chat/completions",
+        body = ('{"model":"smart","max_tokens":400,"n":%s,"messages":[{"role":"user","content":"Hello"}]}'):format(many) }
+      assert.same({ 429, "false" }, { answer.status, answer.headers["x-should-retry"] }, answer.body)
+    end
+    local three = gateway:request { path = "/v1/completions", body = { model = "smart", max_tokens = 400, prompt = { "one", "two", "three" } } }
+    assert.equal(429, three.status, three.body)
+  end)
+
   it("hold slots as long as a request lasts, and free them when its client leaves", function()
     start 'limit { name = "slots", per = "user", concurrent = 2 }'
     local first, second = gateway:open_stream { model = "mock/gap-50" }, gateway:open_stream { model = "mock/gap-50" }
