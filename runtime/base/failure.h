@@ -23,7 +23,7 @@ enum {
     row(NONE, "none", 500, "server_error", NULL, 500, "api_error", 0)                                                \
     row(RATE_LIMITED, "rate_limited", 429, "rate_limit_error", "rate_limit_exceeded", 429, "rate_limit_error", FAILURE_RETRY | FAILURE_FALLBACK) \
     row(OVERLOADED, "overloaded", 503, "server_error", "overloaded", 529, "overloaded_error", FAILURE_RETRY | FAILURE_FALLBACK | FAILURE_HEALTH) \
-    row(UNAVAILABLE, "unavailable", 502, "server_error", "upstream_error", 502, "api_error", FAILURE_RETRY | FAILURE_FALLBACK | FAILURE_HEALTH)  \
+    row(UNAVAILABLE, "unavailable", 502, "server_error", "upstream_error", 500, "api_error", FAILURE_RETRY | FAILURE_FALLBACK | FAILURE_HEALTH)  \
     row(TIMEOUT, "timeout", 504, "timeout_error", "upstream_timeout", 504, "timeout_error", FAILURE_RETRY | FAILURE_FALLBACK | FAILURE_HEALTH)  \
     row(AUTH, "auth", 401, "authentication_error", "invalid_api_key", 401, "authentication_error", FAILURE_FALLBACK) \
     row(QUOTA, "quota", 429, "insufficient_quota", "insufficient_quota", 429, "rate_limit_error", FAILURE_FALLBACK)  \

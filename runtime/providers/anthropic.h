@@ -4,8 +4,9 @@
  *   anthropic_family.c   what each model family accepts       anthropic_facts.c    the scan of a request, edits
  *   anthropic_request.c  struct chat -> request               anthropic_chat.c     request -> struct chat
  *   anthropic_message.c  messages of a request                anthropic_tools.c    its tools and formats
- *   anthropic_schema.c   schemas it accepts                   anthropic_write.c    writing an answer
- *   anthropic_answer.c   reading an answer                    anthropic_failure.c  writing an error
+ *   anthropic_file.c     its pictures and files               anthropic_write.c    writing an answer
+ *   anthropic_schema.c   schemas it accepts                   anthropic_failure.c  writing an error
+ *   anthropic_answer.c   reading an answer
  * Both: anthropic_count.c, POST /v1/messages/count_tokens
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_ANTHROPIC_H
@@ -41,7 +42,8 @@ struct anthropic_encode {
     struct buffer *out, *dropped;
     struct complaint *complaint;
     bool first;    /* no member of the innermost object was written */
-    bool thinking; /* this request thinks: signed blocks go back */
+    bool thinking; /* this request thinks */
+    bool replays;  /* signed reasoning of the history goes back */
 };
 
 void anthropic_key(struct anthropic_encode *encode, const char *name);
@@ -49,6 +51,11 @@ void anthropic_quoted(struct buffer *out, struct slice raw);
 bool anthropic_refuse(struct anthropic_encode *encode, struct slice message, struct slice param);
 /* "system" and "messages". False: complaint. */
 bool anthropic_write_messages(struct anthropic_encode *encode);
+/* One block; part->kind says which. False: complaint. */
+bool anthropic_write_image(struct anthropic_encode *encode, const struct part *part);
+bool anthropic_write_document(struct anthropic_encode *encode, const struct part *part);
+/* ,"cache_control":… where the part has one. */
+void anthropic_write_marker(struct buffer *out, const struct part *part);
 /* A tool loop is under way and its assistant turns have no signed reasoning: the API would refuse to think on. */
 bool anthropic_lost_reasoning(const struct chat *chat);
 /* A schema as structured output takes it: closed objects, no constraints it does not know. */

@@ -86,14 +86,67 @@ static void take_count(struct slice object, const char *name, int64_t *into)
         *into = value;
 }
 
+static bool is_null(struct slice value)
+{
+    return value.len == 0 || slice_equals(value, LIT("null"));
+}
+
+/* What was read from or written to a cache: not to say a count, or null, is none. */
+static void take_cached(struct slice usage, const char *name, int64_t *into)
+{
+    if (*into < 0 && is_null(json_find(usage, name)))
+        *into = 0;
+    take_count(usage, name, into);
+}
+
+static void add_count(struct slice object, const char *name, int64_t *sum)
+{
+    int64_t value = 0;
+    take_count(object, name, &value);
+    *sum += value;
+}
+
+/* A context that was compacted on the way: the counts at the top leave out what that took. Not so where another model took over, which they follow. */
+static void take_iterations(struct anthropic_reader *self, struct slice iterations)
+{
+    struct json json;
+    struct slice entry;
+    int64_t input = 0, output = 0;
+    bool compacted = false;
+    json_init(&json, iterations, JSON_DEPTH_MAX);
+    if (iterations.len == 0 || iterations.ptr[0] != '[' || !json_array(&json))
+        return;
+    while (json_element(&json) && json_skip(&json, &entry)) {
+        struct slice type = json_find_string(entry, "type");
+        if (slice_equals(type, LIT("fallback_message")))
+            return;
+        compacted |= slice_equals(type, LIT("compaction"));
+        if (!slice_equals(type, LIT("compaction")) && !slice_equals(type, LIT("message")))
+            continue;
+        add_count(entry, "input_tokens", &input);
+        add_count(entry, "output_tokens", &output);
+    }
+    if (!compacted || input < self->usage.input || output < self->usage.output)
+        return;
+    self->usage.input = input;
+    self->usage.output = output;
+}
+
 static void take_usage(struct anthropic_reader *self, struct slice usage)
 {
     if (usage.len == 0 || usage.ptr[0] != '{')
         return;
     take_count(usage, "input_tokens", &self->usage.input);
     take_count(usage, "output_tokens", &self->usage.output);
-    take_count(usage, "cache_read_input_tokens", &self->usage.cache_read);
-    take_count(usage, "cache_creation_input_tokens", &self->usage.cache_write);
+    struct slice written = json_find(usage, "cache_creation");
+    if (is_null(json_find(usage, "cache_creation_input_tokens")) && written.len > 0 && written.ptr[0] == '{') {
+        self->usage.cache_write = 0; /* told by lifetime only */
+        add_count(written, "ephemeral_5m_input_tokens", &self->usage.cache_write);
+        add_count(written, "ephemeral_1h_input_tokens", &self->usage.cache_write);
+    }
+    take_cached(usage, "cache_read_input_tokens", &self->usage.cache_read);
+    take_cached(usage, "cache_creation_input_tokens", &self->usage.cache_write);
+    take_iterations(self, json_find(usage, "iterations"));
     struct slice details = json_find(usage, "output_tokens_details");
     if (details.len > 0)
         take_count(details, "thinking_tokens", &self->usage.reasoning);
@@ -194,9 +247,23 @@ static void keep_thinking(struct anthropic_reader *self, struct slice text)
     self->block.thinking = need;
 }
 
+static void end_block(struct anthropic_reader *self)
+{
+    if (self->block.kind == BLOCK_TOOL)
+        emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = self->block.tool});
+    else if (self->block.kind == BLOCK_JSON && !self->block.grew)
+        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
+    else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0 && !self->block.lost)
+        emit(self, &(struct event){.kind = EVENT_SIGNATURE,
+                                   .text_raw = {self->thinking, self->block.thinking},
+                                   .signature_raw = self->block.signature});
+    self->block.kind = BLOCK_NONE;
+}
+
 static void begin_block(struct anthropic_reader *self, struct slice block)
 {
     struct slice type = json_find_string(block, "type"), text;
+    end_block(self); /* one that was left open is over when the next one begins */
     self->block = (struct block){.kind = BLOCK_OTHER};
     if (slice_equals(type, LIT("text"))) {
         self->block.kind = BLOCK_TEXT;
@@ -242,19 +309,6 @@ static void grow_block(struct anthropic_reader *self, struct slice delta)
         self->block.signature = had.len == 0 ? arena_copy(self->base.arena, more)
                                              : arena_printf(self->base.arena, "%.*s%.*s", (int)had.len, had.ptr, (int)more.len, more.ptr);
     }
-}
-
-static void end_block(struct anthropic_reader *self)
-{
-    if (self->block.kind == BLOCK_TOOL)
-        emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = self->block.tool});
-    else if (self->block.kind == BLOCK_JSON && !self->block.grew)
-        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
-    else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0 && !self->block.lost)
-        emit(self, &(struct event){.kind = EVENT_SIGNATURE,
-                                   .text_raw = {self->thinking, self->block.thinking},
-                                   .signature_raw = self->block.signature});
-    self->block.kind = BLOCK_NONE;
 }
 
 /* ---------------------------------------------------------------- errors */
@@ -322,7 +376,6 @@ void anthropic_read_event(struct reader *reader, struct slice name, struct slice
                           struct slice *rewritten)
 {
     struct anthropic_reader *self = (struct anthropic_reader *)reader;
-    (void)name; /* the data repeats it */
     (void)include_usage;
     (void)rewritten;
     if (pass != NULL)
@@ -331,7 +384,9 @@ void anthropic_read_event(struct reader *reader, struct slice name, struct slice
         return;
     if (!is_json_object(data))
         return fail_incomplete(self, "an event of the provider's stream is not JSON");
-    struct slice type = json_find_string(data, "type");
+    struct slice type = json_find_string(data, "type"); /* repeats the event's name */
+    if (type.len == 0)
+        type = name;
     if (!self->started && (slice_starts_with(type, LIT("content_")) || slice_equals(type, LIT("message_delta"))))
         fail_incomplete(self, "the provider's stream does not begin with message_start");
     else if (slice_equals(type, LIT("content_block_delta")))
@@ -391,7 +446,7 @@ void anthropic_read_answer(struct reader *reader, struct slice body)
         return fail_incomplete(self, "the provider answered with an HTML page");
     if (!is_json_object(text))
         return fail_incomplete(self, "the provider's answer is not valid JSON");
-    if (slice_equals(json_find_string(text, "type"), LIT("error")) || json_find(text, "error").len > 0)
+    if (slice_equals(json_find_string(text, "type"), LIT("error")) || !is_null(json_find(text, "error")))
         return fail_with(self, text);
     if (reader->operation == OPERATION_COUNT)
         return read_count(self, text);

@@ -7,24 +7,50 @@
 
 /* ---------------------------------------------------------------- small pieces */
 
-static bool is_blank_text(struct slice raw)
+/* Bytes of the character at `at`, an escape counted as one; *blank: it is white space. */
+static size_t step(struct slice raw, size_t at, bool *blank)
 {
-    for (size_t i = 0; i < raw.len; i++) {
-        if (raw.ptr[i] == ' ')
-            continue;
-        if (raw.ptr[i] != '\\' || i + 1 >= raw.len || memchr("nrt", raw.ptr[i + 1], 3) == NULL)
-            return false;
-        i++;
+    static const struct slice wide[] = {LIT("\xc2\xa0"), LIT("\xc2\x85"), LIT("\xe2\x80\xa8"), LIT("\xe2\x80\xa9"), LIT("\xe3\x80\x80")};
+    struct slice rest = {raw.ptr + at, raw.len - at};
+    *blank = rest.ptr[0] == ' ';
+    if (rest.ptr[0] == '\\' && rest.len >= 6 && rest.ptr[1] == 'u') {
+        struct slice escape = {rest.ptr, 6};
+        *blank = json_raw_equals(escape, LIT(" ")) || json_raw_equals(escape, LIT("\n")) || json_raw_equals(escape, LIT("\r")) ||
+                 json_raw_equals(escape, LIT("\t")) || json_raw_equals(escape, LIT("\xc2\xa0"));
+        return 6;
     }
-    return true;
+    if (rest.ptr[0] == '\\' && rest.len >= 2) {
+        *blank = memchr("nrtf", rest.ptr[1], 4) != NULL;
+        return 2;
+    }
+    for (unsigned i = 0; (unsigned char)rest.ptr[0] >= 0x80 && i < sizeof wide / sizeof *wide; i++) {
+        if (slice_starts_with(rest, wide[i])) {
+            *blank = true;
+            return wide[i].len;
+        }
+    }
+    return 1;
 }
 
-static void put_marker(struct buffer *out, const struct part *part)
+static bool is_blank_text(struct slice raw)
 {
-    if (part->cache_control_json.len == 0)
-        return;
-    buffer_append_lit(out, ",\"cache_control\":");
-    buffer_append_slice(out, part->cache_control_json);
+    bool blank = true;
+    for (size_t at = 0; blank && at < raw.len;)
+        at += step(raw, at, &blank);
+    return blank;
+}
+
+/* Without the blanks at its end: the last text of the last assistant turn is a beginning for the model to go on from, and they are refused there. */
+static struct slice without_tail(struct slice raw)
+{
+    size_t end = 0;
+    bool blank;
+    for (size_t at = 0; at < raw.len;) {
+        at += step(raw, at, &blank);
+        if (!blank)
+            end = at;
+    }
+    return (struct slice){raw.ptr, end};
 }
 
 /* ^[a-zA-Z0-9_-]+$: other bytes become '_', the same way for a call and its result. */
@@ -40,88 +66,11 @@ static void put_id(struct buffer *out, struct slice id)
     buffer_append_byte(out, '"');
 }
 
-/* data:image/png;base64,AAAA -> its two parts; the data is not copied. */
-static bool split_data_url(struct slice url, struct slice *type, struct slice *data)
-{
-    const char *comma = slice_starts_with(url, LIT("data:")) ? memchr(url.ptr, ',', url.len) : NULL;
-    if (comma == NULL)
-        return false;
-    struct slice head = {url.ptr + 5, (size_t)(comma - url.ptr) - 5};
-    const char *semicolon = head.len == 0 ? NULL : memchr(head.ptr, ';', head.len);
-    *type = (struct slice){head.ptr, semicolon == NULL ? head.len : (size_t)(semicolon - head.ptr)};
-    *data = (struct slice){comma + 1, (size_t)(url.ptr + url.len - comma) - 1};
-    return slice_find(head, LIT("base64")) != NULL;
-}
-
-static void put_base64_source(struct buffer *out, struct slice type, struct slice data)
-{
-    buffer_append_lit(out, "\"source\":{\"type\":\"base64\",\"media_type\":\"");
-    /* In JSON a slash may be written \/; a media type is short and plain. */
-    for (size_t i = 0; i < type.len; i++)
-        if (type.ptr[i] != '\\')
-            buffer_append_byte(out, type.ptr[i]);
-    buffer_append_lit(out, "\",\"data\":");
-    anthropic_quoted(out, data);
-    buffer_append_byte(out, '}');
-}
-
-/* An address, or an id that the client had from this provider. False: neither. */
-static bool put_place(struct anthropic_encode *encode, const struct part *part)
-{
-    bool https = slice_starts_with(part->url_raw, LIT("https:")), own = encode->chat->wire == &wire_anthropic && part->id_raw.len > 0;
-    if (!https && !own)
-        return false;
-    buffer_append_slice(encode->out,
-                        https ? LIT("\"source\":{\"type\":\"url\",\"url\":") : LIT("\"source\":{\"type\":\"file\",\"file_id\":"));
-    anthropic_quoted(encode->out, https ? part->url_raw : part->id_raw);
-    buffer_append_byte(encode->out, '}');
-    return true;
-}
-
-static bool put_image(struct anthropic_encode *encode, const struct part *part)
-{
-    struct buffer *out = encode->out;
-    struct slice type = part->media_type_raw, data = part->data_raw;
-    buffer_append_lit(out, "{\"type\":\"image\",");
-    if (data.len > 0 || split_data_url(part->url_raw, &type, &data)) {
-        put_base64_source(out, type, data);
-    } else if (!put_place(encode, part)) {
-        return anthropic_refuse(encode, LIT("this provider takes images as https URLs or as base64 data URLs only"), LIT("messages"));
-    }
-    put_marker(out, part);
-    buffer_append_byte(out, '}');
-    return true;
-}
-
-static bool put_document(struct anthropic_encode *encode, const struct part *part)
-{
-    struct buffer *out = encode->out;
-    struct slice type = part->media_type_raw, data = part->data_raw;
-    buffer_append_lit(out, "{\"type\":\"document\",");
-    if (data.len == 0 && part->text_raw.len == 0 && !split_data_url(part->url_raw, &type, &data)) {
-        if (!put_place(encode, part))
-            return anthropic_refuse(encode, LIT("this provider takes files as base64 data or https URLs only, not by id"), LIT("messages"));
-    } else if (part->text_raw.len > 0) {
-        buffer_append_lit(out, "\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":");
-        anthropic_quoted(out, part->text_raw);
-        buffer_append_byte(out, '}');
-    } else {
-        put_base64_source(out, type, data);
-    }
-    if (part->name_raw.len > 0) {
-        buffer_append_lit(out, ",\"title\":");
-        anthropic_quoted(out, part->name_raw);
-    }
-    put_marker(out, part);
-    buffer_append_byte(out, '}');
-    return true;
-}
-
 static void put_text(struct buffer *out, const struct part *part, struct slice text)
 {
     buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
     anthropic_quoted(out, text);
-    put_marker(out, part);
+    anthropic_write_marker(out, part);
     buffer_append_byte(out, '}');
 }
 
@@ -143,10 +92,33 @@ static bool put_call(struct anthropic_encode *encode, const struct part *part)
     anthropic_quoted(out, part->name_raw);
     buffer_append_lit(out, ",\"input\":");
     buffer_append_slice(out, input);
-    put_marker(out, part);
+    anthropic_write_marker(out, part);
     buffer_append_byte(out, '}');
     return true;
 }
+
+static bool put_child(struct anthropic_encode *encode, const struct part *result, const struct part *child)
+{
+    struct part copy = *child;
+    if (copy.cache_control_json.ptr == result->cache_control_json.ptr) /* a marker on the message stands for one: it is the result's */
+        copy.cache_control_json = SLICE_NONE;
+    switch (child->kind) {
+    case PART_IMAGE:
+        return anthropic_write_image(encode, &copy);
+    case PART_DOCUMENT:
+        return anthropic_write_document(encode, &copy);
+    case PART_AUDIO:
+        return anthropic_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
+    case PART_OPAQUE:
+        buffer_append_slice(encode->out, child->json);
+        return true;
+    default:
+        put_text(encode->out, &copy, child->text_raw);
+        return true;
+    }
+}
+
+static bool is_sent(const struct anthropic_encode *encode, const struct part *part);
 
 static bool put_result(struct anthropic_encode *encode, const struct part *result, bool plain)
 {
@@ -157,22 +129,22 @@ static bool put_result(struct anthropic_encode *encode, const struct part *resul
     if (result->is_error)
         buffer_append_lit(out, ",\"is_error\":true");
     buffer_append_lit(out, ",\"content\":");
-    if (plain && result->children != NULL) {
-        anthropic_quoted(out, result->children->text_raw);
+    if (plain || result->children == NULL) {
+        anthropic_quoted(out, result->children == NULL ? SLICE_NONE : result->children->text_raw);
     } else {
         buffer_append_byte(out, '[');
         for (const struct part *child = result->children; child != NULL; child = child->next) {
-            if (child->kind != PART_IMAGE && is_blank_text(child->text_raw))
+            if (!is_sent(encode, child))
                 continue;
             if (!first)
                 buffer_append_byte(out, ',');
             first = false;
-            if (child->kind == PART_IMAGE ? !put_image(encode, child) : (put_text(out, child, child->text_raw), false))
+            if (!put_child(encode, result, child))
                 return false;
         }
         buffer_append_byte(out, ']');
     }
-    put_marker(out, result);
+    anthropic_write_marker(out, result);
     buffer_append_byte(out, '}');
     return true;
 }
@@ -207,9 +179,9 @@ static bool is_sent(const struct anthropic_encode *encode, const struct part *pa
     case PART_REFUSAL:
         return !is_blank_text(part->text_raw);
     case PART_REASONING:
-        return encode->thinking && part->signature_raw.len > 0;
+        return encode->replays && part->signature_raw.len > 0;
     case PART_REDACTED:
-        return encode->thinking;
+        return encode->replays;
     case PART_OPAQUE:
         return encode->chat->wire == &wire_anthropic;
     default:
@@ -239,44 +211,43 @@ static bool next_turn(const struct anthropic_encode *encode, const struct messag
     return true;
 }
 
-/* The one text of a turn that is nothing but one plain message, or NULL. */
-static const struct part *only_text(const struct turn *turn)
+/* The last part of a turn that is sent, and how many there are. */
+static const struct part *last_part(const struct anthropic_encode *encode, const struct turn *turn, unsigned *count)
 {
-    const struct message *only = NULL;
+    const struct part *last = NULL;
+    *count = 0;
     for (const struct message *message = turn->from; message != turn->to; message = message->next) {
-        if (message->role == ROLE_SYSTEM)
-            continue;
-        if (only != NULL)
-            return NULL;
-        only = message;
+        for (const struct part *part = message->role == ROLE_SYSTEM ? NULL : message->parts; part != NULL; part = part->next) {
+            if (!is_sent(encode, part))
+                continue;
+            last = part;
+            ++*count;
+        }
     }
-    const struct part *part = only == NULL ? NULL : only->parts;
-    bool plain = part != NULL && part->next == NULL && part->kind == PART_TEXT && only->plain && part->cache_control_json.len == 0;
-    return plain && !is_blank_text(part->text_raw) ? part : NULL;
+    return last;
 }
 
-/* The last text of the last assistant turn is a beginning for the model to go on from: blanks at its end are refused. */
-static struct slice without_tail(struct slice raw)
+/* The one text of a turn that says nothing but one plain message, or NULL. */
+static const struct part *only_text(const struct anthropic_encode *encode, const struct turn *turn)
 {
-    for (;;) {
-        if (raw.len > 0 && raw.ptr[raw.len - 1] == ' ')
-            raw.len--;
-        else if (raw.len > 1 && raw.ptr[raw.len - 2] == '\\' && memchr("nrt", raw.ptr[raw.len - 1], 3) != NULL &&
-                 (raw.len < 3 || raw.ptr[raw.len - 3] != '\\'))
-            raw.len -= 2;
-        else
-            return raw;
-    }
+    unsigned count;
+    const struct part *part = last_part(encode, turn, &count);
+    if (count != 1 || part->kind != PART_TEXT || part->cache_control_json.len > 0)
+        return NULL;
+    for (const struct message *message = turn->from; message != turn->to; message = message->next)
+        if (message->role != ROLE_SYSTEM && !message->plain && says_something(encode, message))
+            return NULL;
+    return part;
 }
 
-static bool put_part(struct anthropic_encode *encode, const struct message *message, const struct part *part, bool last_turn)
+static bool put_part(struct anthropic_encode *encode, const struct message *message, const struct part *part, const struct part *prefill)
 {
     struct buffer *out = encode->out;
     switch (part->kind) {
     case PART_IMAGE:
-        return put_image(encode, part);
+        return anthropic_write_image(encode, part);
     case PART_DOCUMENT:
-        return put_document(encode, part);
+        return anthropic_write_document(encode, part);
     case PART_AUDIO:
         return anthropic_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
     case PART_TOOL_CALL:
@@ -299,29 +270,42 @@ static bool put_part(struct anthropic_encode *encode, const struct message *mess
         buffer_append_slice(out, part->json);
         return true;
     default:
-        put_text(out, part, last_turn && is_assistant(message) ? without_tail(part->text_raw) : part->text_raw);
+        put_text(out, part, part == prefill ? without_tail(part->text_raw) : part->text_raw);
         return true;
+    }
+}
+
+/* The first call of a turn, or the next one behind *message and part, that the answer leaves without a result. NULL: none is left. */
+static const struct part *next_lost(const struct turn *calls, const struct turn *answer, const struct message **message,
+                                    const struct part *part)
+{
+    for (part = part == NULL ? (*message)->parts : part->next;;) {
+        for (; part != NULL; part = part->next)
+            if (part->kind == PART_TOOL_CALL && (answer == NULL || !has_result(answer->from, answer->to, part->id_raw)))
+                return part;
+        *message = (*message)->next;
+        if (*message == calls->to)
+            return NULL;
+        part = (*message)->parts;
     }
 }
 
 static void put_lost_results(struct anthropic_encode *encode, const struct turn *calls, const struct turn *answer, bool *first)
 {
-    for (const struct message *message = calls->from; message != calls->to; message = message->next) {
-        for (const struct part *part = message->parts; part != NULL; part = part->next) {
-            if (part->kind != PART_TOOL_CALL || (answer != NULL && has_result(answer->from, answer->to, part->id_raw)))
-                continue;
-            if (!*first)
-                buffer_append_byte(encode->out, ',');
-            *first = false;
-            buffer_append_lit(encode->out, "{\"type\":\"tool_result\",\"tool_use_id\":");
-            put_id(encode->out, part->id_raw);
-            buffer_append_lit(encode->out, ",\"is_error\":true,\"content\":\"No result\"}");
-        }
+    const struct message *message = calls->from;
+    const struct part *part = NULL;
+    while ((part = next_lost(calls, answer, &message, part)) != NULL) {
+        if (!*first)
+            buffer_append_byte(encode->out, ',');
+        *first = false;
+        buffer_append_lit(encode->out, "{\"type\":\"tool_result\",\"tool_use_id\":");
+        put_id(encode->out, part->id_raw);
+        buffer_append_lit(encode->out, ",\"is_error\":true,\"content\":\"No result\"}");
     }
 }
 
 /* results first, then what else was said */
-static bool put_parts(struct anthropic_encode *encode, const struct turn *turn, bool results, bool last, bool *first)
+static bool put_parts(struct anthropic_encode *encode, const struct turn *turn, bool results, const struct part *prefill, bool *first)
 {
     for (const struct message *message = turn->from; message != turn->to; message = message->next) {
         if (message->role == ROLE_SYSTEM)
@@ -332,7 +316,7 @@ static bool put_parts(struct anthropic_encode *encode, const struct turn *turn, 
             if (!*first)
                 buffer_append_byte(encode->out, ',');
             *first = false;
-            if (!put_part(encode, message, part, last))
+            if (!put_part(encode, message, part, prefill))
                 return false;
         }
     }
@@ -354,25 +338,23 @@ static void put_placeholder(struct anthropic_encode *encode)
 static bool put_turn(struct anthropic_encode *encode, const struct turn *turn, const struct turn *before, bool last)
 {
     struct buffer *out = encode->out;
-    const struct part *text = only_text(turn);
-    bool first = true, calls = before != NULL && before->assistant;
+    unsigned count;
+    const struct part *text = only_text(encode, turn), *prefill = last && turn->assistant ? last_part(encode, turn, &count) : NULL;
+    const struct turn *calls = before != NULL && before->assistant ? before : NULL;
+    const struct message *from = calls == NULL ? NULL : calls->from;
+    bool first = true;
     buffer_append_slice(out, turn->assistant ? LIT("{\"role\":\"assistant\",\"content\":") : LIT("{\"role\":\"user\",\"content\":"));
-    if (text != NULL && !calls) {
-        anthropic_quoted(out, last && turn->assistant ? without_tail(text->text_raw) : text->text_raw);
+    if (text != NULL && (calls == NULL || next_lost(calls, turn, &from, NULL) == NULL)) {
+        anthropic_quoted(out, text == prefill ? without_tail(text->text_raw) : text->text_raw);
         buffer_append_byte(out, '}');
         return true;
     }
-    size_t mark = out->len;
     buffer_append_byte(out, '[');
-    if (calls)
-        put_lost_results(encode, before, turn, &first);
-    if (text != NULL && first) { /* no calls before it after all */
-        out->len = mark;
-        anthropic_quoted(out, text->text_raw);
-        buffer_append_byte(out, '}');
-        return true;
-    }
-    if ((!turn->assistant && !put_parts(encode, turn, true, last, &first)) || !put_parts(encode, turn, false, last, &first))
+    if (!turn->assistant && !put_parts(encode, turn, true, prefill, &first))
+        return false;
+    if (calls != NULL)
+        put_lost_results(encode, calls, turn, &first);
+    if (!put_parts(encode, turn, false, prefill, &first))
         return false;
     if (first)
         put_placeholder(encode);
@@ -473,8 +455,19 @@ static void put_system(struct anthropic_encode *encode)
     buffer_append_byte(out, ']');
 }
 
+/* Without thinking no signed block may stand in an assistant's message at the end. */
+static bool may_replay(const struct anthropic_encode *encode)
+{
+    const struct message *last = NULL;
+    for (const struct message *message = encode->chat->messages; message != NULL; message = message->next)
+        if (message->role != ROLE_SYSTEM)
+            last = message;
+    return encode->thinking || last == NULL || !is_assistant(last);
+}
+
 bool anthropic_write_messages(struct anthropic_encode *encode)
 {
+    encode->replays = may_replay(encode);
     put_system(encode);
     return put_messages(encode);
 }

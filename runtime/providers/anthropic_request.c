@@ -38,15 +38,15 @@ static void drop(struct anthropic_encode *encode, struct slice name)
 
 /* ---------------------------------------------------------------- reasoning */
 
-enum effort { EFFORT_NOT_GIVEN, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH };
+enum effort { EFFORT_NOT_GIVEN, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH, EFFORT_MAX };
 
 static enum effort effort_of(struct slice raw)
 {
     static const struct {
         struct slice name;
         enum effort effort;
-    } known[] = {{LIT("none"), EFFORT_NONE}, {LIT("minimal"), EFFORT_MINIMAL}, {LIT("low"), EFFORT_LOW},  {LIT("medium"), EFFORT_MEDIUM},
-                 {LIT("high"), EFFORT_HIGH}, {LIT("xhigh"), EFFORT_XHIGH},     {LIT("max"), EFFORT_XHIGH}};
+    } known[] = {{LIT("none"), EFFORT_NONE}, {LIT("minimal"), EFFORT_MINIMAL}, {LIT("low"), EFFORT_LOW}, {LIT("medium"), EFFORT_MEDIUM},
+                 {LIT("high"), EFFORT_HIGH}, {LIT("xhigh"), EFFORT_XHIGH},     {LIT("max"), EFFORT_MAX}};
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
         if (json_raw_equals(raw, known[i].name))
             return known[i].effort;
@@ -55,15 +55,16 @@ static enum effort effort_of(struct slice raw)
 
 static int64_t budget_of(const struct anthropic_encode *encode, enum effort effort)
 {
-    static const int64_t defaults[] = {0, 0, 1024, 1024, 2048, 4096, 8192};
-    int64_t configured = effort < EFFORT_MINIMAL ? 0 : encode->provider->reasoning_budgets[effort - EFFORT_MINIMAL];
+    static const int64_t defaults[] = {0, 0, 1024, 1024, 2048, 4096, 8192, 8192};
+    enum effort known = effort > EFFORT_XHIGH ? EFFORT_XHIGH : effort;
+    int64_t configured = known < EFFORT_MINIMAL ? 0 : encode->provider->reasoning_budgets[known - EFFORT_MINIMAL];
     return configured > 0 ? configured : defaults[effort];
 }
 
 static int64_t max_tokens_of(const struct anthropic_encode *encode)
 {
     int64_t wanted = 0, limit = encode->model->max_output;
-    if (!slice_to_int(encode->chat->max_tokens, &wanted)) {
+    if (!json_to_count(encode->chat->max_tokens, &wanted)) {
         wanted = encode->provider->default_max_tokens;
         if (wanted == 0)
             wanted = limit > 0 ? limit : MAX_TOKENS_DEFAULT;
@@ -71,33 +72,61 @@ static int64_t max_tokens_of(const struct anthropic_encode *encode)
     return limit > 0 && wanted > limit ? limit : wanted;
 }
 
-/* The client's own thinking object goes on as it is; an effort becomes a budget or an effort, by family. The budget comes on top of what was asked for
- * as answer. */
-static void put_thinking(struct anthropic_encode *encode, enum effort effort, int64_t *max_tokens)
+static bool is_disabled(struct slice thinking_json)
 {
-    const struct chat *chat = encode->chat;
-    if (chat->thinking_json.len > 0) {
-        if (encode->thinking) {
-            anthropic_key(encode, "thinking");
-            buffer_append_slice(encode->out, chat->thinking_json);
-        }
-        return;
-    }
-    if (effort <= EFFORT_NONE || !encode->thinking)
-        return;
-    anthropic_key(encode, "thinking");
-    if (encode->family->flags & FAMILY_ADAPTIVE) {
-        buffer_append_lit(encode->out, "{\"type\":\"adaptive\"}");
-        return;
-    }
-    int64_t budget = budget_of(encode, effort);
-    if (budget < BUDGET_MIN)
-        budget = BUDGET_MIN;
+    return json_raw_equals(json_find_string(thinking_json, "type"), LIT("disabled"));
+}
+
+/* A budget lies below max_tokens: it comes on top of what was asked for as answer, as far as the model goes. */
+static void make_room(const struct anthropic_encode *encode, int64_t budget, int64_t *max_tokens)
+{
+    int64_t limit = encode->model->max_output;
     if (*max_tokens <= budget)
         *max_tokens += budget;
+    if (limit > budget && *max_tokens > limit)
+        *max_tokens = limit;
+}
+
+static void put_budget(struct anthropic_encode *encode, enum effort effort, int64_t *max_tokens)
+{
+    int64_t budget = budget_of(encode, effort), limit = encode->model->max_output;
+    if (limit > 0 && budget >= limit)
+        budget = limit / 2;
+    if (budget < BUDGET_MIN)
+        budget = BUDGET_MIN;
+    make_room(encode, budget, max_tokens);
     buffer_append_lit(encode->out, "{\"type\":\"enabled\",\"budget_tokens\":");
     buffer_append_int(encode->out, budget);
     buffer_append_byte(encode->out, '}');
+}
+
+/* The client's own thinking object goes on as it is; an effort becomes a budget or an effort, by family. Models that think by themselves must be told
+ * not to. */
+static void put_thinking(struct anthropic_encode *encode, enum effort effort, int64_t *max_tokens)
+{
+    const struct chat *chat = encode->chat;
+    bool given = chat->thinking_json.len > 0, adaptive = encode->family->flags & FAMILY_ADAPTIVE;
+    bool off = given ? is_disabled(chat->thinking_json) : effort == EFFORT_NONE;
+    int64_t budget;
+    if (!given && effort == EFFORT_NOT_GIVEN)
+        return;
+    if (given && (encode->thinking || off)) {
+        if (encode->thinking && json_to_count(json_find(chat->thinking_json, "budget_tokens"), &budget))
+            make_room(encode, budget, max_tokens);
+        anthropic_key(encode, "thinking");
+        buffer_append_slice(encode->out, chat->thinking_json);
+    } else if (encode->thinking) {
+        anthropic_key(encode, "thinking");
+        if (adaptive)
+            buffer_append_lit(encode->out, "{\"type\":\"adaptive\"}");
+        else
+            put_budget(encode, effort, max_tokens);
+    } else if (adaptive) {
+        anthropic_key(encode, "thinking");
+        buffer_append_lit(encode->out, "{\"type\":\"disabled\"}");
+    }
+    if (given && !encode->thinking && !off)
+        drop(encode, LIT("thinking"));
 }
 
 /* The client speaks this dialect: what its reader did not understand is understood here. */
@@ -106,11 +135,16 @@ static bool is_own(const struct anthropic_encode *encode)
     return encode->chat->wire == &wire_anthropic;
 }
 
+/* The model keeps to schemas: of answers and of strict tools. */
+static bool is_structured(const struct anthropic_encode *encode)
+{
+    return (encode->family->flags & FAMILY_STRUCTURED) && (encode->model->capabilities & NEED_JSON_SCHEMA);
+}
+
 /* Never for a client of this dialect: it would be handed our tool. */
 static bool uses_json_tool(const struct anthropic_encode *encode)
 {
-    return encode->chat->format == FORMAT_SCHEMA && !is_own(encode) &&
-           !((encode->family->flags & FAMILY_STRUCTURED) && (encode->model->capabilities & NEED_JSON_SCHEMA));
+    return encode->chat->format == FORMAT_SCHEMA && !is_own(encode) && !is_structured(encode);
 }
 
 static bool is_thinking(const struct anthropic_encode *encode, enum effort effort)
@@ -119,9 +153,8 @@ static bool is_thinking(const struct anthropic_encode *encode, enum effort effor
     bool forced = chat->tool_choice == TOOL_CHOICE_REQUIRED || chat->tool_choice == TOOL_CHOICE_NAMED || uses_json_tool(encode);
     if (anthropic_lost_reasoning(chat))
         return false; /* the client lost the signed blocks: going on without thinking beats a refusal */
-    if (chat->thinking_json.len > 0)
-        return !json_raw_equals(json_find_string(chat->thinking_json, "type"), LIT("disabled"));
-    return effort > EFFORT_NONE && !forced; /* a forced tool and thinking exclude each other */
+    bool wanted = chat->thinking_json.len > 0 ? !is_disabled(chat->thinking_json) : effort > EFFORT_NONE;
+    return wanted && (!forced || is_own(encode)); /* a forced tool and thinking exclude each other */
 }
 
 /* ---------------------------------------------------------------- sampling */
@@ -142,7 +175,9 @@ static void put_sampling(struct anthropic_encode *encode)
         }
     }
     if (chat->top_p.len > 0) {
-        if (refused || (given && (flags & FAMILY_ONE_SAMPLING))) {
+        double top_p = 0;
+        bool high = json_to_double(chat->top_p, &top_p) && top_p >= 0.95 && top_p <= 1; /* all that thinking allows */
+        if ((flags & FAMILY_NO_SAMPLING) || (encode->thinking ? !high : given && (flags & FAMILY_ONE_SAMPLING))) {
             drop(encode, LIT("top_p"));
         } else {
             anthropic_key(encode, "top_p");
@@ -179,8 +214,25 @@ static void put_stops(struct anthropic_encode *encode)
 
 /* ---------------------------------------------------------------- tools and formats */
 
-static void put_tool(struct buffer *out, const struct tool *tool)
+/* An object at the top, and said to be one. */
+static void put_input_schema(struct buffer *out, struct slice schema)
 {
+    bool object = schema.len >= 2 && schema.ptr[0] == '{';
+    struct slice inside = object ? slice_trim((struct slice){schema.ptr + 1, schema.len - 2}) : SLICE_NONE;
+    if (inside.len == 0) {
+        buffer_append_lit(out, "{\"type\":\"object\",\"properties\":{}}");
+    } else if (json_find(schema, "type").len == 0) {
+        buffer_append_lit(out, "{\"type\":\"object\",");
+        buffer_append_slice(out, inside);
+        buffer_append_byte(out, '}');
+    } else {
+        buffer_append_slice(out, schema);
+    }
+}
+
+static void put_tool(struct anthropic_encode *encode, const struct tool *tool)
+{
+    struct buffer *out = encode->out;
     buffer_append_lit(out, "{\"name\":");
     anthropic_quoted(out, tool->name_raw);
     if (tool->description_raw.len > 0) {
@@ -188,8 +240,9 @@ static void put_tool(struct buffer *out, const struct tool *tool)
         anthropic_quoted(out, tool->description_raw);
     }
     buffer_append_lit(out, ",\"input_schema\":");
-    buffer_append_slice(out, tool->schema_json.len > 2 ? tool->schema_json : LIT("{\"type\":\"object\",\"properties\":{}}"));
-    if (tool->strict == 1)
+    put_input_schema(out, tool->schema_json);
+    if (tool->strict == 1 &&
+        (is_own(encode) || is_structured(encode))) /* older models refuse the word, and keep to schemas as well as they can */
         buffer_append_lit(out, ",\"strict\":true");
     if (tool->cache_control_json.len > 0) {
         buffer_append_lit(out, ",\"cache_control\":");
@@ -224,7 +277,7 @@ static bool put_tools(struct anthropic_encode *encode)
         if (!first)
             buffer_append_byte(out, ',');
         first = false;
-        put_tool(out, tool);
+        put_tool(encode, tool);
     }
     if (json_tool) {
         if (!first)
@@ -245,7 +298,7 @@ static void put_tool_choice(struct anthropic_encode *encode)
     enum tool_choice choice = chat->tool_choice;
     struct slice name = chat->tool_choice_name_raw;
     if (uses_json_tool(encode)) {
-        choice = chat->tools == NULL ? TOOL_CHOICE_NAMED : TOOL_CHOICE_REQUIRED;
+        choice = chat->tools == NULL || choice == TOOL_CHOICE_NONE ? TOOL_CHOICE_NAMED : TOOL_CHOICE_REQUIRED;
         name = LIT(ANTHROPIC_JSON_TOOL);
     } else if ((chat->tools == NULL && served_tools(encode).len == 0) ||
                (choice == TOOL_CHOICE_NONE_GIVEN && chat->parallel_tool_calls != 0)) {
@@ -267,11 +320,13 @@ static void put_tool_choice(struct anthropic_encode *encode)
 /* effort and format share an object. */
 static void put_output_config(struct anthropic_encode *encode, enum effort effort)
 {
-    static const char *const names[] = {"", "", "low", "low", "medium", "high", "high"};
+    static const char *const names[] = {"", "", "low", "low", "medium", "high", "high", "max"};
     const struct chat *chat = encode->chat;
     bool schema = chat->format == FORMAT_SCHEMA && !uses_json_tool(encode);
-    bool adaptive = chat->thinking_json.len == 0 || json_raw_equals(json_find_string(chat->thinking_json, "type"), LIT("adaptive"));
-    bool by_effort = encode->thinking && adaptive && (encode->family->flags & FAMILY_ADAPTIVE) && effort > EFFORT_NONE;
+    bool by_effort = encode->thinking && (encode->family->flags & FAMILY_ADAPTIVE) && effort > EFFORT_NONE;
+    if (!is_own(encode) && chat->effort_raw.len > 0 && !by_effort && effort != EFFORT_NONE &&
+        (!encode->thinking || chat->thinking_json.len > 0))
+        drop(encode, LIT("reasoning_effort"));
     if (!schema && !by_effort)
         return;
     anthropic_key(encode, "output_config");
@@ -292,6 +347,27 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
 
 /* ---------------------------------------------------------------- the rest */
 
+/* OpenAI's newer name of `user`. */
+static bool is_user(const struct anthropic_encode *encode, const struct extra *extra)
+{
+    return !is_own(encode) && encode->chat->user_raw.len == 0 && extra->value_json.len > 2 && extra->value_json.ptr[0] == '"' &&
+           json_raw_equals(extra->name_raw, LIT("safety_identifier"));
+}
+
+static void put_user(struct anthropic_encode *encode)
+{
+    struct slice user = encode->chat->user_raw;
+    for (const struct extra *extra = encode->chat->extras; extra != NULL; extra = extra->next)
+        if (is_user(encode, extra))
+            user = (struct slice){extra->value_json.ptr + 1, extra->value_json.len - 2};
+    if (user.len == 0)
+        return;
+    anthropic_key(encode, "metadata");
+    buffer_append_lit(encode->out, "{\"user_id\":");
+    anthropic_quoted(encode->out, user);
+    buffer_append_byte(encode->out, '}');
+}
+
 /* What has no counterpart here and changes nothing that the client could rely on: left out, and named. */
 static void drop_rest(struct anthropic_encode *encode)
 {
@@ -309,7 +385,7 @@ static void drop_rest(struct anthropic_encode *encode)
     if (chat->metadata_json.len > 0)
         drop(encode, LIT("metadata"));
     for (const struct extra *extra = chat->extras; !is_own(encode) && extra != NULL; extra = extra->next)
-        if (!slice_equals(extra->value_json, LIT("null")))
+        if (!slice_equals(extra->value_json, LIT("null")) && !is_user(encode, extra))
             drop(encode, extra->name_raw);
 }
 
@@ -351,7 +427,7 @@ static bool put_question(struct anthropic_encode *encode)
 bool anthropic_write_count(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                            struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
-    struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false};
+    struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false, false};
     enum effort effort = effort_of(chat->effort_raw);
     encode.thinking = is_thinking(&encode, effort);
     buffer_append_byte(out, '{');
@@ -368,10 +444,10 @@ bool anthropic_write_count(const struct chat *chat, const struct provider *provi
 bool anthropic_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                              struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
-    struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false};
+    struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false, false};
     enum effort effort = effort_of(chat->effort_raw);
     int64_t max_tokens = max_tokens_of(&encode), n = 1;
-    if (chat->n.len > 0 && slice_to_int(chat->n, &n) && n > 1)
+    if (chat->n.len > 0 && json_to_count(chat->n, &n) && n > 1)
         return anthropic_refuse(&encode, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
     encode.thinking = is_thinking(&encode, effort);
     buffer_append_byte(out, '{');
@@ -385,12 +461,7 @@ bool anthropic_write_request(const struct chat *chat, const struct provider *pro
     put_output_config(&encode, effort);
     put_sampling(&encode);
     put_stops(&encode);
-    if (chat->user_raw.len > 0) {
-        anthropic_key(&encode, "metadata");
-        buffer_append_lit(out, "{\"user_id\":");
-        anthropic_quoted(out, chat->user_raw);
-        buffer_append_byte(out, '}');
-    }
+    put_user(&encode);
     put_service_tier(&encode);
     if (chat->cache_control_json.len > 0) {
         anthropic_key(&encode, "cache_control");

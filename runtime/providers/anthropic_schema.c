@@ -5,10 +5,36 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic.h"
 
-static const char *const refused[] = {
-    "minimum",       "maximum",       "exclusiveMinimum", "exclusiveMaximum", "multipleOf",          "minLength",
-    "maxLength",     "pattern",       "minItems",         "maxItems",         "uniqueItems",         "not",
-    "minProperties", "maxProperties", "contains",         "$schema",          "additionalProperties"};
+static const char *const refused[] = {"minimum",
+                                      "maximum",
+                                      "exclusiveMinimum",
+                                      "exclusiveMaximum",
+                                      "multipleOf",
+                                      "minLength",
+                                      "maxLength",
+                                      "pattern",
+                                      "minItems",
+                                      "maxItems",
+                                      "uniqueItems",
+                                      "not",
+                                      "minProperties",
+                                      "maxProperties",
+                                      "contains",
+                                      "minContains",
+                                      "maxContains",
+                                      "patternProperties",
+                                      "propertyNames",
+                                      "if",
+                                      "then",
+                                      "else",
+                                      "dependentRequired",
+                                      "dependentSchemas",
+                                      "$schema",
+                                      "$id",
+                                      "$comment",
+                                      "unevaluatedItems",
+                                      "unevaluatedProperties",
+                                      "additionalProperties"};
 static const char *const formats[] = {"date-time", "time", "date", "duration", "email", "hostname", "uri", "ipv4", "ipv6", "uuid"};
 
 static bool is_one_of(struct slice text, const char *const *names, unsigned count)
@@ -56,15 +82,17 @@ static void write_keyword(struct buffer *out, struct slice key, struct slice val
     buffer_append_lit(out, "\":");
     if (((list && value.ptr[0] == '[') || (IS_ONE_OF(key, maps) && value.ptr[0] == '{')))
         write_members(out, value, depth);
+    else if (slice_equals(key, LIT("items")) && value.ptr[0] == '[')
+        write_members(out, value, depth);
     else if (slice_equals(key, LIT("items")))
         write_schema(out, value, depth + 1);
     else
         buffer_append_slice(out, value);
 }
 
-static bool is_kept(struct slice key, struct slice value)
+static bool is_kept(struct slice schema, struct slice key, struct slice value)
 {
-    if (IS_ONE_OF(key, refused))
+    if (IS_ONE_OF(key, refused) || (slice_equals(key, LIT("oneOf")) && json_find(schema, "anyOf").len > 0))
         return false;
     if (!slice_equals(key, LIT("format")) || value.len < 2)
         return true;
@@ -83,8 +111,9 @@ static void write_schema(struct buffer *out, struct slice text, unsigned depth)
     }
     buffer_append_byte(out, '{');
     while (json_member(&json, &key) && json_skip(&json, &value)) {
-        is_object |= slice_equals(key, LIT("properties")) || (slice_equals(key, LIT("type")) && slice_equals(value, LIT("\"object\"")));
-        if (!is_kept(key, value))
+        is_object |= slice_equals(key, LIT("properties")) ||
+                     (slice_equals(key, LIT("type")) && slice_find(value, LIT("\"object\"")) != NULL);
+        if (!is_kept(text, key, value))
             continue;
         if (!first)
             buffer_append_byte(out, ',');
