@@ -78,12 +78,13 @@ static struct slice compact(struct arena *arena, struct slice text)
 
 /* ---------------------------------------------------------------- usage and the end */
 
+/* What is there and no count is unknown, whatever was said before. */
 static void take_count(struct slice object, const char *name, int64_t *into)
 {
     int64_t value;
     struct slice digits = json_find(object, name);
-    if (digits.len > 0 && json_to_count(digits, &value))
-        *into = value;
+    if (digits.len > 0 && !slice_equals(digits, LIT("null")))
+        *into = json_to_count(digits, &value) ? value : -1;
 }
 
 static bool is_null(struct slice value)
@@ -150,7 +151,7 @@ static void take_usage(struct anthropic_reader *self, struct slice usage)
     struct slice details = json_find(usage, "output_tokens_details");
     if (details.len > 0)
         take_count(details, "thinking_tokens", &self->usage.reasoning);
-    self->usage.known = self->usage.input >= 0;
+    self->usage.known = self->usage.input >= 0 && self->usage.output >= 0;
 }
 
 static enum finish finish_of(struct slice reason)

@@ -97,7 +97,7 @@ static void take_usage(struct bedrock_reader *self, struct slice usage)
     bedrock_take_count(usage, "cacheReadInputTokens", &self->usage.cache_read);
     bedrock_take_count(usage, "cacheWriteInputTokens", &self->usage.cache_write);
     bedrock_take_count(usage, "totalTokens", &self->usage.total);
-    self->usage.known = self->usage.input >= 0;
+    self->usage.known = self->usage.input >= 0 && self->usage.output >= 0;
 }
 
 /* FINISH_NONE: no reason that is known to be an end. */

@@ -77,7 +77,7 @@ static void take_usage(struct cohere_reader *self, struct slice usage)
     self->usage.cache_read = cached <= input ? cached : -1;
     self->usage.input = input - (self->usage.cache_read > 0 ? self->usage.cache_read : 0);
     self->usage.output = count_of(tokens, "output_tokens");
-    self->usage.known = true;
+    self->usage.known = self->usage.output >= 0;
 }
 
 /* FINISH_NONE: no reason that is known to be an end. */

@@ -84,7 +84,7 @@ static void take_usage(struct slice metadata, struct usage *usage)
     int64_t prompt = count_of(metadata, "promptTokenCount"), tools = count_of(metadata, "toolUsePromptTokenCount");
     int64_t candidates = count_of(metadata, "candidatesTokenCount"), thoughts = count_of(metadata, "thoughtsTokenCount");
     int64_t cached = count_of(metadata, "cachedContentTokenCount");
-    if (prompt < 0)
+    if (prompt < 0 || (candidates < 0 && json_find(metadata, "candidatesTokenCount").len > 0)) /* zero is left out; nonsense is no zero */
         return;
     *usage = USAGE_UNKNOWN;
     usage->known = true;

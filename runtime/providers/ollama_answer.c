@@ -167,7 +167,7 @@ static void take_usage(struct ollama_reader *self, struct slice line)
     bool any = false;
     event.usage.input = count_of(line, "prompt_eval_count", &any);
     event.usage.output = count_of(line, "eval_count", &any);
-    event.usage.known = any && event.usage.input >= 0;
+    event.usage.known = any && event.usage.input >= 0 && event.usage.output >= 0;
     if (event.usage.known)
         emit(self, &event);
 }

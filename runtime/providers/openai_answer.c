@@ -138,9 +138,7 @@ static bool read_usage(struct openai_reader *self, struct json *json, struct usa
         else
             json_skip(json, NULL);
     }
-    if (usage->output < 0 && usage->input >= 0)
-        usage->output = 0;
-    usage->known = usage->input >= 0;
+    usage->known = usage->input >= 0 && usage->output >= 0;
     make_disjoint(self, usage);
     return usage->known;
 }

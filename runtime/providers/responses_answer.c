@@ -98,10 +98,8 @@ static void read_usage(struct responses_reader *self, struct slice object)
     take_count(in, "cached_tokens", &usage.cache_read);
     take_count(in, "cache_write_tokens", &usage.cache_write);
     take_count(out, "reasoning_tokens", &usage.reasoning);
-    if (usage.input < 0)
+    if (usage.input < 0 || usage.output < 0)
         return;
-    if (usage.output < 0)
-        usage.output = 0;
     usage.known = true;
     make_disjoint(&usage);
     emit(self, &(struct event){.kind = EVENT_USAGE, .usage = usage});

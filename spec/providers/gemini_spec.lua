@@ -669,7 +669,8 @@ describe("usage", function()
   it("that is absurd is not known", function()
     assert.is_nil(usage '{"promptTokenCount":-1,"candidatesTokenCount":3}')
     assert.is_nil(usage '{"trafficType":"ON_DEMAND"}')
-    local got = usage '{"promptTokenCount":10,"cachedContentTokenCount":11,"candidatesTokenCount":-3,"thoughtsTokenCount":1e300}'
+    assert.is_nil(usage '{"promptTokenCount":10,"candidatesTokenCount":-3}')
+    local got = usage '{"promptTokenCount":10,"cachedContentTokenCount":11,"thoughtsTokenCount":1e300}'
     assert.same({ input = 10, cache_read = -1, cache_write = -1, output = 0, reasoning = -1 }, got)
   end)
 end)

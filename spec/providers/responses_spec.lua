@@ -590,9 +590,11 @@ describe("an answer that passes", function()
   end)
 
   it("never counts less than nothing", function()
-    local odd = '"usage":{"input_tokens":3,"input_tokens_details":{"cached_tokens":9},"output_tokens":-5,"output_tokens_details":{"reasoning_tokens":7}}'
-    local text = native("response.completed", '"response":{"id":"r","status":"completed",' .. odd .. "}")
-    local usage = tapped(BEGUN .. TEXT .. text).usage
-    assert.same({ 0, 3, 0 }, { usage.input, usage.cache_read, usage.output })
+    local function usage(output)
+      return tapped(BEGUN .. TEXT .. native("response.completed", '"response":{"id":"r","status":"completed","usage":{"input_tokens":3,' ..
+        '"input_tokens_details":{"cached_tokens":9},"output_tokens":' .. output .. ',"output_tokens_details":{"reasoning_tokens":7}}}')).usage
+    end
+    assert.same({ 0, 3, 0 }, { usage(0).input, usage(0).cache_read, usage(0).output })
+    assert.is_nil(usage(-5))
   end)
 end)
