@@ -154,6 +154,9 @@ enum failure_kind failure_classify(int status, struct slice code, struct slice t
 
 /* ---------------------------------------------------------------- when to come back */
 
+/* What is further away is this far away: a hint is for waiting. */
+enum { HINT_MAX_S = 31 * 86400 };
+
 /* Floats of seconds, or a Go duration: "7", "7.66s", "6m0s", "1h2m3s", "120ms". -1: neither. */
 static int64_t parse_duration(struct slice text)
 {
@@ -181,7 +184,15 @@ static int64_t parse_duration(struct slice text)
         else
             return -1;
     }
-    return text.len == 0 || !(total < 1e9) ? -1 : (int64_t)(total * (double)US_PER_S);
+    if (text.len == 0 || !isfinite(total))
+        return -1;
+    return total > HINT_MAX_S ? HINT_MAX_S * US_PER_S : (int64_t)(total * (double)US_PER_S);
+}
+
+static int64_t until(int64_t when_us, int64_t wall_us)
+{
+    int64_t left = when_us - wall_us;
+    return left < 0 ? 0 : left > HINT_MAX_S * US_PER_S ? HINT_MAX_S * US_PER_S : left;
 }
 
 /* An HTTP-date (RFC 9110 5.6.7) or RFC 3339; -1: neither. A time that has passed is 0. */
@@ -200,14 +211,23 @@ static int64_t parse_date(struct slice text, int64_t wall_us)
         if (end == NULL || (*end != 'Z' && *end != '.' && strncmp(end, "+00:00", 6) != 0))
             return -1;
     }
-    int64_t left = (int64_t)timegm(&tm) * US_PER_S - wall_us;
-    return left < 0 ? 0 : left;
+    return until((int64_t)timegm(&tm) * US_PER_S, wall_us);
 }
 
 static int64_t parse_when(struct slice text, int64_t wall_us)
 {
     int64_t us = parse_duration(text);
     return us >= 0 ? us : parse_date(text, wall_us);
+}
+
+/* When a limit is free again: like Retry-After, but a number as large as the seconds (or milliseconds) since 1970 is just that. */
+static int64_t parse_reset(struct slice text, int64_t wall_us)
+{
+    const int64_t epoch_s = 1000000000;
+    int64_t number;
+    if (!slice_to_int(text, &number) || number < epoch_s || number >= epoch_s * US_PER_S)
+        return parse_when(text, wall_us);
+    return until(number >= epoch_s * 1000 ? number * US_PER_MS : number * US_PER_S, wall_us);
 }
 
 int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us)
@@ -219,11 +239,12 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
         {LIT("anthropic-ratelimit-tokens-remaining"), LIT("anthropic-ratelimit-tokens-reset")},
         {LIT("x-ratelimit-remaining-requests"), LIT("x-ratelimit-reset-requests")},
         {LIT("x-ratelimit-remaining-tokens"), LIT("x-ratelimit-reset-tokens")},
+        {LIT("x-ratelimit-remaining"), LIT("x-ratelimit-reset")}, /* COMPAT(openrouter, 2026-08) */
     };
     double ms;
     struct slice text = header(head, LIT("retry-after-ms"));
-    if (text.len > 0 && json_to_double(text, &ms) && ms >= 0 && ms < 1e12)
-        return (int64_t)(ms * (double)US_PER_MS);
+    if (text.len > 0 && json_to_double(text, &ms) && ms >= 0)
+        return ms > 1e3 * HINT_MAX_S ? HINT_MAX_S * US_PER_S : (int64_t)(ms * (double)US_PER_MS);
     text = header(head, LIT("retry-after"));
     if (text.len > 0)
         return parse_when(slice_trim(text), wall_us);
@@ -232,7 +253,7 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
         if (!slice_equals(slice_trim(header(head, limits[i].remaining)), LIT("0")))
             continue;
         text = header(head, limits[i].reset);
-        int64_t us = text.len == 0 ? -1 : parse_when(slice_trim(text), wall_us);
+        int64_t us = text.len == 0 ? -1 : parse_reset(slice_trim(text), wall_us);
         if (us > longest)
             longest = us;
     }
