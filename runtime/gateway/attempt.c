@@ -77,6 +77,7 @@ static void fail(struct attempt *attempt, const struct failure *failure)
 {
     attempt->failed = true;
     attempt->failure = *failure;
+    failure_hide(&attempt->failure, attempt->target->provider, &attempt->request->arena);
     note_key(attempt, &attempt->failure);
     if (attempt->call != NULL) {
         call_cancel(attempt->call);
@@ -130,6 +131,16 @@ static void on_answer_event(void *owner, const struct event *event)
 static bool is_committed(const struct attempt *attempt)
 {
     return attempt->request->winner == attempt && attempt->request->streaming;
+}
+
+/* A provider that does not stop at what it was allowed, or at anything. */
+static bool is_endless(const struct attempt *attempt)
+{
+    int64_t asked = attempt->request->facts.max_tokens, tokens = asked >= 0 ? asked : attempt->target->model.max_output;
+    if (attempt->stream_bytes > ATTEMPT_STREAM_MAX)
+        return true;
+    return (asked >= 0 || tokens > 0) && tokens < ATTEMPT_STREAM_MAX / ATTEMPT_TOKEN_MAX &&
+           attempt->text_bytes > ATTEMPT_TEXT_MAX + (size_t)tokens * ATTEMPT_TOKEN_MAX;
 }
 
 /* Bytes for the client: now, or when the walk commits. */
@@ -196,6 +207,7 @@ static void read_events(struct attempt *attempt, struct slice data)
 {
     struct sse_event event;
     struct slice run = SLICE_NONE;
+    attempt->stream_bytes += data.len;
     frames_feed(&attempt->events, data);
     while (!attempt->ended && !attempt->failed && frames_next(&attempt->events, &event)) {
         read_one(attempt, &event, &run);
@@ -215,6 +227,9 @@ static void read_events(struct attempt *attempt, struct slice data)
     } else if (frames_broken(&attempt->events)) {
         attempt->failed = true;
         attempt->failure = incomplete(attempt, "a frame of the provider's stream is damaged", PHASE_STREAM);
+    } else if (is_endless(attempt)) {
+        attempt->failed = true;
+        attempt->failure = incomplete(attempt, "the provider's stream does not end", PHASE_STREAM);
     } else if (attempt->held.overflow) {
         bool content = attempt->content;
         attempt->failed = true;
@@ -244,17 +259,28 @@ static void keep_headers(struct attempt *attempt, const struct http1_head *head)
     }
 }
 
+/* A good status that cannot carry an answer: nothing, or a part of something. */
+static bool is_whole(int status)
+{
+    return status != 204 && status != 205 && status != 206;
+}
+
 static void on_head(struct attempt *attempt, const struct http1_head *head)
 {
     struct slice type = http1_header(head, LIT("content-type"));
     struct slice coding = http1_header(head, LIT("content-encoding"));
     attempt->status = head->status;
+    attempt->coded = coding.len != 0 && !slice_equals_nocase(coding, LIT("identity"));
     if (head->status < 200 || head->status > 299) {
         keep_headers(attempt, head);
         return;
     }
-    if (coding.len != 0 && !slice_equals_nocase(coding, LIT("identity"))) {
-        struct failure failure = incomplete(attempt, "the provider compressed an answer although it was not asked to", PHASE_HEADERS);
+    if (attempt->coded || !is_whole(head->status)) {
+        struct failure failure = incomplete(attempt,
+                                            attempt->coded ? "the provider compressed an answer although it was not asked to"
+                                                           : "the provider answered without an answer",
+                                            PHASE_HEADERS);
+        failure.status = head->status;
         fail(attempt, &failure);
         return;
     }
@@ -277,7 +303,7 @@ static void on_data(struct attempt *attempt, struct slice data)
     if (attempt->ended || attempt->failed)
         return; /* what stands behind the end marker is nobody's */
     if (attempt->status < 200 || attempt->status > 299) {
-        if (attempt->body.len < ATTEMPT_ERROR_MAX)
+        if (!attempt->coded && attempt->body.len < ATTEMPT_ERROR_MAX)
             buffer_append_slice(&attempt->body, data);
         return;
     }

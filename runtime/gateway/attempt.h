@@ -9,9 +9,12 @@
 
 enum {
     ATTEMPT_PARTS_MAX = 2 * EDITS_MAX + 4,
-    ATTEMPT_BODY_MAX = 64 * 1024 * 1024, /* a whole answer */
-    ATTEMPT_HELD_MAX = 1024 * 1024,      /* bytes of a stream before it is committed */
-    ATTEMPT_ERROR_MAX = 64 * 1024,       /* the body of an error answer that is looked at */
+    ATTEMPT_BODY_MAX = 64 * 1024 * 1024,    /* a whole answer */
+    ATTEMPT_HELD_MAX = 1024 * 1024,         /* bytes of a stream before it is committed */
+    ATTEMPT_ERROR_MAX = 64 * 1024,          /* the body of an error answer that is looked at */
+    ATTEMPT_STREAM_MAX = 256 * 1024 * 1024, /* of a stream, whatever it says: it has no end */
+    ATTEMPT_TEXT_MAX = 1024 * 1024,         /* its text beyond what the tokens asked for can come to */
+    ATTEMPT_TOKEN_MAX = 1024,               /* bytes of text of one token: many choices, blanks, escapes */
 };
 
 struct attempt {
@@ -28,6 +31,7 @@ struct attempt {
 
     int status;   /* the provider's */
     bool sse;     /* the answer's body is a stream of events */
+    bool coded;   /* it is compressed, though we ask that it be not: nothing in it is looked at */
     bool settled; /* health was told */
     bool probe;
     struct reservation capacity; /* what it took of its target's limits */
@@ -38,6 +42,7 @@ struct attempt {
     bool paused;                /* the client is slow */
     struct failure failure;
     struct usage usage;
+    size_t stream_bytes;
     size_t text_bytes; /* of text, reasoning and arguments that came: what is left to go by when no usage comes */
     enum finish finish;
     struct http1_header *headers; /* of an answer that is an error; in the arena */

@@ -5,6 +5,7 @@
  * "once-" before a name: only the first request for it fails; "first-K-": the first K. "@LABEL" behind it: the same behaviour by another name.
  * Beside the faults "slow-N" (N ms before the first byte), "gap-N" (N ms between events) and "events-N" (N words) answer well.
  * SPDX-License-Identifier: MIT */
+#include "base/hash.h"
 #include "gateway/mock_private.h"
 
 enum { HUGE_EVENT = 5 * 1024 * 1024 };
@@ -326,6 +327,22 @@ static void huge_event(const struct mock_call *call, struct mock_script *script,
     remade(call, script, false, number > 0 && number < 64 * 1024 ? (unsigned)number * 1024 : HUGE_EVENT);
 }
 
+/* Says what the last message says in hexadecimal digits, byte by byte, and closes: for answers that only one spec needs. */
+static void say(const struct mock_call *call, struct mock_script *script, int64_t number)
+{
+    uint8_t bytes[MOCK_ECHO_MAX / 2];
+    struct slice digits = buffer_slice(&call->last_text);
+    size_t len = digits.len / 2;
+    (void)number;
+    if (len > sizeof bytes || !hash_from_hex(digits, bytes, len))
+        len = 0;
+    bool status = len > 12 && memcmp(bytes, "HTTP/1.", 7) == 0;
+    int64_t code = 0;
+    if (status)
+        slice_to_int((struct slice){(const char *)bytes + 9, 3}, &code);
+    replace(script, (struct slice){(const char *)bytes, len}, (int)code, MOCK_CLOSE);
+}
+
 /* ---------------------------------------------------------------- waits */
 
 static void slow(const struct mock_call *call, struct mock_script *script, int64_t number)
@@ -378,6 +395,7 @@ static const struct mock_fault faults[] = {
     {"echo-auth", echo_auth, false},
     {"usage-none", no_usage, false},
     {"huge-event", huge_event, false},
+    {"say", say, false},
     {"big", nothing, false},
     {"slow", slow, false},
     {"gap", gap, false},

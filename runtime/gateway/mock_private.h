@@ -53,7 +53,7 @@ void mock_timers_free(struct mock_timers *timers);
 /* ---------------------------------------------------------------- a request */
 
 enum mock_dialect { MOCK_OPENAI, MOCK_ANTHROPIC };
-enum { MOCK_STOPS_MAX = 4, MOCK_TOOLS_MAX = 8, MOCK_N_MAX = 8, MOCK_ECHO_MAX = 2000 };
+enum { MOCK_STOPS_MAX = 4, MOCK_TOOLS_MAX = 8, MOCK_N_MAX = 8, MOCK_ECHO_MAX = 8000 };
 enum mock_last { MOCK_LAST_NONE, MOCK_LAST_USER, MOCK_LAST_TOOL, MOCK_LAST_OTHER };
 
 struct mock_call {

@@ -9,6 +9,7 @@
  *          -> { out, failure, ended, content, usage, finish }
  *      wire.failure{ client, kind [, message, stream] } -> body, status
  *      wire.classify(status, code, text) -> kind; wire.retry_after(headers, wall_s) -> seconds | nil; wire.message(body, status)
+ *      wire.hide(text, secret) -> the text without it
  *      wire.vendors() -> names; wire.vendor(name) -> { name, wire, base_url } | nil; wire.clients() -> { name = what its clients ask for }
  *
  * `client` names the client's wire ("openai" unless given), `vendor` a row of vendors.c; what is spoken is what vendor_wire says. The other fields are
@@ -624,6 +625,15 @@ static int wire_message(lua_State *L)
     return 1;
 }
 
+static int wire_hide(lua_State *L)
+{
+    struct arena arena;
+    arena_init(&arena, NULL, ARENA_MAX);
+    push_slice(L, secret_hide(check_slice(L, 1), check_slice(L, 2), &arena));
+    arena_free(&arena);
+    return 1;
+}
+
 /* ---------------------------------------------------------------- what there is */
 
 static int wire_vendors(lua_State *L)
@@ -661,20 +671,11 @@ static int wire_clients(lua_State *L)
 int open_wire(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"facts", wire_facts},
-        {"edited", wire_edited},
-        {"encode", wire_encode},
-        {"head", wire_head},
-        {"passes", wire_passes},
-        {"answer", wire_answer},
-        {"failure", wire_failure},
-        {"classify", wire_classify},
-        {"retry_after", wire_retry_after},
-        {"message", wire_message},
-        {"vendors", wire_vendors},
-        {"vendor", wire_vendor},
-        {"clients", wire_clients},
-        {NULL, NULL},
+        {"facts", wire_facts},     {"edited", wire_edited},     {"encode", wire_encode},
+        {"head", wire_head},       {"passes", wire_passes},     {"answer", wire_answer},
+        {"failure", wire_failure}, {"classify", wire_classify}, {"retry_after", wire_retry_after},
+        {"message", wire_message}, {"hide", wire_hide},         {"vendors", wire_vendors},
+        {"vendor", wire_vendor},   {"clients", wire_clients},   {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;

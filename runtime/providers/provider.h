@@ -412,6 +412,13 @@ int64_t retry_after_said(struct slice message);
  * FAILURE_MESSAGE_MAX, anything that looks like a key or a bearer token replaced by ***. */
 struct slice failure_message(struct slice body, int status, struct arena *arena);
 
+/* ---------------------------------------------------------------- what is known to be secret: secrets.c */
+
+/* The text without the secret: whole, in pieces of eight bytes and more, or in base64 wherever it may stand there. A copy only where there was any of it. */
+struct slice secret_hide(struct slice text, struct slice secret, struct arena *arena);
+/* The same for all that a failure says and all that the provider is sent as a secret. */
+void failure_hide(struct failure *failure, const struct provider *provider, struct arena *arena);
+
 /* ---------------------------------------------------------------- shared by the wires: estimate.c */
 
 /* A text of the prompt: a message's, a tool's definition. */

@@ -79,6 +79,23 @@ describe("the time to come back", function()
     assert.is_nil(after {})
   end)
 
+  it("is a month at most", function()
+    local month = 31 * 86400
+    for _, headers in ipairs {
+      { ["retry-after"] = "1000000000" }, { ["retry-after"] = "999999999" }, { ["retry-after-ms"] = "1e15" }, { ["retry-after"] = "1000000h" },
+      { ["retry-after"] = "Fri, 31 Dec 2100 23:59:59 GMT" }, { ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = "4133980799" },
+    } do
+      assert.equal(month, after(headers))
+    end
+  end)
+
+  it("may be the seconds or milliseconds since 1970 where a limit says it", function()
+    local now = 1700000000
+    for text, seconds in pairs { ["1700000007"] = 7, ["1700000007500"] = 7.5, ["1600000000"] = 0, ["999999999"] = 31 * 86400, ["7"] = 7, ["1m30s"] = 90 } do
+      assert.near(seconds, after({ ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = text }, now), 1e-5, text)
+    end
+  end)
+
   it("is over when its date has passed", function()
     assert.equal(0, after({ ["retry-after"] = "Thu, 01 Jan 1970 00:02:00 GMT" }, 1e6))
   end)
@@ -119,6 +136,27 @@ describe("the words of a refusal", function()
     assert.equal("the provider answered 502 with an HTML page", words("<html>secret stack</html>", 502))
     assert.equal("the provider answered 503", words("", 503))
     assert.equal("the provider answered 503", words(" \r\n", 503))
+  end)
+
+  it("do not show what is known to be secret, in pieces or in base64 either", function()
+    local key = "Tr0ub4dor-and-a-horse-Staple9"
+    local mime = require "mime"
+    for text, want in pairs {
+      ["no " .. key .. "!"] = "no ***!", [key] = "***", ["ends in " .. key:sub(-10)] = "ends in ***", ["x" .. key:sub(1, 9)] = "x***",
+      [key:sub(1, 7)] = key:sub(1, 7), ["a horse"] = "a horse", [key .. key] = "******", [""] = "", ["-and-a-horse-"] = "***", ["and-a-horse"] = "and-a-horse",
+    } do
+      assert.equal(want, wire.hide(text, key), text)
+    end
+    for _, before in ipairs { "", "x", "xy", "xyz", "Bearer ", "user:" } do
+      for _, behind in ipairs { "", "1", "22" } do
+        local hidden = wire.hide("= " .. mime.b64(before .. key .. behind) .. " =", key)
+        assert.is_nil((mime.unb64(hidden:match "= (.-) =":gsub("%*%*%*", "")) or ""):find(key:sub(5, 12), 1, true))
+        assert.is_truthy(#hidden < 30, hidden)
+        assert.equal(hidden, wire.hide("= " .. mime.b64(before .. key .. behind):gsub("+", "-"):gsub("/", "_") .. " =", key))
+      end
+    end
+    assert.equal("a short one", wire.hide("a short one", "short"))
+    assert.equal("as it was", wire.hide("as it was", ""))
   end)
 
   it("show no secrets", function()

@@ -18,10 +18,12 @@
 --
 -- Such a table, or the row, may say more: `phase` `sent` `deadline` `says` (a pattern of the message) of the failed attempt in the log; `outcome` of the
 -- provider's ledger (or a set of them); `attempts` (1) without a neighbour; `asked` (as many) how often the provider hears of it; `breaker` (1 for what
--- counts against a target, else 0) failures the target is charged with; `estimated` (a good answer whose tokens are ours to count); `counted` (a cut one
--- that the provider had counted before); `final` (no neighbour is asked); `retry_after` (the header); `bare` (a refusal without x-should-retry).
--- `fields` goes into the request's body (with `words` in its messages, 2 without), `request` are options of its HTTP request, a `heavy` row is asked
--- by itself, `check` is called with the case when all else was well. A form that a row does not name is one in which its fault cannot happen.
+-- counts against a target, else 0) failures the target is charged with; `estimated` (a good answer whose tokens are ours to count); `tokens` ({ input,
+-- output } of one whose provider says so); `counted` (a cut one that the provider had counted before); `final` (no neighbour is asked); `retry_after`
+-- (the header); `bare` (a refusal without x-should-retry). `fields` goes into the request's body (with `words` in its messages, 2 without), `request` are
+-- options of its HTTP request, `say` what the failing provider is to say (bytes, or a function of the form and the run; the fault is "say" then), a
+-- `heavy` row is asked by itself, `name` stands for the fault, `check` is called with the case when all else was well. A form that a row does not name
+-- is one in which its fault cannot happen.
 -- SPDX-License-Identifier: MIT
 local assert = require "luassert"
 local house = require "support.house"
@@ -63,7 +65,8 @@ local COUNTS = { unavailable = true, timeout = true, overloaded = true } -- agai
 
 -- ---------------------------------------------------------------- rows and cases
 
-local SAID = { "phase", "sent", "deadline", "says", "outcome", "attempts", "asked", "breaker", "estimated", "counted", "final", "retry_after", "bare" }
+local SAID = { "phase", "sent", "deadline", "says", "outcome", "attempts", "asked", "breaker", "estimated", "counted", "final", "retry_after", "bare",
+  "tokens" }
 
 --- What a form of a row is to come to: { kind = "good" | "refusal" | "cut", status, code, failure, … }.
 local function expectation(row, form)
@@ -108,7 +111,7 @@ local function cases_of(rows)
         local number = #cases + 1
         cases[number] = {
           row = row, form = form, company = company, expected = expected, number = number, model = "case-" .. number, target = target_of(row, number),
-          name = ("%s %s, %s, %s"):format(row[1], row[2], form, company),
+          name = ("%s %s, %s, %s"):format(row[1], row.name or row[2], form, company),
           falls_back = company == "pair" and expected.kind == "refusal" and not expected.final,
         }
       end
@@ -151,6 +154,11 @@ local function ask(self, case)
   local fields, request = { model = case.model }, {}
   for name, value in pairs(case.row.fields or {}) do
     fields[name] = value
+  end
+  local say = case.row.say
+  if say then
+    say = type(say) == "function" and say(case.form, self) or say
+    fields.messages = { { role = "user", content = (say:gsub(".", function(byte) return ("%02x"):format(byte:byte()) end)) } }
   end
   for name, value in pairs(case.row.request or {}) do
     request[name] = value
@@ -365,9 +373,10 @@ local function assert_spend(case)
     assert.is_truthy(tokens.input > 0 and tokens.output > 0)
   else
     assert.is_nil(tokens.estimated)
-    assert.same({ case.row.words or 2, served.tokens }, { tokens.input, tokens.output })
+    local counted = not case.falls_back and expected.tokens or { case.row.words or case.row.say and 1 or 2, served.tokens }
+    assert.same(counted, { tokens.input, tokens.output })
   end
-  if case.form == "stream" and not case.row.fields then
+  if case.form == "stream" and not case.row.fields and not case.row.say then
     assert.equal(served.tokens, words(case.answer.text), "the provider says it served another number of words")
   end
 end
