@@ -340,7 +340,7 @@ static void say(const struct mock_call *call, struct mock_script *script, int64_
     int64_t code = 0;
     if (status)
         slice_to_int((struct slice){(const char *)bytes + 9, 3}, &code);
-    replace(script, (struct slice){(const char *)bytes, len}, (int)code, MOCK_CLOSE);
+    mock_replace(script, (struct slice){(const char *)bytes, len}, (int)code, MOCK_CLOSE);
 }
 
 /* ---------------------------------------------------------------- waits */
