@@ -17,7 +17,7 @@
                 row(REASONING_EFFORT, "reasoning_effort") row(USER, "user") row(METADATA, "metadata") row(STORE, "store")                  \
                     row(BACKGROUND, "background") row(SEED, "seed") row(N, "n") row(STRATEGY, "routing_strategy")                          \
                         row(PROVIDER, "provider") row(FALLBACK, "fallback") row(PROMPT, "prompt")              \
-                            row(INPUT, "input")
+                            row(INPUT, "input") row(BEST_OF, "best_of")
 /* clang-format on */
 
 #define ENUM(id, name) FIELD_##id,
@@ -261,6 +261,7 @@ static bool read_prompt(struct scan *scan, enum field field)
             facts_add_text(scan->facts, text);
         else if (type == JSON_NUMBER)
             scan->facts->prompt_weight += 1000;
+        scan->facts->prompt_count += type != JSON_NUMBER; /* numbers are one prompt, of token ids */
     }
     return json->error == JSON_OK &&
            (count > 0 || complain(scan, FAILURE_BAD_PARAMETER,
@@ -305,6 +306,17 @@ static bool read_count(struct scan *scan, enum field field, int64_t *count)
                     arena_printf(scan->arena, "Invalid '%.*s': expected an integer of at least 1, but got %.*s.", (int)name.len, name.ptr,
                                  number.len < 32 ? (int)number.len : 32, number.ptr),
                     name);
+}
+
+/* n, or best_of where more are made than are shown. */
+static bool read_answers(struct scan *scan, enum field field)
+{
+    int64_t count = 0;
+    if (!read_count(scan, field, &count))
+        return false;
+    if (count > scan->facts->answer_count)
+        scan->facts->answer_count = count;
+    return true;
 }
 
 static bool read_temperature(struct scan *scan)
@@ -499,8 +511,12 @@ static bool read_field(struct scan *scan, enum field field, struct slice key)
     case FIELD_SEED:
         facts->seed_key = key_span(scan, key);
         return json_skip(&scan->json, NULL);
+    case FIELD_BEST_OF: /* a chat has no such thing */
+        if (scan->kind != OPENAI_COMPLETION)
+            return json_skip(&scan->json, NULL);
+        return read_answers(scan, field);
     case FIELD_N:
-        return read_count(scan, field, &(int64_t){0});
+        return read_answers(scan, field);
     case FIELD_STRATEGY:
     case FIELD_PROVIDER:
     case FIELD_FALLBACK:

@@ -43,6 +43,8 @@ struct facts {
     bool developer;                                           /* a message says role "developer" */
     bool foreign_thinking;                                    /* the history holds reasoning that only its issuer may see again */
     int64_t max_tokens;                                       /* max_completion_tokens before max_tokens; -1 not given */
+    int64_t answer_count;                                     /* n or best_of: how many are made of each prompt; 0: not said, one */
+    size_t prompt_count;                                      /* of a completion with a list of them; 0: one */
     double temperature;                                       /* NAN not given */
     bool replayable;                                          /* false for `store: true` and `background: true` */
     unsigned needs;                                           /* NEED_* */
