@@ -105,6 +105,14 @@ char *buffer_reserve(struct buffer *buffer, size_t room)
     return buffer->ptr + buffer->len;
 }
 
+void buffer_trim(struct buffer *buffer)
+{
+    if (buffer->ptr == NULL || buffer->cap <= buffer->len + 1)
+        return;
+    buffer->cap = buffer->len + 1;
+    buffer->ptr = xrealloc(buffer->ptr, buffer->cap);
+}
+
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len)
 {
     if (len == 0)

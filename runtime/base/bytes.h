@@ -51,6 +51,7 @@ void buffer_free(struct buffer *buffer);               /* back to the state afte
 void buffer_clear(struct buffer *buffer);              /* len 0, overflow false, memory kept */
 /* Room for `room` more bytes (not counted in len yet); NULL and overflow when the limit forbids. */
 char *buffer_reserve(struct buffer *buffer, size_t room);
+void buffer_trim(struct buffer *buffer); /* gives back what was reserved beyond the text */
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *buffer, struct slice text);
 #define buffer_append_lit(buffer, s) buffer_append((buffer), (s), sizeof(s) - 1)

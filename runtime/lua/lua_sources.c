@@ -59,6 +59,7 @@ static bool read_file(const char *path, struct buffer *out)
     } while (count > 0);
     int saved = errno;
     close(fd);
+    buffer_trim(out); /* kept for as long as its generation serves */
     errno = saved;
     return count == 0;
 }
