@@ -10,13 +10,8 @@ local waits = require "gateway.waits"
 
 local plan = {}
 
-local STEPS_MAX = 32
-local ITEMS_MAX = 4096
-local RETRIES_MAX = 15
-local LIMITS_MAX = 8
-local LABELS_MAX = 16
-local LABEL_MAX = 256
-local MESSAGE_MAX = 500
+local STEPS_MAX, ITEMS_MAX, RETRIES_MAX = 32, 4096, 15
+local LIMITS_MAX, LABELS_MAX, LABEL_MAX, MESSAGE_MAX = 8, 16, 256, 500
 
 local function bad(kind, message, ...)
   return nil, { kind = kind, message = message:format(...) }
@@ -224,6 +219,8 @@ function plan.admitted(admit, request, is_limit)
   local limits, refusal = admit(request)
   if limits == nil then
     return check_refusal("admit", refusal)
+  elseif type(refusal) == "table" then
+    return bad("policy_bad_result", "admit: expected limits, or nil and a refusal, got both")
   elseif type(limits) ~= "table" then
     return bad("policy_bad_result", "admit: expected a list of limits, got %s", shown(limits))
   end
@@ -244,6 +241,8 @@ function plan.routed(lookup, route, request)
     return waits.check(request, refusal)
   elseif list == nil then
     return check_refusal("route", refusal)
+  elseif type(refusal) == "table" then
+    return bad("policy_bad_plan", "route: expected a plan, or nil and a refusal, got both")
   end
   local steps, complaint = plan.check(lookup, list)
   if complaint and #request.targets == 0 and type(list) == "table" and #list == 0 and next(list) == nil then
@@ -256,8 +255,10 @@ end
 
 --- Calls recover -> steps | nil (answer with the failure) | nil, complaint. An empty plan means: nothing left to try.
 function plan.recovered(lookup, recover, request, failure, rest)
-  local list = recover(request, failure, rest)
-  if not list or (type(list) == "table" and #list == 0 and next(list) == nil) then
+  local list, refusal = recover(request, failure, rest)
+  if type(refusal) == "table" then
+    return bad("policy_bad_result", "recover: expected a plan, or nil: the answer is the failure then, and nothing else can be said")
+  elseif not list or (type(list) == "table" and #list == 0 and next(list) == nil) then
     return nil
   end
   local steps, complaint = plan.check(lookup, list)

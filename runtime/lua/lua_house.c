@@ -223,7 +223,7 @@ static int house_admit(lua_State *L)
     if (run->script->refs.policy[POLICY_ADMIT] != LUA_NOREF) {
         if (!ask_with_request(L, run, POLICY_ADMIT))
             return 0;
-        int count = limits_at(L, 2, rules);
+        int count = lua_isnil(L, 3) ? limits_at(L, 2, rules) : -1;
         if (count < 0)
             count = check_admit(L, run) ? limits_at(L, 2, rules) : -1;
         if (count < 0 || !limits_charge(run->request, rules, (unsigned)count))
@@ -324,7 +324,7 @@ static int route(lua_State *L, struct run *run)
         }
         if (!ask_with_request(L, run, POLICY_ROUTE))
             return 0;
-        enum routed routed = plan_take_targets(L, run, 2) ? ROUTED : check_route(L, run);
+        enum routed routed = lua_isnil(L, 3) && plan_take_targets(L, run, 2) ? ROUTED : check_route(L, run);
         if (routed == ROUTE_WAITS)
             return wait_for_room(L, run);
         if (routed == ROUTE_REFUSED)

@@ -118,7 +118,7 @@ describe("what requests hold", function()
     load(100, 12)
     assert.is_truthy(http.eventually(function()
       local flying = 0
-      for _, provider in ipairs(gateway:request({ method = "GET", path = "/providers", key = "key-of-admin" }):json()) do
+      for _, provider in ipairs(gateway:request({ method = "GET", path = "/providers", key = "key-of-admin" }):json().providers) do
         flying = flying + provider.in_flight
       end
       return flying == 0
