@@ -187,6 +187,14 @@ static void pass_event(struct attempt *attempt, const struct sse_event *event, e
         pass_on(attempt, rewritten);
 }
 
+/* A CRLF that was cut: its CR ended the event, and the LF that is still to come is read over. The client gets it all the same, and now: some
+ * wait for it before they look at the event. */
+static bool lacks_lf(const struct attempt *attempt, struct slice raw)
+{
+    return attempt->wire->stream_form == STREAM_SSE && attempt->events.sse.after_cr && raw.len >= 3 &&
+           memcmp(raw.ptr + raw.len - 3, "\r\n\r", 3) == 0;
+}
+
 static void read_one(struct attempt *attempt, const struct sse_event *event, struct slice *run)
 {
     enum pass pass = PASS_AS_IS;
@@ -199,8 +207,14 @@ static void read_one(struct attempt *attempt, const struct sse_event *event, str
     }
     attempt->wire->read_event(attempt->reader, event->name, event->data, attempt->request->facts.include_usage, passes ? &pass : NULL,
                               passes ? &rewritten : NULL);
-    if (passes && !attempt->failed)
-        pass_event(attempt, event, pass, rewritten, run);
+    if (!passes || attempt->failed)
+        return;
+    pass_event(attempt, event, pass, rewritten, run);
+    if (pass == PASS_AS_IS && lacks_lf(attempt, event->raw)) {
+        pass_on(attempt, *run);
+        pass_on(attempt, LIT("\n"));
+        *run = SLICE_NONE;
+    }
 }
 
 static void read_events(struct attempt *attempt, struct slice data)

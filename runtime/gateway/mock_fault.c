@@ -273,10 +273,31 @@ static void truncated_json(const struct mock_call *call, struct mock_script *scr
     buffer_free(&half);
 }
 
-static void empty_200(const struct mock_call *call, struct mock_script *script, int64_t number)
+/* A status and nothing else. */
+static void empty(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
-    (void)number;
-    whole_body(script, call->stream ? "text/event-stream" : "application/json", SLICE_NONE);
+    bool stream = call->stream;
+    mock_script_clear(script);
+    mock_script_whole(script, number >= 100 && number <= 999 ? (int)number : 200,
+                      stream ? "Content-Type: text/event-stream\r\n" : "Content-Type: application/json\r\n", 0);
+}
+
+static void plain_text(const struct mock_call *call, struct mock_script *script, int64_t number)
+{
+    (void)call;
+    mock_script_clear(script);
+    buffer_append_lit(&script->scratch, "upstream connect error or disconnect/reset before headers");
+    mock_script_whole(script, number >= 100 && number <= 999 ? (int)number : 500, "Content-Type: text/plain\r\n", 0);
+}
+
+/* More text than anybody wants to read in an error. */
+static void long_text(const struct mock_call *call, struct mock_script *script, int64_t number)
+{
+    (void)call;
+    mock_script_clear(script);
+    for (unsigned i = 0; i < 10000; i++)
+        buffer_printf(&script->scratch, "line %u of a trace\n", i);
+    mock_script_whole(script, number >= 100 && number <= 999 ? (int)number : 500, "Content-Type: text/plain\r\n", 0);
 }
 
 /* Answers before the body is read, and closes. */
@@ -390,7 +411,9 @@ static const struct mock_fault faults[] = {
     {"error-event", error_event, false},
     {"not-json", not_json, false},
     {"truncated-json", truncated_json, false},
-    {"empty-200", empty_200, false},
+    {"empty", empty, false},
+    {"text", plain_text, false},
+    {"long-text", long_text, false},
     {"early-413", early_413, true},
     {"echo-auth", echo_auth, false},
     {"usage-none", no_usage, false},

@@ -342,18 +342,23 @@ static struct mock_piece *insert_piece(struct mock_script *script, unsigned at)
     return &script->pieces[at];
 }
 
-/* Two segments: `number` bytes, and a moment later the rest. */
+void mock_split(struct mock_script *script, int64_t at)
+{
+    unsigned piece = 0;
+    if (at <= 0 || (size_t)at >= script->bytes.len)
+        return;
+    while (script->pieces[piece].end <= (size_t)at)
+        piece++;
+    if (piece_begin(script, piece) != (size_t)at)
+        insert_piece(script, piece++)->end = (size_t)at;
+    script->pieces[piece].wait_ms = 1;
+}
+
+/* One request after the other is split one byte later. */
 static void split(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
-    unsigned at = 0;
-    (void)call;
-    if (number <= 0 || (size_t)number >= script->bytes.len)
-        return;
-    while (script->pieces[at].end <= (size_t)number)
-        at++;
-    if (piece_begin(script, at) != (size_t)number)
-        insert_piece(script, at++)->end = (size_t)number;
-    script->pieces[at].wait_ms = 1;
+    (void)number;
+    mock_split(script, (int64_t)(call->number % script->bytes.len));
 }
 
 /* Each byte its own segment. */

@@ -140,6 +140,13 @@ FORM(unended)
 FORM(unended_line)
 #undef FORM
 
+static void split_crlf(const struct mock_call *call, struct mock_script *script, int64_t number)
+{
+    (void)number;
+    retell(script, tell_crlf);
+    mock_split(script, (int64_t)(call->number % script->bytes.len));
+}
+
 /* ---------------------------------------------------------------- events that are none */
 
 /* Behind three events, and then the stream ends as if all were well; `done`: with its marker. */
@@ -222,6 +229,7 @@ const struct mock_fault mock_faults_of_streams[] = {
     {"sse-tight", sse_tight, false},
     {"sse-unended-line", sse_unended_line, false},
     {"sse-unended", sse_unended, false},
+    {"split-crlf", split_crlf, false},
     {"html-event", html_event, false},
     {"html-data", html_data, false},
     {"named-error", named_error, false},

@@ -183,6 +183,8 @@ int64_t mock_with_events(const struct mock_script *script, int64_t events);
 void mock_replace(struct mock_script *script, struct slice bytes, int status, enum mock_end end);
 /* Puts more lines behind the status line. */
 void mock_insert_headers(struct mock_script *script, struct slice lines);
+/* Two segments: `at` bytes, and a moment later the rest. */
+void mock_split(struct mock_script *script, int64_t at);
 /* What a piece says, without the framing of its chunk. */
 struct slice mock_piece_text(const struct mock_script *script, unsigned piece);
 

@@ -2,6 +2,7 @@
 -- Each is asked whole and streamed, alone and with a healthy neighbour; support/fault_matrix.lua says what a row means and what is looked at.
 local fault_matrix = require "support.fault_matrix"
 local house = require "support.house"
+local http = require "support.http"
 
 local FAILED, LATE = { 502, "upstream_error" }, { 504, "upstream_timeout" }
 
@@ -88,11 +89,11 @@ local ROWS = {
   { "U18", "sse-tight", stream = 200 },
   { "U18", "sse-unended", stream = 200 },
   { "U18", "sse-unended-line", stream = 200 },
-  { "U19", "huge-event-1024", stream = 200 },
-  { "U19", "huge-event", stream = "cut", says = "larger than 4 MB" },
+  { "U19", "huge-event-1024", stream = 200, heavy = true },
+  { "U19", "huge-event", stream = "cut", says = "larger than 4 MB", heavy = true },
   { "U19", "huge-event-16384", stream = "cut", says = "larger than 4 MB", heavy = true },
   { "U19", "endless-line", stream = "cut", outcome = "client_closed", heavy = true },
-  { "U19", "big-2000", whole = 200 },
+  { "U19", "big-2000", whole = 200, heavy = true },
   -- errors that call themselves answers
   { "U20", "error-event-0", stream = { 503, "overloaded" } },
   { "U20", "error-event-1", stream = { "cut", "overloaded" } },
@@ -111,6 +112,11 @@ local ROWS = {
   { "U22", "html-502", both = FAILED },
   { "U22", "html-503", both = { 503, "upstream_error" } },
   { "U22", "html-504", both = LATE },
+  { "U22", "text-500", both = FAILED },
+  { "U22", "long-text-500", both = FAILED },
+  { "U22", "empty-500", both = FAILED, says = "the provider answered 500" },
+  { "U22", "empty-502", both = FAILED },
+  { "U22", "empty-503", both = { 503, "upstream_error" } },
 }
 
 -- The stream of this message has a role event, nine of content, the finish, usage (we ask for it) and [DONE].
@@ -155,30 +161,100 @@ for events = 0, 15 do
   ROWS[#ROWS + 1] = { "U13", "claude/fault-cut-event-" .. events, stream = outcome }
 end
 
-local run = fault_matrix.new { rows = ROWS }
+local run = fault_matrix.new { rows = ROWS, models = [[
+    ["thrice-refused"] = { { "refused/a", priority = 1 }, { "refused/b", priority = 2 }, { "good/third", priority = 3 } },
+    ["thrice-uncertain"] = { { "bad/fault-close-after@a", priority = 1 }, { "bad/fault-close-after@b", priority = 2 }, { "good/never", priority = 3 } },
+]] }
 
 describe("a provider that fails", function()
-  setup(function() run:start() end)
+  local gateway, bad, good
+
+  setup(function()
+    run:start()
+    gateway, bad, good = run.gateway, run.bad, run.good
+  end)
   teardown(function() assert.equal(0, run:stop()) end)
 
   for _, case in ipairs(run.cases) do
     it(case.name, function() run:check(case) end)
   end
 
-  local function ask(model, is_stream)
+  -- ---------------------------------------------------------------- what a row alone does not show
+
+  before_each(function() good:reset() end)
+
+  local function ask(model, is_stream, fields)
+    fields = fields or {}
+    fields.model = model
     if is_stream then
-      return run.gateway:stream { model = model }
+      return gateway:stream(fields)
     end
-    return run.gateway:chat { model = model }
+    return gateway:chat(fields)
   end
+
+  -- `count` requests side by side; `make(i)` gives model, is_stream and fields. Their answers, and their lines of the log.
+  local function ask_many(count, make)
+    local jobs = {}
+    for i = 1, count do
+      jobs[i] = function() return ask(make(i)) end
+    end
+    return http.all_by(40, jobs)
+  end
+
+  local function records_of(answers)
+    local records
+    http.eventually(function()
+      records = gateway:records()
+      for _, answer in ipairs(answers) do
+        if not records[answer.id] then
+          return false
+        end
+      end
+      return true
+    end)
+    return records
+  end
+
+  local function rows_by_request(mock)
+    local map = {}
+    for _, row in ipairs(mock:ledger()) do
+      map[row.request_id] = (map[row.request_id] or 0) + 1
+    end
+    return map
+  end
+
+  it("U01 goes on to a third target: what was never sent costs nobody anything", function()
+    local answer = gateway:chat { model = "thrice-refused" }
+    assert.same({ 200, "3", "good" }, { answer.status, answer.headers["x-attempts"], answer.headers["x-provider"] })
+  end)
+
+  it("U03 connects once for each attempt", function()
+    local attempts = 0
+    for _, record in pairs(gateway:records()) do
+      for _, attempt in ipairs(record.attempts) do
+        attempts = attempts + (attempt.target:find("^hangs/") and 1 or 0)
+      end
+    end
+    assert.equal(4, attempts)
+    assert.equal(attempts, bad:stats().hung_up)
+  end)
+
+  it("U05 makes what may have been done once more, and no more than that", function()
+    for _, is_stream in ipairs { false, true } do
+      local answer = ask("thrice-uncertain", is_stream)
+      assert.same({ 502, "2" }, { answer.status, answer.headers["x-attempts"] })
+      answer = ask("thrice-uncertain", is_stream, { store = true })
+      assert.same({ 502, "1" }, { answer.status, answer.headers["x-attempts"] })
+    end
+  end)
 
   -- What became of a request at `good`, which keeps its connections, behind one that left such a connection.
   local function on_a_used_connection(model, is_stream)
-    assert.equal(200, run.gateway:chat({ model = "good/hello" }).status)
+    assert.equal(200, gateway:chat({ model = "good/hello" }).status)
     local answer = ask(model, is_stream)
-    local record = run.gateway:record(answer.id)
+    local record = gateway:record(answer.id)
     assert.equal(tostring(#record.attempts), answer.headers["x-attempts"])
-    assert.equal(#record.attempts, #run.good:ledger(record.request_id))
+    assert.equal(#record.attempts, #good:ledger(record.request_id))
     return answer, record.attempts
   end
 
@@ -197,6 +273,34 @@ describe("a provider that fails", function()
     assert.equal(2, #attempts)
   end)
 
+  it("U06 never makes it again where that would show", function()
+    assert.equal(200, gateway:chat({ model = "good/hello" }).status)
+    local answer = gateway:chat { model = "good/fault-reset-after", store = true }
+    assert.same({ 502, "1" }, { answer.status, answer.headers["x-attempts"] })
+  end)
+
+  it("U06 replays nothing in silence: the ledger has as many requests as the log has attempts, of 400 on used connections", function()
+    local answers, again = {}, 0
+    for _ = 1, 10 do
+      ask_many(40, function() return "good/hello" end) -- leaves as many connections
+      for _, answer in ipairs(ask_many(40, function(i)
+        return i % 4 < 2 and "good/fault-reset-after" or "good/fault-close-after", i % 2 == 0
+      end)) do
+        assert.equal(502, answer.status)
+        table.insert(answers, answer)
+      end
+    end
+    local records, heard = records_of(answers), rows_by_request(good)
+    for _, answer in ipairs(answers) do
+      local record = records[answer.id]
+      assert.equal(#record.attempts, heard[record.request_id])
+      assert.equal(tostring(#record.attempts), answer.headers["x-attempts"])
+      assert.equal(#record.attempts == 2, record.attempts[#record.attempts].fresh == true)
+      again = again + (#record.attempts == 2 and 1 or 0)
+    end
+    assert.is_truthy(again > 100, again .. " of 400 met a used connection")
+  end)
+
   for _, fault in ipairs { "not-json", "html-200", "truncated-json", "empty-200", "error-in-200", "two-content-lengths", "cut-head", "cut-body",
     "status-500", "compressed" } do
     it("U06 takes a bad answer for an answer, not for a dead connection: " .. fault, function()
@@ -206,20 +310,188 @@ describe("a provider that fails", function()
     end)
   end
 
-  it("U08 gives the next request a clean connection after stray bytes", function()
-    for _ = 1, 20 do
-      assert.equal(200, run.gateway:chat({ model = "good/fault-stray" }).status)
-      -- The stray bytes must be there before the connection is used again, or nobody could tell them from an answer.
-      local rows = run.good:ledger_when(function(row) return row.model == "fault-stray" end, function(rows) return rows[#rows].outcome == "served" end)
-      assert.equal("served", rows[#rows].outcome)
-      local answer = run.gateway:chat { model = "good/hello" }
-      assert.equal("This is the mock provider. You said: Hello there", house.text(answer))
+  -- Waits until a model's requests are over at `good`, so that what it does to their connections was done.
+  local function when_over(model)
+    good:ledger_when(function(row) return row.model == model end, function(rows)
+      for _, row in ipairs(rows) do
+        if row.outcome == "open" then
+          return false
+        end
+      end
+      return true
+    end)
+  end
+
+  it("U07 opens another connection for one that its provider closed while it lay idle, and nobody sees it", function()
+    local answers = {}
+    for _ = 1, 5 do
+      ask_many(40, function() return "good/fault-close-idle" end)
+      when_over "fault-close-idle"
+      for _, answer in ipairs(ask_many(40, function(i) return "good/after-idle", i % 2 == 0 end)) do
+        assert.equal(200, answer.status)
+        table.insert(answers, answer)
+      end
+    end
+    local records, heard = records_of(answers), rows_by_request(good)
+    for _, answer in ipairs(answers) do
+      local record = records[answer.id]
+      assert.same({ 1, 1 }, { #record.attempts, heard[record.request_id] })
     end
   end)
 
-  it("keeps serving, with no more memory than bounded answers need", function()
-    assert.equal(200, run.gateway:chat({ model = "good/hello" }).status)
-    local _, peak = run.gateway.process:memory()
-    assert.is_truthy(peak < 400 * 1024 or run.gateway.process:is_sanitized(), ("peak of %d KB"):format(peak))
+  it("U08 gives nobody the stray bytes of an idle connection: 400 answers behind 400 poisoned connections", function()
+    for round = 1, 10 do
+      ask_many(40, function() return "good/fault-stray" end) -- (one that is sent while they are under way gets them: nobody can tell)
+      when_over "fault-stray" -- they are there before the connections are used again, or nobody could tell them from an answer
+      for i, answer in ipairs(ask_many(40, function(i)
+        return "good/hello", i % 2 == 0, { messages = { { role = "user", content = ("Mine is %d-%d"):format(round, i) } } }
+      end)) do
+        assert.equal(("This is the mock provider. You said: Mine is %d-%d"):format(round, i), answer.text or house.text(answer))
+        assert.equal("1", answer.headers["x-attempts"])
+      end
+    end
+  end)
+
+  -- The connections of a request and of the one behind it.
+  local function connections_of(model, is_stream)
+    local first = gateway:record(ask(model, is_stream).id)
+    local second = gateway:record(ask "good/hello".id)
+    return good:ledger(first.request_id), good:ledger(second.request_id)
+  end
+
+  it("uses a connection again after a good answer", function()
+    for _, is_stream in ipairs { false, true } do
+      ask "good/hello"
+      local first, second = connections_of("good/hello", is_stream)
+      assert.equal(first[1].connection, second[1].connection)
+    end
+  end)
+
+  for _, row in ipairs {
+    { "U09", "excess" }, { "U15", "bad-chunk" }, { "U15", "two-content-lengths" }, { "U15", "same-lengths" }, { "U15", "negative-length" },
+    { "U15", "odd-length" }, { "U15", "length-and-chunks" }, { "U15", "nul-header" }, { "U15", "no-colon" }, { "U15", "blank-colon" },
+    { "U15", "folded-header" }, { "U15", "bare-lf" }, { "U16", "long-header-90" }, { "U16", "many-headers" }, { "U20", "error-event-0", true },
+  } do
+    it(("%s never uses the connection again: %s"):format(row[1], row[2]), function()
+      for _, is_stream in ipairs(row[3] and { true } or { false, true }) do
+        local first, second = connections_of("good/fault-" .. row[2], is_stream)
+        assert.same({ 1, 1 }, { #first, #second })
+        assert.is_truthy(first[1].connection ~= second[1].connection)
+      end
+    end)
+  end
+
+  -- Resident KB behind `count` more requests of each model.
+  local function grows(models, count)
+    local before = gateway.process:memory()
+    for _, model in ipairs(models) do
+      for _ = 1, count do
+        ask(model, true)
+      end
+    end
+    return gateway.process:memory() - before
+  end
+
+  it("U16 and U19 take no memory that stays", function()
+    local models = { "bad/fault-long-header-400", "bad/fault-endless-header", "bad/fault-endless-interim", "bad/fault-many-headers",
+      "bad/fault-endless-line" }
+    grows(models, 3)
+    local growth = grows(models, 10)
+    assert.is_truthy(growth <= 512 or gateway.process:is_sanitized(), growth .. " KB")
+  end)
+
+  -- ---------------------------------------------------------------- U17: pieces
+
+  local SAYING = { type = "json_schema", json_schema = { schema = { const = "é 漢字 😀 \\ud83d\\ude00 \"" } } }
+  local TOOLS = { { type = "function", ["function"] = { name = "é_tool", parameters = {
+    type = "object", required = { "city" }, properties = { city = { const = "Zürich 😀 \\" } } } } } }
+
+  -- The bytes a client got, but for what names this very answer.
+  local function bytes_of(model, fields)
+    local body = { model = model, stream = true, messages = { { role = "user", content = "x" } } }
+    for name, value in pairs(fields) do
+      body[name] = value
+    end
+    local answer = gateway:open_stream(body, { body = body }):read()
+    answer:close()
+    assert(answer.status == 200, answer.body)
+    return (answer.body:gsub("mock%d+", "mock"):gsub('"created":%d+', '"created":0'):gsub('"model":"[^"]*"', '"model":"m"'))
+  end
+
+  for name, fields in pairs { text = { response_format = SAYING }, tools = { tools = TOOLS, tool_choice = "required" } } do
+    local plain, split = "bad/hello", "bad/fault-split"
+    if name == "text" then
+      plain, split = "bad/fault-sse-crlf", "bad/fault-split-crlf"
+    end
+
+    it(("U17 %s is the same to the byte wherever its stream is split"):format(name), function()
+      local whole = bytes_of(plain, fields)
+      local jobs = {}
+      for i = 1, #whole + 600 do -- its head, its chunks and what the client did not ask for
+        jobs[i] = function()
+          local seen = bytes_of(split, fields)
+          assert(seen == whole, seen)
+        end
+      end
+      http.all_by(40, jobs)
+    end)
+
+    it(("U17 %s is the same to the byte when each is a segment of its own"):format(name), function()
+      local whole = bytes_of("bad/hello", fields)
+      for _ = 1, 20 do
+        assert.equal(whole, bytes_of("bad/fault-bytes-apart", fields))
+      end
+    end)
+  end
+
+  -- ---------------------------------------------------------------- U18 and U21
+
+  local function data_of(answer)
+    local list = {}
+    for i, event in ipairs(answer.list) do
+      list[i] = (event.data or "-"):gsub("mock%d+", "mock"):gsub('"created":%d+', '"created":0'):gsub('"model":"[^"]*"', '"model":"m"'):gsub("\n", "")
+    end
+    return list
+  end
+
+  it("U18 every form of a stream says the same to the client", function()
+    local plain = data_of(ask("bad/hello", true))
+    assert.equal(12, #plain)
+    for _, form in ipairs { "cr", "crlf", "mixed", "comments", "fields", "lines", "bom", "tight", "unended", "unended-line" } do
+      local answer = ask("bad/fault-sse-" .. form, true)
+      local said = {}
+      for _, data in ipairs(data_of(answer)) do
+        if data ~= "-" then
+          said[#said + 1] = data
+        end
+      end
+      assert.same(plain, said, form)
+    end
+  end)
+
+  it("U21 keeps no bad answer: the next request asks again", function()
+    for _, fault in ipairs { "error-in-200", "html-200", "not-json", "truncated-json", "empty-200" } do
+      local model = "bad/once-fault-" .. fault
+      assert.equal(502, ask(model).status)
+      local answer = ask(model)
+      assert.same({ 200, "This is the mock provider. You said: Hello there" }, { answer.status, house.text(answer) })
+    end
+  end)
+
+  -- ---------------------------------------------------------------- and at the end of it all
+
+  it("keeps serving, holds nothing, and took no more memory than bounded answers need", function()
+    assert.equal(200, gateway:chat({ model = "good/hello" }).status)
+    assert.is_truthy(http.eventually(function()
+      for _, one in ipairs(gateway:get("/providers"):json().providers) do
+        if one.in_flight > 0 then
+          return false
+        end
+      end
+      return true
+    end), "an attempt is in flight for ever")
+    assert.is_truthy(http.eventually(function() return run:held() <= run.descriptors end), "descriptors are left")
+    local _, peak = gateway.process:memory()
+    assert.is_truthy(peak < 400 * 1024 or gateway.process:is_sanitized(), ("peak of %d KB"):format(peak))
   end)
 end)

@@ -36,9 +36,9 @@ local CONFIG = [[
 return {
   workers = 1,
   providers = {
-    bad     = { kind = "openai", base_url = "%s/v1", key = "sk-bad-provider-key-1234", timeout = "1s" },
-    claude  = { kind = "anthropic", base_url = "%s", key = "sk-bad-provider-key-5678", timeout = "1s" },
-    good    = { kind = "openai", base_url = "%s/v1", key = "sk-good-provider-key-1234", timeout = "1s" },
+    bad     = { kind = "openai", base_url = "%s/v1", key = "sk-bad-provider-key-1234", timeout = "2s" },
+    claude  = { kind = "anthropic", base_url = "%s", key = "sk-bad-provider-key-5678", timeout = "2s" },
+    good    = { kind = "openai", base_url = "%s/v1", key = "sk-good-provider-key-1234", timeout = "2s" },
     refused = { kind = "openai", base_url = "http://127.0.0.1:%d/v1", key = "sk-refused-key-1234" },
     hole    = { kind = "openai", base_url = "http://127.0.0.1:%d/v1", key = "sk-hole-key-1234" },
     deaf    = { kind = "openai", base_url = "http://127.0.0.1:%d/v1", key = "sk-deaf-key-1234" },
@@ -49,7 +49,7 @@ return {
     %s
   },
   strategy = "priority",
-  timeouts = { connect = "300ms", tls = "300ms", headers = "500ms", first_token = "700ms", idle = "500ms", total = "5s" },
+  timeouts = { connect = "300ms", tls = "300ms", headers = "1s", first_token = "1400ms", idle = "1s", total = "8s" },
   breaker = { failures = 1000 },
   %s
 }]]
@@ -227,10 +227,12 @@ function Run:start()
   end
   self.gateway = house.start { config = CONFIG:format(self.bad.origin, self.bad.origin, self.good.origin, provider.refused(), self.hole.port,
     self.deaf.port, self.bad.hang_up_port, text_of(self, "providers"), models_of(self.cases) .. "\n    " .. text_of(self, "models"), text_of(self, "config")) }
+  self.gateway:chat { model = "good/hello" } -- what is made once is there
+  self.descriptors = self:held()
   local groups = in_order(self.cases)
   ask_all(self, groups.heavy, 1)
   ask_all(self, groups.quick, 40)
-  ask_all(self, groups.slow, 80)
+  ask_all(self, groups.slow, 120)
   local records
   http.eventually(function()
     records = self.gateway:records()
@@ -249,6 +251,11 @@ function Run:start()
     case.neighbour_heard = case.record and good[case.record.request_id] or {}
     case.breaker = breakers[case.target]
   end
+end
+
+--- Descriptors of the gateway, but those of idle connections (one each, and two of the multi that dialled it).
+function Run:held()
+  return self.gateway.process:descriptors() - 3 * self.good:stats().open
 end
 
 --- Ends everything: the gateway's exit status.

@@ -195,16 +195,24 @@ end
 
 -- ---------------------------------------------------------------- watching
 
---- The log's JSON lines.
+--- The log's JSON lines. Only what was written since the last look is read: logs grow long.
 function Gateway:log()
-  local lines = {}
-  for line in self.process:err():gmatch "[^\n]+" do
-    local ok, value = pcall(cjson.decode, line)
-    if ok and type(value) == "table" then
-      lines[#lines + 1] = value
+  self.lines, self.read_to = self.lines or {}, self.read_to or 0
+  local file = io.open(self.process:file "err", "rb")
+  if file then
+    file:seek("set", self.read_to)
+    local text = file:read "a"
+    file:close()
+    local whole = text:match "^.*\n" or "" -- the last line may still be written
+    self.read_to = self.read_to + #whole
+    for line in whole:gmatch "[^\n]+" do
+      local ok, value = pcall(cjson.decode, line)
+      if ok and type(value) == "table" then
+        self.lines[#self.lines + 1] = value
+      end
     end
   end
-  return lines
+  return self.lines
 end
 
 --- Waits for a log line that `pick` takes; nil when none came.
