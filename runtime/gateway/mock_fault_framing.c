@@ -133,6 +133,13 @@ static void interim(const struct mock_call *call, struct mock_script *script, in
         script->pieces[i].end += hints.len;
 }
 
+/* It hears us, and says no more than that. */
+static void interim_cut(const struct mock_call *call, struct mock_script *script, int64_t number)
+{
+    (void)call, (void)number;
+    mock_replace(script, LIT("HTTP/1.1 103 Early Hints\r\n\r\n"), 0, MOCK_CLOSE);
+}
+
 /* ---------------------------------------------------------------- another frame around the same answer */
 
 static size_t piece_begin(const struct mock_script *script, unsigned piece)
@@ -409,6 +416,7 @@ const struct mock_fault mock_faults_of_framing[] = {
     {"bad-chunk", bad_chunk, false},
     {"stray", stray, false},
     {"interim", interim, false},
+    {"interim-cut", interim_cut, false},
     {"close-delimited", close_delimited, false},
     {"short-length", short_length, false},
     {"no-last-chunk", no_last_chunk, false},

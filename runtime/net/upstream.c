@@ -133,7 +133,7 @@ static void detach(struct call *call)
 static void fail_call(struct call *call, enum phase phase, enum sent sent, const char *message)
 {
     struct call_event event = {.kind = CALL_FAILED, .reused = call->connection != NULL && call->connection->served > 0};
-    event.answered = call->got_head || call->http1.head_bytes.len > 0 || http1_error(&call->http1) != NULL;
+    event.answered = call->got_head || call->http1.interim > 0 || call->http1.head_bytes.len > 0 || http1_error(&call->http1) != NULL;
     event.failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
     event.failure.phase = phase;
     event.failure.sent = sent;

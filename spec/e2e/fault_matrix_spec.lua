@@ -27,6 +27,7 @@ local ROWS = {
   { "U10", "cut-bytes-16", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
   { "U10", "cut-bytes-17", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
   { "U10", "cut-head", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
+  { "U10", "interim-cut", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
   { "U11", "stall-head", both = LATE, phase = "headers", deadline = "headers", sent = "uncertain", outcome = "client_closed" },
   { "U11", "stall-first", whole = LATE, stream = { 504, "upstream_timeout", phase = "first_token", deadline = "first_token" }, outcome = "client_closed" },
   { "U11", "slow-100", both = 200 },
@@ -132,6 +133,18 @@ for _, row in ipairs {
   { "U10", "cut-head", both = FAILED },
   { "U11", "stall-head", both = LATE },
   { "U12", "stall-event-3", stream = LATE },
+  { "U17", "bytes-apart", both = 200 },
+  { "U18", "sse-cr", stream = 200 },
+  { "U18", "sse-crlf", stream = 200 },
+  { "U18", "sse-mixed", stream = 200 },
+  { "U18", "sse-comments", stream = 200 },
+  { "U18", "sse-lines", stream = 200 },
+  { "U18", "sse-bom", stream = 200 },
+  { "U18", "sse-tight", stream = 200 },
+  { "U18", "sse-unended", stream = 200 },
+  { "U20", "named-error", stream = "cut" },
+  { "U20", "html-event", stream = "cut" },
+  { "U20", "html-data", stream = "cut" },
   { "U12", "stall-event-6", stream = { "cut", "timeout" } },
   { "U12", "gap-20", stream = 200 },
   { "U13", "cut-body", both = FAILED },
@@ -302,7 +315,7 @@ describe("a provider that fails", function()
   end)
 
   for _, fault in ipairs { "not-json", "html-200", "truncated-json", "empty-200", "error-in-200", "two-content-lengths", "cut-head", "cut-body",
-    "status-500", "compressed" } do
+    "interim-cut", "status-500", "compressed" } do
     it("U06 takes a bad answer for an answer, not for a dead connection: " .. fault, function()
       local answer, attempts = on_a_used_connection("good/fault-" .. fault)
       assert.is_truthy(answer.status >= 500)
