@@ -4,7 +4,8 @@
  * the provider's body. Back: what `decode` and `decode_event` return is written as JSON and read by OpenAI's reader, so that everything
  * behind it behaves as with any other provider. JSON is read and written inside the call, on the same budget of memory; the budget grows with
  * the bytes that are handed over, since a table is several times its text.
- * A function that raises, overruns or returns nonsense fails its own attempt: file and line go to the log, not to the client.
+ * A function that raises, overruns or returns nonsense fails its own attempt: file and line go to the log, not to the client. An adapter that was
+ * stopped (time, memory) three times within a minute is not called again until a reload makes a new engine: its attempts fail before anything is sent.
  * SPDX-License-Identifier: MIT */
 #include "lua/lua_adapter.h"
 #include "gateway/worker.h"
@@ -51,6 +52,7 @@ struct adapter_call {
     int status;                      /* failure */
     struct buffer *out, *dropped;    /* of decode_event: one JSON text a line */
     bool invalid;                    /* the input is no JSON: the function was not called */
+    bool disabled;                   /* nor was it, since it was stopped too often */
     enum failure_kind kind;          /* failure: FAILURE_NONE when it said nothing */
 };
 
@@ -248,11 +250,16 @@ static const struct script *script_of(const struct adapter_call *call)
     return call->request->engine->script;
 }
 
+static struct adapter_refs *refs_of(const struct adapter_call *call)
+{
+    return &script_of(call)->adapters[call->adapter->index];
+}
+
 static int run(lua_State *L) /* (struct adapter_call); in the call's own thread, on its budget */
 {
     struct adapter_call *call = lua_touserdata(L, 1);
     luaL_checkstack(L, 12, "adapter");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, script_of(call)->adapters[call->adapter->index].functions[call->function]);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, refs_of(call)->functions[call->function]);
     if (!push_arguments(L, call)) {
         call->invalid = true;
         return 0;
@@ -261,19 +268,21 @@ static int run(lua_State *L) /* (struct adapter_call); in the call's own thread,
     return take_results(L, LUA_OK, (lua_KContext)call);
 }
 
-static void log_failed(const struct adapter_call *call, const struct call_result *result)
+static void log_failed(const struct adapter_call *call, const char *error, struct slice message)
 {
     struct buffer text;
     buffer_init(&text, 8 * 1024);
-    json_append_string(&text, slice_of(result->message));
+    json_append_string(&text, message);
     log_event(script_of(call)->log, LOG_ERROR, "adapter_error",
               ",\"request_id\":\"%.32s\",\"adapter\":\"%.*s\",\"function\":\"%s\",\"error\":\"%s\",\"message\":%.*s", call->request->id,
-              (int)call->adapter->file.len, call->adapter->file.ptr, function_names[call->function],
-              result->kind == FAILURE_POLICY_TIMEOUT  ? "timeout"
-              : result->kind == FAILURE_POLICY_MEMORY ? "memory"
-                                                      : "error",
-              (int)text.len, text.ptr);
+              (int)call->adapter->file.len, call->adapter->file.ptr, function_names[call->function], error, (int)text.len, text.ptr);
     buffer_free(&text);
+}
+
+static void count_stop(const struct adapter_call *call)
+{
+    if (stops_add(&refs_of(call)->stops, loop_now_us(call->request->worker->loop)))
+        log_failed(call, "disabled", LIT("stopped three times within a minute: not called again before a reload"));
 }
 
 /* False: the adapter failed, and the log says why. */
@@ -282,14 +291,26 @@ static bool call_adapter(struct adapter_call *call)
     struct call_result result;
     const struct script *script = script_of(call);
     lua_State *L = script->running != NULL ? script->running : script->L;
-    if (!lua_checkstack(L, 4))
+    call->disabled = refs_of(call)->stops.disabled;
+    if (call->disabled || !lua_checkstack(L, 4))
         return false;
     lua_pushcfunction(L, run);
     lua_pushlightuserdata(L, call);
     if (call_policy(L, 1, 0, CALL_INSTRUCTIONS, CALL_MEMORY + MEMORY_PER_BYTE * call->input.len, &result))
         return true;
-    log_failed(call, &result);
+    bool timeout = result.kind == FAILURE_POLICY_TIMEOUT, memory = result.kind == FAILURE_POLICY_MEMORY;
+    log_failed(call, timeout ? "timeout" : memory ? "memory" : "error", slice_of(result.message));
+    if (timeout || memory)
+        count_stop(call);
     return false;
+}
+
+/* What the client is told. */
+static struct slice complaint_of(const struct adapter_call *call, struct arena *arena)
+{
+    if (call->disabled)
+        return LIT("the adapter of this provider was stopped too often and is not asked until it is changed");
+    return arena_printf(arena, "the adapter of this provider failed in %s; the gateway's log says why", function_names[call->function]);
 }
 
 static size_t out_max(size_t input)
@@ -346,8 +367,7 @@ static bool write_request(const struct chat *chat, const struct provider *provid
                                     .dropped = dropped};
         ok = call_adapter(&call) && !call.invalid;
         if (!ok)
-            *complaint = (struct complaint){FAILURE_UNAVAILABLE,
-                                            LIT("the adapter of this provider failed in encode; the gateway's log says why"), SLICE_NONE};
+            *complaint = (struct complaint){FAILURE_UNAVAILABLE, complaint_of(&call, arena), SLICE_NONE};
     }
     buffer_free(&body);
     return ok;
@@ -355,11 +375,9 @@ static bool write_request(const struct chat *chat, const struct provider *provid
 
 /* ---------------------------------------------------------------- the way back */
 
-static void fail(struct reader *reader, enum adapter_function function)
+static void fail(struct reader *reader, const struct adapter_call *call)
 {
-    struct event event = {.kind = EVENT_ERROR, .failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE)};
-    event.failure.message = arena_printf(reader->arena, "the adapter of this provider failed in %s; the gateway's log says why",
-                                         function_names[function]);
+    struct event event = {.kind = EVENT_ERROR, .failure = failure_make(FAILURE_UNAVAILABLE, complaint_of(call, reader->arena))};
     event.failure.sent = SENT_UNCERTAIN;
     if (!reader->failed && !reader->ended)
         reader->emit(reader->owner, &event);
@@ -394,7 +412,7 @@ static void read_event(struct reader *reader, struct slice name, struct slice da
                                 .name = name,
                                 .out = &out};
     if (!call_adapter(&call))
-        fail(reader, ADAPTER_DECODE_EVENT);
+        fail(reader, &call);
     else if (call.invalid)
         wire_openai.read_event(reader, SLICE_NONE, data, true, NULL, NULL); /* it says what is wrong with it */
     else
@@ -412,7 +430,7 @@ static void read_answer(struct reader *reader, struct slice body)
                                 .input = slice_trim(body),
                                 .out = &out};
     if (call.input.len > 0 && !call_adapter(&call))
-        fail(reader, ADAPTER_DECODE);
+        fail(reader, &call);
     else
         wire_openai.read_answer(reader, call.invalid || call.input.len == 0 ? body : buffer_slice(&out));
     buffer_free(&out);

@@ -7,14 +7,16 @@
 #ifndef LUA_LUA_ADAPTER_H
 #define LUA_LUA_ADAPTER_H
 #include "gateway/config.h"
+#include "lua/lua_call.h"
 #include <lua.h>
 
 enum adapter_function { ADAPTER_ENCODE, ADAPTER_DECODE, ADAPTER_DECODE_EVENT, ADAPTER_FAILURE, ADAPTER_FUNCTIONS };
 enum { ADAPTERS_MAX = 64 };
 
-/* Of one adapter in one engine: registry references; LUA_NOREF where it has no such function. */
+/* Of one adapter in one engine. */
 struct adapter_refs {
-    int functions[ADAPTER_FUNCTIONS];
+    int functions[ADAPTER_FUNCTIONS]; /* registry references; LUA_NOREF where it has no such function */
+    struct stops stops;               /* of all of them: what cannot be read back is not sent either */
 };
 
 /* The vendor for the adapter that stands as a checked table { index, file, chat, stream, form, auth } at the top of L; raises when the config's memory is

@@ -8,6 +8,7 @@
  * Nothing here allocates outside a protected call.
  * SPDX-License-Identifier: MIT */
 #include "lua/lua_call.h"
+#include "base/clock.h"
 #include "lua/bindings.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -333,6 +334,16 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
     caller->idle = call.thread;
     lua_rotate(L, base + 1, nresults);
     lua_settop(L, base + nresults);
+    return true;
+}
+
+bool stops_add(struct stops *stops, int64_t now_us)
+{
+    static const int64_t within_us = 60 * US_PER_S;
+    stops->at_us[stops->count++ % STOPS_MAX] = now_us;
+    if (stops->disabled || stops->count < STOPS_MAX || now_us - stops->at_us[stops->count % STOPS_MAX] > within_us)
+        return false;
+    stops->disabled = true;
     return true;
 }
 

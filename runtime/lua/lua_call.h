@@ -27,6 +27,18 @@ struct call_result {
  * measured by the collector's count). NULL when memory is out. */
 lua_State *call_new_state(void);
 
+/* What used up its budget this often within a minute is not called again: it cost everybody else of its worker some time. */
+enum { STOPS_MAX = 3 };
+
+struct stops {
+    int64_t at_us[STOPS_MAX]; /* a ring */
+    unsigned count;           /* ever */
+    bool disabled;
+};
+
+/* It was stopped once more; true: this was once too often. */
+bool stops_add(struct stops *stops, int64_t now_us);
+
 /* Calls the function at the top of L below `nargs` arguments, popping both; on success leaves exactly `nresults` values and returns true; otherwise
  * leaves nothing. Never raises. */
 bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t memory, struct call_result *result);

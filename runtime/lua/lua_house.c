@@ -46,13 +46,8 @@ static void log_policy(struct run *run, enum policy_function function, enum fail
 
 static void count_stop(struct run *run, enum policy_function function)
 {
-    struct stops *stops = &run->script->stops[function];
-    int64_t now_us = loop_now_us(run->request->worker->loop);
-    stops->at_us[stops->count++ % STOPS_MAX] = now_us;
-    if (stops->disabled || stops->count < STOPS_MAX || now_us - stops->at_us[stops->count % STOPS_MAX] > STOPS_WITHIN_US)
-        return;
-    stops->disabled = true;
-    log_policy(run, function, FAILURE_POLICY_DISABLED, LIT("stopped three times within a minute: not called again before a reload"));
+    if (stops_add(&run->script->stops[function], loop_now_us(run->request->worker->loop)))
+        log_policy(run, function, FAILURE_POLICY_DISABLED, LIT("stopped three times within a minute: not called again before a reload"));
 }
 
 static void refuse(struct run *run, enum failure_kind kind, struct slice message)

@@ -21,16 +21,6 @@
 
 enum policy_function { POLICY_ADMIT, POLICY_ROUTE, POLICY_RECOVER, POLICY_SETTLE, POLICY_COUNT };
 
-/* A policy function that was stopped this often within this time answers untried until the policy changes. */
-enum { STOPS_MAX = 3 };
-#define STOPS_WITHIN_US (60 * US_PER_S)
-
-struct stops {
-    int64_t at_us[STOPS_MAX]; /* a ring */
-    unsigned count;           /* ever */
-    bool disabled;
-};
-
 /* What changes of a target, as of one turn of the loop: what most strategies look at, and the whole picture, each taken when asked for. */
 struct live {
     int64_t glanced_us, at_us;

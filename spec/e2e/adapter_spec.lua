@@ -292,6 +292,47 @@ describe("an adapter in Lua", function()
       end)
     end
 
+    for what, case in pairs { ["never ends"] = WRONG["never ends"], ["wants the moon"] = WRONG["wants the moon"] } do
+      it("and " .. what .. " three times within a minute is set aside until it changes", function()
+        for _, name in ipairs { "encode", "decode", "decode_event" } do
+          local function ask()
+            if name == "decode_event" then
+              server:answer(200, "text/event-stream", CHUNKS, "")
+              return gateway:stream { model = "odd/m" }
+            end
+            server:answer(200, "application/json", COMPLETION)
+            return gateway:chat { model = "odd/m" }
+          end
+          change { [name] = case.text }
+          for _ = 1, 3 do
+            assert.matches("failed in " .. name, ask():json().error.message)
+          end
+          server:forget()
+          for _ = 1, 3 do
+            local answer = ask()
+            assert.equal(502, answer.status)
+            assert.equal("the adapter of this provider was stopped too often and is not asked until it is changed", answer:json().error.message)
+          end
+          assert.is_false(server:was_asked(), "nobody could have read the answer")
+          local answer = gateway:chat { model = "spare" }
+          assert.same({ 200, "mock" }, { answer.status, answer.headers["x-provider"] })
+          assert.is_truthy(gateway:log_line(function(line)
+            return line.event == "adapter_error" and line.error == "disabled" and line["function"] == name
+          end))
+          change()
+          server:answer(200, "application/json", COMPLETION)
+          assert.equal("hello", house.text(gateway:chat { model = "odd/m" }))
+        end
+      end)
+    end
+
+    it("and raises is not set aside: that is over at once", function()
+      change { encode = WRONG.raises.text }
+      for _ = 1, 5 do
+        assert.matches("failed in encode", gateway:chat({ model = "odd/m" }):json().error.message)
+      end
+    end)
+
     it("leaves the request to the next target", function()
       change { encode = "function() error 'no' end" }
       local answer = gateway:chat { model = "spare" }
