@@ -116,11 +116,13 @@ static double for_request(struct script *script, const struct target *target, en
     return pico < 0 ? NAN : (double)pico / 1e12;
 }
 
+/* Until it may be asked again, whether it is its breaker or its provider that says so. */
 static double cooldown_s(const struct script *script, const struct health_view *view)
 {
-    if (script->deciding == NULL || view->cooldown_until_us == 0)
+    int64_t until_us = view->retry_at_us > view->cooldown_until_us ? view->retry_at_us : view->cooldown_until_us;
+    if (script->deciding == NULL || until_us == 0)
         return 0;
-    int64_t left = view->cooldown_until_us - loop_now_us(script->deciding->request->worker->loop);
+    int64_t left = until_us - loop_now_us(script->deciding->request->worker->loop);
     return left > 0 ? (double)left / 1e6 : 0;
 }
 

@@ -58,3 +58,64 @@ describe("an outage", function()
     assert.same({ [200] = REQUESTS }, statuses)
   end)
 end)
+
+-- Everything is down: what then is the policy's to say.
+local STRICT = [[
+local policy = {}
+function policy.route(request)
+  local well, soonest = {}, nil
+  for _, target in ipairs(request.targets) do
+    if target.breaker == "closed" then
+      well[#well + 1] = target
+    else
+      soonest = math.min(soonest or 300, target.cooldown_s)
+    end
+  end
+  if #well > 0 then
+    return well
+  end
+  return nil, { status = 503, code = "all_down", message = "every target is down", retry_after_s = soonest }
+end
+return policy]]
+
+describe("when everything is down", function()
+  local mock, gateway
+
+  local function start(policy)
+    mock = house.mock()
+    local config = CONFIG:gsub("%%s", mock.origin):gsub('open = "1s"', 'open = "20s"'):gsub("policies/fallback.lua", "policies/" .. policy .. ".lua")
+    gateway = house.start { config = config, policies = { strict = STRICT } }
+    for _ = 1, 30 do
+      gateway:chat { model = "dead" }
+    end
+    assert.equal("open", gateway:get("/admin/providers/a/circuit-breaker"):json().state)
+  end
+  after_each(function()
+    assert.equal(0, gateway:stop())
+    mock:stop()
+  end)
+
+  it("a policy may refuse: 503 at once, with the time to come back, and nobody is asked", function()
+    start "strict"
+    local before = mock:stats().requests
+    for _ = 1, 20 do
+      local answer = gateway:chat { model = "dead" }
+      assert.same({ 503, "all_down" }, { answer.status, answer:json().error.code })
+      local wait = tonumber(answer.headers["retry-after"])
+      assert.is_true(wait >= 1 and wait <= 25, wait)
+      assert.is_true(gateway:record(answer.id).duration_ms < 1000)
+    end
+    assert.equal(before, mock:stats().requests)
+  end)
+
+  it("else one of them is the last resort", function()
+    start "fallback"
+    local before = mock:stats().requests
+    for _ = 1, 20 do
+      local answer = gateway:chat { model = "dead" }
+      assert.is_true(answer.status == 502 or answer.status == 503, answer.status)
+    end
+    local asked = mock:stats().requests - before
+    assert.is_true(asked >= 20 and asked <= 24, asked)
+  end)
+end)
