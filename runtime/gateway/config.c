@@ -103,6 +103,10 @@ static struct target *new_target(struct config *config, struct provider *provide
     target->model.capabilities = NEED_TOOLS | NEED_VISION | NEED_JSON_SCHEMA | NEED_REASONING | NEED_AUDIO | NEED_DOCUMENT;
     for (unsigned i = 0; i < PRICE_COUNT; i++)
         target->price[i] = -1;
+    if (config->provider_times != NULL) {
+        target->timeout_us = config->provider_times[provider->index].timeout_us;
+        target->first_token_us = config->provider_times[provider->index].first_token_us;
+    }
     if (config->provider_limits != NULL)
         config_limit_target(config, target, "provider", provider->name, config->provider_limits[provider->index]);
     return target;

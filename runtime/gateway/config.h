@@ -52,6 +52,10 @@ struct provider_status {        /* providers that are off, for the start message
     struct slice name, why_off; /* why_off empty: on */
 };
 
+struct provider_times {
+    int64_t timeout_us, first_token_us; /* 0: the config's */
+};
+
 struct config {
     struct arena arena;
     struct slice path, directory; /* of gateway.lua */
@@ -64,8 +68,9 @@ struct config {
 
     struct provider *providers;
     unsigned provider_count;
-    struct limit_rule **provider_limits; /* by provider->index; NULL: none */
-    struct key_state ***key_pools;       /* by provider->index: how each of its keys is doing; bound by generation.c */
+    struct limit_rule **provider_limits;   /* by provider->index; NULL: none */
+    struct provider_times *provider_times; /* by provider->index: what its targets have that do not say otherwise */
+    struct key_state ***key_pools;         /* by provider->index: how each of its keys is doing; bound by generation.c */
     struct provider_status *statuses;
     unsigned status_count;
     bool wants_mock; /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */

@@ -172,12 +172,16 @@ static void take_providers(lua_State *L, struct config *config)
     config->provider_count = enter(L, "providers");
     config->providers = take_memory(L, config, config->provider_count, sizeof *config->providers);
     config->provider_limits = take_memory(L, config, config->provider_count, sizeof *config->provider_limits);
+    config->provider_times = take_memory(L, config, config->provider_count, sizeof *config->provider_times);
     for (unsigned i = 0; i < config->provider_count; i++) {
         struct provider *provider = &config->providers[i];
         lua_rawgeti(L, -1, i + 1);
         provider->index = i;
         take_provider(L, config, provider);
         config->provider_limits[i] = take_limit(L, config);
+        enter(L, "defaults");
+        config->provider_times[i] = (struct provider_times){take_us(L, "timeout"), take_us(L, "first_token")};
+        lua_pop(L, 1);
         if (provider->origin.len == 0)
             config->wants_mock = true;
         lua_pop(L, 1);
