@@ -80,7 +80,7 @@ run: $(BUILD)/gateway
 
 # What is missing is installed, nothing else; silent when all is there. A name, or command:package where any way to have the command will do.
 RUN_DEPS   = gcc:gcc libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev liblua5.4-dev lua-cjson lua-cjson-dev lua5.4:lua5.4
-TEST_DEPS  = busted:lua-busted lua-socket lua-filesystem python3:python3 node:nodejs npm:npm curl:curl
+TEST_DEPS  = busted:lua-busted openssl:openssl lua-socket lua-filesystem python3:python3 node:nodejs npm:npm curl:curl
 CHECK_DEPS = luacheck:lua-check clang-format:clang-format clang:clang libclang-rt-14-dev git:git
 BENCH_DEPS = nginx:nginx-light wrk:wrk openssl:openssl python3:python3
 

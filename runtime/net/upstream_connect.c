@@ -225,8 +225,15 @@ void dial_share_free(struct upstream *upstream)
 /* libcurl does not ask for CLOEXEC; a successor that we start must not inherit providers' connections. */
 static curl_socket_t open_socket(void *owner, curlsocktype purpose, struct curl_sockaddr *address)
 {
-    (void)owner;
+    struct connection *connection = owner;
+    struct dial *dial = connection->dial;
     (void)purpose;
+    if (dial != NULL)
+        dial->resolved = true;
+    if (dial != NULL && !names_allow(connection->origin, &address->addr)) {
+        dial->forbidden = true;
+        return CURL_SOCKET_BAD;
+    }
     return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
 }
 
@@ -244,6 +251,8 @@ static void set_connection_options(CURL *easy, struct connection *connection)
     curl_easy_setopt(easy, CURLOPT_PRIVATE, connection);
     curl_easy_setopt(easy, CURLOPT_ERRORBUFFER, connection->dial->error);
     curl_easy_setopt(easy, CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(easy, CURLOPT_OPENSOCKETDATA, connection);
+    curl_easy_setopt(easy, CURLOPT_CONNECT_TO, connection->dial->remembered);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETFUNCTION, close_socket);
     curl_easy_setopt(easy, CURLOPT_CLOSESOCKETDATA, connection);
     curl_easy_setopt(easy, CURLOPT_SHARE, origin->upstream->share);
@@ -292,6 +301,8 @@ static void unlink_dial(struct connection *connection)
         connection->shard->dialling = dial->next;
     if (dial->next != NULL)
         dial->next->dial->previous = dial->previous;
+    curl_easy_setopt(connection->easy, CURLOPT_CONNECT_TO, NULL);
+    curl_slist_free_all(dial->remembered);
     free(dial);
     connection->dial = NULL;
 }
@@ -307,6 +318,7 @@ bool dial_start(struct connection *connection)
     if (shard->dialling != NULL)
         shard->dialling->dial->previous = connection;
     shard->dialling = connection;
+    dial->remembered = names_remembered(connection->origin);
     connection->dial = dial;
     connection->shard = shard;
     connection->easy = easy;
@@ -319,10 +331,22 @@ bool dial_start(struct connection *connection)
     return false;
 }
 
+/* It ends before a connection stands: what that says of where the name leads. */
+static void note_place(struct connection *connection)
+{
+    const struct dial *dial = connection->dial;
+    if (dial->remembered != NULL)
+        names_forget(connection->origin);
+    else if (!dial->resolved || dial->forbidden)
+        names_doubt(connection->origin);
+}
+
 void dial_release(struct connection *connection)
 {
     if (connection->easy == NULL)
         return;
+    if (connection->dial != NULL && !connection->dial->stood)
+        note_place(connection);
     curl_easy_setopt(connection->easy, CURLOPT_ERRORBUFFER, NULL); /* it dies with the dial */
     unlink_dial(connection);
     curl_multi_remove_handle(connection->shard->multi, connection->easy);
@@ -372,7 +396,10 @@ static enum phase explain(struct connection *connection, CURLcode result, char *
     case CURLE_COULDNT_CONNECT:
         if (connect_error((int)error) != NULL)
             detail = connect_error((int)error);
-        snprintf(message, MESSAGE_MAX, "%s", detail);
+        if (connection->dial->forbidden)
+            snprintf(message, MESSAGE_MAX, "the name %s leads to an address that no provider can have", origin->host);
+        else
+            snprintf(message, MESSAGE_MAX, "%s", detail);
         return PHASE_CONNECT;
     case CURLE_PEER_FAILED_VERIFICATION:
         if (origin->upstream->trust->usable)
@@ -389,6 +416,26 @@ static enum phase explain(struct connection *connection, CURLcode result, char *
     }
 }
 
+static void remember_place(struct connection *connection)
+{
+    char *address = NULL;
+    connection->dial->stood = true;
+    if (connection->dial->remembered == NULL && curl_easy_getinfo(connection->easy, CURLINFO_PRIMARY_IP, &address) == CURLE_OK)
+        names_remember(connection->origin, address);
+}
+
+/* Where a name cannot be looked up, or leads where it must not, the place where it led last will do. */
+static bool dial_remembered(struct connection *connection, CURLcode result)
+{
+    struct dial *dial = connection->dial;
+    if (dial->remembered != NULL || (result != CURLE_COULDNT_RESOLVE_HOST && !dial->forbidden) || !names_doubt(connection->origin))
+        return false;
+    dial_release(connection);
+    if (!dial_start(connection))
+        upstream_dial_failed(connection, PHASE_CONNECT, "out of resources for a new connection");
+    return true;
+}
+
 static void stand(struct connection *connection)
 {
     curl_socket_t fd = CURL_SOCKET_BAD;
@@ -403,6 +450,7 @@ static void stand(struct connection *connection)
             return;
     }
     connection->watch.fd = fd;
+    remember_place(connection);
     if (connection->origin->plain) {
         connection->taken = true;
         dial_release(connection);
@@ -444,7 +492,7 @@ static void harvest(struct shard *shard)
         assert(connection != NULL && connection->dial != NULL);
         if (result == CURLE_OK) {
             stand(connection);
-        } else {
+        } else if (!dial_remembered(connection, result)) {
             char text[MESSAGE_MAX];
             enum phase phase = explain(connection, result, text);
             upstream_dial_failed(connection, phase, text);

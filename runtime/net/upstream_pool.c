@@ -219,6 +219,7 @@ struct origin *upstream_origin(struct upstream *upstream, struct slice url, stru
     origin->plain = !origin->secure && clear_proxy;
     origin->next = upstream->origins;
     upstream->origins = origin;
+    names_init(origin);
     dial_prepare(origin);
     return origin;
 }

@@ -15,7 +15,8 @@ enum {
     RECORD_MAX = 16 * 1024,  /* a TLS record: what is gathered for one write of a secured connection */
     MESSAGE_MAX = 512,
     FREE_KEPT = 256, /* spare calls, spare connections */
-    SHARD_MAX = 32,  /* handles per multi: libcurl finds connections by walking through all of them */
+    NAME_ADDRESS_MAX = 64,
+    SHARD_MAX = 32, /* handles per multi: libcurl finds connections by walking through all of them */
 };
 
 /* One CURLM and its place on our loop. */
@@ -32,8 +33,12 @@ struct shard {
 struct dial {
     struct connection *next, *previous; /* shard->dialling */
     char error[CURL_ERROR_SIZE];
-    bool tls_begun; /* TCP is there */
-    bool connected; /* and the call was told */
+    struct curl_slist *remembered; /* not NULL: dialled where the name led last */
+    bool resolved;                 /* libcurl knows an address */
+    bool forbidden;                /* and it is none that the name may lead to */
+    bool tls_begun;                /* TCP is there */
+    bool connected;                /* and the call was told */
+    bool stood;
 };
 
 struct connection {
@@ -59,6 +64,9 @@ struct origin {
     bool plain;                       /* after dialling, the descriptor carries HTTP as it is */
     struct connection *idle, *oldest; /* the last used one first */
     unsigned idle_count;
+    bool named, local;              /* the host is a name that we look up; one of this machine's own */
+    char address[NAME_ADDRESS_MAX]; /* where it led last; empty: not known */
+    int64_t address_us, doubt_until_us;
 };
 
 struct call {
@@ -116,6 +124,14 @@ void dial_sweep(struct upstream *upstream); /* frees multis that carry nothing *
 /* Like recv and send on a secured connection: -1 with errno, EAGAIN: wait. */
 ssize_t dial_recv(struct connection *connection, void *bytes, size_t len);
 ssize_t dial_send(struct connection *connection, const void *bytes, size_t len);
+
+/* upstream_names.c */
+void names_init(struct origin *origin);
+bool names_allow(const struct origin *origin, const struct sockaddr *address);
+void names_remember(struct origin *origin, const char *address); /* a look-up led there, and somebody was there */
+void names_forget(struct origin *origin);
+bool names_doubt(struct origin *origin); /* a look-up failed. True: for a while names_remembered says where to go */
+struct curl_slist *names_remembered(struct origin *origin);
 
 /* upstream.c, called by upstream_connect.c outside of libcurl's callbacks */
 bool upstream_dial_connected(struct connection *connection); /* false: cancelled, the connection is gone */

@@ -137,7 +137,7 @@ local Run = {}
 Run.__index = Run
 
 --- options: rows; providers, models (more entries of the config, as text), config (more of its members, as text); all may be functions of the run, whose
---- mocks stand by then.
+--- mocks stand by then; start and stop, called with the run before its gateway starts (and may set `env`) and when all is over.
 function fault_matrix.new(options)
   return setmetatable({ options = options, cases = cases_of(options.rows) }, Run)
 end
@@ -226,7 +226,8 @@ function Run:start()
     self.options.start(self)
   end
   self.gateway = house.start { config = CONFIG:format(self.bad.origin, self.bad.origin, self.good.origin, provider.refused(), self.hole.port,
-    self.deaf.port, self.bad.hang_up_port, text_of(self, "providers"), models_of(self.cases) .. "\n    " .. text_of(self, "models"), text_of(self, "config")) }
+    self.deaf.port, self.bad.hang_up_port, text_of(self, "providers"), models_of(self.cases) .. "\n    " .. text_of(self, "models"),
+    text_of(self, "config")), env = self.env }
   self.gateway:chat { model = "good/hello" } -- what is made once is there
   self.descriptors = self:held()
   local groups = in_order(self.cases)
