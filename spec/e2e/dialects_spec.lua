@@ -272,7 +272,7 @@ describe("dialects", function()
   end)
 
   describe("a pool of keys", function()
-    it("goes on with another key at once when one is refused or throttled, and leaves those alone", function()
+    it("U23 goes on with another key at once when one is refused or throttled, and leaves those alone", function()
       for _ = 1, 12 do
         assert.equal(200, gateway:chat({ model = "pooled" }).status)
       end

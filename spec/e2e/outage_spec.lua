@@ -46,14 +46,14 @@ describe("an outage", function()
   end
 
   for _, model in ipairs { "dead", "alone", "throttled" } do
-    it("of all targets of '" .. model .. "' costs at most 1.2 attempts a request, and no request is called a success", function()
+    it("U41 of all targets of '" .. model .. "' costs at most 1.2 attempts a request, and no request is called a success", function()
       local attempts, statuses = attempts_of(model)
       assert.is_truthy(attempts <= 1.2 * REQUESTS, ("%d attempts"):format(attempts))
       assert.is_nil(statuses[200])
     end)
   end
 
-  it("of one target of three is seen by no client", function()
+  it("U41 of one target of three is seen by no client", function()
     local _, statuses = attempts_of "mixed"
     assert.same({ [200] = REQUESTS }, statuses)
   end)

@@ -63,7 +63,7 @@ describe("resilience", function()
     return count
   end
 
-  it("a target that dies is out after five failures, no client sees any of it, and it comes back when it is well", function()
+  it("U37 a target that dies is out after five failures, no client sees any of it, and it comes back when it is well", function()
     local before = ask(30)
     assert.same({ a = 10, b = 10, c = 10 }, before)
     local port = victim.port
@@ -93,7 +93,7 @@ describe("resilience", function()
     return count
   end
 
-  it("what clients do wrong opens nothing", function()
+  it("U38 what clients do wrong opens nothing", function()
     local clients = {}
     for _ = 1, 300 do
       assert.equal(400, gateway:chat({ model = "nonsense" }).status)

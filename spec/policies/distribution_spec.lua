@@ -155,7 +155,7 @@ function pool:run(strategy, seconds, rate, random, facts)
 end
 
 describe("in time", function()
-  it("lowest_latency: when the fastest gets ten times slower, 80 % go to the new fastest within 10 s", function()
+  it("U43 lowest_latency: when the fastest gets ten times slower, 80 % go to the new fastest within 10 s", function()
     local times, random = { ["a/m"] = 0.2, ["b/m"] = 0.4, ["c/m"] = 0.8 }, chance(7)
     local one = pool.new(times)
     one:run("lowest_latency", 20, 50, random)
