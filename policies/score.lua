@@ -15,12 +15,17 @@ function policy.route(request)
   local temperature = request.temperature or 1
 
   local function score(target)
-    local first = target.priority > 1 and 1 / target.priority or 1
-    local length = target.max_output < wanted and target.max_output / wanted or 1
-    local able = temperature <= target.max_temperature and (length + 1) / 2 or length / 2
-    local room = prompt < target.context and 1 - prompt / target.context or 0
-    return -(PRIORITY * first + LEADERBOARD * target.leaderboard
-      + PARAMETERS * able + CONTEXT * room)
+    local priority, output, context = target.priority, target.max_output, target.context
+    local points = LEADERBOARD * target.leaderboard
+      + PRIORITY / (priority > 1 and priority or 1)
+      + PARAMETERS / 2 * (output < wanted and output / wanted or 1)
+    if temperature <= target.max_temperature then
+      points = points + PARAMETERS / 2
+    end
+    if prompt < context then
+      points = points + CONTEXT * (1 - prompt / context)
+    end
+    return -points
   end
 
   return order.by(request.targets, score, { margin = 0, turn = request.turn })

@@ -10,6 +10,7 @@
 int open_base(lua_State *L);        /* lua_base.c: slices, buffers, arenas, hashes, failures, the log */
 int open_json(lua_State *L);        /* lua_json.c: json, and the unescape/escape bricks */
 int open_sse(lua_State *L);         /* lua_sse.c */
+int open_blocks(lua_State *L);      /* lua_blocks.c: blocks of memory */
 int open_eventstream(lua_State *L); /* lua_eventstream.c: frames of AWS */
 int open_http1(lua_State *L);       /* lua_http1.c: the upstream response codec */
 int open_framing(lua_State *L);     /* lua_framing.c: the checker of client bytes */

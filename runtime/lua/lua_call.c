@@ -8,6 +8,7 @@
  * Nothing here allocates outside a protected call.
  * SPDX-License-Identifier: MIT */
 #include "lua/lua_call.h"
+#include "base/blocks.h"
 #include "base/clock.h"
 #include "lua/bindings.h"
 #include <stdio.h>
@@ -349,15 +350,10 @@ bool stops_add(struct stops *stops, int64_t now_us)
 
 /* ---------------------------------------------------------------- states */
 
-static void *plain(void *data, void *block, size_t old_size, size_t new_size)
+/* For a new block Lua gives a type as its old size. */
+static void *from_blocks(void *data, void *block, size_t old_size, size_t new_size)
 {
-    (void)data;
-    (void)old_size;
-    if (new_size == 0) {
-        free(block);
-        return NULL;
-    }
-    return realloc(block, new_size);
+    return blocks_resize(data, block, old_size, new_size);
 }
 
 static int panic(lua_State *L)
@@ -368,11 +364,23 @@ static int panic(lua_State *L)
 
 lua_State *call_new_state(void)
 {
-    lua_State *L = lua_newstate(plain, NULL);
+    struct blocks *blocks = blocks_new();
+    lua_State *L = blocks == NULL ? NULL : lua_newstate(from_blocks, blocks);
 
     if (L != NULL)
         lua_atpanic(L, panic);
+    else if (blocks != NULL)
+        blocks_free(blocks);
     return L;
+}
+
+void call_close_state(lua_State *L)
+{
+    void *blocks;
+
+    lua_getallocf(L, &blocks);
+    lua_close(L);
+    blocks_free(blocks);
 }
 
 /* ---------------------------------------------------------------- the Lua face */

@@ -142,7 +142,7 @@ static void close_script(struct script *script)
         free(run);
     }
     if (script->L != NULL)
-        lua_close(script->L);
+        call_close_state(script->L);
     for (unsigned i = 0; i < TARGETS_MAX; i++)
         free(script->live[i]);
     free(script->live);

@@ -27,6 +27,7 @@ int luaopen_gateway_runtime(lua_State *L)
         {"key_states", open_key_states},
         {"sandbox", open_sandbox},
         {"call", open_call},
+        {"blocks", open_blocks},
         {"eventstream", open_eventstream},
         {"dialect", open_dialect},
         {"limiter", open_limiter},

@@ -230,7 +230,7 @@ lua_State *sources_new_state(void)
     lua_pushcfunction(L, open_state);
     if (lua_pcall(L, 0, 0, 0) == LUA_OK)
         return L;
-    lua_close(L);
+    call_close_state(L);
     return NULL;
 }
 
@@ -498,7 +498,7 @@ struct sources *sources_read(const char *config_path, struct config **config, ch
             ok = lua_toboolean(L, -1);
         else
             complain(L, &reading);
-        lua_close(L);
+        call_close_state(L);
     }
     if (!ok) {
         if (reading.config != NULL)

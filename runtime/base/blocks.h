@@ -1,0 +1,17 @@
+/* blocks.h -- small blocks of memory from free lists of one's own, large ones from malloc.
+ *
+ * For a Lua state: a decision makes some twenty small objects and drops them, and the collector frees them in bursts that malloc's own cache
+ * is too short for. One thread at a time: no locks. What was given back is used again, and goes back to the system with the whole.
+ * SPDX-License-Identifier: MIT */
+#ifndef BASE_BLOCKS_H
+#define BASE_BLOCKS_H
+#include <stddef.h>
+
+struct blocks;
+
+struct blocks *blocks_new(void);         /* NULL: out of memory */
+void blocks_free(struct blocks *blocks); /* with all small blocks; large ones must have been given back */
+/* As realloc, for who remembers sizes: `block` NULL makes one of `new_size`, `new_size` 0 gives it back. Aligned to 16. NULL: out of memory,
+ * and the old block stands. */
+void *blocks_resize(struct blocks *blocks, void *block, size_t old_size, size_t new_size);
+#endif
