@@ -281,7 +281,7 @@ static void log_failed(const struct adapter_call *call, const char *error, struc
 
 static void count_stop(const struct adapter_call *call)
 {
-    if (stops_add(&refs_of(call)->stops, loop_now_us(call->request->worker->loop)))
+    if (stops_add(&refs_of(call)->stops, script_of(call)->now_us(call->request)))
         log_failed(call, "disabled", LIT("stopped three times within a minute: not called again before a reload"));
 }
 

@@ -151,12 +151,18 @@ static void close_script(struct script *script)
     free(script);
 }
 
+static int64_t clock_of(const struct request *request)
+{
+    return loop_now_us(request->worker->loop);
+}
+
 static struct script *open_engine(const struct sources *sources, struct config *config, struct log *log, char complaint[COMPLAINT_MAX])
 {
     struct script *script = xcalloc(1, sizeof *script);
     struct opening opening = {sources, script, complaint};
     script->config = config;
     script->log = log;
+    script->now_us = clock_of;
     script->live = xcalloc(TARGETS_MAX, sizeof(struct live *));
     script->marks = xcalloc(TARGETS_MAX, sizeof *script->marks);
     script->adapters = xcalloc(ADAPTERS_MAX, sizeof *script->adapters);

@@ -54,8 +54,9 @@ struct script {
     struct config *config;
     struct log *log;
     struct script_refs refs;
-    struct run *deciding; /* whose policy is running: facts that depend on the request are worked out for it */
-    struct run *idle;     /* runs to use again, with their threads */
+    int64_t (*now_us)(const struct request *request); /* the loop's clock: lua_adapter.c is in the module too, which has none */
+    struct run *deciding;                             /* whose policy is running: facts that depend on the request are worked out for it */
+    struct run *idle;                                 /* runs to use again, with their threads */
     struct stops stops[POLICY_COUNT];
     struct live **live; /* by target index, made when first asked for */
     struct pool_pace pace;

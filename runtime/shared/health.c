@@ -509,7 +509,8 @@ void health_end(struct health *health, const struct health_outcome *outcome, boo
     health->probes -= probe && health->probes > 0;
     health->requests++;
     health->input_tokens += outcome->input_tokens > 0 ? (uint64_t)outcome->input_tokens : 0;
-    health->cost_pico += outcome->cost_pico > 0 ? outcome->cost_pico : 0;
+    if (outcome->cost_pico > 0 && __builtin_add_overflow(health->cost_pico, outcome->cost_pico, &health->cost_pico))
+        health->cost_pico = INT64_MAX;
     health->output_tokens += outcome->output_tokens > 0 ? (uint64_t)outcome->output_tokens : 0;
     if (!outcome->neutral && outcome->ok) {
         succeeded(health, outcome, probe, now_us);

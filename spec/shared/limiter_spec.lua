@@ -398,6 +398,21 @@ describe("the table", function()
     assert.equal(0, limiter:count())
   end)
 
+  it("bears any name: with NUL, of a megabyte, more of them than it holds", function()
+    local each = limit { name = "each", per = "user", requests = "1/day" }
+    for _, user in ipairs { "a", "a\0", "a\0b", "a\0c", "", "%00", "\255\0\n" } do
+      assert.equal(1, passing({ each }, 3, 0, nil, { user = user }))
+    end
+    local long = ("u"):rep(1 << 20)
+    assert.equal(1, passing({ each }, 3, 0, nil, { user = long .. "1" }))
+    assert.equal(1, passing({ limit { name = "both", per = { "model", "user" }, requests = "1/day" } }, 3, 0, nil, { user = "b", model = long }))
+    limiter = runtime.limiter.new(1 << 14)
+    name_many(100000, 0, each)
+    local count, evictions = limiter:count(), limiter:evictions()
+    assert.is_true(count <= 1 << 14)
+    assert.equal(100000, count + evictions)
+  end)
+
   it("does a little of it with every charge", function()
     limiter = runtime.limiter.new(1000) -- small enough for one shard
     local rule = limit { per = "user", requests = "5/min" }
