@@ -147,6 +147,20 @@ end
 check.duration = duration(false)
 check.duration_or_zero = duration(true)
 
+--- A check of durations from `low` to `high`, in words: "1s", "1h".
+function check.duration_between(low, high)
+  local least, most = units.duration(low), units.duration(high)
+  return function(value, path)
+    local seconds, message = units.duration(value)
+    if not seconds then
+      fail(path, "%s", message)
+    elseif seconds < least or seconds > most then
+      fail(path, "expected a duration from %q to %q, got %s", low, high, shown(value))
+    end
+    return seconds
+  end
+end
+
 function check.size(low, high)
   return function(value, path)
     local bytes, message = units.size(value)

@@ -190,7 +190,10 @@ local function check_all(raw, options)
     fail("listen", "%s can be reached from outside, and there are no keys: add keys = { { key = …, user = … } }, or say open = true",
       top.listen.host)
   end
-  local board = top.leaderboard and leaderboard.check(top.leaderboard, "leaderboard", options.read) or {}
+  local board = {}
+  if top.leaderboard then
+    board, top.board = leaderboard.check(top.leaderboard, "leaderboard", options.read, options.fetched)
+  end
   local on, statuses = providers.check(top.providers, "providers", options)
   top.targets, top.models = models.check(top.models, "models", on, statuses, board)
   top.providers, top.statuses = on, statuses
@@ -226,8 +229,8 @@ end
 --- Checks what gateway.lua returned -> the config, or nil and one line.
 --
 -- options: file (its name in complaints), text (of the file, for lines), env (name -> value or nil), read (name of a file beside it -> its
--- text, or nil and why not), vendors (name -> { name,
--- base_url, key_env, no_key }).
+-- text, or nil and why not), fetched (URL -> the last good copy of what it said, or nil), vendors (name -> { name, base_url, key_env,
+-- no_key }).
 function config.check(raw, options)
   local ok, result = pcall(check_all, raw, options)
   if ok then

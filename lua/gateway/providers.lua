@@ -3,6 +3,7 @@
 
 local adapter = require "gateway.adapter"
 local check = require "gateway.check"
+local checks = require "gateway.checks"
 local limits = require "gateway.limits"
 local places = require "gateway.places"
 local target = require "gateway.target"
@@ -86,7 +87,7 @@ local PROVIDER = {
   kind = check.string, key = check_keys, base_url = check.string, enabled = { check_enabled, true }, headers = { check_headers, {} },
   proxy = check_proxy, api_version = check.string, default_max_tokens = check.count(1, 1e7), empty_text_placeholder = check.string,
   drop_params = { check.boolean, true }, reasoning_budgets = { check.table(BUDGETS), {} }, models = { check_model_facts, {} },
-  timeout = check.duration, first_token = check.duration, limits = limits.of_config,
+  timeout = check.duration, first_token = check.duration, limits = limits.of_config, check = checks.of_config,
   region = check.string, project = check.string, location = check.string,
   access_key_id = check_key, secret_access_key = check_key, session_token = check_key, include_thoughts = { check.boolean, false },
   default_input_type = { check.one_of("search_document", "search_query", "classification", "clustering"), "search_document" },
@@ -179,6 +180,7 @@ local function check_provider(name, value, path, context)
   for _, field in ipairs(LOOKED_UP) do
     provider[field] = place[field]
   end
+  provider.check = entry.check and checks.at(entry.check, provider)
   return provider, why_off(provider, vendor, entry)
 end
 

@@ -36,6 +36,12 @@ function url.split(text)
   return origin, path:gsub("/+$", "")
 end
 
+--- Is this origin on this machine?
+function url.is_loopback(origin)
+  local host = origin:match "^%a+://(%[.-%])" or origin:match "^%a+://([^:/]+)"
+  return host == "localhost" or host == "[::1]" or host:find "^127%.%d+%.%d+%.%d+$" ~= nil
+end
+
 --- Origin and path of a provider's base URL. `version`: the segment its wire's endpoints stand behind ("v1"), put there unless the
 --- path ends in one.
 function url.base(text, version)

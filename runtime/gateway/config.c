@@ -135,10 +135,20 @@ struct target *config_add_target(struct config *config, struct provider *provide
 /* ---------------------------------------------------------------- request heads */
 
 /* The authority of the origin: RFC 9112 3.2 wants it in Host. The embedded mock has no origin before it runs. */
-static struct slice host_of(const struct provider *provider)
+static struct slice host_of(struct slice origin)
 {
-    const char *at = provider->origin.len == 0 ? NULL : slice_find(provider->origin, LIT("://"));
-    return at == NULL ? LIT("localhost") : (struct slice){at + 3, provider->origin.len - (size_t)(at + 3 - provider->origin.ptr)};
+    const char *at = origin.len == 0 ? NULL : slice_find(origin, LIT("://"));
+    return at == NULL ? LIT("localhost") : (struct slice){at + 3, origin.len - (size_t)(at + 3 - origin.ptr)};
+}
+
+static void write_own_headers(const struct provider *provider, struct buffer *out)
+{
+    for (unsigned i = 0; i < provider->header_count; i++) {
+        buffer_append_slice(out, provider->header_names[i]);
+        buffer_append_lit(out, ": ");
+        buffer_append_slice(out, provider->header_values[i]);
+        buffer_append_lit(out, "\r\n");
+    }
 }
 
 void target_write_path(const struct target *target, const struct wire *wire, enum operation operation, bool stream, struct buffer *out)
@@ -153,16 +163,11 @@ void target_write_head(const struct target *target, const struct wire *wire, str
     buffer_append_lit(out, "POST ");
     buffer_append_slice(out, path);
     buffer_append_lit(out, " HTTP/1.1\r\nHost: ");
-    buffer_append_slice(out, host_of(provider));
+    buffer_append_slice(out, host_of(provider->origin));
     buffer_append_lit(out, "\r\nUser-Agent: gateway/" GATEWAY_VERSION "\r\nContent-Type: application/json\r\nAccept: ");
     buffer_append_slice(out, stream && wire->accept_stream != NULL ? slice_of(wire->accept_stream) : LIT("application/json"));
     buffer_append_lit(out, "\r\nAccept-Encoding: identity\r\n");
-    for (unsigned i = 0; i < provider->header_count; i++) {
-        buffer_append_slice(out, provider->header_names[i]);
-        buffer_append_lit(out, ": ");
-        buffer_append_slice(out, provider->header_values[i]);
-        buffer_append_lit(out, "\r\n");
-    }
+    write_own_headers(provider, out);
 }
 
 static struct slice made_head(struct config *config, const struct target *target, bool stream)
@@ -188,6 +193,42 @@ void config_write_heads(struct config *config, struct target *target)
     target->head_stream = made_head(config, target, true);
     /* A pool takes its keys in turn, and a signature covers the body. */
     target->head_has_auth = provider->key_count == 1 || (provider->key_count == 0 && provider->vendor->wire->write_signature == NULL);
+}
+
+static void begin_get(struct slice origin, struct slice path, struct buffer *out)
+{
+    buffer_init(out, HEAD_MAX);
+    buffer_append_lit(out, "GET ");
+    buffer_append_slice(out, path);
+    buffer_append_lit(out, " HTTP/1.1\r\nHost: ");
+    buffer_append_slice(out, host_of(origin));
+    buffer_append_lit(out, "\r\nUser-Agent: gateway/" GATEWAY_VERSION
+                           "\r\nAccept: application/json\r\nAccept-Encoding: identity\r\nConnection: close\r\n");
+}
+
+static bool end_get(struct config *config, struct buffer *head, struct slice *made)
+{
+    buffer_append_lit(head, "\r\n");
+    *made = head->overflow ? SLICE_NONE : arena_copy(&config->arena, buffer_slice(head));
+    buffer_free(head);
+    return made->len > 0;
+}
+
+/* With the first key of a pool. A signature covers a POST with a body, so a provider that signs is asked without: it answers 403, and lives. */
+bool config_write_check(struct config *config, const struct provider *provider, struct check *check)
+{
+    struct buffer head;
+    begin_get(provider->origin, check->path, &head);
+    write_own_headers(provider, &head);
+    provider->vendor->wire->write_auth(provider, provider->key_count > 0 ? provider->keys[0] : SLICE_NONE, &head);
+    return end_get(config, &head, &check->head);
+}
+
+bool config_write_board(struct config *config, struct slice path)
+{
+    struct buffer head;
+    begin_get(config->board.origin, path, &head);
+    return end_get(config, &head, &config->board.head);
 }
 
 /* ---------------------------------------------------------------- what comes ad hoc */

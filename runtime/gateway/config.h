@@ -17,7 +17,25 @@
 #include "shared/pools.h"
 #include <pthread.h>
 
-enum { TARGETS_MAX = 4096 };
+enum { TARGETS_MAX = 4096, CHECK_STATUSES_MAX = 16 };
+
+/* What a provider is asked again and again whether it lives (keeper.h). */
+struct check {
+    struct slice path; /* the whole one: "/v1/models" */
+    struct slice head; /* the whole request, made once */
+    int64_t every_us, timeout_us;
+    unsigned fall, rise;
+    int statuses[CHECK_STATUSES_MAX]; /* that are good */
+    unsigned status_count;            /* 0: 200..299 */
+    atomic_bool down;                 /* set by the keeper */
+};
+
+/* A leaderboard that is fetched (keeper.h). */
+struct board {
+    struct slice url, origin; /* url empty: there is none */
+    struct slice head;        /* the whole request */
+    int64_t every_us;
+};
 
 /* One model at one provider. */
 struct target {
@@ -70,7 +88,9 @@ struct config {
     unsigned provider_count;
     struct limit_rule **provider_limits;   /* by provider->index; NULL: none */
     struct provider_times *provider_times; /* by provider->index: what its targets have that do not say otherwise */
-    struct key_state ***key_pools;         /* by provider->index: how each of its keys is doing; bound by generation.c */
+    struct check **checks;                 /* by provider->index; NULL: none */
+    struct board board;
+    struct key_state ***key_pools; /* by provider->index: how each of its keys is doing; bound by generation.c */
     struct provider_status *statuses;
     unsigned status_count;
     bool wants_mock; /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */
@@ -115,6 +135,9 @@ void config_limit_target(struct config *config, struct target *target, const cha
 /* The path of a request to it, and its head up to the auth. */
 void target_write_path(const struct target *target, const struct wire *wire, enum operation operation, bool stream, struct buffer *out);
 void target_write_head(const struct target *target, const struct wire *wire, struct slice path, bool stream, struct buffer *out);
+/* The requests that the keeper sends. False: there is no room. */
+bool config_write_check(struct config *config, const struct provider *provider, struct check *check);
+bool config_write_board(struct config *config, struct slice path);
 /* Sorts the models and fixes what is listed: the end of loading. */
 void config_seal(struct config *config);
 /* Targets, keyring and arena; health references were given back before. */

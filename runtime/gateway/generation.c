@@ -14,6 +14,7 @@ void gateway_init(struct gateway *gateway, const struct script_engine *engine, i
     gateway->other_pool = pools_find(gateway->pools, SLICE_NONE);
     gateway->keys = key_states_new(KEY_STATES_MAX);
     gateway->limiter = limiter_new(LIMIT_RECORDS_MAX);
+    gateway->copies = copies_new();
     pthread_mutex_init(&gateway->swap_lock, NULL);
 }
 
@@ -25,14 +26,20 @@ void gateway_fini(struct gateway *gateway)
     pools_free(gateway->pools);
     key_states_free(gateway->keys);
     limiter_free(gateway->limiter);
+    copies_free(gateway->copies);
     pthread_mutex_destroy(&gateway->swap_lock);
 }
 
 void target_bind(struct gateway *gateway, struct config *config, struct target *target, int64_t now_us)
 {
     pthread_mutex_lock(&config->ad_hoc_lock);
-    if (target->health == NULL)
+    if (target->health == NULL) {
+        const struct check *check = config->checks[target->provider->index];
         target->health = health_find(gateway->health, target->name, &config->health, now_us);
+        if (target->health != NULL &&
+            target->index >= config->listed_target_count) /* the keeper sees to the others before it is asked for one */
+            health_check(target->health, check == NULL || !atomic_load(&check->down), now_us);
+    }
     pthread_mutex_unlock(&config->ad_hoc_lock);
 }
 
@@ -88,7 +95,7 @@ struct generation *generation_load(struct gateway *gateway, const char *config_p
     generation->gateway = gateway;
     generation->number = number;
     atomic_init(&generation->references, 1);
-    generation->sources = gateway->engine->read(config_path, &generation->config, complaint);
+    generation->sources = gateway->engine->read(config_path, gateway->copies, &generation->config, complaint);
     if (generation->sources == NULL) {
         generation->config = NULL;
         generation_free(generation);

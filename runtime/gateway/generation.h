@@ -29,6 +29,7 @@ struct gateway {
     struct pool *other_pool; /* of all names that no config lists */
     struct key_states *keys; /* of providers */
     struct limiter *limiter;
+    struct copies *copies; /* of what is fetched */
     struct trust *trust;
     struct generation *current; /* guarded by swap_lock; `number` tells workers that it changed */
     atomic_uint number;

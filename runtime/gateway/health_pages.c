@@ -33,6 +33,7 @@ struct provider_health {
     int64_t cost_pico, cooldown_until_us;
     double p50, p95, p99;
     bool measured;
+    bool checked, down; /* the config asks for a check; what it says */
 };
 
 static double slower(double a, double b)
@@ -90,6 +91,9 @@ static struct health_view view_of(const struct request *request, const struct ta
 static struct provider_health add_up(const struct request *request, const struct provider *provider)
 {
     struct provider_health sum = {.breaker = BREAKER_CLOSED, .p50 = NAN, .p95 = NAN, .p99 = NAN};
+    const struct check *check = request->config->checks[provider->index];
+    sum.checked = check != NULL;
+    sum.down = check != NULL && atomic_load(&check->down);
     unsigned at = 0;
     for (struct target *target; (target = next_target(request, provider, &at)) != NULL;) {
         struct health_view view = view_of(request, target);
@@ -106,7 +110,15 @@ static double success_rate(const struct provider_health *health)
 
 static const char *status_name(const struct provider_health *health)
 {
-    return health->breaker == BREAKER_OPEN ? "unhealthy" : health->breaker == BREAKER_HALF_OPEN ? "degraded" : "healthy";
+    if (health->down || health->breaker == BREAKER_OPEN)
+        return "unhealthy";
+    return health->breaker == BREAKER_HALF_OPEN ? "degraded" : "healthy";
+}
+
+static void put_check(struct buffer *out, const struct provider_health *health)
+{
+    if (health->checked)
+        buffer_printf(out, ",\"check\":\"%s\"", health->down ? "down" : "up");
 }
 
 static void put_latency(struct buffer *out, const struct provider_health *health)
@@ -130,6 +142,7 @@ static void put_provider(struct buffer *out, const struct provider *provider, co
     json_append_string(out, provider->name);
     buffer_printf(out, ":{\"status\":\"%s\",\"breaker\":\"%s\",\"success_rate\":%.4f,\"error_rate\":%.4f", status_name(health),
                   breaker_name(health->breaker), success_rate(health), 1.0 - success_rate(health));
+    put_check(out, health);
     put_latency(out, health);
     buffer_append_byte(out, '}');
 }
@@ -139,19 +152,19 @@ void health_page_summary(struct request *request)
     const struct config *config = request->config;
     const struct gateway *gateway = request->worker->gateway;
     struct buffer providers, out;
-    unsigned open = 0;
+    unsigned ill = 0;
     char time[25];
     buffer_init(&providers, 1024 * 1024);
     buffer_init(&out, 1024 * 1024);
     for (unsigned i = 0; i < config->provider_count; i++) {
         struct provider_health health = add_up(request, &config->providers[i]);
-        open += health.breaker == BREAKER_OPEN;
+        ill += health.down || health.breaker == BREAKER_OPEN;
         if (i > 0)
             buffer_append_byte(&providers, ',');
         put_provider(&providers, &config->providers[i], &health);
     }
     clock_format(request->began_wall_us, time);
-    const char *status = open == 0 ? "healthy" : open < config->provider_count ? "degraded" : "unhealthy";
+    const char *status = ill == 0 ? "healthy" : ill < config->provider_count ? "degraded" : "unhealthy";
     buffer_printf(&out, "{\"status\":\"%s\",\"version\":\"%s\",\"timestamp\":\"%s\",\"uptime_s\":%lld,\"generation\":%u,\"providers\":{",
                   status, GATEWAY_VERSION, time, (long long)((request->began_us - gateway->started_us) / US_PER_S),
                   request->engine->generation->number);
@@ -194,6 +207,7 @@ static void put_page_of(struct buffer *out, const struct request *request, const
     buffer_printf(out, ",\"kind\":\"%s\",\"status\":\"%s\",\"breaker\":\"%s\",\"in_flight\":%u,\"requests\":%llu,\"success_rate\":%.4f",
                   provider->vendor->name, status_name(&health), breaker_name(health.breaker), health.in_flight,
                   (unsigned long long)health.requests, success_rate(&health));
+    put_check(out, &health);
     put_seconds(out, "cooldown_s", health.cooldown_until_us, now_us);
     put_latency(out, &health);
     buffer_printf(out, ",\"tokens\":{\"input\":%llu,\"output\":%llu},\"cost_usd\":%.12g", (unsigned long long)health.input_tokens,

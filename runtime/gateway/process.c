@@ -1,6 +1,7 @@
 /* process.c -- see process.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/process.h"
+#include "gateway/keeper.h"
 #include "gateway/listen.h"
 #include "gateway/mock.h"
 #include "gateway/routes.h"
@@ -24,6 +25,7 @@ struct process {
     struct gateway gateway;
     const char *path;
     struct mock *mock;
+    struct keeper *keeper; /* NULL: nothing to keep watch over */
     int *listeners;
     int signal_fd;
     char listen_host[64]; /* what the running listeners were made from */
@@ -162,6 +164,20 @@ static void log_reload(struct process *process, const struct verdict *verdict)
     buffer_free(&text);
 }
 
+/* After each swap. */
+static void keep_watch(struct process *process)
+{
+    struct gateway *gateway = &process->gateway;
+    if (!keeper_is_needed(gateway->current->config)) {
+        keeper_stop(process->keeper);
+        process->keeper = NULL;
+    } else if (process->keeper != NULL) {
+        keeper_follow(process->keeper);
+    } else if ((process->keeper = keeper_start(gateway)) == NULL) {
+        log_event(gateway->log, LOG_ERROR, "check", ",\"result\":\"off\",\"message\":\"no thread or descriptors for checks\"");
+    }
+}
+
 /* Tried aside; in force only when everything in it is sound. */
 static void reload(struct process *process)
 {
@@ -176,6 +192,7 @@ static void reload(struct process *process)
         log_set_level(gateway->log, fresh->config->log_level, fresh->config->log_format);
         warn_about_restart(process, fresh->config);
         generation_swap(gateway, fresh);
+        keep_watch(process);
     }
     log_reload(process, &verdict);
     for (unsigned i = 0; i < gateway->worker_count; i++)
@@ -225,6 +242,8 @@ static bool drain(struct process *process)
     int64_t until = clock_monotonic_us() + gateway->current->config->drain_us;
     atomic_store(&gateway->draining, true);
     log_event(gateway->log, LOG_INFO, "drain", ",\"in_flight\":%u", in_flight(gateway));
+    keeper_stop(process->keeper);
+    process->keeper = NULL;
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_quiesce(gateway->workers[i]);
     while (in_flight(gateway) > 0) {
@@ -295,11 +314,19 @@ int process_run(const struct script_engine *engine, const char *path)
     if (!open_listeners(&process, first->config, first->script_count) || !start_workers(&process, first->script_count))
         return 1;
     greet(&process, first->config);
+    keep_watch(&process);
     watch(&process);
     return stop(&process, drain(&process));
 }
 
 /* ---------------------------------------------------------------- check and explain */
+
+static void say_not_fetched(const struct config *config)
+{
+    if (config->board.url.len > 0)
+        fprintf(stderr, "gateway: the leaderboard at %.*s was not fetched: only a running gateway does\n", (int)config->board.url.len,
+                config->board.url.ptr);
+}
 
 int process_check(const struct script_engine *engine, const char *path)
 {
@@ -307,12 +334,14 @@ int process_check(const struct script_engine *engine, const char *path)
     char complaint[COMPLAINT_MAX] = "";
     gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
     struct generation *generation = generation_load(&gateway, path, 1, 1, clock_monotonic_us(), complaint);
-    if (generation != NULL)
-        generation_swap(&gateway, generation);
-    gateway_fini(&gateway);
-    if (generation == NULL)
+    if (generation == NULL) {
+        gateway_fini(&gateway);
         return complain(complaint);
+    }
+    generation_swap(&gateway, generation);
     printf("ok\n");
+    say_not_fetched(generation->config);
+    gateway_fini(&gateway);
     return 0;
 }
 
@@ -384,6 +413,7 @@ int process_explain(const struct script_engine *engine, const char *path, const 
         return complain(complaint);
     }
     generation_swap(&gateway, generation);
+    say_not_fetched(generation->config);
     buffer_init(&body, generation->config->body_limit);
     int status = 1;
     if (!find_user(generation->config, user_name, &user))

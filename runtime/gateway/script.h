@@ -6,6 +6,7 @@
 #ifndef GATEWAY_SCRIPT_H
 #define GATEWAY_SCRIPT_H
 #include "gateway/config.h"
+#include "shared/copies.h"
 
 struct request;
 struct script;  /* the engine of one worker in one generation; used by one thread at a time */
@@ -15,8 +16,11 @@ enum { COMPLAINT_MAX = 1024 };
 
 struct script_engine {
     /* --- any thread that owns what it passes; complaints are one line: "gateway.lua:12: providers.openai.key: expected …" */
-    /* Reads gateway.lua, .env beside it and the folder of the policy that it names; evaluates and checks the config. */
-    struct sources *(*read)(const char *config_path, struct config **config, char complaint[COMPLAINT_MAX]);
+    /* Reads gateway.lua, .env beside it and the folder of the policy that it names; evaluates and checks the config. What it has by URL is
+     * taken from `copies` (NULL, or not there: as if it were empty). */
+    struct sources *(*read)(const char *config_path, struct copies *copies, struct config **config, char complaint[COMPLAINT_MAX]);
+    /* May this be a leaderboard that was fetched from `url`? False: complaint. */
+    bool (*is_board)(struct slice text, struct slice url, char complaint[COMPLAINT_MAX]);
     void (*sources_free)(struct sources *sources);
     /* Opens an engine: sandbox, policies loaded, shape and strategies checked. NULL: complaint. */
     struct script *(*open)(const struct sources *sources, struct config *config, struct log *log, char complaint[COMPLAINT_MAX]);

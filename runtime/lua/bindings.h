@@ -26,6 +26,7 @@ int open_value(lua_State *L);       /* lua_value.c: JSON to values and back, as 
 int open_wait_queue(lua_State *L);  /* lua_wait_queue.c: who waits for room, for specs */
 int open_pools(lua_State *L);       /* lua_keyring.c: turns and spare attempts by name, for specs */
 int open_key_states(lua_State *L);  /* lua_key_states.c */
+int open_schedule(lua_State *L);    /* lua_schedule.c: when checks are due and what they come to, for specs */
 
 /* The module: lua_module.c. Exported, everything else is hidden. */
 __attribute__((visibility("default"))) int luaopen_gateway_runtime(lua_State *L);

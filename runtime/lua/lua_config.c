@@ -6,7 +6,7 @@
 #include "lua/lua_config.h"
 #include "lua/lua_adapter.h"
 #include "lua/lua_limiter.h"
-#include "lua/bindings.h"
+#include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -167,12 +167,50 @@ static struct limit_rule *take_limit(lua_State *L, struct config *config)
     return rule;
 }
 
+/* What lua/gateway/checks.lua made of the field `check`; NULL: the provider is not asked. */
+static struct check *take_check(lua_State *L, struct config *config, const struct provider *provider)
+{
+    struct check *check = NULL;
+    if (lua_getfield(L, -1, "check") == LUA_TTABLE) {
+        check = take_memory(L, config, 1, sizeof *check);
+        check->path = take_string(L, config, "path");
+        check->every_us = take_us(L, "every");
+        check->timeout_us = take_us(L, "timeout");
+        check->fall = (unsigned)take_int(L, "fall");
+        check->rise = (unsigned)take_int(L, "rise");
+        unsigned count = enter(L, "expect");
+        while (check->status_count < count && check->status_count < CHECK_STATUSES_MAX) {
+            lua_rawgeti(L, -1, check->status_count + 1);
+            check->statuses[check->status_count++] = (int)lua_tointeger(L, -1);
+            lua_pop(L, 1);
+        }
+        lua_pop(L, 1);
+        if (!config_write_check(config, provider, check))
+            luaL_error(L, "config: the headers of provider %s are too long", provider->name.ptr);
+    }
+    lua_pop(L, 1);
+    return check;
+}
+
+static void take_board(lua_State *L, struct config *config)
+{
+    if (lua_getfield(L, -1, "board") == LUA_TTABLE) {
+        config->board.url = take_string(L, config, "url");
+        config->board.origin = take_string(L, config, "origin");
+        config->board.every_us = take_us(L, "every");
+        if (!config_write_board(config, take_string(L, config, "path")))
+            luaL_error(L, "config: it is too large");
+    }
+    lua_pop(L, 1);
+}
+
 static void take_providers(lua_State *L, struct config *config)
 {
     config->provider_count = enter(L, "providers");
     config->providers = take_memory(L, config, config->provider_count, sizeof *config->providers);
     config->provider_limits = take_memory(L, config, config->provider_count, sizeof *config->provider_limits);
     config->provider_times = take_memory(L, config, config->provider_count, sizeof *config->provider_times);
+    config->checks = take_memory(L, config, config->provider_count, sizeof *config->checks);
     for (unsigned i = 0; i < config->provider_count; i++) {
         struct provider *provider = &config->providers[i];
         lua_rawgeti(L, -1, i + 1);
@@ -182,6 +220,7 @@ static void take_providers(lua_State *L, struct config *config)
         enter(L, "defaults");
         config->provider_times[i] = (struct provider_times){take_us(L, "timeout"), take_us(L, "first_token")};
         lua_pop(L, 1);
+        config->checks[i] = take_check(L, config, provider);
         if (provider->origin.len == 0)
             config->wants_mock = true;
         lua_pop(L, 1);
@@ -481,6 +520,7 @@ static int build(lua_State *L) /* (checked table, struct build) */
     take_users(L, config);
     take_limits(L, config);
     take_rest(L, config);
+    take_board(L, config);
     if (config->arena.overflow)
         return luaL_error(L, "config: it is too large");
     return 0;
@@ -535,164 +575,4 @@ void config_push_vendors(lua_State *L)
         push_vendor(L, &vendors[i]);
         lua_setfield(L, -2, vendors[i].name);
     }
-}
-
-/* ---------------------------------------------------------------- for specs */
-
-#define CONFIG_TYPE "gateway.config"
-
-static struct config *check_config(lua_State *L)
-{
-    return *(struct config **)luaL_checkudata(L, 1, CONFIG_TYPE);
-}
-
-static int config_gc(lua_State *L)
-{
-    struct config **held = luaL_checkudata(L, 1, CONFIG_TYPE);
-    if (*held != NULL)
-        config_free(*held);
-    *held = NULL;
-    return 0;
-}
-
-static void push_slice(lua_State *L, struct slice text)
-{
-    lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
-}
-
-/* config:model(name) -> names of its targets | nil */
-static int config_model_face(lua_State *L)
-{
-    struct config *config = check_config(L);
-    struct slice name;
-    struct arena arena;
-    name.ptr = luaL_checklstring(L, 2, &name.len);
-    arena_init(&arena, NULL, 1024 * 1024);
-    const struct model *model = config_model(config, name, &arena);
-    if (model == NULL)
-        lua_pushnil(L);
-    else
-        lua_createtable(L, (int)model->target_count, 0);
-    for (unsigned i = 0; model != NULL && i < model->target_count; i++) {
-        push_slice(L, model->targets[i]->name);
-        lua_rawseti(L, -2, i + 1);
-    }
-    arena_free(&arena);
-    return 1;
-}
-
-/* config:nearest(name, max) -> names */
-static int config_nearest_face(lua_State *L)
-{
-    struct config *config = check_config(L);
-    struct slice name, names[16];
-    name.ptr = luaL_checklstring(L, 2, &name.len);
-    unsigned count = config_nearest(config, name, names, (unsigned)luaL_checkinteger(L, 3));
-    lua_newtable(L);
-    for (unsigned i = 0; i < count; i++) {
-        push_slice(L, names[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-    return 1;
-}
-
-static void set_number(lua_State *L, const char *key, double number)
-{
-    lua_pushnumber(L, number);
-    lua_setfield(L, -2, key);
-}
-
-/* config:target(name) -> { index, weight, context, price, head_json, … } | nil */
-static int config_target_face(lua_State *L)
-{
-    struct config *config = check_config(L);
-    struct slice name;
-    name.ptr = luaL_checklstring(L, 2, &name.len);
-    const struct target *target = config_target(config, name);
-    if (target == NULL)
-        return 0;
-    lua_newtable(L);
-    set_number(L, "index", target->index);
-    set_number(L, "weight", target->weight);
-    set_number(L, "priority", (double)target->priority);
-    set_number(L, "context", (double)target->context);
-    set_number(L, "max_output", (double)target->model.max_output);
-    set_number(L, "capabilities", target->model.capabilities);
-    set_number(L, "timeout", (double)target->timeout_us / 1e6);
-    push_slice(L, target->head_json);
-    lua_setfield(L, -2, "head_json");
-    push_slice(L, target->head_stream);
-    lua_setfield(L, -2, "head_stream");
-    lua_newtable(L);
-    for (int i = 0; i < PRICE_COUNT; i++) {
-        lua_pushinteger(L, target->price[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-    lua_setfield(L, -2, "price");
-    return 1;
-}
-
-/* config:user(key, now_s) -> { user, tier, name, metadata (JSON) } | nil */
-static int config_user_face(lua_State *L)
-{
-    struct config *config = check_config(L);
-    struct slice key;
-    key.ptr = luaL_checklstring(L, 2, &key.len);
-    const struct user *user = keyring_find(config->keyring, key, (int64_t)(luaL_checknumber(L, 3) * 1e6));
-    if (user == NULL)
-        return 0;
-    lua_newtable(L);
-    push_slice(L, user->id);
-    lua_setfield(L, -2, "user");
-    push_slice(L, user->tier);
-    lua_setfield(L, -2, "tier");
-    push_slice(L, user->name);
-    lua_setfield(L, -2, "name");
-    push_slice(L, user->metadata_json);
-    lua_setfield(L, -2, "metadata");
-    return 1;
-}
-
-/* config.build(checked, path) -> config | nil, complaint */
-static int config_build_face(lua_State *L)
-{
-    struct slice path;
-    char complaint[1024];
-    path.ptr = luaL_checklstring(L, 2, &path.len);
-    luaL_checktype(L, 1, LUA_TTABLE);
-    struct config **held = lua_newuserdatauv(L, sizeof *held, 0);
-    *held = NULL;
-    luaL_setmetatable(L, CONFIG_TYPE);
-    lua_pushvalue(L, 1);
-    *held = config_build(L, path, complaint, sizeof complaint);
-    lua_pop(L, 1);
-    if (*held != NULL)
-        return 1;
-    lua_pushnil(L);
-    lua_pushstring(L, complaint);
-    return 2;
-}
-
-static int config_vendors_face(lua_State *L)
-{
-    config_push_vendors(L);
-    return 1;
-}
-
-int open_config(lua_State *L)
-{
-    static const luaL_Reg functions[] = {{"build", config_build_face}, {"vendors", config_vendors_face}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {{"model", config_model_face},
-                                       {"nearest", config_nearest_face},
-                                       {"target", config_target_face},
-                                       {"user", config_user_face},
-                                       {NULL, NULL}};
-    luaL_newmetatable(L, CONFIG_TYPE);
-    lua_pushcfunction(L, config_gc);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-    luaL_newlib(L, functions);
-    return 1;
 }

@@ -396,6 +396,7 @@ static size_t memory_kb(struct script *script)
 
 const struct script_engine lua_script_engine = {
     .read = sources_read,
+    .is_board = sources_is_board,
     .sources_free = sources_free,
     .open = open_engine,
     .close = close_script,

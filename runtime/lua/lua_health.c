@@ -2,7 +2,7 @@
  *
  * health.new(limit, seed) gives a table with find(name, now [, { failures, open }]) -> record or nil, evict(now), evictions().
  * A record has begin(now) -> taken, probe; begin_anyway(now); finish(now, probe, outcome); is_fit(now, chance) -> fit, reason;
- * view(now); history(now); reset(now); release(). At this door times are seconds; what a name ends in _ms is milliseconds.
+ * check(up, now); view(now); history(now); reset(now); release(). At this door times are seconds; what a name ends in _ms is milliseconds.
  * An outcome is { ok | neutral | failure = { kind, retry_after_s }, duration_ms, first_token_ms, input_tokens, output_tokens }.
  * SPDX-License-Identifier: MIT */
 #include <math.h>
@@ -206,6 +206,13 @@ static void set_moment(lua_State *L, const char *key, int64_t us)
     }
 }
 
+static int record_check(lua_State *L)
+{
+    luaL_checktype(L, 2, LUA_TBOOLEAN);
+    health_check(check_record(L), lua_toboolean(L, 2), check_time(L, 3));
+    return 0;
+}
+
 static int record_view(lua_State *L)
 {
     struct health_view view;
@@ -215,6 +222,8 @@ static int record_view(lua_State *L)
     lua_setfield(L, -2, "breaker");
     lua_pushboolean(L, view.warming);
     lua_setfield(L, -2, "warming");
+    lua_pushboolean(L, view.down);
+    lua_setfield(L, -2, "down");
     set_count(L, "in_flight", view.in_flight);
     set_count(L, "successes", view.successes);
     set_count(L, "failures", view.failures);
@@ -272,15 +281,11 @@ int open_health(lua_State *L)
         {NULL, NULL},
     };
     static const luaL_Reg record_methods[] = {
-        {"begin", record_begin},
-        {"begin_anyway", record_begin_anyway},
-        {"finish", record_finish},
-        {"is_fit", record_is_fit},
-        {"view", record_view},
-        {"history", record_history},
-        {"reset", record_reset},
-        {"release", record_release},
-        {NULL, NULL},
+        {"begin", record_begin},     {"begin_anyway", record_begin_anyway},
+        {"finish", record_finish},   {"check", record_check},
+        {"is_fit", record_is_fit},   {"view", record_view},
+        {"history", record_history}, {"reset", record_reset},
+        {"release", record_release}, {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"new", new_table}, {NULL, NULL}};
     make_type(L, TABLE_TYPE, table_methods, table_gc);

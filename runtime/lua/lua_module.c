@@ -33,6 +33,7 @@ int luaopen_gateway_runtime(lua_State *L)
         {"limiter", open_limiter},
         {"value", open_value},
         {"wait_queue", open_wait_queue},
+        {"schedule", open_schedule},
     };
 
     lua_createtable(L, 0, sizeof bricks / sizeof *bricks);

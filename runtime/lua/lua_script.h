@@ -81,7 +81,8 @@ struct box {
 };
 
 /* ---- lua_sources.c */
-struct sources *sources_read(const char *config_path, struct config **config, char complaint[COMPLAINT_MAX]);
+struct sources *sources_read(const char *config_path, struct copies *copies, struct config **config, char complaint[COMPLAINT_MAX]);
+bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLAINT_MAX]);
 void sources_free(struct sources *sources);
 uint64_t sources_stamp(const struct sources *sources);
 /* A new state with the house's modules in reach of require; NULL: memory is out. */

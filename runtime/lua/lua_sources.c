@@ -264,6 +264,7 @@ static int config_env(lua_State *L)
 
 struct reading {
     struct sources *sources;
+    struct copies *copies; /* NULL: nothing is fetched */
     struct config *config;
     char *complaint;
 };
@@ -339,6 +340,22 @@ static int config_read(lua_State *L)
     return 2;
 }
 
+/* fetched(url) -> the last good copy of what it said | nil. Upvalue 1: the copies. */
+static int config_fetched(lua_State *L)
+{
+    struct copies *copies = lua_touserdata(L, lua_upvalueindex(1));
+    struct slice url;
+    struct buffer text;
+    url.ptr = luaL_checklstring(L, 1, &url.len);
+    buffer_init(&text, FILE_MAX);
+    if (copies != NULL && copies_get(copies, url, &text))
+        lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
+    else
+        lua_pushnil(L);
+    buffer_free(&text);
+    return 1;
+}
+
 static int push_adapter(lua_State *L, const struct sources *sources, unsigned index) /* -> options for adapter.load */
 {
     const struct source *file = &sources->adapters[index];
@@ -382,11 +399,12 @@ static int read_adapter(lua_State *L)
 }
 
 /* Checks the table at `raw` -> the checked one at the top; false: the complaint is. */
-static bool check(lua_State *L, struct sources *sources, int raw, int text, int env)
+static bool check(lua_State *L, const struct reading *reading, int raw, int text, int env)
 {
+    struct sources *sources = reading->sources;
     require(L, "gateway.config", "check");
     lua_pushvalue(L, raw);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 7);
     lua_pushstring(L, sources->path);
     lua_setfield(L, -2, "file");
     lua_pushvalue(L, text);
@@ -396,6 +414,9 @@ static bool check(lua_State *L, struct sources *sources, int raw, int text, int 
     lua_pushlightuserdata(L, sources);
     lua_pushcclosure(L, config_read, 1);
     lua_setfield(L, -2, "read");
+    lua_pushlightuserdata(L, reading->copies);
+    lua_pushcclosure(L, config_fetched, 1);
+    lua_setfield(L, -2, "fetched");
     config_push_vendors(L);
     lua_setfield(L, -2, "vendors");
     lua_pushlightuserdata(L, sources);
@@ -471,7 +492,7 @@ static int read_all(lua_State *L)
         return complain(L, reading);
     lua_replace(L, RAW);
     lua_settop(L, RAW);
-    if (!check(L, sources, RAW, TEXT, ENV))
+    if (!check(L, reading, RAW, TEXT, ENV))
         return complain(L, reading);
     find_policy(L, sources, CHECKED);
     sources->strategy = field_copy(L, CHECKED, "strategy");
@@ -482,10 +503,10 @@ static int read_all(lua_State *L)
     return 1;
 }
 
-struct sources *sources_read(const char *config_path, struct config **config, char complaint[COMPLAINT_MAX])
+struct sources *sources_read(const char *config_path, struct copies *copies, struct config **config, char complaint[COMPLAINT_MAX])
 {
     struct sources *sources = xcalloc(1, sizeof *sources);
-    struct reading reading = {.sources = sources, .complaint = complaint};
+    struct reading reading = {.sources = sources, .copies = copies, .complaint = complaint};
     lua_State *L = sources_new_state();
     bool ok = false;
     sources->path = xstrndup(config_path, strlen(config_path));
@@ -511,6 +532,36 @@ struct sources *sources_read(const char *config_path, struct config **config, ch
     *config = reading.config;
     (*config)->policy_name = sources->policy == NULL ? LIT("builtin") : arena_copy(&(*config)->arena, slice_of(sources->policy));
     return sources;
+}
+
+/* ---------------------------------------------------------------- what was fetched */
+
+static int complain_about_board(lua_State *L) /* (text, url as struct slice) -> complaint | nil */
+{
+    const struct slice *text = lua_touserdata(L, 1), *url = lua_touserdata(L, 2);
+    require(L, "gateway.leaderboard", "complaint");
+    lua_pushlstring(L, text->len == 0 ? "" : text->ptr, text->len);
+    lua_pushlstring(L, url->ptr, url->len);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLAINT_MAX])
+{
+    lua_State *L = sources_new_state();
+    bool ok = false;
+    snprintf(complaint, COMPLAINT_MAX, "out of memory");
+    if (L == NULL)
+        return false;
+    lua_pushcfunction(L, complain_about_board);
+    lua_pushlightuserdata(L, &text);
+    lua_pushlightuserdata(L, &url);
+    if (lua_pcall(L, 2, 1, 0) == LUA_OK && lua_isnil(L, -1))
+        ok = true;
+    else
+        snprintf(complaint, COMPLAINT_MAX, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "it cannot be read");
+    lua_close(L);
+    return ok;
 }
 
 /* ---------------------------------------------------------------- for engines */

@@ -71,6 +71,7 @@ struct health {
     unsigned consecutive, reopened;               /* reopened: the k of the open time */
     int64_t opened_us, retry_at_us, warm_from_us; /* warm_from 0: no recovery to warm up from */
     int64_t cooldown_until_us;
+    bool down; /* says a check */
     struct window window;
     struct average first_token, per_token;
     struct histogram durations, first_tokens;
@@ -435,6 +436,14 @@ static const char *why_not(const struct health *health, int64_t now_us)
     return health->cooldown_until_us > now_us ? "cooldown" : NULL;
 }
 
+/* What traffic says goes first: it is what an operator must know. Who begins an attempt all the same is not asked for the check, so
+ * that a half-open breaker gets its probe. */
+static const char *why_unfit(const struct health *health, int64_t now_us)
+{
+    const char *why = why_not(health, now_us);
+    return health->down && (why == NULL || health->state == BREAKER_CLOSED) ? "check" : why;
+}
+
 bool health_begin(struct health *health, int64_t now_us, bool *probe)
 {
     pthread_mutex_lock(&health->lock);
@@ -524,7 +533,7 @@ bool health_is_fit(struct health *health, int64_t now_us, double chance, const c
 {
     pthread_mutex_lock(&health->lock);
     pass_time(health, now_us);
-    const char *why = why_not(health, now_us);
+    const char *why = why_unfit(health, now_us);
     if (why == NULL && is_warming(health, now_us) && chance >= warm_share(health, now_us)) {
         why = "warming";
     }
@@ -539,9 +548,18 @@ bool health_is_well(struct health *health, int64_t now_us)
 {
     pthread_mutex_lock(&health->lock);
     pass_time(health, now_us);
-    bool well = why_not(health, now_us) == NULL && health->consecutive == 0;
+    bool well = why_unfit(health, now_us) == NULL && health->consecutive == 0;
     pthread_mutex_unlock(&health->lock);
     return well;
+}
+
+void health_check(struct health *health, bool up, int64_t now_us)
+{
+    pthread_mutex_lock(&health->lock);
+    if (health->down && up)
+        health->warm_from_us = now_us;
+    health->down = !up;
+    pthread_mutex_unlock(&health->lock);
 }
 
 void health_reset(struct health *health, int64_t now_us)
@@ -573,6 +591,7 @@ void health_view(struct health *health, int64_t now_us, struct health_view *view
         .retry_at_us = health->retry_at_us,
         .cooldown_until_us = health->cooldown_until_us,
         .consecutive_failures = health->consecutive,
+        .down = health->down,
         .warming = warming,
         .warm_share = warming ? warm_share(health, now_us) : 1.0,
         .first_token_ms = average_of(&health->first_token),

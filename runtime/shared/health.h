@@ -8,6 +8,8 @@
  * 4xx, 429, quota, a refused key) is neutral and only frees the slot. While the breaker is not closed only probes move it.
  * Cool-down, apart from the breaker: RATE_LIMITED by its hint clamped to 1..60 s (5 s without), QUOTA the same (60 s without),
  * OVERLOADED only when it hints. The later end wins.
+ * Down, apart from both: a check that the config asks for found its provider ill (health_check). It is not fit then, and what traffic comes all the
+ * same counts as ever; brought back by its checks it starts slowly, as after a breaker. Checks are no traffic: they move neither breaker nor measures.
  * A target nobody measured yet is fit here: whether that is news depends on the rest of its pool, so who builds the pool decides
  * by `samples`. The same goes for ejecting at most half of a pool.
  * SPDX-License-Identifier: MIT */
@@ -41,6 +43,7 @@ struct health_view {
     int64_t opened_us, retry_at_us; /* breaker not closed; else 0 */
     int64_t cooldown_until_us;      /* 0: none */
     unsigned consecutive_failures;
+    bool down;                           /* says a check */
     bool warming;                        /* slow start after recovery */
     double warm_share;                   /* 0.1 .. 1.0 while warming */
     double first_token_ms, per_token_ms; /* decayed averages; NAN where never measured */
@@ -84,14 +87,16 @@ bool health_begin(struct health *health, int64_t now_us, bool *probe);
 void health_begin_anyway(struct health *health, int64_t now_us);
 /* The attempt is over: exactly once per begin, with the `probe` that begin gave. */
 void health_end(struct health *health, const struct health_outcome *outcome, bool probe, int64_t now_us);
+/* What the checks of its provider say now; saying it again changes nothing. From down to up: the slow start begins. */
+void health_check(struct health *health, bool up, int64_t now_us);
 /* May a request be sent there now? Without side effects. `chance` 0..1 decides the warming share. */
-bool health_is_fit(struct health *health, int64_t now_us, double chance, const char **reason /* "breaker" "cooldown" "warming" */);
-/* Fit without any doubt: breaker closed, no cool-down, and nothing failed there since the last answer. */
+bool health_is_fit(struct health *health, int64_t now_us, double chance, const char **reason /* "breaker" "check" "cooldown" "warming" */);
+/* Fit without any doubt: breaker closed, not down, no cool-down, and nothing failed there since the last answer. */
 bool health_is_well(struct health *health, int64_t now_us);
 void health_view(struct health *health, int64_t now_us, struct health_view *view);
 void health_glance(struct health *health, struct health_glance *glance);
 /* The last changes of the breaker's state, oldest first; returns how many. */
 unsigned health_history(struct health *health, int64_t now_us, struct health_change changes[HEALTH_HISTORY_MAX]);
-void health_reset(struct health *health, int64_t now_us); /* admin: closed, cool-down over */
+void health_reset(struct health *health, int64_t now_us); /* admin: closed, cool-down over; what a check says stands */
 const char *breaker_name(enum breaker_state state);       /* "closed" "open" "half_open" */
 #endif

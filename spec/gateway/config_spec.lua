@@ -1,13 +1,14 @@
 --- gateway.lua as people write it: what comes out of it, and what is said of what is wrong.
 local config = require "gateway.config"
 local env = require "gateway.env"
+local leaderboard = require "gateway.leaderboard"
 local runtime = require "gateway.runtime"
 local url = require "gateway.url"
 
 local KEYS = { OPENAI_API_KEY = "sk-openai", ANTHROPIC_API_KEY = "sk-anthropic" }
 
---- The text of a config -> checked, or nil and the complaint. `files`: name -> text of what lies beside it.
-local function check(text, variables, files)
+--- The text of a config -> checked, or nil and the complaint. `files`: name -> text of what lies beside it; `fetched`: URL -> text.
+local function check(text, variables, files, fetched)
   local values = variables or {}
   local function read(name, default)
     return values[name] or default
@@ -17,15 +18,16 @@ local function check(text, variables, files)
     local found = files and files[name]
     return found, not found and name .. ": No such file or directory" or nil
   end
-  return config.check(raw, { file = "gateway.lua", text = text, env = read, read = read_file, vendors = runtime.config.vendors() })
+  return config.check(raw, { file = "gateway.lua", text = text, env = read, read = read_file, vendors = runtime.config.vendors(),
+    fetched = function(from) return fetched and fetched[from] end })
 end
 
 local function build(text, variables)
   return assert(runtime.config.build(assert(check(text, variables)), "gateway.lua"))
 end
 
-local function complaint(text, variables, files)
-  local checked, message = check(text, variables, files)
+local function complaint(text, variables, files, fetched)
+  local checked, message = check(text, variables, files, fetched)
   assert.is_nil(checked)
   return message
 end
@@ -400,9 +402,101 @@ describe("config: leaderboard", function()
       assert.matches(expected, complaint(TEXT, nil, { ["board.json"] = board }))
     end
     assert.matches("^gateway.lua:1: leaderboard: board.json: No such file or directory$", complaint(TEXT))
-    assert.matches("^gateway.lua:1: leaderboard: expected a file beside the config: this version reads no leaderboard from a URL$",
-      complaint [[return { leaderboard = "https://example.com/board.json", providers = { mock = {} } }]])
-    assert.matches('^gateway.lua:1: leaderboard: expected a file such as "leaderboard.json", got 3$',
+    assert.matches('^gateway.lua:1: leaderboard: expected a file such as "leaderboard.json", a URL, or { url = …, every = "1h" }, got 3$',
       complaint [[return { leaderboard = 3, providers = { mock = {} } }]])
+  end)
+
+  local BY_URL = "return { leaderboard = %s, providers = { mock = {} }, models = { all = { 'mock/hello' } } }"
+
+  it("may be fetched: there are no points before the first copy", function()
+    local checked = assert(check(BY_URL:format '"https://Example.com:8443/x/board.json"'))
+    assert.same({ url = "https://Example.com:8443/x/board.json", origin = "https://example.com:8443", path = "/x/board.json", every = 3600 },
+      checked.board)
+    assert.is_nil(checked.targets[1].leaderboard)
+    checked = assert(check(BY_URL:format '{ url = "http://127.0.0.1:81", every = "90s" }', nil, nil, { ["http://127.0.0.1:81"] = '{ "hello": 0.5 }' }))
+    assert.same({ url = "http://127.0.0.1:81", origin = "http://127.0.0.1:81", path = "/", every = 90 }, checked.board)
+    assert.equal(0.5, checked.targets[1].leaderboard)
+    for _, near in ipairs { "http://localhost/b", "http://[::1]:9/b", "http://127.8.9.1/b" } do
+      assert.is_truthy(check(BY_URL:format(("%q"):format(near))), near)
+    end
+  end)
+
+  it("says what is wrong with a URL, and where", function()
+    for said, expected in pairs {
+      ['"ftp://example.com/b"'] = "leaderboard.url: expected a URL that begins with http:// or https://",
+      ['"http://example.com/b"'] = "leaderboard.url: expected https://, got .*%(http:// only on this machine%)",
+      ['"http://127.0.0.1.evil.com/b"'] = "leaderboard.url: expected https://",
+      ['"http://localhost.evil.com/b"'] = "leaderboard.url: expected https://",
+      ['"https://me:secret@example.com/b"'] = "leaderboard.url: expected a URL with a host and without a user",
+      ['{ url = 3 }'] = "leaderboard.url: expected a URL such as",
+      ['{ every = "1h" }'] = "leaderboard.url: expected where the board is",
+      ['{ url = "https://example.com/b", every = "0s" }'] = 'leaderboard.every: expected a duration from "1s" to "7d", got "0s"',
+      ['{ url = "https://example.com/b", every = 3 }'] = 'leaderboard.every: expected a duration such as',
+      ['{ url = "https://example.com/b", evry = "1h" }'] = "leaderboard.evry: nobody knows this name %(did you mean 'every'%?%)",
+    } do
+      assert.matches("^gateway.lua:1: " .. expected, complaint(BY_URL:format(said)))
+    end
+  end)
+
+  it("tells the house what is wrong with a text that was fetched", function()
+    local from = "https://example.com/b"
+    assert.is_nil(leaderboard.complaint('{ "hello": 3 }', from))
+    assert.is_nil(leaderboard.complaint("{}", from))
+    assert.matches("^https://example.com/b: expected a JSON object such as", leaderboard.complaint("<html>", from))
+    assert.matches("^https://example.com/b: expected a JSON object such as", leaderboard.complaint("", from))
+    assert.matches("^https://example.com/b: hello: expected a number", leaderboard.complaint('{ "hello": [] }', from))
+    assert.matches("^https://example.com/b: expected a JSON object", leaderboard.complaint(("["):rep(5000), from))
+  end)
+end)
+
+describe("config: checks", function()
+  local TEXT = [[return { providers = { lab = { kind = "openai", base_url = "http://127.0.0.1:9/v1", check = %s },
+    off = { kind = "mock", enabled = false, check = {} }, mock = {} } }]]
+
+  local function checks(said)
+    local checked = assert(check(TEXT:format(said)))
+    return checked.providers[1].check, checked.providers[2].check
+  end
+
+  it("are made only where they are asked for, and have defaults", function()
+    local lab, mock = checks "{}"
+    assert.same({ path = "/v1/models", every = 10, timeout = 2, fall = 3, rise = 2, expect = {} }, lab)
+    assert.is_nil(mock)
+    assert.is_nil((checks "nil"))
+  end)
+
+  it("take what is said", function()
+    assert.same({ path = "/v1/up?deep=1", every = 60, timeout = 0.5, fall = 1, rise = 9, expect = { 204 } },
+      (checks '{ path = "/up?deep=1", every = "1m", timeout = "500ms", fall = 1, rise = 9, expect = 204 }'))
+    assert.same({ 200, 404 }, (checks "{ expect = { 200, 404 } }").expect)
+    assert.equal(1, (checks '{ every = "1s" }').timeout, "no longer than it takes to the next one")
+  end)
+
+  it("of Ollama ask where its models are", function()
+    local checked = assert(check [[return { providers = { ollama = { check = {} } } }]])
+    assert.equal("/api/tags", checked.providers[1].check.path)
+  end)
+
+  it("say what is wrong, and where", function()
+    for said, expected in pairs {
+      ['"10s"'] = 'lab.check: expected a table, got "10s"',
+      ['{ every = "0s" }'] = 'lab.check.every: expected a duration from "1s" to "1h", got "0s"',
+      ['{ every = "999ms" }'] = 'lab.check.every: expected a duration from "1s" to "1h"',
+      ['{ every = "61m" }'] = 'lab.check.every: expected a duration from "1s" to "1h"',
+      ['{ every = 10 }'] = 'lab.check.every: expected a duration such as "500ms"',
+      ['{ every = "1s", timeout = "2s" }'] = "lab.check.timeout: expected no more than `every`, 1s, got 2s",
+      ['{ timeout = "0s" }'] = 'lab.check.timeout: expected a duration from "10ms" to "60s"',
+      ['{ path = "models" }'] = 'lab.check.path: expected a path such as "/models", got "models"',
+      ['{ path = "/a b" }'] = "lab.check.path: expected a path",
+      ['{ path = "/a\\r\\nX: y" }'] = "lab.check.path: expected a path",
+      ["{ expect = 99 }"] = "lab.check.expect: expected a whole number from 200 to 599, got 99",
+      ["{ expect = { 200, 'ok' } }"] = 'lab.check.expect%[2%]: expected a whole number from 200 to 599, got "ok"',
+      ["{ expect = {} }"] = "lab.check.expect: expected 1 to 16 statuses, got 0",
+      ["{ fall = 0 }"] = "lab.check.fall: expected a whole number from 1 to 100, got 0",
+      ["{ rise = 1.5 }"] = "lab.check.rise: expected a whole number from 1 to 100, got 1.5",
+      ['{ evry = "10s" }'] = "lab.check.evry: nobody knows this name %(did you mean 'every'%?%)",
+    } do
+      assert.matches("^gateway.lua:1: providers." .. expected, complaint(TEXT:format(said)))
+    end
   end)
 end)

@@ -588,3 +588,62 @@ describe(("random traffic (SEED=%d)"):format(seed), function()
     end
   end)
 end)
+
+describe("a check", function()
+  it("takes a target out, and brings it back through the slow start", function()
+    local record = fresh_record()
+    record:check(true, start)
+    assert.same({ true }, { record:is_fit(start, 0.99) })
+    record:check(false, start)
+    assert.same({ false, "check" }, { record:is_fit(start, 0) })
+    assert.same({ true, "closed" }, { record:view(start).down, record:view(start).breaker })
+    record:check(true, start + 5)
+    assert.is_false(record:view(start + 5).down)
+    assert.is_true(record:is_fit(start + 5, 0.09))
+    assert.same({ false, "warming" }, { record:is_fit(start + 5, 0.11) })
+    record:check(true, start + 20) -- the slow start goes on, it does not begin again
+    assert.is_true(record:is_fit(start + 20, 0.5))
+    assert.is_true(record:is_fit(start + 35, 0.999))
+  end)
+
+  it("moves neither the breaker nor any measure", function()
+    local record = fresh_record()
+    local before = record:view(start)
+    for i = 1, 100 do
+      record:check(false, start + i)
+    end
+    local after = record:view(start)
+    after.down = false
+    for _, view in ipairs { before, after } do
+      for name, value in pairs(view) do
+        view[name] = value == value and value or "not a number"
+      end
+    end
+    assert.same(before, after)
+    assert.same({}, record:history(start + 100))
+  end)
+
+  it("does not hide what traffic says: an open breaker is named first, and stays open when the check comes back", function()
+    local record, retry_at = opened()
+    record:check(false, start)
+    assert.same({ false, "breaker" }, { record:is_fit(start, 0) })
+    record:check(true, start)
+    assert.same({ false, "breaker" }, { record:is_fit(start, 0) })
+    record:check(false, start)
+    assert.same({ false, "check" }, { record:is_fit(retry_at, 0) })
+    assert.equal("half_open", record:view(retry_at).breaker)
+    assert.is_true(attempt(record, retry_at, ok), "who sends there all the same is the probe")
+    attempt(record, retry_at, ok)
+    assert.equal("closed", record:view(retry_at).breaker)
+    assert.same({ false, "check" }, { record:is_fit(retry_at, 0) })
+  end)
+
+  it("lets traffic count that comes all the same", function()
+    local record = fresh_record()
+    record:check(false, start)
+    fail_times(record, 5, start)
+    assert.equal("open", record:view(start).breaker)
+    record:reset(start)
+    assert.same({ false, "check" }, { record:is_fit(start, 0) }, "what a check says stands")
+  end)
+end)

@@ -12,7 +12,7 @@ local function take(connection)
   local head, length = {}, 0
   for line in function() return connection:receive "*l" end do
     if line == "" then
-      return table.concat(head, "\n") .. "\n\n" .. (connection:receive(length) or "")
+      return table.concat(head, "\n") .. "\n\n" .. (length > 0 and connection:receive(length) or "")
     end
     head[#head + 1] = line
     length = tonumber(line:lower():match "^content%-length:%s*(%d+)") or length

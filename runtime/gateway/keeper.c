@@ -1,0 +1,482 @@
+/* keeper.c -- see keeper.h.
+ *
+ * Whatever is asked again and again is an `asking`: its schedule, one timer (when it is due; once it was asked, how long it may take), one call. What the
+ * answer means is its owner's. Requests are sent on fresh connections: a check shall find out whether new ones are taken.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/keeper.h"
+#include "gateway/schedule.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+enum { BOARD_MAX = 1024 * 1024, REQUEST_MAX = 128 * 1024, LOG_FIELD_MAX = 8 * COMPLAINT_MAX };
+
+#define BOARD_RETRY_US   (10 * US_PER_S)
+#define BOARD_TIMEOUT_US (10 * US_PER_S)
+
+#define CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
+
+struct asking {
+    struct keeper *keeper;
+    struct schedule schedule;
+    struct timer timer;
+    struct call *call; /* NULL: not under way */
+    int64_t asked_us;
+    struct buffer request; /* what the call sends: a copy, for the config may go while it is under way */
+    struct slice part;
+    bool wants_body;
+    struct buffer body;
+    int status;
+    void (*ask)(struct asking *asking);
+    /* status 0: no whole answer came, and why. -> was it good? */
+    bool (*judge)(struct asking *asking, int status, struct slice why);
+};
+
+/* A check of one provider. */
+struct watched {
+    struct asking asking;
+    struct watched *next;
+    const struct provider *provider; /* both of the generation followed */
+    struct check *check;
+    struct tally tally;
+    bool warned; /* that it is not set up right */
+    bool kept;   /* the generation that is being taken over has it */
+};
+
+struct keeper {
+    struct gateway *gateway;
+    struct loop *loop;
+    struct upstream *upstream;
+    pthread_t thread;
+    struct generation *generation; /* followed; a reference */
+    struct watched *watched;
+    struct asking board;
+    char said[COMPLAINT_MAX]; /* what was last wrong with the board; empty: nothing */
+
+    pthread_mutex_t lock;    /* guards the two below */
+    struct generation *next; /* to be followed; a reference */
+    bool stopping;
+};
+
+/* ---------------------------------------------------------------- asking */
+
+static void end(struct asking *asking, int status, struct slice why)
+{
+    struct keeper *keeper = asking->keeper;
+    call_cancel(asking->call); /* nothing to cancel inside its last event */
+    asking->call = NULL;
+    bool good = asking->judge(asking, status, why);
+    buffer_free(&asking->body);
+    schedule_next(&asking->schedule, good, asking->asked_us);
+    loop_timer_set(keeper->loop, &asking->timer, asking->schedule.due_us);
+}
+
+static void on_event(void *owner, const struct call_event *event)
+{
+    struct asking *asking = owner;
+    switch (event->kind) {
+    case CALL_HEAD:
+        asking->status = event->head->status;
+        if (!asking->wants_body || asking->status != 200)
+            end(asking, asking->status, SLICE_NONE);
+        break;
+    case CALL_DATA:
+        buffer_append_slice(&asking->body, event->data);
+        if (asking->body.overflow)
+            end(asking, 0, LIT("it is longer than 1 MB"));
+        break;
+    case CALL_END:
+        end(asking, asking->status, SLICE_NONE);
+        break;
+    case CALL_FAILED:
+        end(asking, 0, event->failure.message);
+        break;
+    default:
+        break;
+    }
+}
+
+static void on_timer(struct timer *timer)
+{
+    struct asking *asking = CONTAINER(timer, struct asking, timer);
+    if (asking->call == NULL)
+        asking->ask(asking);
+    else
+        end(asking, 0, LIT("no answer in time"));
+}
+
+static void send_request(struct asking *asking, struct slice origin, struct slice proxy, struct slice head, int64_t timeout_us)
+{
+    struct keeper *keeper = asking->keeper;
+    buffer_clear(&asking->request);
+    buffer_append_slice(&asking->request, head);
+    asking->part = buffer_slice(&asking->request);
+    asking->status = 0;
+    asking->asked_us = loop_now_us(keeper->loop);
+    struct call_request request = {.origin = upstream_origin(keeper->upstream, origin, proxy),
+                                   .parts = &asking->part,
+                                   .part_count = 1,
+                                   .fresh = true,
+                                   .on_event = on_event,
+                                   .owner = asking};
+    asking->call = call_start(&request);
+    loop_timer_set(keeper->loop, &asking->timer, asking->asked_us + timeout_us);
+}
+
+static void begin_asking(struct asking *asking, struct keeper *keeper, int64_t every_us, int64_t retry_us)
+{
+    uint64_t seed;
+    hash_random(&seed, sizeof seed);
+    asking->keeper = keeper;
+    asking->timer.due = on_timer;
+    buffer_init(&asking->request, REQUEST_MAX);
+    buffer_init(&asking->body, BOARD_MAX);
+    schedule_begin(&asking->schedule, every_us, retry_us, seed, loop_now_us(keeper->loop));
+    loop_timer_set(keeper->loop, &asking->timer, asking->schedule.due_us);
+}
+
+/* The config may have become impatient. */
+static void go_on_asking(struct asking *asking, int64_t every_us)
+{
+    int64_t latest_us = loop_now_us(asking->keeper->loop) + every_us;
+    asking->schedule.every_us = every_us;
+    if (asking->call == NULL && asking->schedule.due_us > latest_us)
+        loop_timer_set(asking->keeper->loop, &asking->timer, asking->schedule.due_us = latest_us);
+}
+
+static void stop_asking(struct asking *asking)
+{
+    if (asking->call != NULL)
+        call_cancel(asking->call);
+    loop_timer_clear(asking->keeper->loop, &asking->timer);
+    buffer_free(&asking->request);
+    buffer_free(&asking->body);
+    asking->call = NULL;
+}
+
+/* ---------------------------------------------------------------- checks */
+
+static void mark_target(struct keeper *keeper, struct config *config, struct target *target, bool up)
+{
+    pthread_mutex_lock(&config->ad_hoc_lock); /* one that came ad hoc may be getting its record just now */
+    struct health *health = target->health;
+    pthread_mutex_unlock(&config->ad_hoc_lock);
+    if (health != NULL)
+        health_check(health, up, loop_now_us(keeper->loop));
+}
+
+/* After each answer, not only when something changed: targets come ad hoc. */
+static void mark(struct watched *watched)
+{
+    struct keeper *keeper = watched->asking.keeper;
+    struct config *config = keeper->generation->config;
+    unsigned count = atomic_load(&config->target_count);
+    atomic_store(&watched->check->down, watched->tally.down);
+    for (unsigned i = 0; i < count; i++)
+        if (config->targets[i]->provider == watched->provider)
+            mark_target(keeper, config, config->targets[i], !watched->tally.down);
+}
+
+static void log_check(const struct watched *watched, enum log_level level, const char *result, int status, struct slice why)
+{
+    struct log *log = watched->asking.keeper->gateway->log;
+    struct buffer name, text;
+    char answered[32];
+    buffer_init(&name, LOG_FIELD_MAX);
+    buffer_init(&text, LOG_FIELD_MAX);
+    snprintf(answered, sizeof answered, "it answered %d", status);
+    json_append_string(&name, watched->provider->name);
+    json_append_string(&text, status == 0 ? why : slice_of(answered));
+    log_event(log, level, "check", ",\"provider\":%.*s,\"result\":\"%s\",\"message\":%.*s", (int)name.len, name.ptr, result, (int)text.len,
+              text.ptr);
+    buffer_free(&name);
+    buffer_free(&text);
+}
+
+static bool is_expected(const struct check *check, int status)
+{
+    for (unsigned i = 0; i < check->status_count; i++)
+        if (check->statuses[i] == status)
+            return true;
+    return check->status_count == 0 && status >= 200 && status <= 299;
+}
+
+/* Somebody is there and does not serve this path, or not to this key: chats may go well. */
+static bool is_askew(int status)
+{
+    return status == 401 || status == 403 || status == 404 || status == 405;
+}
+
+static bool judge_check(struct asking *asking, int status, struct slice why)
+{
+    struct watched *watched = CONTAINER(asking, struct watched, asking);
+    bool expected = is_expected(watched->check, status), good = expected || is_askew(status);
+    if (!expected && status == 429)
+        return true;
+    if (!expected && good && !watched->warned)
+        log_check(watched, LOG_WARN, "misconfigured", status, why);
+    watched->warned = !expected && (good || watched->warned);
+    if (tally_count(&watched->tally, good))
+        log_check(watched, good ? LOG_INFO : LOG_WARN, good ? "up" : "down", status, why);
+    mark(watched);
+    return good;
+}
+
+static void ask_check(struct asking *asking)
+{
+    const struct watched *watched = CONTAINER(asking, struct watched, asking);
+    const struct provider *provider = watched->provider;
+    send_request(asking, provider->origin, provider->proxy, watched->check->head, watched->check->timeout_us);
+}
+
+/* ---------------------------------------------------------------- the leaderboard */
+
+static void log_board(const struct keeper *keeper, enum log_level level, const char *result, const char *message)
+{
+    struct buffer url, text;
+    buffer_init(&url, LOG_FIELD_MAX);
+    buffer_init(&text, LOG_FIELD_MAX);
+    json_append_string(&url, keeper->generation->config->board.url);
+    json_append_string(&text, slice_of(message));
+    log_event(keeper->gateway->log, level, "leaderboard", ",\"url\":%.*s,\"result\":\"%s\",\"message\":%.*s", (int)url.len, url.ptr, result,
+              (int)text.len, text.ptr);
+    buffer_free(&url);
+    buffer_free(&text);
+}
+
+static void ask_for_reload(const struct gateway *gateway)
+{
+    uint64_t one = 1;
+    if (write(gateway->reload_fd, &one, sizeof one) < 0)
+        return; /* the counter is at its maximum: a reload is due in any case */
+}
+
+/* Sound text: into force when it is new. */
+static void take_board(struct keeper *keeper, struct slice url, struct slice text)
+{
+    bool known = copies_has(keeper->gateway->copies, url, text);
+    if (!known)
+        copies_put(keeper->gateway->copies, url, text);
+    if (!known || keeper->said[0] != '\0')
+        log_board(keeper, LOG_INFO, known ? "unchanged" : "taken", "");
+    keeper->said[0] = '\0';
+    if (!known)
+        ask_for_reload(keeper->gateway);
+}
+
+static bool judge_board(struct asking *asking, int status, struct slice why)
+{
+    struct keeper *keeper = asking->keeper;
+    struct slice url = keeper->generation->config->board.url, text = buffer_slice(&asking->body);
+    char complaint[COMPLAINT_MAX] = "";
+    if (status == 200 && (copies_has(keeper->gateway->copies, url, text) || keeper->gateway->engine->is_board(text, url, complaint))) {
+        take_board(keeper, url, text);
+        return true;
+    }
+    if (status == 0)
+        snprintf(complaint, sizeof complaint, "%.*s", (int)why.len, why.ptr);
+    else if (status != 200)
+        snprintf(complaint, sizeof complaint, "it answered %d", status);
+    if (strcmp(complaint, keeper->said) != 0)
+        log_board(keeper, LOG_WARN, "kept", complaint);
+    memcpy(keeper->said, complaint, sizeof complaint);
+    return false;
+}
+
+static void ask_board(struct asking *asking)
+{
+    const struct board *board = &asking->keeper->generation->config->board;
+    send_request(asking, board->origin, SLICE_NONE, board->head, BOARD_TIMEOUT_US);
+}
+
+/* ---------------------------------------------------------------- following generations */
+
+static void follow_board(struct keeper *keeper, const struct board *old, const struct board *fresh)
+{
+    if (old != NULL && old->url.len > 0 && slice_equals(old->url, fresh->url)) {
+        go_on_asking(&keeper->board, fresh->every_us);
+        return;
+    }
+    if (old != NULL && old->url.len > 0)
+        stop_asking(&keeper->board);
+    keeper->said[0] = '\0';
+    keeper->board = (struct asking){.wants_body = true, .ask = ask_board, .judge = judge_board};
+    if (fresh->url.len > 0)
+        begin_asking(&keeper->board, keeper, fresh->every_us, BOARD_RETRY_US);
+}
+
+static struct watched *find_watched(const struct keeper *keeper, const struct provider *provider, const struct check *check)
+{
+    struct watched *watched = keeper->watched;
+    while (watched != NULL &&
+           (watched->kept || !slice_equals(watched->provider->name, provider->name) ||
+            !slice_equals(watched->provider->origin, provider->origin) || !slice_equals(watched->check->path, check->path)))
+        watched = watched->next;
+    return watched;
+}
+
+static void follow_check(struct keeper *keeper, const struct provider *provider, struct check *check)
+{
+    struct watched *watched = find_watched(keeper, provider, check);
+    if (watched != NULL) {
+        go_on_asking(&watched->asking, check->every_us);
+    } else {
+        watched = xcalloc(1, sizeof *watched);
+        watched->asking = (struct asking){.ask = ask_check, .judge = judge_check};
+        watched->next = keeper->watched;
+        keeper->watched = watched;
+        begin_asking(&watched->asking, keeper, check->every_us, 0);
+    }
+    watched->provider = provider;
+    watched->check = check;
+    watched->tally.fall = check->fall;
+    watched->tally.rise = check->rise;
+    watched->kept = true;
+}
+
+/* Those that the generation in force does not have; the others wait to be asked for again. */
+static void drop_watched(struct keeper *keeper)
+{
+    for (struct watched **link = &keeper->watched; *link != NULL;) {
+        struct watched *watched = *link;
+        if (watched->kept) {
+            watched->kept = false;
+            link = &watched->next;
+            continue;
+        }
+        *link = watched->next;
+        stop_asking(&watched->asking);
+        free(watched);
+    }
+}
+
+static bool is_checked(struct config *config, struct slice name)
+{
+    const struct target *target = config == NULL ? NULL : config_target(config, name);
+    return target != NULL && config->checks[target->provider->index] != NULL;
+}
+
+/* No target stays down that no check of the generation in force (NULL: there is none any more) will bring back. */
+static void lift_marks(struct keeper *keeper, struct config *old, struct config *fresh)
+{
+    unsigned count = atomic_load(&old->target_count);
+    for (unsigned i = 0; i < old->provider_count; i++)
+        if (old->checks[i] != NULL)
+            atomic_store(&old->checks[i]->down, false);
+    for (unsigned i = 0; i < count; i++) {
+        struct target *target = old->targets[i];
+        if (old->checks[target->provider->index] != NULL && !is_checked(fresh, target->name))
+            mark_target(keeper, old, target, true);
+    }
+}
+
+static void adopt(struct keeper *keeper, struct generation *fresh)
+{
+    struct generation *old = keeper->generation;
+    struct config *config = fresh->config;
+    keeper->generation = fresh;
+    follow_board(keeper, old == NULL ? NULL : &old->config->board, &config->board);
+    for (unsigned i = 0; i < config->provider_count; i++)
+        if (config->checks[i] != NULL)
+            follow_check(keeper, &config->providers[i], config->checks[i]);
+    drop_watched(keeper);
+    for (struct watched *watched = keeper->watched; watched != NULL; watched = watched->next)
+        mark(watched);
+    if (old != NULL) {
+        lift_marks(keeper, old->config, config);
+        generation_unref(old);
+    }
+}
+
+static void on_wake(void *owner)
+{
+    struct keeper *keeper = owner;
+    pthread_mutex_lock(&keeper->lock);
+    struct generation *next = keeper->next;
+    bool stopping = keeper->stopping;
+    keeper->next = NULL;
+    pthread_mutex_unlock(&keeper->lock);
+    if (next != NULL)
+        adopt(keeper, next);
+    if (stopping)
+        loop_stop(keeper->loop);
+}
+
+/* ---------------------------------------------------------------- life */
+
+bool keeper_is_needed(const struct config *config)
+{
+    bool needed = config->board.url.len > 0;
+    for (unsigned i = 0; i < config->provider_count; i++)
+        needed |= config->checks[i] != NULL;
+    return needed;
+}
+
+static void *run(void *arg)
+{
+    struct keeper *keeper = arg;
+    loop_run(keeper->loop);
+    return NULL;
+}
+
+static void keeper_free(struct keeper *keeper)
+{
+    struct generation *followed = keeper->generation;
+    drop_watched(keeper);
+    if (followed != NULL && followed->config->board.url.len > 0)
+        stop_asking(&keeper->board);
+    if (followed != NULL && !atomic_load(&keeper->gateway->draining)) {
+        loop_refresh_us(keeper->loop);
+        lift_marks(keeper, followed->config, NULL);
+    }
+    upstream_free(keeper->upstream);
+    loop_free(keeper->loop);
+    if (followed != NULL)
+        generation_unref(followed);
+    if (keeper->next != NULL)
+        generation_unref(keeper->next);
+    pthread_mutex_destroy(&keeper->lock);
+    free(keeper);
+}
+
+struct keeper *keeper_start(struct gateway *gateway)
+{
+    struct keeper *keeper = xcalloc(1, sizeof *keeper);
+    struct upstream_settings settings = {.idle_us = 30 * US_PER_S, .lifetime_us = 600 * US_PER_S, .idle_max = 0};
+    keeper->gateway = gateway;
+    pthread_mutex_init(&keeper->lock, NULL);
+    keeper->loop = loop_new();
+    keeper->upstream = keeper->loop == NULL ? NULL : upstream_new(keeper->loop, gateway->trust, &settings);
+    if (keeper->upstream != NULL) {
+        loop_set_wake(keeper->loop, on_wake, keeper);
+        keeper_follow(keeper);
+        if (pthread_create(&keeper->thread, NULL, run, keeper) == 0)
+            return keeper;
+    }
+    keeper_free(keeper);
+    return NULL;
+}
+
+void keeper_follow(struct keeper *keeper)
+{
+    struct generation *current = generation_current(keeper->gateway);
+    pthread_mutex_lock(&keeper->lock);
+    struct generation *missed = keeper->next;
+    keeper->next = current;
+    pthread_mutex_unlock(&keeper->lock);
+    if (missed != NULL)
+        generation_unref(missed);
+    loop_wake(keeper->loop);
+}
+
+void keeper_stop(struct keeper *keeper)
+{
+    if (keeper == NULL)
+        return;
+    pthread_mutex_lock(&keeper->lock);
+    keeper->stopping = true;
+    pthread_mutex_unlock(&keeper->lock);
+    loop_wake(keeper->loop);
+    pthread_join(keeper->thread, NULL);
+    keeper_free(keeper);
+}

@@ -1,0 +1,19 @@
+/* copies.h -- the last good copy of a text that was fetched, by its URL: what a generation is built from when the text comes from outside.
+ *
+ * One is kept: the config names one such URL. Any thread; each call copies.
+ * SPDX-License-Identifier: MIT */
+#ifndef SHARED_COPIES_H
+#define SHARED_COPIES_H
+#include "base/bytes.h"
+
+struct copies;
+
+struct copies *copies_new(void);
+void copies_free(struct copies *copies);
+/* Replaces whatever was kept. */
+void copies_put(struct copies *copies, struct slice url, struct slice text);
+/* Appends the copy to `out`; false: there is none of this URL. */
+bool copies_get(struct copies *copies, struct slice url, struct buffer *out);
+/* Is this the copy that is kept? */
+bool copies_has(struct copies *copies, struct slice url, struct slice text);
+#endif
