@@ -215,11 +215,10 @@ static int next_signal(const struct process *process)
     return read(process->signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }
 
-/* Serves until a signal says to end. A broken file is tried once for each change, not over and over. */
-static void watch(struct process *process)
+/* Serves until a signal says to end. `seen`: the files as they were read. A broken file is tried once for each change, not over and over. */
+static void watch(struct process *process, uint64_t seen)
 {
     struct gateway *gateway = &process->gateway;
-    uint64_t seen = gateway->engine->stamp(gateway->current->sources);
     for (;;) {
         struct pollfd fds[2] = {{process->signal_fd, POLLIN, 0}, {gateway->reload_fd, POLLIN, 0}};
         poll(fds, 2, WATCH_MS);
@@ -309,13 +308,14 @@ int process_run(const struct script_engine *engine, const char *path)
         let_go(&process);
         return complain(complaint);
     }
+    uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and whoever sees that may edit */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
     generation_swap(gateway, first);
     if (!open_listeners(&process, first->config, first->script_count) || !start_workers(&process, first->script_count))
         return 1;
     greet(&process, first->config);
     keep_watch(&process);
-    watch(&process);
+    watch(&process, seen);
     return stop(&process, drain(&process));
 }
 
