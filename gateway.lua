@@ -8,6 +8,7 @@
 -- What happens to a request (who may, which target, what after a failure) is not said here: that is the policy's, a file of its own.
 
 local key = env "GATEWAY_KEY"
+local capacity, refill = env "DEFAULT_RATE_LIMIT_CAPACITY", env("DEFAULT_RATE_LIMIT_REFILL_RATE", 1)
 
 return {
   -- Where to listen. Left out, HOST and PORT say it; else 127.0.0.1:8080. Any other address wants `keys`, or `open = true` in words.
@@ -49,7 +50,8 @@ return {
     github = { key = env "GITHUB_TOKEN", enabled = env("ENABLE_GITHUB", false) },
 
     -- Anything that speaks OpenAI's dialect: say where it is. `headers` go with every request to it; keys may be a list, used in turn.
-    -- lab = { kind = "openai", base_url = "http://127.0.0.1:8000/v1", headers = { ["X-Team"] = "ml" } },
+    -- `check` asks again and again whether it lives, and leaves it out while it does not.
+    -- lab = { kind = "openai", base_url = "http://127.0.0.1:8000/v1", headers = { ["X-Team"] = "ml" }, check = { every = "10s" } },
 
     -- Inside the gateway: on as long as no other provider is ("alone"), or always (ENABLE_MOCK=true).
     mock = { enabled = env("ENABLE_MOCK", "alone") },
@@ -71,8 +73,12 @@ return {
   strategy = env("STRATEGY", "round_robin"),
   -- policies/tiers.lua gives each tier of `keys` its models and limits; default_limit is what everybody else may use:
   -- settings = { default_limit = { name = "default", per = "user", requests = "60/min", tokens = "1M/day", concurrent = 8 } },
-  settings = {},
-  -- leaderboard = "leaderboard.json", -- { "gpt-5.1": 0.93, … }: points that `score` counts, by model or target
+  -- Here the environment may set it: DEFAULT_RATE_LIMIT_CAPACITY requests at once, and DEFAULT_RATE_LIMIT_REFILL_RATE more a second.
+  settings = {
+    default_limit = capacity and { name = "default", per = "user", burst = capacity, requests = refill * 60 // 1 .. "/min" },
+  },
+  -- { "gpt-5.1": 0.93, … }: points that `score` counts, by model or target. Or "https://…", fetched every hour.
+  -- leaderboard = "leaderboard.json",
 
   -- How long to wait. first_token and idle are for streams; total is the whole request, retries and all.
   timeouts = { connect = "2s", tls = "5s", headers = "300s", first_token = "60s", idle = "60s", total = "600s" },

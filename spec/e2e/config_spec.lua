@@ -60,6 +60,17 @@ describe("the config", function()
     assert.equal(0, gateway:stop())
   end)
 
+  it("the stock config limits everybody when the environment says so", function()
+    local gateway = house.start { config = assert(require("support.process").read_file "gateway.lua"),
+      env = { DEFAULT_RATE_LIMIT_CAPACITY = "2", DEFAULT_RATE_LIMIT_REFILL_RATE = "0.05" } }
+    local statuses = {}
+    for i = 1, 3 do
+      statuses[i] = gateway:chat({ model = "mock/hello" }).status
+    end
+    assert.same({ 200, 200, 429 }, statuses)
+    assert.equal(0, gateway:stop())
+  end)
+
   it("HOST and PORT are honoured, listen in the file goes before them", function()
     local port = house.provider.refused()
     local gateway = house.start { config = "return { providers = { mock = {} } }", env = { PORT = tostring(port) } }
