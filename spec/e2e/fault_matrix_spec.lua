@@ -490,6 +490,46 @@ describe("a provider that fails", function()
     end
   end)
 
+  -- ---------------------------------------------------------------- whatever the client speaks
+
+  local ROUTES = {
+    ["/v1/messages"] = { ends = "event: message_stop", fails = "event: error" },
+    ["/v1/responses"] = { ends = "response.completed", fails = "response.failed", body = { input = "Hello there" } },
+    ["/completion"] = { ends = "[DONE]", fails = '"error"' },
+  }
+
+  for path, route in pairs(ROUTES) do
+    it("nothing incomplete is called an answer at " .. path, function()
+      local asked, jobs = {}, {}
+      for _, case in ipairs(run.cases) do
+        if case.form == "stream" and case.company == "alone" and case.expected.kind ~= "good" and not case.row.heavy and not case.row.fields then
+          asked[#asked + 1] = case
+          jobs[#jobs + 1] = function()
+            local body = { model = case.model, stream = true, max_tokens = 100 }
+            for name, value in pairs(route.body or { messages = { { role = "user", content = "Hello there" } } }) do
+              body[name] = value
+            end
+            return gateway:request { path = path, body = body }
+          end
+        end
+      end
+      local answers = http.all_by(120, jobs)
+      local records, heard = records_of(answers), rows_by_request(bad)
+      for i, case in ipairs(asked) do
+        local answer, record = answers[i], records[answers[i].id]
+        assert.same({ case.expected.failure, 1, case.expected.asked }, { record.error, #record.attempts, heard[record.request_id] or 0 }, case.name)
+        if case.expected.kind == "refusal" then
+          assert.is_truthy(answer.status >= 400 and answer:json().error, case.name)
+        else
+          assert.equal(200, answer.status, case.name)
+          assert.is_truthy(answer.body:find(route.fails, 1, true), case.name .. ": no error event")
+        end
+        assert.is_nil(answer.body:find(route.ends, 1, true), case.name .. ": it looks whole")
+      end
+      assert.is_truthy(#asked > 80, #asked .. " cases")
+    end)
+  end
+
   -- ---------------------------------------------------------------- and at the end of it all
 
   it("keeps serving, holds nothing, and took no more memory than bounded answers need", function()
