@@ -90,7 +90,7 @@ local PROVIDER = {
   timeout = check.duration, first_token = check.duration, limits = limits.of_config, check = checks.of_config,
   region = check.string, project = check.string, location = check.string,
   access_key_id = check_key, secret_access_key = check_key, session_token = check_key, include_thoughts = { check.boolean, false },
-  default_input_type = { check.one_of("search_document", "search_query", "classification", "clustering"), "search_document" },
+  default_input_type = check.one_of("search_document", "search_query", "classification", "clustering"),
 }
 -- What lua/gateway/places.lua may look up for a provider.
 local LOOKED_UP = { "origin", "path", "api_version", "dated_api", "region", "project", "location", "access_key_id", "secret_access_key",

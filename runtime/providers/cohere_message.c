@@ -8,6 +8,8 @@
 /* COMPAT(cohere, 2026-08): names of tools are letters, digits and '_', no digit first. */
 const struct name_rule cohere_tool_rule = {.allowed = "_", .max = 64, .letter_first = true};
 
+enum { LOOKS_MAX = 1 << 22 }; /* in one request: every call looks for its result among the others' */
+
 struct list {
     bool any;
 };
@@ -123,6 +125,8 @@ static bool check_parts(struct cohere_encode *encode, const struct part *part, b
             return cohere_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
         if (part->kind == PART_DOCUMENT && part->text_raw.len == 0)
             return cohere_refuse(encode, LIT("this provider takes no files but plain text"), LIT("messages"));
+        if (part->kind == PART_IMAGE && part->url_raw.len == 0 && part->data_raw.len == 0)
+            return cohere_refuse(encode, LIT("this provider takes images as URLs only, not by id"), LIT("messages"));
         if (part->kind == PART_IMAGE && !user)
             return cohere_refuse(encode, LIT("this provider takes images from users only"), LIT("messages"));
     }
@@ -174,24 +178,28 @@ static bool put_results(struct cohere_encode *encode, const struct message *mess
     return true;
 }
 
-static bool has_result(const struct message *message, struct slice id)
+static bool has_result(struct cohere_encode *encode, const struct message *message, struct slice id)
 {
-    for (; message != NULL && message->role != ROLE_ASSISTANT; message = message->next)
-        for (const struct part *part = message->parts; part != NULL; part = part->next)
+    for (; message != NULL && message->role != ROLE_ASSISTANT && encode->looked <= LOOKS_MAX; message = message->next)
+        for (const struct part *part = message->parts; part != NULL; part = part->next, encode->looked++)
             if (part->kind == PART_TOOL_RESULT && slice_equals(part->id_raw, id))
                 return true;
     return false;
 }
 
 /* Every call wants its result; one that the client lost is said to be lost. */
-static void put_lost_results(struct cohere_encode *encode, const struct message *calls, struct list *messages)
+static bool put_lost_results(struct cohere_encode *encode, const struct message *calls, struct list *messages)
 {
     for (const struct part *part = calls->parts; part != NULL; part = part->next) {
-        if (part->kind != PART_TOOL_CALL || has_result(calls->next, part->id_raw))
+        if (part->kind != PART_TOOL_CALL || has_result(encode, calls->next, part->id_raw))
             continue;
+        if (encode->looked > LOOKS_MAX)
+            return cohere_refuse(encode, LIT("the conversation has more tool calls in one turn than can be looked through"),
+                                 LIT("messages"));
         begin_result(encode, part->id_raw, messages);
         buffer_append_lit(encode->out, "\"No result\"}");
     }
+    return true;
 }
 
 /* ---------------------------------------------------------------- assistants */
@@ -260,9 +268,7 @@ static bool put_assistant(struct cohere_encode *encode, const struct message *me
     if (calls)
         put_calls(encode, parts, thinking);
     buffer_append_byte(encode->out, '}');
-    if (calls)
-        put_lost_results(encode, message, messages);
-    return true;
+    return !calls || put_lost_results(encode, message, messages);
 }
 
 static bool is_only_results(const struct message *message)

@@ -44,8 +44,9 @@ struct gemini_encode {
     struct arena *arena;
     struct buffer *out, *dropped;
     struct complaint *complaint;
-    bool first;    /* no member of the object under way was written */
-    bool in_words; /* the format of the answer is asked for in words, as this family cannot do otherwise */
+    size_t schema_work; /* bytes of schemas that were looked through */
+    bool first;         /* no member of the object under way was written */
+    bool in_words;      /* the format of the answer is asked for in words, as this family cannot do otherwise */
 };
 
 struct gemini_encode gemini_encode(const struct chat *chat, const struct provider *provider, const struct model_facts *model,

@@ -94,7 +94,8 @@ static void take_usage(struct slice metadata, struct usage *usage)
     usage->input = prompt - (usage->cache_read > 0 ? usage->cache_read : 0);
     usage->output = candidates > 0 ? candidates : 0;
     /* Some models count the thoughts among the candidates' tokens: their own sum tells. */
-    if (thoughts > 0 && !(candidates >= thoughts && usage->total == prompt + candidates))
+    bool inside = usage->total == prompt + candidates || usage->total == count_of(metadata, "promptTokenCount") + candidates;
+    if (thoughts > 0 && !(candidates >= thoughts && inside))
         usage->output += thoughts;
     usage->reasoning = thoughts;
     usage->audio_input = fresh_modality(metadata, LIT("AUDIO"));
@@ -183,7 +184,8 @@ static void read_parts(struct gemini_reader *self, unsigned index, struct slice 
 
 /* ---------------------------------------------------------------- finish */
 
-/* FINISH_NONE: the model failed. */
+/* FINISH_NONE: the model failed. A call that it could not get right (MALFORMED_FUNCTION_CALL …) ends the answer like any other reason that is no limit:
+ * what was said until then stands. */
 static enum finish finish_of(struct slice reason)
 {
     static const struct {
@@ -204,16 +206,13 @@ static enum finish finish_of(struct slice reason)
         {LIT("MODEL_ARMOR"), FINISH_CONTENT_FILTER},
         {LIT("ESCALATION"), FINISH_CONTENT_FILTER},
         {LIT("PUP_LIMITED_DISABLED"), FINISH_CONTENT_FILTER},
-        {LIT("MALFORMED_FUNCTION_CALL"), FINISH_NONE},
-        {LIT("UNEXPECTED_TOOL_CALL"), FINISH_NONE},
-        {LIT("TOO_MANY_TOOL_CALLS"), FINISH_NONE},
         {LIT("MALFORMED_RESPONSE"), FINISH_NONE},
         {LIT("MISSING_THOUGHT_SIGNATURE"), FINISH_NONE},
     };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
         if (slice_equals(reason, known[i].name))
             return known[i].finish;
-    return FINISH_STOP; /* STOP, OTHER, NO_IMAGE …: the answer ended there */
+    return FINISH_STOP; /* STOP, OTHER, NO_IMAGE, UNEXPECTED_TOOL_CALL …: the answer ended there */
 }
 
 static void read_candidate(struct gemini_reader *self, struct slice candidate)

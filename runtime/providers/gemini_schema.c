@@ -7,6 +7,9 @@
 #include "providers/gemini.h"
 
 enum { TEXT_MAX = 128 * 1024, NODES_MAX = 2000, SOURCES_MAX = 16, PROPERTIES_MAX = 1024, DEPTH_MAX = 48 };
+/* A reference costs a look through the whole schema, and may bring a long text many times: what one schema may become, and what all schemas of a request may
+ * cost. */
+enum { WRITTEN_MAX = 1024 * 1024, WORK_MAX = 256 * 1024 * 1024 };
 
 /* Keywords of which the first one found counts, in the order in which names[] has them. */
 enum keyword {
@@ -52,6 +55,7 @@ struct subset {
     struct gemini_encode *encode;
     struct slice root;
     unsigned nodes;
+    size_t start; /* of what is written */
     struct slice complaint;
     bool empty_root;
 };
@@ -86,6 +90,7 @@ static struct slice look_up(struct subset *subset, struct slice ref_raw)
 {
     struct arena *arena = subset->encode->arena;
     struct slice at = subset->root, ref = json_unescape(arena, ref_raw);
+    subset->encode->schema_work += at.len;
     if (ref.len == 0 || ref.ptr[0] != '#' || (ref.len > 1 && ref.ptr[1] != '/'))
         return SLICE_NONE;
     for (size_t i = 2; i <= ref.len && ref.len > 1 && at.len > 0;) {
@@ -192,7 +197,8 @@ static bool gather(struct subset *subset, struct node *node, struct slice text)
 {
     struct json json;
     struct slice key, value;
-    if (++subset->nodes > NODES_MAX)
+    subset->encode->schema_work += text.len;
+    if (++subset->nodes > NODES_MAX || subset->encode->schema_work > WORK_MAX || subset->encode->out->len - subset->start > WRITTEN_MAX)
         return fail(subset, LIT("the schema is too large for this model once its references are written out"));
     json_init(&json, text, JSON_DEPTH_MAX);
     if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
@@ -528,7 +534,7 @@ static bool put_schema(struct subset *subset, struct slice text, const struct li
 
 bool gemini_write_subset(struct gemini_encode *encode, struct slice schema_json, struct slice param, bool *empty)
 {
-    struct subset subset = {.encode = encode, .root = schema_json};
+    struct subset subset = {.encode = encode, .root = schema_json, .start = encode->out->len};
     if (schema_json.len > TEXT_MAX)
         return gemini_refuse(encode, LIT("the schema is too large for this model"), param);
     if (!put_schema(&subset, schema_json, NULL, 0))

@@ -15,8 +15,10 @@ struct ollama_encode {
     struct arena *arena;
     struct buffer *out, *dropped;
     struct complaint *complaint;
-    bool first;        /* no member of the innermost object was written */
-    bool lost_markers; /* a cache marker was dropped, and named */
+    bool first;                  /* no member of the innermost object was written */
+    bool lost_markers;           /* a cache marker was dropped, and named */
+    const struct message *calls; /* where the model's latest turn began */
+    size_t looked;               /* parts that were looked at to find the calls of results */
 };
 
 void ollama_key(struct ollama_encode *encode, const char *name);

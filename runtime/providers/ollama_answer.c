@@ -150,7 +150,7 @@ static void take_message(struct ollama_reader *self, struct slice message)
 
 /* ---------------------------------------------------------------- the end */
 
-/* Zero is left out; what is there and no count is unknown. */
+/* Zero is left out; what is there and no count is unknown. Where both are left out, none were needed: unless the model said something. */
 static int64_t count_of(struct slice line, const char *name, bool *any)
 {
     int64_t value;
@@ -167,7 +167,7 @@ static void take_usage(struct ollama_reader *self, struct slice line)
     bool any = false;
     event.usage.input = count_of(line, "prompt_eval_count", &any);
     event.usage.output = count_of(line, "eval_count", &any);
-    event.usage.known = any && event.usage.input >= 0 && event.usage.output >= 0;
+    event.usage.known = (any || !self->content) && event.usage.input >= 0 && event.usage.output >= 0;
     if (event.usage.known)
         emit(self, &event);
 }
@@ -191,8 +191,8 @@ static void end(struct ollama_reader *self, struct slice line)
     enum finish finish;
     if (!finish_of(self, json_find_string(line, "done_reason"), &finish))
         return fail_incomplete(self, "the provider's answer ended for a reason that is not known");
-    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish});
     take_usage(self, line);
+    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish});
     emit(self, &(struct event){.kind = EVENT_END});
     self->base.ended |= !self->base.failed;
 }

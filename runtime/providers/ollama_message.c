@@ -3,7 +3,8 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/ollama.h"
 
-enum { AROUND = 8 }; /* what stands around arguments counts for the depth as well */
+enum { AROUND = 8 };          /* what stands around arguments counts for the depth as well */
+enum { LOOKS_MAX = 1 << 22 }; /* parts that one request may look at: every result looks for its call */
 
 static bool is_text(const struct part *part)
 {
@@ -117,9 +118,25 @@ static bool check_parts(struct ollama_encode *encode, const struct part *part)
     return true;
 }
 
-static bool put_result(struct ollama_encode *encode, const struct part *result)
+/* The name of the latest call of that id from `from` on, before `to`. */
+static struct slice find_call(struct ollama_encode *encode, const struct message *from, const struct message *to, struct slice id)
 {
-    struct slice name = name_of_call(encode->chat, result->id_raw);
+    struct slice found = SLICE_NONE;
+    for (; from != NULL && from != to && encode->looked <= LOOKS_MAX; from = from->next)
+        for (const struct part *part = from->parts; part != NULL; part = part->next, encode->looked++)
+            if (part->kind == PART_TOOL_CALL && slice_equals(part->id_raw, id))
+                found = part->name_raw;
+    return found;
+}
+
+/* Nearly always the call stands in the turn before; only what is not found there is looked for in the whole conversation before `message`. */
+static bool put_result(struct ollama_encode *encode, const struct message *message, const struct part *result)
+{
+    struct slice name = find_call(encode, encode->calls, message, result->id_raw);
+    if (name.len == 0)
+        name = find_call(encode, encode->chat->messages, encode->calls, result->id_raw);
+    if (encode->looked > LOOKS_MAX)
+        return ollama_refuse(encode, LIT("the conversation has more tool calls in one turn than can be looked through"), LIT("messages"));
     ollama_lose_marker(encode, result->cache_control_json);
     buffer_append_lit(encode->out, "{\"role\":\"tool\"");
     put_content(encode, result->children);
@@ -162,7 +179,7 @@ static bool put_all_of(struct ollama_encode *encode, const struct message *messa
         if (*any)
             buffer_append_byte(encode->out, ',');
         *any = true;
-        if (!put_result(encode, part))
+        if (!put_result(encode, message, part))
             return false;
     }
     if (!others)
@@ -178,9 +195,14 @@ bool ollama_write_messages(struct ollama_encode *encode)
     bool any = false;
     ollama_key(encode, "messages");
     buffer_append_byte(encode->out, '[');
-    for (const struct message *message = encode->chat->messages; message != NULL; message = message->next)
+    bool model = false;
+    for (const struct message *message = encode->chat->messages; message != NULL; message = message->next) {
+        if (message->role == ROLE_ASSISTANT && !model)
+            encode->calls = message;
+        model = message->role == ROLE_ASSISTANT;
         if (!put_all_of(encode, message, &any))
             return false;
+    }
     buffer_append_byte(encode->out, ']');
     return true;
 }

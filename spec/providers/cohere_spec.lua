@@ -40,6 +40,17 @@ local function messages(list, fields)
   return (sent('"messages":' .. list, fields)).messages
 end
 
+--- One turn of so many calls, and a result for each.
+local function many_calls(count)
+  local calls, results = {}, {}
+  for i = 1, count do
+    calls[i] = ('{"id":"c%d","type":"function","function":{"name":"f%d","arguments":"{}"}}'):format(i, i)
+    results[i] = (',{"role":"tool","tool_call_id":"c%d","content":"x"}'):format(i)
+  end
+  return '"messages":[{"role":"user","content":"u"},{"role":"assistant","tool_calls":[' .. table.concat(calls, ",") .. "]}"
+    .. table.concat(results) .. "]"
+end
+
 describe("a request", function()
   it("says each parameter in the provider's words", function()
     local body, dropped = sent(HI .. [[,"max_tokens":5,"temperature":0,"top_p":0.5,"top_k":3,"seed":7,"stop":["a","b"],
@@ -152,6 +163,11 @@ describe("messages", function()
     assert.same({ { role = "tool", tool_call_id = "1", content = "No result" }, { role = "tool", tool_call_id = "2", content = "xy" },
       { role = "user", content = "v" } }, { list[3], list[4], list[5] })
     assert.equal(5, #list)
+  end)
+
+  it("find their results in bounded time", function()
+    assert.equal(602, #(sent(many_calls(600))).messages)
+    assert.equal("messages", refused(many_calls(4000)))
   end)
 
   it("have a placeholder where the config wants one", function()

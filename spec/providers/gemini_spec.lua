@@ -87,6 +87,20 @@ describe("the place", function()
     assert.equal("https://g/v1beta/models/x:generateContent", (url { model = "models/x" }))
     assert.equal("https://g/v1beta/models/a%20b%2Fc%3A%C3%AB%3F:generateContent", (url { model = "a b/c:ë?" }))
     assert.equal("https://g/v1beta/models/models%2F..%2Ffiles:generateContent", (url { model = "models/../files" }))
+    assert.equal("https://g/v1beta/models/a%3Fkey%3Dx%23y%26z%25:generateContent", (url { model = "a?key=x#y&z%" }))
+    assert.equal("https://g/v1beta/models/a%0D%0AHost%3A%20b%09%00:generateContent", (url { model = "a\r\nHost: b\t\0" }))
+    assert.equal("https://g/v1beta/models/a%3Fb%20%0D%0Ac%23:generateContent", (url { model = "models/a?b \r\nc#" }))
+    assert.equal("https://g/v1beta/models/..%2F..%2Fv1%2Ffiles:generateContent", (url { model = "../../v1/files" }))
+    assert.equal("https://g/v1beta/models/%252e%252e%252Ffiles:generateContent", (url { model = "%2e%2e%2Ffiles" }))
+    assert.equal("https://g/v1beta/models/models%2F%2Fx:generateContent", (url { model = "models//x" }))
+    assert.equal("https://g/v1beta/models/models%2F.%2Fx:generateContent", (url { model = "models/./x" }))
+    assert.equal("https://g/v1beta/models/x%3AgenerateContent%3Fy:generateContent", (url { model = "models/x:generateContent?y" }))
+    assert.equal("https://g/v1beta/models/files%2Fx:generateContent", (url { model = "files/x" }))
+    assert.equal("https://v/v1/projects/p-1/locations/eu/publishers/google/models/projects%2Fp-1%2F..%2Fp-2:generateContent",
+      (vertex { model = "projects/p-1/../p-2" }))
+    assert.equal("https://v/v1/projects/p-1/locations/eu/publishers/x%3Fy%0D%0A:generateContent", (vertex { model = "publishers/x?y\r\n" }))
+    assert.equal("https://v/v1/projects/p%2F..%2Fq/locations/eu%3F/publishers/google/models/m:generateContent",
+      (vertex { model = "m", project = "p/../q", location = "eu?" }))
     assert.equal("https://v/v1/projects/p-1/locations/eu/endpoints/7:generateContent", (vertex { model = "endpoints/7" }))
     assert.equal("https://v/v1/projects/p-1/locations/us/endpoints/7:generateContent", (vertex { model = "projects/p-1/locations/us/endpoints/7" }))
     assert.equal("https://v/v1/projects/p-1/locations/eu/publishers/google/models/projects%2Fp-12%2Fx:generateContent",
@@ -415,6 +429,22 @@ describe("the subset of schemas", function()
       of '{"type":"array","prefixItems":[{"type":"string"},{"type":"integer"}]}')
   end)
 
+  it("is bounded in what it costs and in what it becomes", function()
+    local function schema(count, defs)
+      local list = {}
+      for i = 1, count do
+        list[i] = ('"p%d":{"$ref":"#/$defs/a"}'):format(i)
+      end
+      return '{"type":"object","properties":{' .. table.concat(list, ",") .. '},"$defs":{' .. defs .. "}}"
+    end
+    local long, tools = ("x"):rep(90000), {}
+    assert.matches("too large", no(schema(900, '"a":{"type":"string","description":"' .. long .. '"}')))
+    for i = 1, 10 do
+      tools[i] = ('{"type":"function","function":{"name":"f%d","parameters":%s}}'):format(i, schema(900, '"z":"' .. long .. '","a":{"type":"string"}'))
+    end
+    assert.matches("too large", (refused('{"model":"m","tools":[' .. table.concat(tools, ",") .. '],"messages":[{"role":"user","content":"u"}]}', TWO)))
+  end)
+
   it("refuses circles, loose ends and what never ends", function()
     assert.matches("recursive", no '{"type":"object","properties":{"child":{"$ref":"#"}}}')
     assert.matches("recursive", no '{"$ref":"#/$defs/a","$defs":{"a":{"$ref":"#/$defs/b"},"b":{"allOf":[{"$ref":"#/$defs/a"}]}}}')
@@ -591,7 +621,8 @@ describe("an answer", function()
 
   it("says why it finished", function()
     local reasons = {
-      stop = { "STOP", "OTHER", "FINISH_REASON_UNSPECIFIED", "NO_IMAGE", "SOMETHING_NEW" }, length = { "MAX_TOKENS" },
+      stop = { "STOP", "OTHER", "FINISH_REASON_UNSPECIFIED", "NO_IMAGE", "SOMETHING_NEW", "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL",
+        "TOO_MANY_TOOL_CALLS" }, length = { "MAX_TOKENS" },
       content_filter = { "SAFETY", "RECITATION", "BLOCKLIST", "PROHIBITED_CONTENT", "SPII", "IMAGE_SAFETY", "IMAGE_RECITATION", "LANGUAGE" },
     }
     for finish, list in pairs(reasons) do
@@ -603,7 +634,7 @@ describe("an answer", function()
   end)
 
   it("that the model broke off is none", function()
-    for _, reason in ipairs { "MALFORMED_FUNCTION_CALL", "UNEXPECTED_TOOL_CALL", "TOO_MANY_TOOL_CALLS", "MALFORMED_RESPONSE" } do
+    for _, reason in ipairs { "MALFORMED_RESPONSE", "MISSING_THOUGHT_SIGNATURE" } do
       local got = whole('{"finishReason":"' .. reason .. '","index":0}')
       assert.equal("unavailable", got.failure.kind)
       assert.matches(reason, got.failure.message)
@@ -743,7 +774,7 @@ describe("a stream", function()
       { event '{"error":{"code":429,"status":"RESOURCE_EXHAUSTED","message":"m"}}', "rate_limited" },
       { event '[{"error":{"code":500,"status":"INTERNAL","message":"m"}}]', "unavailable" },
       { event '{"error":{"message":"m"}}', "unavailable" }, { event "oops", "unavailable" },
-      { event '{"candidates":[{"finishReason":"MALFORMED_FUNCTION_CALL"}]}', "unavailable" },
+      { event '{"candidates":[{"finishReason":"MALFORMED_RESPONSE"}]}', "unavailable" },
     }
     for _, case in ipairs(failures) do
       local got = streamed(piece '{"text":"a"}' .. case[1] .. piece('{"text":"b"}', ',"finishReason":"STOP"'))

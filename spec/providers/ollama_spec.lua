@@ -42,6 +42,17 @@ local function messages(list)
   return (sent('"messages":' .. list)).messages
 end
 
+--- One turn of so many calls, and a result for each.
+local function many_calls(count)
+  local calls, results = {}, {}
+  for i = 1, count do
+    calls[i] = ('{"id":"c%d","type":"function","function":{"name":"f%d","arguments":"{}"}}'):format(i, i)
+    results[i] = (',{"role":"tool","tool_call_id":"c%d","content":"x"}'):format(i)
+  end
+  return '"messages":[{"role":"user","content":"u"},{"role":"assistant","tool_calls":[' .. table.concat(calls, ",") .. "]}"
+    .. table.concat(results) .. "]"
+end
+
 describe("a request", function()
   it("says how to go on in options", function()
     local body, dropped = sent(HI .. [[,"max_completion_tokens":5,"temperature":0,"top_p":0.5,"top_k":-1,"seed":-7,"stop":["a","b"],"min_p":0.1,
@@ -135,6 +146,27 @@ describe("messages", function()
       .. [=[{"function":{"index":1,"name":"g","arguments":{}}}]]=], 1, true), text)
     assert.same({ { role = "tool", content = "xy", tool_name = "f", tool_call_id = "1" }, { role = "tool", content = "z", tool_call_id = "9" } },
       { json.decode(text).messages[3], json.decode(text).messages[4] })
+  end)
+
+  it("have results of earlier turns, of several messages, and of ids that were used again", function()
+    local function call(id, name)
+      return ('{"role":"assistant","tool_calls":[{"id":"%s","type":"function","function":{"name":"%s","arguments":"{}"}}]}'):format(id, name)
+    end
+    local function result(id)
+      return ('{"role":"tool","tool_call_id":"%s","content":"x"}'):format(id)
+    end
+    local names = {}
+    for _, message in ipairs(messages("[" .. table.concat({ call("1", "f"), call("2", "g"), result "1", result "2", call("1", "h"), result "1", result "2",
+      result "9" }, ",") .. "]")) do
+      names[#names + 1] = message.role == "tool" and (message.tool_name or "none") or nil
+    end
+    assert.same({ "f", "g", "h", "g", "none" }, names)
+  end)
+
+  it("find their tools' names in bounded time", function()
+    local list = (sent(many_calls(600))).messages
+    assert.equal("f600", list[#list].tool_name)
+    assert.equal("messages", refused(many_calls(4000)))
   end)
 
   it("are refused where they hold what cannot be read here", function()
@@ -260,6 +292,8 @@ describe("an answer", function()
     assert.equal(0, usage(',"prompt_eval_count":4').output)
     assert.is_nil(usage ',"prompt_eval_count":4,"eval_count":-1')
     assert.is_nil(usage "")
+    local loaded = answer(done('{"content":""}', "")).usage -- it said nothing, and zeros are left out
+    assert.same({ 0, 0 }, { loaded.input, loaded.output })
     assert.is_nil(usage ',"prompt_eval_count":-1,"eval_count":4')
     assert.is_nil(usage ',"prompt_eval_count":null')
   end)
