@@ -91,7 +91,7 @@ static enum finish finish_of(struct slice reason)
         {LIT("TOOL_CALL"), FINISH_TOOL_CALLS}, {LIT("ERROR_TOXIC"), FINISH_CONTENT_FILTER},
     };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (slice_equals(reason, known[i].name))
+        if (json_raw_equals(reason, known[i].name))
             return known[i].finish;
     return FINISH_NONE;
 }
@@ -100,15 +100,15 @@ static enum finish finish_of(struct slice reason)
 static void fail_finish(struct cohere_reader *self, struct slice reason, struct slice object)
 {
     bool said = json_find_string(object, "error").len > 0;
-    if (slice_equals(reason, LIT("TIMEOUT"))) {
+    if (json_raw_equals(reason, LIT("TIMEOUT"))) {
         struct slice message = said ? failure_message(object, 0, self->base.arena) : LIT("the provider took too long");
         fail(self, failure_make(FAILURE_TIMEOUT, message), SENT_UNCERTAIN);
     } else if (said) {
         fail_with(self, object);
     } else {
-        fail_incomplete(self, slice_equals(reason, LIT("ERROR")) ? "the provider failed while it answered"
-                              : reason.len == 0                  ? "the provider's answer has no finish reason"
-                                                                 : "the provider's answer ended for a reason that is not known");
+        fail_incomplete(self, json_raw_equals(reason, LIT("ERROR")) ? "the provider failed while it answered"
+                              : reason.len == 0                     ? "the provider's answer has no finish reason"
+                                                                    : "the provider's answer ended for a reason that is not known");
     }
 }
 
@@ -119,7 +119,7 @@ static void end(struct cohere_reader *self, struct slice object)
     enum finish finish = finish_of(reason);
     if (finish == FINISH_NONE)
         return fail_finish(self, reason, object);
-    if (finish == FINISH_STOP && self->tools > 0 && slice_equals(reason, LIT("COMPLETE")))
+    if (finish == FINISH_STOP && self->tools > 0 && json_raw_equals(reason, LIT("COMPLETE")))
         finish = FINISH_TOOL_CALLS; /* calls are to be run, whatever the model says */
     emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish});
     take_usage(self, json_find(object, "usage"));
@@ -206,9 +206,9 @@ static void on_call(struct cohere_reader *self, struct slice type, struct slice 
     struct slice calls = json_find(json_find(json_find(data, "delta"), "message"), "tool_calls");
     int64_t index = count_of(data, "index");
     unsigned at = find_call(self, index);
-    if (slice_equals(type, LIT("tool-call-start")))
+    if (json_raw_equals(type, LIT("tool-call-start")))
         return begin_call(self, index, calls);
-    if (slice_equals(type, LIT("tool-call-end"))) {
+    if (json_raw_equals(type, LIT("tool-call-end"))) {
         if (at < self->open_count)
             end_call(self, at);
         return;
@@ -248,8 +248,8 @@ void cohere_read_event(struct reader *reader, struct slice name, struct slice da
                                                                                    : "an event of the provider's stream is not JSON");
     struct slice type = json_find_string(data, "type"), delta = json_find(data, "delta"), message = json_find(delta, "message");
     bool content = slice_starts_with(type, LIT("content-")), call = slice_starts_with(type, LIT("tool-call-"));
-    bool plan = slice_equals(type, LIT("tool-plan-delta")), over = slice_equals(type, LIT("message-end"));
-    if (slice_equals(type, LIT("message-start")))
+    bool plan = json_raw_equals(type, LIT("tool-plan-delta")), over = json_raw_equals(type, LIT("message-end"));
+    if (json_raw_equals(type, LIT("message-start")))
         start(self, json_find_string(data, "id"));
     else if (over && !self->started && finish_of(json_find_string(delta, "finish_reason")) == FINISH_NONE)
         fail_finish(self, json_find_string(delta, "finish_reason"), delta); /* it failed before it began */

@@ -317,7 +317,7 @@ bool cohere_write_request(const struct chat *chat, const struct provider *provid
                                    .first = true,
                                    .thinks = is_thinker(model) && !is_disabled(chat)};
     int64_t n = 1;
-    if (chat->n.len > 0 && slice_to_int(chat->n, &n) && n > 1)
+    if (chat->n.len > 0 && (!json_to_count(chat->n, &n) || n != 1))
         return cohere_refuse(&encode, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
     buffer_append_byte(out, '{');
     cohere_key(&encode, "model");

@@ -210,7 +210,7 @@ static enum finish finish_of(struct slice reason)
         {LIT("MISSING_THOUGHT_SIGNATURE"), FINISH_NONE},
     };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (slice_equals(reason, known[i].name))
+        if (json_raw_equals(reason, known[i].name))
             return known[i].finish;
     return FINISH_STOP; /* STOP, OTHER, NO_IMAGE, UNEXPECTED_TOOL_CALL …: the answer ended there */
 }
@@ -219,7 +219,7 @@ static void read_candidate(struct gemini_reader *self, struct slice candidate)
 {
     int64_t index = 0;
     struct slice digits = json_find(candidate, "index"), reason = json_find_string(candidate, "finishReason");
-    if (digits.len > 0 && (!json_to_count(digits, &index) || index >= GEMINI_CHOICES_MAX))
+    if (digits.len > 0 && !slice_equals(digits, LIT("null")) && (!json_to_count(digits, &index) || index >= GEMINI_CHOICES_MAX))
         return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider's answer has more choices than it can have"));
     struct gemini_choice *choice = &self->choices[index];
     choice->used = true;

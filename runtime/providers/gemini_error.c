@@ -80,12 +80,12 @@ static enum failure_kind kind_of(struct slice status, const struct details *deta
         {LIT("UNAUTHENTICATED"), FAILURE_AUTH},     {LIT("PERMISSION_DENIED"), FAILURE_AUTH}, {LIT("NOT_FOUND"), FAILURE_MODEL_NOT_FOUND},
         {LIT("CANCELLED"), FAILURE_CANCELED},       {LIT("UNAVAILABLE"), FAILURE_OVERLOADED}, {LIT("DEADLINE_EXCEEDED"), FAILURE_TIMEOUT},
     };
-    if (slice_equals(status, LIT("RESOURCE_EXHAUSTED")))
+    if (json_raw_equals(status, LIT("RESOURCE_EXHAUSTED")))
         return details->per_day ? FAILURE_QUOTA : FAILURE_RATE_LIMITED;
     if (details->bad_key)
         return FAILURE_AUTH;
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (slice_equals(status, known[i].status))
+        if (json_raw_equals(status, known[i].status))
             return known[i].kind;
     return FAILURE_NONE;
 }

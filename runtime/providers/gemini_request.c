@@ -137,8 +137,8 @@ static void put_max_tokens(struct gemini_encode *encode)
 {
     int64_t wanted = 0, limit = encode->model->max_output;
     if (!json_to_count(encode->chat->max_tokens, &wanted))
-        wanted = encode->provider->default_max_tokens;
-    if (wanted == 0)
+        wanted = encode->provider->default_max_tokens > 0 ? encode->provider->default_max_tokens : -1;
+    if (wanted < 0)
         return;
     gemini_key(encode, "maxOutputTokens");
     buffer_append_int(encode->out, limit > 0 && wanted > limit ? limit : wanted);

@@ -177,11 +177,11 @@ static bool finish_of(const struct ollama_reader *self, struct slice reason, enu
 {
     static const struct slice stops[] = {LIT("stop"), LIT("load"), LIT("unload"), LIT("")};
     *finish = FINISH_LENGTH;
-    if (slice_equals(reason, LIT("length")))
+    if (json_raw_equals(reason, LIT("length")))
         return true;
     *finish = self->tools > 0 ? FINISH_TOOL_CALLS : FINISH_STOP;
     for (unsigned i = 0; i < sizeof stops / sizeof *stops; i++)
-        if (slice_equals(reason, stops[i]))
+        if (json_raw_equals(reason, stops[i]))
             return true;
     return false;
 }

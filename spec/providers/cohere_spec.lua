@@ -81,7 +81,9 @@ describe("a request", function()
     for _, members in ipairs { '"user":null', '"store":null', '"service_tier":"auto"', '"logprobs":false', '"parallel_tool_calls":true', '"n":1' } do
       assert.equal("", (select(2, sent(HI .. "," .. members))), members)
     end
-    assert.equal("n", refused(HI .. ',"n":2'))
+    for _, n in ipairs { "2", "2.0", "3e0", "0" } do
+      assert.equal("n", refused(HI .. ',"n":' .. n))
+    end
   end)
 
   it("passes the provider's own fields on", function()

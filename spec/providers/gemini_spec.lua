@@ -532,6 +532,7 @@ describe("parameters", function()
     assert.same({ maxOutputTokens = 5, temperature = 0.25, topP = 0.5, topK = 3, candidateCount = 2, stopSequences = { "a", "b" } },
       with('"max_tokens":5,"temperature":0.25,"top_p":0.5,"top_k":3,"n":2,"stop":["a","","b"]').generationConfig)
     assert.is_nil(with('"n":1,"stop":[],"parallel_tool_calls":true,"service_tier":"auto"').generationConfig)
+    assert.equal(0, with('"max_tokens":0', { default_max_tokens = 70 }).generationConfig.maxOutputTokens)
     assert.equal(100, with('"max_tokens":500', { max_output = 100 }).generationConfig.maxOutputTokens)
     assert.equal(70, with('"user":""', { default_max_tokens = 70 }).generationConfig.maxOutputTokens)
     assert.same({ { category = "c", threshold = "OFF" } }, with('"safety_settings":[{"category":"c","threshold":"OFF"}]').safetySettings)

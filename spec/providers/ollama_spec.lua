@@ -79,7 +79,9 @@ describe("a request", function()
     for _, members in ipairs { '"user":null', '"num_ctx":null', '"store":null', '"logprobs":false', '"n":1' } do
       assert.equal("", (select(2, sent(HI .. "," .. members))), members)
     end
-    assert.equal("n", refused(HI .. ',"n":2'))
+    for _, n in ipairs { "2", "2.0", "3e0", "0" } do
+      assert.equal("n", refused(HI .. ',"n":' .. n))
+    end
   end)
 
   it("thinks as hard as it was asked to", function()
