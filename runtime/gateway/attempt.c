@@ -100,6 +100,13 @@ static struct failure incomplete(struct attempt *attempt, const char *what, enum
 static void on_answer_event(void *owner, const struct event *event)
 {
     struct attempt *attempt = owner;
+    if (attempt->failed)
+        return;
+    if (event->kind == EVENT_TOOL_BEGIN && attempt->writer != NULL && attempt->writer->wire->says_no_calls) {
+        attempt->failed = true;
+        attempt->failure = incomplete(attempt, "the provider called a tool that it was not given", PHASE_NONE);
+        return;
+    }
     if (event_is_content(event))
         attempt->content = true;
     switch (event->kind) {
@@ -436,6 +443,10 @@ static void on_failed(struct attempt *attempt, const struct failure *given)
     failure.message = arena_copy(&attempt->request->arena, given->message);
     if (attempt->ended) { /* the end marker was seen: what happens to the connection behind it does not matter */
         done(attempt);
+        return;
+    }
+    if (attempt->status != 0 && (attempt->status < 200 || attempt->status > 299)) { /* a refusal is one however little of its words came */
+        end_of_error(attempt);
         return;
     }
     if (attempt->content && failure.sent != SENT_CONTENT) {

@@ -5,7 +5,7 @@
 #include "gateway/worker.h"
 #include <stdio.h>
 
-enum { LARGE_BODY = 64 * 1024 };
+enum { LARGE_BODY = 64 * 1024, DROPPED_OWN = 4096 };
 
 static const struct wire *client_wire(const struct attempt *attempt)
 {
@@ -88,17 +88,42 @@ static bool write_body(struct attempt *attempt, struct buffer *dropped, struct c
         attempt->reader->chat, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
 }
 
+/* The names as a header may carry them: printable, each one cut where it is very long, and "..." for those beyond what a header holds. */
+static struct slice show_dropped(struct arena *arena, struct slice names)
+{
+    enum { HEADER_MAX = 1024, NAME_MAX = 80 };
+    char *text = arena_alloc(arena, HEADER_MAX + NAME_MAX + 8), *at = text;
+    if (text == NULL)
+        return SLICE_NONE;
+    for (size_t i = 0, in_name = 0; i < names.len; i++) {
+        bool comma = names.ptr[i] == ',';
+        if (comma && at - text >= HEADER_MAX) {
+            at = mempcpy(at, ", ...", 5);
+            break;
+        }
+        in_name = comma ? 0 : in_name + 1;
+        if (in_name == NAME_MAX)
+            at = mempcpy(at, "...", 3);
+        else if (in_name < NAME_MAX)
+            *at++ = names.ptr[i] < ' ' || names.ptr[i] > '~' ? '?' : names.ptr[i];
+    }
+    *at = '\0';
+    return (struct slice){text, (size_t)(at - text)};
+}
+
 /* What was left out is named to the client; a provider with drop_params = false would rather refuse. */
 static bool may_drop(struct attempt *attempt, struct slice dropped, struct complaint *complaint)
 {
     struct request *request = attempt->request;
-    request->dropped = arena_copy(&request->arena, dropped);
-    if (dropped.len == 0 || attempt->target->provider->drop_params)
+    if (dropped.len == 0)
+        return true;
+    struct slice shown = request->dropped = show_dropped(&request->arena, dropped);
+    if (attempt->target->provider->drop_params)
         return true;
     complaint->kind = FAILURE_UNSUPPORTED_PARAMETER;
-    complaint->message = arena_printf(&request->arena, "the provider of this model does not know: %.*s", (int)dropped.len, dropped.ptr);
-    const char *comma = memchr(request->dropped.ptr, ',', request->dropped.len);
-    complaint->param = (struct slice){request->dropped.ptr, comma == NULL ? request->dropped.len : (size_t)(comma - request->dropped.ptr)};
+    complaint->message = arena_printf(&request->arena, "the provider of this model does not know: %.*s", (int)shown.len, shown.ptr);
+    const char *comma = shown.len == 0 ? NULL : memchr(shown.ptr, ',', shown.len);
+    complaint->param = (struct slice){shown.ptr, comma == NULL ? shown.len : (size_t)(comma - shown.ptr)};
     return false;
 }
 
@@ -107,7 +132,7 @@ static bool encode_body(struct attempt *attempt, struct complaint *complaint)
 {
     struct request *request = attempt->request;
     struct buffer dropped;
-    buffer_init(&dropped, 1024);
+    buffer_init(&dropped, request->body.len + DROPPED_OWN); /* no list of names is longer than the body that named them */
     /* In another form a body is about as long: images are copied once, not again at each growth. */
     if (request->body.len > LARGE_BODY)
         buffer_reserve(&attempt->encoded, request->body.len + request->body.len / 16);
@@ -120,6 +145,11 @@ static bool encode_body(struct attempt *attempt, struct complaint *complaint)
 
 static bool is_possible(const struct attempt *attempt, struct complaint *complaint)
 {
+    if (attempt->writer != NULL && attempt->request->facts.answer_count > WRITTEN_CHOICES_MAX) {
+        *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER,
+                                        LIT("the answers of this provider are written anew, with 32 choices at most"), LIT("n")};
+        return false;
+    }
     if (client_wire(attempt)->operation != OPERATION_EMBED || attempt->wire->write_embed != NULL || attempt->wire == client_wire(attempt))
         return true;
     *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, LIT("the provider of this model has no embeddings"), LIT("model")};

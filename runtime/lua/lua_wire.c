@@ -351,9 +351,20 @@ struct collect {
     bool failed, ended, content;
 };
 
+static void fail(struct collect *collect, const char *message)
+{
+    collect->failed = true;
+    collect->failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
+    collect->failure.sent = collect->content ? SENT_CONTENT : SENT_UNCERTAIN;
+}
+
 static void on_event(void *owner, const struct event *event)
 {
     struct collect *collect = owner;
+    if (collect->failed)
+        return;
+    if (event->kind == EVENT_TOOL_BEGIN && collect->writer != NULL && collect->writer->wire->says_no_calls)
+        return fail(collect, "the provider called a tool that it was not given"); /* as attempt.c does */
     collect->content |= event_is_content(event);
     if (event->kind == EVENT_USAGE)
         collect->usage = event->usage;
@@ -400,13 +411,6 @@ static void one_event(struct reader *reader, struct collect *collect, const stru
         buffer_append_slice(&collect->out, event->raw);
     else if (pass == PASS_REWRITE)
         buffer_append_slice(&collect->out, rewritten);
-}
-
-static void fail(struct collect *collect, const char *message)
-{
-    collect->failed = true;
-    collect->failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
-    collect->failure.sent = collect->content ? SENT_CONTENT : SENT_UNCERTAIN;
 }
 
 static void feed(lua_State *L, struct reader *reader, struct collect *collect, bool include_usage)

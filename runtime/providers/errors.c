@@ -37,7 +37,7 @@ static enum failure_kind class_of_status(int status)
 }
 
 /* Words and what they mean; first match wins. `statuses`: where the words are believed. */
-enum { ON_4XX = 1, ON_5XX = 2, ON_LIMIT = 4 /* 429 402 403 400 */, ANYWHERE = 7 };
+enum { ON_4XX = 1, ON_5XX = 2, ON_LIMIT = 4 /* 429 402 403 400 */, ANYWHERE = 7, ON_403 = 8 };
 
 static const struct {
     enum failure_kind kind;
@@ -53,7 +53,7 @@ static const struct {
     {FAILURE_CONTEXT_LENGTH, ANYWHERE, "too many input tokens"},
     {FAILURE_CONTEXT_LENGTH, ANYWHERE, "expected maxlength"},
     {FAILURE_CONTEXT_LENGTH, ANYWHERE, "exceeds the maximum number of tokens"},
-    {FAILURE_CONTEXT_LENGTH, ON_4XX, "too many tokens"},
+    {FAILURE_CONTEXT_LENGTH, ANYWHERE, "too many tokens"},
     {FAILURE_CONTEXT_LENGTH, ANYWHERE, "too large for model with"},
     {FAILURE_CONTEXT_LENGTH, ANYWHERE, "longer than the model's context"},
     {FAILURE_CONTEXT_LENGTH, ANYWHERE, "`inputs` tokens + `max_new_tokens`"},
@@ -62,6 +62,8 @@ static const struct {
     {FAILURE_CONTEXT_LENGTH, ANYWHERE, "exceeds the available context size"},
     {FAILURE_CONTEXT_LENGTH, ANYWHERE, "maximum input length is"},
     {FAILURE_CONTEXT_LENGTH, ANYWHERE, "input tokens exceed the configured limit"},
+    {FAILURE_CONTEXT_LENGTH, ANYWHERE, "exceed model maximum"},
+    {FAILURE_CONTEXT_LENGTH, ON_4XX, "tokens_limit_reached"},
     {FAILURE_CONTENT_FILTER, ON_4XX, "content_filter"},
     {FAILURE_CONTENT_FILTER, ON_4XX, "responsibleaipolicyviolation"},
     {FAILURE_CONTENT_FILTER, ON_4XX, "content management policy"},
@@ -76,12 +78,19 @@ static const struct {
     {FAILURE_QUOTA, ON_LIMIT, "insufficient balance"},
     {FAILURE_QUOTA, ON_LIMIT, "credit balance is too low"},
     {FAILURE_QUOTA, ON_LIMIT, "spend limit"},
+    {FAILURE_QUOTA, ON_LIMIT, "billing_error"},
+    {FAILURE_QUOTA, ON_LIMIT, "billing_hard_limit"},
+    {FAILURE_QUOTA, ON_LIMIT, "billing_not_active"},
     {FAILURE_RATE_LIMITED, ON_4XX, "tokens per minute"},
     {FAILURE_RATE_LIMITED, ANYWHERE, "throttlingexception"},
     {FAILURE_RATE_LIMITED, ANYWHERE, "resource_exhausted"},
     {FAILURE_RATE_LIMITED, ANYWHERE, "rate_limit_exceeded"},
     {FAILURE_RATE_LIMITED, ON_4XX, "too many requests"},
     {FAILURE_RATE_LIMITED, ON_4XX, "service tier capacity exceeded"},
+    {FAILURE_RATE_LIMITED, ON_5XX | ON_403, "rate limit"},
+    {FAILURE_RATE_LIMITED, ON_5XX | ON_403, "rate_limit"},
+    {FAILURE_RATE_LIMITED, ON_5XX | ON_403, "quota exceeded for"},
+    {FAILURE_QUOTA, ON_403, "billing"}, /* in a 429 it may be the way to a higher limit */
     {FAILURE_AUTH, ON_4XX, "api key not valid"},
     {FAILURE_AUTH, ON_4XX, "api_key_invalid"},
     {FAILURE_AUTH, ON_4XX, "incorrect api key"},
@@ -132,7 +141,15 @@ static unsigned where_of(int status)
         where |= ON_5XX;
     if (status == 0 || status == 429 || status == 402 || status == 403 || status == 400)
         where |= ON_LIMIT;
+    if (status == 0 || status == 403)
+        where |= ON_403;
     return where;
+}
+
+/* A 503 that says why: there was no room, and there will be. */
+static bool is_full(struct slice text)
+{
+    return says(text, "overload") || says(text, "capacity") || says(text, "busy");
 }
 
 enum failure_kind failure_classify(int status, struct slice code, struct slice text)
@@ -149,6 +166,8 @@ enum failure_kind failure_classify(int status, struct slice code, struct slice t
             continue;
         return meanings[i].kind;
     }
+    if (status == 503 && (is_full(text) || is_full(code)))
+        return FAILURE_OVERLOADED;
     return status == 0 ? FAILURE_UNAVAILABLE : class_of_status(status);
 }
 
@@ -260,18 +279,34 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
     return longest;
 }
 
-/* COMPAT(azure, 2026-08): "Please retry after 6 seconds." where no header says so. */
+/* "6", "7.66s", "300ms", "6m0s" as far as it goes; a bare number wants a word for its unit behind it. -1: it has none. */
+static int64_t parse_said(struct slice text)
+{
+    struct slice said = {text.ptr, 0};
+    while (said.len < text.len && ((text.ptr[said.len] >= '0' && text.ptr[said.len] <= '9') || text.ptr[said.len] == '.' ||
+                                   (text.ptr[said.len] >= 'a' && text.ptr[said.len] <= 'z')))
+        said.len++;
+    struct slice rest = {text.ptr + said.len, text.len - said.len};
+    while (said.len > 0 && said.ptr[said.len - 1] == '.') /* the sentence's */
+        said.len--;
+    bool bare = said.len > 0 && said.ptr[said.len - 1] >= '0' && said.ptr[said.len - 1] <= '9';
+    int64_t us = parse_duration(said), factor = !bare || slice_starts_with(rest, LIT(" second")) ? 1
+                                                : slice_starts_with(rest, LIT(" minute"))        ? 60
+                                                                                                 : -1;
+    return us < 0 || factor < 0 || us > 86400 * US_PER_S / factor ? -1 : us * factor;
+}
+
+/* COMPAT(azure, 2026-08): "Please retry after 6 seconds." COMPAT(groq, 2026-08): "Please try again in 7.66s." Where no header says so. */
 int64_t retry_after_said(struct slice message)
 {
-    const char *at = slice_find(message, LIT("retry after ")), *end = message.ptr + message.len;
-    struct slice digits = {at == NULL ? end : at + sizeof "retry after " - 1, 0};
-    int64_t seconds;
-    while (digits.ptr + digits.len < end && digits.ptr[digits.len] >= '0' && digits.ptr[digits.len] <= '9')
-        digits.len++;
-    struct slice rest = {digits.ptr + digits.len, (size_t)(end - digits.ptr) - digits.len};
-    if (!slice_to_int(digits, &seconds) || seconds > 86400 || !slice_starts_with(rest, LIT(" second")))
-        return -1;
-    return seconds * US_PER_S;
+    static const struct slice words[] = {LIT("retry after "), LIT("try again in ")};
+    for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
+        const char *at = slice_find(message, words[i]), *end = message.ptr + message.len;
+        int64_t us = at == NULL ? -1 : parse_said((struct slice){at + words[i].len, (size_t)(end - at) - words[i].len});
+        if (us >= 0)
+            return us;
+    }
+    return -1;
 }
 
 /* ---------------------------------------------------------------- words that are safe to show */
@@ -285,7 +320,8 @@ static bool is_key_byte(char byte)
 /* A run of bytes that keys are made of: long, with digits and letters, or with a prefix that keys have. */
 static bool looks_like_key(struct slice run)
 {
-    static const char *const prefixes[] = {"sk-", "sk_", "pk-", "gsk_", "xai-", "AIza", "ghp_", "github_pat_", "AKIA", "key-", "hf_"};
+    static const char *const prefixes[] = {"sk-",  "sk_", "pk-",   "gsk_",   "xai-", "AIza",  "ghp_", "github_pat_", "AKIA", "ASIA",
+                                           "ABSK", "eyJ", "ya29.", "nvapi-", "tgp_", "pplx-", "csk-", "key-",        "hf_"};
     unsigned digits = 0, letters = 0;
     for (unsigned i = 0; i < sizeof prefixes / sizeof *prefixes; i++)
         if (run.len >= 8 && slice_starts_with(run, slice_of(prefixes[i])))
@@ -340,23 +376,6 @@ static void append_clean(struct buffer *out, struct slice text)
     }
 }
 
-/* The message as raw JSON text or plain text, found in the order in which providers put it. */
-static struct slice find_message(struct slice body, struct arena *arena)
-{
-    static const char *const places[] = {"message", "detail", "Message", "error"};
-    struct slice error = json_find(body, "error"), found = json_find_string(body, "error");
-    if (error.len > 0 && error.ptr[0] == '{') {
-        found = json_find_string(error, "message");
-        if (found.ptr == NULL && json_find(error, "message").len > 0)
-            found = json_find(error, "message");
-    }
-    for (unsigned i = 0; found.ptr == NULL && i < sizeof places / sizeof *places; i++)
-        found = json_find_string(body, places[i]);
-    if (found.ptr == NULL && json_find(body, "message").len > 1) /* Mistral: an object with a list of complaints */
-        found = json_find(body, "message");
-    return found.ptr == NULL ? SLICE_NONE : json_unescape(arena, found);
-}
-
 static struct slice cut(struct slice text, size_t max)
 {
     if (text.len <= max)
@@ -367,12 +386,76 @@ static struct slice cut(struct slice text, size_t max)
     return text;
 }
 
+/* What one complaint of a list says, or all of them: strings, and objects with `msg` or `message`. Behind each other with "; " between. */
+static void join_complaints(struct buffer *out, struct slice list, struct arena *arena)
+{
+    struct json json;
+    struct slice one;
+    json_init(&json, list, JSON_DEPTH_MAX);
+    if (json_peek(&json) != JSON_ARRAY || !json_array(&json))
+        return;
+    while (json_element(&json) && json_skip(&json, &one)) {
+        struct slice raw = one.ptr[0] == '"' ? (struct slice){one.ptr + 1, one.len - 2} : json_find_string(one, "msg");
+        if (raw.len == 0)
+            raw = json_find_string(one, "message");
+        if (raw.len > 0 && out->len > 0)
+            buffer_append_lit(out, "; ");
+        buffer_append_slice(out, json_unescape(arena, raw));
+    }
+}
+
+/* A member that says what is wrong: a string, or complaints (COMPAT(mistral, 2026-06): {"detail": [...]} where a string is due). */
+static struct slice said_in(struct slice object, const char *name, struct arena *arena)
+{
+    struct slice value = json_find(object, name);
+    struct buffer all;
+    if (value.len == 0 || value.ptr[0] == '"')
+        return value.len < 2 ? SLICE_NONE : json_unescape(arena, (struct slice){value.ptr + 1, value.len - 2});
+    if (value.ptr[0] == '{') {
+        struct slice detail = json_find(value, "detail");
+        if (detail.len > 0 && detail.ptr[0] == '"')
+            return said_in(value, "detail", arena);
+        value = detail;
+    }
+    if (value.len == 0 || value.ptr[0] != '[')
+        return SLICE_NONE;
+    buffer_init(&all, 2 * FAILURE_MESSAGE_MAX);
+    join_complaints(&all, value, arena);
+    struct slice joined = arena_copy(arena, buffer_slice(&all));
+    buffer_free(&all);
+    return joined;
+}
+
+/* In the order in which providers put it. */
+static struct slice find_message(struct slice body, struct arena *arena)
+{
+    static const char *const places[] = {"error", "message", "detail", "Message", "errors"};
+    struct slice found = SLICE_NONE, error = json_find(body, "error");
+    if (error.len > 0 && error.ptr[0] == '{')
+        found = said_in(error, "message", arena);
+    for (unsigned i = error.len > 0 && error.ptr[0] == '{'; found.len == 0 && i < sizeof places / sizeof *places; i++)
+        found = said_in(body, places[i], arena);
+    return found;
+}
+
+struct slice failure_object(struct slice body)
+{
+    struct json json;
+    struct slice text = slice_trim(body), first;
+    if (slice_starts_with(text, LIT("\xef\xbb\xbf")))
+        text = slice_trim((struct slice){text.ptr + 3, text.len - 3});
+    if (text.len == 0 || text.ptr[0] != '[')
+        return text;
+    json_init(&json, text, JSON_DEPTH_MAX);
+    return json_array(&json) && json_element(&json) && json_skip(&json, &first) && first.ptr[0] == '{' ? first : text;
+}
+
 struct slice failure_message(struct slice body, int status, struct arena *arena)
 {
     struct buffer clean, valid;
-    struct slice trimmed = slice_trim(body);
-    struct slice text = trimmed.len > 0 && trimmed.ptr[0] == '[' ? SLICE_NONE : find_message(trimmed, arena);
-    bool html = trimmed.len > 0 && trimmed.ptr[0] == '<';
+    struct slice trimmed = failure_object(body);
+    struct slice text = trimmed.len > 0 && trimmed.ptr[0] == '{' ? find_message(trimmed, arena) : SLICE_NONE;
+    bool html = trimmed.len > 0 && trimmed.ptr[0] != '{' && (trimmed.ptr[0] == '<' || says(cut(trimmed, 1024), "<html"));
     if (text.len == 0 && (html || trimmed.len == 0))
         return arena_printf(arena, "the provider answered %d%s", status, html ? " with an HTML page" : "");
     if (text.len == 0)

@@ -3,7 +3,8 @@
  *   openai_facts.c    the scan of a request, edits          openai_answer.c       reading an answer
  *   openai_request.c  request -> struct chat                openai_write.c        writing an answer
  *   openai_encode.c   struct chat -> request                openai_completions.c  the wire of POST /v1/completions
- *   simple.c          POST /completion                      openai_embeddings.c   the wire of POST /v1/embeddings
+ *   openai_failure.c  failures, both ways                   openai_embeddings.c   the wire of POST /v1/embeddings
+ *   simple.c          POST /completion
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_OPENAI_H
 #define PROVIDERS_OPENAI_H

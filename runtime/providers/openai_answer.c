@@ -675,23 +675,3 @@ void openai_read_eof(struct reader *reader)
     if (self->finished != 0 && self->finished == self->began)
         end(self);
 }
-
-void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                         struct arena *arena, struct failure *failure)
-{
-    struct slice text = slice_trim(body), error = json_find(text, "error");
-    struct slice object = error.len > 0 && error.ptr[0] == '{' ? error : text;
-    struct slice code = json_find_string(object, "code"), type = json_find_string(object, "type");
-    struct slice message = failure_message(body, status, arena);
-    enum failure_kind kind = failure_classify(status, code, message);
-    if (kind == failure_classify(status, SLICE_NONE, SLICE_NONE) && type.len > 0)
-        kind = failure_classify(status, type, SLICE_NONE);
-    *failure = failure_make(kind, message);
-    failure->status = status;
-    failure->sent = SENT_REFUSED;
-    failure->retry_after_us = retry_after_us(header, head, wall_us);
-    if (failure->retry_after_us < 0 && status == 429)
-        failure->retry_after_us = retry_after_said(message);
-    failure->code = arena_copy(arena, json_unescape(arena, code));
-    failure->param = arena_copy(arena, json_unescape(arena, json_find_string(object, "param")));
-}

@@ -81,7 +81,7 @@ static bool read_chat(struct slice body, struct arena *arena, struct chat *chat,
 
 /* ---------------------------------------------------------------- writing an answer */
 
-enum { CHOICES_MAX = 32, TEXT_MAX = 64 * 1024 * 1024 };
+enum { CHOICES_MAX = WRITTEN_CHOICES_MAX, TEXT_MAX = 64 * 1024 * 1024 };
 
 struct choice {
     struct buffer text;
@@ -151,11 +151,17 @@ static void put_tail(const struct completions_writer *self, bool usage, struct b
     buffer_append_byte(out, '}');
 }
 
+/* A refusal is all that this dialect's client gets to read. */
+static bool is_text(const struct event *event)
+{
+    return event->kind == EVENT_TEXT || event->kind == EVENT_REFUSAL;
+}
+
 static void put_chunk(const struct completions_writer *self, const struct event *event, struct buffer *out)
 {
     buffer_append_lit(out, "data: ");
     put_head(self, out);
-    put_choice(out, event->choice, event->kind == EVENT_TEXT ? event->text_raw : SLICE_NONE,
+    put_choice(out, event->choice, is_text(event) ? event->text_raw : SLICE_NONE,
                event->kind == EVENT_FINISH ? finish_name(event->finish) : NULL);
     put_tail(self, false, out);
     buffer_append_lit(out, "\n\n");
@@ -163,7 +169,7 @@ static void put_chunk(const struct completions_writer *self, const struct event 
 
 static void write_streamed(struct completions_writer *self, const struct event *event, struct buffer *out)
 {
-    if (event->kind == EVENT_TEXT || event->kind == EVENT_FINISH)
+    if (is_text(event) || event->kind == EVENT_FINISH)
         return put_chunk(self, event, out);
     if (event->kind == EVENT_PING)
         return buffer_append_lit(out, ": ping\n\n");
@@ -200,8 +206,8 @@ static void writer_end(struct writer *writer)
 
 static void write_whole(struct completions_writer *self, const struct event *event, struct buffer *out)
 {
-    struct choice *choice = event->kind == EVENT_TEXT || event->kind == EVENT_FINISH ? choice_of(self, event->choice) : NULL;
-    if (choice != NULL && event->kind == EVENT_TEXT)
+    struct choice *choice = is_text(event) || event->kind == EVENT_FINISH ? choice_of(self, event->choice) : NULL;
+    if (choice != NULL && is_text(event))
         buffer_append_slice(&choice->text, event->text_raw);
     else if (choice != NULL)
         choice->finish = event->finish;
@@ -254,6 +260,7 @@ const struct wire wire_completions = {
     .write_event = write_event,
     .writer_end = writer_end,
     .write_failure = openai_write_failure,
+    .says_no_calls = true,
     .failure_status = openai_failure_status,
     .write_path = write_path,
     .write_auth = openai_write_auth,

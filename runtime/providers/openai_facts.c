@@ -27,6 +27,8 @@ enum field { FIELDS(ENUM) FIELD_COUNT };
 static const struct slice field_names[FIELD_COUNT] = {FIELDS(NAME)};
 #undef NAME
 
+enum { ANSWERS_MAX = 128 }; /* OpenAI's own bound */
+
 struct scan {
     enum openai_body kind;
     struct json json;
@@ -314,6 +316,11 @@ static bool read_answers(struct scan *scan, enum field field)
     int64_t count = 0;
     if (!read_count(scan, field, &count))
         return false;
+    if (count > ANSWERS_MAX) {
+        struct slice name = field_names[field];
+        return complain(scan, FAILURE_BAD_PARAMETER,
+                        arena_printf(scan->arena, "Invalid '%.*s': expected an integer of at most 128.", (int)name.len, name.ptr), name);
+    }
     if (count > scan->facts->answer_count)
         scan->facts->answer_count = count;
     return true;

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/openai.h"
 
-enum { CHOICES_MAX = 32, CALLS_SEEN = 512, TEXT_MAX = 64 * 1024 * 1024 };
+enum { CHOICES_MAX = WRITTEN_CHOICES_MAX, CALLS_SEEN = 512, TEXT_MAX = 64 * 1024 * 1024 };
 
 /* What is gathered of one choice of a whole answer. */
 struct choice {
@@ -439,57 +439,4 @@ void openai_writer_end(struct writer *writer)
     struct openai_writer *self = (struct openai_writer *)writer;
     for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX; i++)
         free_choice(&self->choices[i]);
-}
-
-/* ---------------------------------------------------------------- failures */
-
-int openai_failure_status(const struct failure *failure)
-{
-    const struct failure_row *row = failure_row(failure->kind);
-    int status = failure->status;
-    if (failure->kind == FAILURE_REFUSED || failure->kind == FAILURE_LIMITED)
-        return status >= 400 && status <= 599 ? status : row->openai_status;
-    /* A few statuses say more than their class and are kept. */
-    if (failure->kind == FAILURE_INVALID_REQUEST && (status == 404 || status == 413))
-        return status;
-    if (failure->kind == FAILURE_AUTH && status == 403)
-        return 403;
-    if (failure->kind == FAILURE_UNAVAILABLE && status == 503)
-        return 503;
-    return row->openai_status;
-}
-
-void openai_write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out)
-{
-    const struct failure_row *row = failure_row(failure->kind);
-    bool forbidden = failure->kind == FAILURE_AUTH && failure->status == 403;
-    struct slice code = failure->code.len > 0 ? failure->code : row->openai_code == NULL ? SLICE_NONE : slice_of(row->openai_code);
-    (void)request_id; /* it is in the header */
-    if (!(row->follows & FAILURE_OURS) &&
-        failure->kind != FAILURE_INVALID_REQUEST) /* one name for one thing, whatever the provider calls it */
-        code = row->openai_code == NULL ? SLICE_NONE : slice_of(row->openai_code);
-    if (forbidden)
-        code = LIT("permission_denied");
-    if (stream)
-        buffer_append_lit(out, "data: ");
-    buffer_append_lit(out, "{\"error\":{\"message\":");
-    json_append_string(out, failure->message.len > 0 ? failure->message : slice_of(row->name));
-    buffer_printf(out, ",\"type\":\"%s\",\"param\":", forbidden ? "permission_error" : row->openai_type);
-    struct slice param = failure->param;
-    if (param.len == 0 && failure->kind == FAILURE_CONTEXT_LENGTH)
-        param = LIT("messages");
-    else if (param.len == 0 && failure->kind == FAILURE_MODEL_NOT_FOUND)
-        param = LIT("model");
-    if (param.len > 0)
-        json_append_string(out, param);
-    else
-        buffer_append_lit(out, "null");
-    buffer_append_lit(out, ",\"code\":");
-    if (code.len > 0)
-        json_append_string(out, code);
-    else
-        buffer_append_lit(out, "null");
-    buffer_append_lit(out, "}}");
-    if (stream)
-        buffer_append_lit(out, "\n\n");
 }

@@ -331,6 +331,8 @@ struct writer {
     const int64_t *price;    /* pico-dollars per token: input, output, cache read, cache write; -1 unpriced; NULL in specs */
 };
 
+enum { WRITTEN_CHOICES_MAX = 32 }; /* choices of an answer that is written anew; attempt_request.c refuses what asks for more */
+
 struct wire {
     const char *name;             /* "openai" "anthropic" … */
     enum operation operation;     /* what its clients ask for */
@@ -391,6 +393,7 @@ struct wire {
     /* What this wire knows better than read_failure, which came before; NULL for most. */
     void (*refine_failure)(struct reader *reader, int status, struct slice body, struct failure *failure);
     const char *forwards;      /* a header of the client's that goes on to a provider of the same wire; NULL: none */
+    bool says_no_calls;        /* its answers have no word for a call: one that comes unasked fails the attempt instead of vanishing */
     const char *accept_stream; /* Accept header for streams */
     const char *end_marker;    /* what ends a stream, for clients of this wire whose provider left it out; NULL: never left out */
 };
@@ -413,6 +416,8 @@ int64_t retry_after_said(struct slice message);
 /* The provider's message out of any shape of body (extraction order of wires/errors), cleaned: valid UTF-8, no control bytes, at most
  * FAILURE_MESSAGE_MAX, anything that looks like a key or a bearer token replaced by ***. */
 struct slice failure_message(struct slice body, int status, struct arena *arena);
+/* The body of an error without what may stand around its object: blanks, a byte order mark, a list of one. */
+struct slice failure_object(struct slice body);
 
 /* ---------------------------------------------------------------- what is known to be secret: secrets.c */
 

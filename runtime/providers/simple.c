@@ -143,5 +143,6 @@ const struct wire wire_simple = {
     .write_event = write_event,
     .writer_end = writer_end,
     .write_failure = openai_write_failure,
+    .says_no_calls = true,
     .failure_status = openai_failure_status,
 };

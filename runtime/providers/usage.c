@@ -14,8 +14,8 @@ static bool add(int64_t *sum, int64_t tokens, int64_t price)
 int64_t usage_cost_pico(const struct usage *usage, const int64_t *price)
 {
     int64_t sum = 0;
-    if (!usage->known || price == NULL || price[PRICE_INPUT] < 0 || price[PRICE_OUTPUT] < 0)
-        return -1;
+    if (!usage->known || price == NULL || price[PRICE_INPUT] < 0 || (price[PRICE_OUTPUT] < 0 && usage->output > 0))
+        return -1; /* embeddings have no output to be priced */
     /* A cache without a price of its own costs what plain input costs. */
     int64_t read = price[PRICE_CACHE_READ] < 0 ? price[PRICE_INPUT] : price[PRICE_CACHE_READ];
     int64_t write = price[PRICE_CACHE_WRITE] < 0 ? price[PRICE_INPUT] : price[PRICE_CACHE_WRITE];

@@ -263,6 +263,27 @@ describe("dialects", function()
       assert.matches("logit_bias", answer.headers["x-dropped-params"])
     end)
 
+    it("are named however long or odd their names are", function()
+      local body = '{"model":"%s","messages":[{"role":"user","content":"Hello there"}],"%s":1,"r\\u00e9d\\r\\nX-Evil: é":2%s}'
+      local function ask(model, long, more)
+        return gateway:request { path = "/v1/chat/completions", body = body:format(model, long, more or "") }
+      end
+      local answer = ask("claude", ("x"):rep(5000))
+      assert.equal(200, answer.status)
+      assert.equal(("x"):rep(79) .. "..., r\\u00e9d\\r\\nX-Evil: ??", answer.headers["x-dropped-params"])
+      local many = {}
+      for i = 1, 2000 do
+        many[i] = (',"parameter_%d":1'):format(i)
+      end
+      answer = ask("claude", "x", table.concat(many))
+      assert.equal(200, answer.status)
+      assert.matches("^x, .*parameter_1, parameter_2, .*, %.%.%.$", answer.headers["x-dropped-params"])
+      assert.is_truthy(#answer.headers["x-dropped-params"] < 1200)
+      answer = ask("strict", ("x"):rep(5000))
+      assert.same({ 400, "unsupported_parameter", ("x"):rep(79) .. "..." },
+        { answer.status, answer:json().error.code, answer:json().error.param })
+    end)
+
     it("are refused where the config wants that", function()
       local answer = gateway:chat { model = "strict", seed = 7 }
       assert.equal(400, answer.status)

@@ -308,10 +308,15 @@ describe("limits", function()
   it("reserve as many answers as are asked for", function()
     start 'limit { name = "tokens", tokens = "1000/min" }'
     assert.equal(200, gateway:chat({ model = "smart", max_tokens = 400, n = 2 }).status)
-    for _, many in ipairs { "3", "128", "9223372036854775807", "4611686018427387905" } do
+    for _, many in ipairs { "3", "127", "128" } do
       local answer = gateway:request { path = "/v1/chat/completions",
         body = ('{"model":"smart","max_tokens":400,"n":%s,"messages":[{"role":"user","content":"Hello"}]}'):format(many) }
       assert.same({ 429, "false" }, { answer.status, answer.headers["x-should-retry"] }, answer.body)
+    end
+    for _, many in ipairs { "129", "9223372036854775807", "4611686018427387905" } do -- no model makes that many
+      local answer = gateway:request { path = "/v1/chat/completions",
+        body = ('{"model":"smart","max_tokens":400,"n":%s,"messages":[{"role":"user","content":"Hello"}]}'):format(many) }
+      assert.same({ 400, "n" }, { answer.status, answer:json().error.param }, answer.body)
     end
     local three = gateway:request { path = "/v1/completions", body = { model = "smart", max_tokens = 400, prompt = { "one", "two", "three" } } }
     assert.equal(429, three.status, three.body)

@@ -1,6 +1,9 @@
 --- What a provider's refusal means: its class, when to come back, and its words made safe to show.
 
+local cjson = require "cjson"
 local wire = require("gateway.runtime").wire
+
+local json = cjson.new()
 
 describe("the class of a refusal", function()
   local function class(status, text, code)
@@ -35,6 +38,48 @@ describe("the class of a refusal", function()
       { 503, "The model is overloaded", "overloaded" },
       { 503, "server busy, please try again later. maximum pending requests exceeded", "overloaded" },
       { 400, "on-demand throughput isn't supported", "model_not_found" },
+      { 400, "This model's maximum context limit is 10", "context_length" },
+      { 400, "input length and `max_tokens` exceed context limit: 1 + 2 > 2", "context_length" },
+      { 400, "Too many input tokens. Max input tokens: 1", "context_length" },
+      { 400, "Malformed input request: expected maxLength: 5, actual: 9", "context_length" },
+      { 400, "The input token count (2) exceeds the maximum number of tokens allowed (1).", "context_length" },
+      { 400, "too many tokens: size limit exceeded by 1 tokens", "context_length" },
+      { 500, "too many tokens", "context_length" },
+      { 422, "`inputs` tokens + `max_new_tokens` must be <= 4096", "context_length" },
+      { 400, "Prompt contains 9 tokens, too large for model with 8 maximum context", "context_length" },
+      { 400, "The prompt is longer than the model's context length", "context_length" },
+      { 400, "This model's maximum prompt length is 131072", "context_length" },
+      { 400, "the request exceeds the available context size", "context_length" },
+      { 400, "maximum input length is 8192 tokens", "context_length" },
+      { 400, "Input tokens exceed the configured limit of 1 tokens", "context_length" },
+      { 400, "prompt tokens (300000) exceed model maximum (200000)", "context_length" },
+      { 429, "Too many tokens, please wait before trying again.", "rate_limited" },
+      { 400, "ResponsibleAIPolicyViolation", "content_filter" },
+      { 400, "Your request was rejected as a result of our safety system", "content_filter" },
+      { 400, "Invalid prompt: your prompt was flagged as potentially violating our usage policy", "content_filter" },
+      { 403, "Content violates usage guidelines", "content_filter" },
+      { 402, "", "quota" },
+      { 429, "Monthly spend limit reached", "quota" },
+      { 403, "This method requires billing to be enabled", "quota" },
+      { 429, "Rate limit reached for gpt-4o. You can raise it at https://platform.openai.com/account/billing", "rate_limited" },
+      { 403, "API rate limit exceeded", "rate_limited" },
+      { 500, "rate_limit_error: slow down", "rate_limited" },
+      { 503, "Quota exceeded for quota metric 'Requests'", "rate_limited" },
+      { 429, "Service tier capacity exceeded for this model.", "rate_limited" },
+      { 400, "Incorrect API key provided: te***ey", "auth" },
+      { 400, "invalid x-api-key", "auth" },
+      { 403, "The security token included in the request is invalid.", "auth" },
+      { 403, "ExpiredTokenException", "auth" },
+      { 503, "This model is currently experiencing high demand", "overloaded" },
+      { 503, "We are at capacity", "overloaded" },
+      { 503, "The engine is busy", "overloaded" },
+      { 503, "Service overload", "overloaded" },
+      { 502, "The server is at capacity planning", "unavailable" },
+      { 503, "Service Unavailable", "unavailable" },
+      { 404, "model 'x' not found, try pulling it first", "model_not_found" },
+      { 400, "models/x is not found for API version v1beta", "model_not_found" },
+      { 0, "Rate limit reached", "rate_limited" },
+      { 0, "overloaded", "overloaded" },
     }
     for _, case in ipairs(cases) do
       assert.equal(case[3], class(case[1], case[2]), case[2])
@@ -46,6 +91,12 @@ describe("the class of a refusal", function()
     assert.equal("context_length", class(400, "", "context_length_exceeded"))
     assert.equal("quota", class(429, "", "insufficient_quota"))
     assert.equal("overloaded", class(498, "", "capacity_exceeded"))
+    assert.equal("context_length", class(413, "Request body too large for gpt-4o model. Max size: 8000 tokens.", "tokens_limit_reached"))
+    assert.equal("overloaded", class(503, "", "NoCapacity"))
+    assert.equal("quota", class(400, "", "billing_hard_limit_reached"))
+    assert.equal("content_filter", class(400, "", "content_policy_violation"))
+    assert.equal("rate_limited", class(429, "", "ThrottlingException"))
+    assert.equal("model_not_found", class(404, "", "DeploymentNotFound"))
     assert.equal("invalid_request", class(400, "a string of at most 10 is expected: maximum context length", "string_above_max_length"))
   end)
 
@@ -111,6 +162,28 @@ describe("the time to come back", function()
       ["x-ratelimit-remaining-requests"] = "0", ["x-ratelimit-reset-requests"] = "6s" }, 1e-6)
     assert.near(120, after { ["anthropic-ratelimit-tokens-remaining"] = "0", ["anthropic-ratelimit-tokens-reset"] = "1970-01-01T00:02:00Z" }, 1e-6)
     assert.is_nil(after { ["x-ratelimit-remaining-requests"] = "5", ["x-ratelimit-reset-requests"] = "6s" })
+    for _, reset in ipairs { "1767225660", "1767225660000" } do
+      assert.near(60, after({ ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = reset }, 1767225600), 1e-6)
+    end
+    assert.equal(0, after({ ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = "1767225660" }, 1767225700))
+  end)
+
+  it("is found in words where no header says it", function()
+    local function said(text, status)
+      return wire.answer({ client = "openai", vendor = "openai", model = "m", status = status or 429,
+        body = '{"error":{"message":"' .. text .. '"}}' }).failure.retry_after_s
+    end
+    for text, seconds in pairs {
+      ["Please retry after 6 seconds."] = 6, ["Please retry after 1 second."] = 1, ["Please retry after 2 minutes."] = 120,
+      ["Rate limit reached. Please try again in 7.66s. Need more?"] = 7.66, ["Please try again in 300ms."] = 0.3,
+      ["Please try again in 6m0s."] = 360, ["Please try again in 20 seconds"] = 20,
+    } do
+      assert.near(seconds, said(text), 1e-6, text)
+    end
+    for _, text in ipairs { "retry after a while", "try again in 5", "try again in x", "try again in 99999999h", "retry after " } do
+      assert.is_nil(said(text), text)
+    end
+    assert.is_nil(said("the words: try again in 5s", 400))
   end)
 end)
 
@@ -132,7 +205,30 @@ describe("the words of a refusal", function()
     assert.matches("gone", words '[{"error":{"message":"gone"}}]')
   end)
 
+  it("are found in complaints that are no strings", function()
+    for body, want in pairs {
+      ['{"object":"error","message":{"detail":[{"type":"missing","loc":["body"],"msg":"Field required","input":{}},{"msg":"Too \\u00e4lt"}]}}'] =
+        "Field required; Too ält",
+      ['{"error":{"message":{"detail":[{"msg":"Extra inputs are not permitted"}]}}}'] = "Extra inputs are not permitted",
+      ['{"detail":[{"loc":["body","x"],"msg":"one"},"two",{"message":"three"},7]}'] = "one; two; three",
+      ['{"message":{"detail":"it is so"}}'] = "it is so",
+      ['{"errors":[{"message":"it is so"}]}'] = "it is so",
+      ['{"errors":["a","b"]}'] = "a; b",
+      ['[{"error":{"code":400,"message":"it is so"}}]'] = "it is so",
+      ['\xef\xbb\xbf{"message":"it is so"}'] = "it is so",
+      ['{"error":null,"message":"it is so"}'] = "it is so",
+      ['{"error":{"message":""},"detail":"it is so"}'] = "it is so",
+      ['{"statusCode":401,"message":"it is so"}'] = "it is so",
+    } do
+      assert.equal(want, words(body), body)
+    end
+    assert.equal('{"nothing":"known"}', words '{"nothing":"known"}')
+    assert.truthy(#words('{"detail":[' .. ('{"msg":"' .. ("x"):rep(90) .. '"},'):rep(900) .. '{"msg":"y"}]}') <= 2048)
+  end)
+
   it("are ours where the provider has none", function()
+    assert.equal("the provider answered 502 with an HTML page", words("\xef\xbb\xbf<!DOCTYPE html><html>secret", 502))
+    assert.equal("the provider answered 503 with an HTML page", words("upstream error\n<HTML><body>secret", 503))
     assert.equal("the provider answered 502 with an HTML page", words("<html>secret stack</html>", 502))
     assert.equal("the provider answered 503", words("", 503))
     assert.equal("the provider answered 503", words(" \r\n", 503))
@@ -169,6 +265,8 @@ describe("the words of a refusal", function()
       ['\\"key\\": \\"a1b2c3d4e5\\"'] = '"key": "***"',
       ["token 0123456789abcdef0123456789abcdef01 x"] = "token *** x",
       ["gsk_aaaaaaaaaaaa"] = "***",
+      ["token eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl is bad"] = "token *** is bad",
+      ["ya29.a0AfH6SMB is bad"] = "*** is bad",
     } do
       local got = words('{"error":{"message":"' .. text .. '"}}')
       assert.equal(want, got:sub(1, #want))
@@ -193,5 +291,83 @@ describe("the words of a refusal", function()
     assert.truthy(utf8.len(words(("\xff\xfe\xc3"):rep(900))))
     assert.equal("a b c", words "a\1b\127c")
     assert.equal("a b", words '{"message":"a\\nb"}')
+  end)
+end)
+
+-- ------------------------------------------------------------------ to the client
+
+describe("a refusal of an OpenAI-compatible server", function()
+  local function refused(status, body, headers)
+    return wire.answer({ client = "openai", vendor = "openai", model = "m", status = status, body = body, headers = headers }).failure
+  end
+  local function said(status, body)
+    local failure = refused(status, body)
+    local error = json.decode(failure.body).error
+    return { failure.status, failure.kind, error.type, error.param, error.code, error.message }
+  end
+
+  it("keeps what it says in the shape that SDKs know", function()
+    local null = cjson.null
+    for _, case in ipairs {
+      { 400, '{"error":{"message":"m","type":"BadRequestError","param":null,"code":400}}', 400, "invalid_request", "invalid_request_error", null, "400" },
+      { 400, '{"object":"error","message":"m","type":"BadRequestError","param":"stop","code":40001}', 400, "invalid_request",
+        "invalid_request_error", "stop", "40001" },
+      { 401, '{"error":"Unauthorized"}', 401, "auth", "authentication_error", null, "invalid_api_key", "Unauthorized" },
+      { 401, '{"statusCode":401,"message":"m"}', 401, "auth", "authentication_error", null, "invalid_api_key" },
+      { 401, '{"message":"Unauthorized","request_id":"r"}', 401, "auth", "authentication_error", null, "invalid_api_key", "Unauthorized" },
+      { 403, '{"error":{"code":"unsupported_country","message":"m"}}', 403, "auth", "permission_error", null, "permission_denied" },
+      { 404, '{"error":{"code":"model_not_found","message":"m"}}', 404, "model_not_found", "invalid_request_error", "model", "model_not_found" },
+      { 413, '{"error":{"message":"m","type":"invalid_request_error"}}', 413, "invalid_request", "invalid_request_error", null, null },
+      { 409, '{"error":{"message":"m"}}', 400, "invalid_request", "invalid_request_error", null, null },
+      { 422, '{"detail":[{"loc":["body","n"],"msg":"m"}]}', 400, "invalid_request", "invalid_request_error", null, null },
+      { 400, '{"error":{"message":"m","type":"invalid_request_error","param":"max_tokens","code":"unsupported_parameter"}}', 400,
+        "invalid_request", "invalid_request_error", "max_tokens", "unsupported_parameter" },
+      { 400, '{"error":{"message":"m","code":"content_filter","status":400,"innererror":{"code":"ResponsibleAIPolicyViolation"}}}', 400,
+        "content_filter", "invalid_request_error", null, "content_filter" },
+      { 429, '{"error":{"message":"m","type":"insufficient_quota","code":"insufficient_quota"}}', 429, "quota", "insufficient_quota", null,
+        "insufficient_quota" },
+      { 429, '{"error":{"message":"m","type":"requests","code":"rate_limit_exceeded"}}', 429, "rate_limited", "rate_limit_error", null,
+        "rate_limit_exceeded" },
+      { 402, '{"error":{"code":402,"message":"m","metadata":{}}}', 429, "quota", "insufficient_quota", null, "insufficient_quota" },
+      { 403, '{"error":{"code":403,"message":"m","metadata":{"reasons":["violence"],"flagged_input":"x"}}}', 400, "content_filter",
+        "invalid_request_error", null, "content_filter" },
+      { 400, '{"error":{"code":400,"message":"m","metadata":{"raw":"{\\"error\\":{\\"message\\":\\"maximum context length is 5\\"}}"}}}', 400,
+        "context_length", "invalid_request_error", "messages", "context_length_exceeded" },
+      { 500, '[{"error":{"code":429,"message":"m","status":"X"}}]', 429, "rate_limited", "rate_limit_error", null, "rate_limit_exceeded" },
+      { 500, '{"error":{"message":"m","type":"server_error"}}', 502, "unavailable", "server_error", null, "upstream_error" },
+      { 503, '{"error":{"message":"m","type":"server_error"}}', 503, "unavailable", "server_error", null, "upstream_error" },
+      { 504, "m", 504, "timeout", "timeout_error", null, "upstream_timeout" },
+      { 524, "m", 504, "timeout", "timeout_error", null, "upstream_timeout" },
+      { 521, "m", 502, "unavailable", "server_error", null, "upstream_error" },
+      { 500, "m", 502, "unavailable", "server_error", null, "upstream_error" },
+      { 529, "m", 503, "overloaded", "server_error", null, "overloaded" },
+      { 400, '{"error":{"message":"m","param":7,"code":{"a":1}}}', 400, "invalid_request", "invalid_request_error", null, null },
+      { 400, '{"error":{"message":"m","param":"' .. ("p"):rep(999) .. '","code":"' .. ("c"):rep(999) .. '"}}', 400, "invalid_request",
+        "invalid_request_error", null, null },
+    } do
+      local status, body = table.unpack(case, 1, 2)
+      assert.same({ case[3], case[4], case[5], case[6], case[7], case[8] or "m" }, said(status, body), body)
+    end
+  end)
+
+  it("keeps its status where it is a page, plain text or nothing (U22)", function()
+    for status, own in pairs { [502] = 502, [503] = 503, [504] = 504 } do
+      for _, body in ipairs { "<html><body>" .. ("secret "):rep(9000) .. "</body></html>", "", " \n", ("x"):rep(9000), "\xff\xfe\0\1" } do
+        local failure = refused(status, body)
+        assert.equal(own, failure.status)
+        local error = json.decode(failure.body).error
+        assert.is_string(error.message)
+        assert.is_truthy(#error.message > 0 and #error.message <= 2048 and utf8.len(error.message))
+        assert.is_nil(error.message:find "secret")
+        assert.is_nil(error.message:find "%c")
+        assert.same({ cjson.null, "string" }, { error.param, type(error.code) })
+      end
+    end
+  end)
+
+  it("cut in its middle is still of its class", function()
+    assert.same({ "auth", 401 }, { refused(401, '{"error":{"message":"Incorr').kind, refused(401, '{"err').status })
+    assert.equal("rate_limited", refused(429, "").kind)
+    assert.equal("context_length", refused(400, '{"error":{"message":"This model\'s maximum context length is').kind)
   end)
 end)
