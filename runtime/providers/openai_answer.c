@@ -312,19 +312,39 @@ static void read_calls(struct openai_reader *self, struct json *json, unsigned c
     }
 }
 
+static bool is_reasoning(struct slice key)
+{
+    return slice_equals(key, LIT("reasoning_content")) || slice_equals(key, LIT("reasoning"));
+}
+
+/* Reasoning came before what it led to, wherever a whole message puts it. */
+static void read_reasoning_first(struct openai_reader *self, struct json json, unsigned choice)
+{
+    struct slice key;
+    json_object(&json);
+    while (json_member(&json, &key)) {
+        if (is_reasoning(key))
+            read_text(self, &json, EVENT_REASONING, choice);
+        else
+            json_skip(&json, NULL);
+    }
+}
+
 /* `message` of a whole answer, `delta` of a chunk: the same members. */
-static void read_message(struct openai_reader *self, struct json *json, unsigned choice)
+static void read_message(struct openai_reader *self, struct json *json, unsigned choice, bool whole)
 {
     struct slice key;
     if (json_peek(json) != JSON_OBJECT) {
         json_skip(json, NULL);
         return;
     }
+    if (whole)
+        read_reasoning_first(self, *json, choice);
     json_object(json);
     while (json_member(json, &key)) {
         if (slice_equals(key, LIT("content")))
             read_text(self, json, EVENT_TEXT, choice);
-        else if (slice_equals(key, LIT("reasoning_content")) || slice_equals(key, LIT("reasoning")))
+        else if (is_reasoning(key) && !whole)
             read_text(self, json, EVENT_REASONING, choice);
         else if (slice_equals(key, LIT("refusal")))
             read_text(self, json, EVENT_REFUSAL, choice);
@@ -368,7 +388,7 @@ struct chunk {
 
 static void read_choice(struct openai_reader *self, struct json *json, unsigned position)
 {
-    struct slice key, reason = SLICE_NONE;
+    struct slice key, reason = SLICE_NONE, logprobs = SLICE_NONE;
     int64_t choice = position;
     bool error = false;
     json_object(json); /* every server puts the index before the delta */
@@ -378,17 +398,22 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
         else if (choice >= CHOICES_MAX) /* nobody may ask for that many: it is left out, not mixed into another */
             json_skip(json, NULL);
         else if (slice_equals(key, LIT("delta")) || slice_equals(key, LIT("message")))
-            read_message(self, json, (unsigned)choice);
+            read_message(self, json, (unsigned)choice, key.ptr[0] == 'm');
         else if (self->base.wire == &wire_completions && slice_equals(key, LIT("text")))
             read_text(self, json, EVENT_TEXT, (unsigned)choice);
         else if (slice_equals(key, LIT("finish_reason")) && json_peek(json) == JSON_STRING)
             json_string(json, &reason);
+        else if (slice_equals(key, LIT("logprobs")) && json_peek(json) == JSON_OBJECT)
+            json_skip(json, &logprobs);
         else
             json_skip(json, NULL);
     }
     if (choice >= CHOICES_MAX)
         return;
     self->began |= 1u << choice;
+    struct slice list = json_find(logprobs, "content");
+    if (list.len > 2 && list.ptr[0] == '[' && json->error == JSON_OK)
+        emit(self, &(struct event){.kind = EVENT_LOGPROBS, .choice = (unsigned)choice, .data_raw = list});
     if (reason.len == 0 || (self->finished & 1u << choice) || json->error != JSON_OK)
         return;
     enum finish finish = finish_of(reason, &error);

@@ -465,6 +465,10 @@ static void response_format(struct encode *encode)
     quoted(encode->out, chat->schema_name_raw.len > 0 ? chat->schema_name_raw : LIT("response"));
     buffer_append_lit(encode->out, ",\"schema\":");
     buffer_append_slice(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{}"));
+    if (chat->schema_description_raw.len > 0) {
+        buffer_append_lit(encode->out, ",\"description\":");
+        quoted(encode->out, chat->schema_description_raw);
+    }
     if (chat->schema_strict >= 0)
         buffer_append_slice(encode->out, chat->schema_strict ? LIT(",\"strict\":true") : LIT(",\"strict\":false"));
     buffer_append_lit(encode->out, "}}");

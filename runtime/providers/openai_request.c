@@ -491,6 +491,7 @@ static void read_format(struct chat *chat, struct slice raw)
     chat->format = FORMAT_SCHEMA;
     chat->schema_json = json_find(schema, "schema");
     chat->schema_name_raw = json_find_string(schema, "name");
+    chat->schema_description_raw = json_find_string(schema, "description");
     strict = json_find(schema, "strict");
     chat->schema_strict = strict.len == 0 ? -1 : slice_equals(strict, LIT("true"));
 }

@@ -9,7 +9,7 @@ enum { CHOICES_MAX = WRITTEN_CHOICES_MAX, CALLS_SEEN = 512, TEXT_MAX = 64 * 1024
 
 /* What is gathered of one choice of a whole answer. */
 struct choice {
-    struct buffer text, reasoning, refusal, calls, blocks;
+    struct buffer text, reasoning, refusal, calls, blocks, logprobs;
     unsigned open_call;                     /* tool + 1 of the call whose arguments are being written, 0: none */
     struct slice call_signature, signature; /* Google's: of the open call, of the text */
     bool args;                              /* of the open call, some came */
@@ -215,6 +215,17 @@ static void stream_call(struct openai_writer *self, const struct event *event, s
     }
 }
 
+/* On a chunk of their own, on one line: an LF between tokens would end the data line. */
+static void put_logprobs(struct openai_writer *self, const struct event *event, struct buffer *out)
+{
+    put_role(self, event->choice, out);
+    begin_delta(self, event->choice, out);
+    buffer_append_lit(out, "},\"logprobs\":{\"content\":");
+    for (size_t i = 0; i < event->data_raw.len; i++)
+        buffer_append_byte(out, event->data_raw.ptr[i] == '\n' || event->data_raw.ptr[i] == '\r' ? ' ' : event->data_raw.ptr[i]);
+    buffer_append_lit(out, ",\"refusal\":null},\"finish_reason\":null}]}\n\n");
+}
+
 static void stream_event(struct openai_writer *self, const struct event *event, struct buffer *out)
 {
     switch (event->kind) {
@@ -236,6 +247,8 @@ static void stream_event(struct openai_writer *self, const struct event *event, 
     case EVENT_TOOL_ARGS:
     case EVENT_TOOL_END:
         return stream_call(self, event, out);
+    case EVENT_LOGPROBS:
+        return put_logprobs(self, event, out);
     case EVENT_FINISH:
         put_role(self, event->choice, out);
         begin_delta(self, event->choice, out);
@@ -265,8 +278,8 @@ static struct choice *choice_of(struct openai_writer *self, unsigned index)
     if (self->choices == NULL) {
         self->choices = arena_zalloc(self->base.arena, sizeof *self->choices * CHOICES_MAX);
         for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX; i++) {
-            struct buffer *buffers[] = {&self->choices[i].text, &self->choices[i].reasoning, &self->choices[i].refusal,
-                                        &self->choices[i].calls, &self->choices[i].blocks};
+            struct buffer *buffers[] = {&self->choices[i].text,  &self->choices[i].reasoning, &self->choices[i].refusal,
+                                        &self->choices[i].calls, &self->choices[i].blocks,    &self->choices[i].logprobs};
             for (unsigned k = 0; k < sizeof buffers / sizeof *buffers; k++)
                 buffer_init(buffers[k], TEXT_MAX);
         }
@@ -331,6 +344,10 @@ static void gather(struct openai_writer *self, struct choice *choice, const stru
         if (choice->blocks.len > 0)
             buffer_append_byte(&choice->blocks, ',');
         return put_block(&choice->blocks, event);
+    case EVENT_LOGPROBS:
+        if (choice->logprobs.len > 0)
+            buffer_append_byte(&choice->logprobs, ',');
+        return buffer_append_slice(&choice->logprobs, (struct slice){event->data_raw.ptr + 1, event->data_raw.len - 2});
     case EVENT_FINISH:
         choice->finish = event->finish;
         return;
@@ -342,7 +359,7 @@ static void gather(struct openai_writer *self, struct choice *choice, const stru
 static bool has_hole(const struct choice *choice)
 {
     return choice->text.overflow || choice->reasoning.overflow || choice->refusal.overflow || choice->calls.overflow ||
-           choice->blocks.overflow;
+           choice->blocks.overflow || choice->logprobs.overflow;
 }
 
 static void put_choice(struct buffer *out, unsigned index, struct choice *choice)
@@ -375,7 +392,15 @@ static void put_choice(struct buffer *out, unsigned index, struct choice *choice
         buffer_append_byte(out, ']');
     }
     put_signature(out, choice->signature);
-    buffer_printf(out, "},\"logprobs\":null,\"finish_reason\":\"%s\"}", finish_name(choice->finish));
+    buffer_append_lit(out, "},\"logprobs\":");
+    if (choice->logprobs.len > 0) {
+        buffer_append_lit(out, "{\"content\":[");
+        buffer_append_slice(out, buffer_slice(&choice->logprobs));
+        buffer_append_lit(out, "],\"refusal\":null}");
+    } else {
+        buffer_append_lit(out, "null");
+    }
+    buffer_printf(out, ",\"finish_reason\":\"%s\"}", finish_name(choice->finish));
 }
 
 static void free_choice(struct choice *choice)
@@ -385,6 +410,7 @@ static void free_choice(struct choice *choice)
     buffer_free(&choice->refusal);
     buffer_free(&choice->calls);
     buffer_free(&choice->blocks);
+    buffer_free(&choice->logprobs);
 }
 
 static void put_answer(struct openai_writer *self, struct buffer *out)

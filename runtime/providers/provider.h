@@ -126,7 +126,7 @@ struct chat {
     struct slice tool_choice_name_raw;
     int parallel_tool_calls; /* -1 not given */
     enum format format;
-    struct slice schema_json, schema_name_raw;
+    struct slice schema_json, schema_name_raw, schema_description_raw;
     int schema_strict; /* -1 not given */
     struct slice max_tokens, temperature, top_p, top_k, n, seed, presence_penalty, frequency_penalty, top_logprobs;
     int logprobs; /* -1 not given */
@@ -173,6 +173,7 @@ enum event_kind {
     EVENT_SIGNATURE,  /* end of a reasoning block: text_raw = the block's whole text, signature_raw */
     EVENT_REDACTED,   /* data_raw: an opaque reasoning block */
     EVENT_REFUSAL,    /* text_raw: a piece */
+    EVENT_LOGPROBS,   /* data_raw: a JSON list, as OpenAI's chat writes it: how likely each token of the text before was */
     EVENT_TOOL_BEGIN, /* tool (dense from 0 per choice), id_raw (empty: the writer makes one up), name_raw; signature_raw: Google's */
     EVENT_TOOL_ARGS,  /* tool, text_raw: a piece of the arguments */
     EVENT_TOOL_END,   /* tool; arguments were empty when no piece came: writers emit {} */

@@ -34,16 +34,9 @@ struct slice responses_failure_code(const struct failure *failure)
     }
 }
 
-/* Streamed without a writer (the provider's bytes were passed on) there is no response object of ours to call failed, and no count of the events
- * that went before: the event that stands for itself. */
-static void write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out)
+static void put_reason(const struct failure *failure, const struct failure_row *row, struct buffer *out)
 {
-    const struct failure_row *row = failure_row(failure->kind);
-    if (!stream) {
-        openai_write_failure(failure, request_id, false, out);
-        return;
-    }
-    buffer_append_lit(out, "event: error\ndata: {\"type\":\"error\",\"sequence_number\":0,\"code\":");
+    buffer_append_lit(out, ",\"code\":");
     json_append_string(out, responses_failure_code(failure));
     buffer_append_lit(out, ",\"message\":");
     json_append_string(out, failure->message.len > 0 ? failure->message : slice_of(row->name));
@@ -52,7 +45,23 @@ static void write_failure(const struct failure *failure, struct slice request_id
         json_append_string(out, failure->param);
     else
         buffer_append_lit(out, "null");
-    buffer_append_lit(out, "}\n\n");
+}
+
+/* Streamed without a writer (the provider's bytes were passed on) there is no response object of ours to call failed, and no count of the events
+ * that went before: the event that stands for itself. Its members are told twice, flat as OpenAI documents them and in `error` as it sends them:
+ * its SDKs raise for the latter only. */
+static void write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out)
+{
+    const struct failure_row *row = failure_row(failure->kind);
+    if (!stream) {
+        openai_write_failure(failure, request_id, false, out);
+        return;
+    }
+    buffer_append_lit(out, "event: error\ndata: {\"type\":\"error\",\"sequence_number\":0");
+    put_reason(failure, row, out);
+    buffer_printf(out, ",\"error\":{\"type\":\"%s\"", row->openai_type);
+    put_reason(failure, row, out);
+    buffer_append_lit(out, "}}\n\n");
 }
 
 const struct wire wire_responses = {

@@ -61,8 +61,9 @@ struct responses_item {
     bool ended;           /* the provider said that the call is whole */
     bool done, complete;  /* closed; with status "completed" */
     struct slice id, call_id, name, encrypted;
-    struct slice input; /* ITEM_CUSTOM, once closed: the text inside of the arguments */
-    struct buffer text; /* text, summary, refusal or arguments */
+    struct slice input;     /* ITEM_CUSTOM, once closed: the text inside of the arguments */
+    struct buffer text;     /* text, summary, refusal or arguments */
+    struct buffer logprobs; /* ITEM_TEXT: the inside of a list */
 };
 
 struct responses_writer {
@@ -82,6 +83,8 @@ struct responses_writer {
 };
 
 void responses_quoted(struct buffer *out, struct slice raw);
+/* ,"logprobs":[…] */
+void responses_put_logprobs(struct buffer *out, const struct responses_item *item);
 void responses_put_item(struct buffer *out, const struct responses_item *item, struct slice status);
 /* The whole object; `failure` NULL unless the status is "failed". */
 void responses_put_object(const struct responses_writer *self, struct slice status, const struct failure *failure, struct buffer *out);

@@ -85,6 +85,13 @@ static void member(struct buffer *out, const char *name, struct slice json, stru
 
 /* ---------------------------------------------------------------- items */
 
+void responses_put_logprobs(struct buffer *out, const struct responses_item *item)
+{
+    buffer_append_lit(out, ",\"logprobs\":[");
+    put_value(out, buffer_slice(&item->logprobs));
+    buffer_append_byte(out, ']');
+}
+
 static void put_part(struct buffer *out, const struct responses_item *item)
 {
     if (item->kind == ITEM_REFUSAL) {
@@ -95,7 +102,9 @@ static void put_part(struct buffer *out, const struct responses_item *item)
     }
     buffer_append_lit(out, "{\"type\":\"output_text\",\"text\":");
     responses_quoted(out, buffer_slice(&item->text));
-    buffer_append_lit(out, ",\"annotations\":[],\"logprobs\":[]}");
+    buffer_append_lit(out, ",\"annotations\":[]");
+    responses_put_logprobs(out, item);
+    buffer_append_byte(out, '}');
 }
 
 static void put_reasoning(struct buffer *out, const struct responses_item *item)

@@ -202,8 +202,7 @@ static bool read_text(struct responses_scan *scan, struct slice text)
         chat->schema_json = json_find(format, "schema");
         chat->schema_name_raw = json_find_string(format, "name");
         chat->schema_strict = strict.len == 0 ? -1 : slice_equals(strict, LIT("true"));
-        if (is_given(json_find(format, "description")))
-            responses_drop(scan, LIT("text.format.description"), SLICE_NONE);
+        chat->schema_description_raw = json_find_string(format, "description");
     } else if (is_given(format)) {
         return responses_refuse(scan, FAILURE_UNSUPPORTED_PARAMETER, LIT("no provider of another dialect knows this format"),
                                 LIT("text.format.type"));
@@ -211,7 +210,7 @@ static bool read_text(struct responses_scan *scan, struct slice text)
     return !is_given(verbosity) || add_extra(scan, LIT("verbosity"), verbosity);
 }
 
-/* Signatures are given whether asked for or not; what else can be asked for here no other wire brings. */
+/* Signatures are given whether asked for or not; of what else can be asked for here other wires bring the likelihoods only. */
 static bool read_include(struct responses_scan *scan, struct slice list)
 {
     struct json json;
@@ -221,9 +220,12 @@ static bool read_include(struct responses_scan *scan, struct slice list)
     json_init(&json, list, JSON_DEPTH_MAX);
     if (!json_array(&json))
         return responses_refuse(scan, FAILURE_BAD_PARAMETER, LIT("Invalid 'include': expected an array."), LIT("include"));
-    while (json_element(&json) && json_skip(&json, &one))
-        if (!slice_equals(one, LIT("\"reasoning.encrypted_content\"")))
+    while (json_element(&json) && json_skip(&json, &one)) {
+        if (slice_equals(one, LIT("\"message.output_text.logprobs\"")))
+            scan->chat->logprobs = 1;
+        else if (!slice_equals(one, LIT("\"reasoning.encrypted_content\"")))
             responses_drop(scan, LIT("include"), SLICE_NONE);
+    }
     return json.error == JSON_OK;
 }
 
@@ -236,8 +238,19 @@ struct members {
     struct slice prompt_cache_retention, user, service_tier, model;
 };
 
-static bool take_members(struct slice body, struct members *found, struct chat *chat)
+/* What says nothing to a provider that stores nothing and is asked anew, and our own words. */
+static bool is_silent(struct slice key, struct slice value)
 {
+    static const struct slice names[] = {LIT("store"), LIT("stream_options"), LIT("routing_strategy"), LIT("fallback")};
+    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
+        if (openai_is(key, names[i]))
+            return true;
+    return !is_given(value) || (openai_is(key, LIT("provider")) && value.ptr[0] != '{');
+}
+
+static bool take_members(struct responses_scan *scan, struct slice body, struct members *found)
+{
+    struct chat *chat = scan->chat;
     const struct {
         struct slice name;
         struct slice *value;
@@ -277,9 +290,15 @@ static bool take_members(struct slice body, struct members *found, struct chat *
     while (json_member(&json, &key)) {
         if (!json_skip(&json, &value))
             return false;
-        for (unsigned i = 0; i < sizeof members / sizeof *members; i++)
-            if (openai_is(key, members[i].name))
-                *members[i].value = is_given(value) ? value : SLICE_NONE;
+        bool known = false;
+        for (unsigned i = 0; i < sizeof members / sizeof *members; i++) {
+            if (!openai_is(key, members[i].name))
+                continue;
+            known = true;
+            *members[i].value = is_given(value) ? value : SLICE_NONE;
+        }
+        if (!known && !is_silent(key, value))
+            responses_drop(scan, is_word(key) ? key : LIT("unknown"), SLICE_NONE);
     }
     return json.error == JSON_OK;
 }
@@ -330,8 +349,11 @@ static bool read_rest(struct responses_scan *scan, const struct members *members
         responses_drop(scan, LIT("truncation"), SLICE_NONE);
     if (members->max_tool_calls.len > 0)
         responses_drop(scan, LIT("max_tool_calls"), SLICE_NONE);
-    if (members->top_logprobs.len > 0 && !slice_equals(members->top_logprobs, LIT("0")))
-        responses_drop(scan, LIT("top_logprobs"), SLICE_NONE);
+    chat->top_logprobs = number_of(members->top_logprobs);
+    if (slice_equals(chat->top_logprobs, LIT("0")))
+        chat->top_logprobs = SLICE_NONE;
+    if (chat->top_logprobs.len > 0)
+        chat->logprobs = 1;
     const struct extra same[] = {{NULL, LIT("safety_identifier"), members->safety_identifier},
                                  {NULL, LIT("prompt_cache_key"), members->prompt_cache_key},
                                  {NULL, LIT("prompt_cache_retention"), members->prompt_cache_retention}};
@@ -347,7 +369,7 @@ bool responses_read_chat(struct slice body, struct arena *arena, struct chat *ch
     struct members members = {.input = SLICE_NONE};
     *complaint = (struct complaint){FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
     *chat = (struct chat){.wire = &wire_responses, .parallel_tool_calls = -1, .schema_strict = -1, .logprobs = -1};
-    bool good = take_members(body, &members, chat) && refuse_stored(&scan, &members) && read_rest(&scan, &members);
+    bool good = take_members(&scan, body, &members) && refuse_stored(&scan, &members) && read_rest(&scan, &members);
     if (good && members.instructions.len > 2 && members.instructions.ptr[0] == '"')
         good = responses_read_instructions(&scan, string_of(members.instructions));
     good = good && responses_read_input(&scan, members.input) && read_tools(&scan, members.tools) &&

@@ -23,8 +23,10 @@ void responses_writer_begin(struct writer *writer)
 void responses_writer_end(struct writer *writer)
 {
     struct responses_writer *self = (struct responses_writer *)writer;
-    for (struct responses_item *item = self->items; item != NULL; item = item->next)
+    for (struct responses_item *item = self->items; item != NULL; item = item->next) {
         buffer_free(&item->text);
+        buffer_free(&item->logprobs);
+    }
 }
 
 /* ---------------------------------------------------------------- events */
@@ -90,8 +92,10 @@ static void put_text_event(struct responses_writer *self, const char *name, cons
     buffer_append(out, member, strlen(member));
     buffer_append_lit(out, "\":");
     responses_quoted(out, text);
-    if (item->kind == ITEM_TEXT)
-        buffer_append_lit(out, ",\"logprobs\":[]");
+    if (item->kind == ITEM_TEXT && strcmp(member, "delta") == 0)
+        buffer_append_lit(out, ",\"logprobs\":[]"); /* they come with the whole */
+    else if (item->kind == ITEM_TEXT)
+        responses_put_logprobs(out, item);
     end_event(out);
 }
 
@@ -104,8 +108,10 @@ static void put_part_event(struct responses_writer *self, const char *name, cons
                              : item->kind == ITEM_REFUSAL ? LIT(",\"part\":{\"type\":\"refusal\",\"refusal\":")
                                                           : LIT(",\"part\":{\"type\":\"output_text\",\"text\":"));
     responses_quoted(out, text);
-    if (item->kind == ITEM_TEXT)
-        buffer_append_lit(out, ",\"annotations\":[],\"logprobs\":[]");
+    if (item->kind == ITEM_TEXT) {
+        buffer_append_lit(out, ",\"annotations\":[]");
+        responses_put_logprobs(out, item);
+    }
     buffer_append_byte(out, '}');
     end_event(out);
 }
@@ -249,6 +255,7 @@ static struct responses_item *open_item(struct responses_writer *self, enum resp
     item->index = self->item_count++;
     item->id = arena_printf(writer->arena, "%s_%.*s%04x", names_of(item)->prefix, (int)writer->id.len, writer->id.ptr, item->index);
     buffer_init(&item->text, TEXT_MAX);
+    buffer_init(&item->logprobs, TEXT_MAX);
     *self->tail = item;
     self->tail = &item->next;
     if (is_call(item)) {
@@ -315,6 +322,17 @@ static void take_text(struct responses_writer *self, const struct event *event, 
             close_item(self, self->open, true, out);
         seal(self, RESPONSES_GEMINI_TEXT, event->signature_raw, SLICE_NONE, out);
     }
+}
+
+static void take_logprobs(struct responses_writer *self, struct slice list)
+{
+    struct responses_item *item = self->open;
+    if (item == NULL || item->kind != ITEM_TEXT)
+        return; /* of words that are no text */
+    if (item->logprobs.len > 0)
+        buffer_append_byte(&item->logprobs, ',');
+    buffer_append_slice(&item->logprobs, (struct slice){list.ptr + 1, list.len - 2});
+    self->lost |= item->logprobs.overflow;
 }
 
 static void begin_call(struct responses_writer *self, const struct event *event, struct buffer *out)
@@ -410,6 +428,8 @@ void responses_write_event(struct writer *writer, const struct event *event, str
         return take_text(self, event, ITEM_REASONING, out);
     case EVENT_REFUSAL:
         return take_text(self, event, ITEM_REFUSAL, out);
+    case EVENT_LOGPROBS:
+        return take_logprobs(self, event->data_raw);
     case EVENT_SIGNATURE:
         return seal(self, RESPONSES_CLAUDE, event->signature_raw, event->text_raw, out);
     case EVENT_REDACTED:

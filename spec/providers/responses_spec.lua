@@ -266,9 +266,10 @@ describe("parameters", function()
   end)
 
   it("that no other wire carries are named", function()
-    local _, dropped = sent(asks [["truncation":"auto","max_tool_calls":3,"top_logprobs":2,
-      "include":["message.output_text.logprobs","file_search_call.results"],"text":{"format":{"type":"json_schema","name":"n","schema":{},"description":"d"}}]])
-    assert.equal("truncation, max_tool_calls, top_logprobs, text.format.description, include", dropped)
+    local _, dropped = sent(asks [["truncation":"auto","max_tool_calls":3,"include":["file_search_call.results"],"client_metadata":{"a":"b"},
+      "Odd\\r\\nname":1,"unsaid":null,"stream_options":{"include_obfuscation":false},"store":false,"routing_strategy":"weighted","provider":"xai"]])
+    assert.equal("client_metadata, unknown, truncation, max_tool_calls, include", dropped)
+    assert.equal("provider", select(2, sent(asks [["provider":{"order":["x"]}]])))
     assert.equal("text.format.type", refused(asks '"text":{"format":{"type":"grammar"}}').param)
   end)
 end)
@@ -469,7 +470,10 @@ describe("an answer", function()
     assert.equal(429, status)
     assert.same({ message = "slow down", type = "rate_limit_error", param = cjson.null, code = "rate_limit_exceeded" }, json.decode(body).error)
     local event = stream.events((wire.failure { client = "responses", kind = "context_length", message = "long", stream = true }))[1]
+    local nested = event.data.error -- as OpenAI sends it; its SDKs raise for this one only
     assert.same({ "error", "error", "context_length_exceeded", "long" }, { event.event, event.data.type, event.data.code, event.data.message })
+    assert.same({ "invalid_request_error", "context_length_exceeded", "long", cjson.null },
+      { nested.type, nested.code, nested.message, nested.param })
   end)
 end)
 
