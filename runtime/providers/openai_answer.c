@@ -322,12 +322,11 @@ static void read_reasoning_first(struct openai_reader *self, struct json json, u
 {
     struct slice key;
     json_object(&json);
-    while (json_member(&json, &key)) {
+    while (json_member(&json, &key))
         if (is_reasoning(key))
             read_text(self, &json, EVENT_REASONING, choice);
         else
             json_skip(&json, NULL);
-    }
 }
 
 /* `message` of a whole answer, `delta` of a chunk: the same members. */
@@ -563,8 +562,7 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
 
 static void end(struct openai_reader *self)
 {
-    struct event event = {.kind = EVENT_END};
-    emit(self, &event);
+    emit(self, &(struct event){.kind = EVENT_END});
     self->base.ended |= !self->base.failed;
 }
 
