@@ -1,4 +1,5 @@
---- What becomes of requests when much of their pool is down, or their plan goes in circles (rows U26, U39 and U40 of the matrix of upstream faults).
+--- What becomes of requests when much of their pool is down, or their plan goes in circles, or tries again (rows U24, U26, U39 and U40 of the matrix of
+-- upstream faults).
 local house = require "support.house"
 
 local PARTS = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j" }
@@ -12,6 +13,21 @@ local function pool(dead)
   return table.concat(targets, ", ")
 end
 
+-- What may be better a moment later, and what is not.
+local PASSING, LASTING = { 408, 500, 502, 503, 504, 529 }, { 400, 401, 402, 403, 404, 405, 409, 413, 422, 424, 451 }
+
+local function retried()
+  local lines = {}
+  for _, form in ipairs { "whole", "stream" } do
+    for _, list in ipairs { PASSING, LASTING } do
+      for _, status in ipairs(list) do
+        lines[#lines + 1] = ('["retried-%d-%s"] = { "a/fault-status-%d@%s" },'):format(status, form, status, form)
+      end
+    end
+  end
+  return table.concat(lines, " ")
+end
+
 local CONFIG = [[
 return {
   workers = 1,
@@ -22,6 +38,7 @@ return {
     ["429-many"] = { "a/fault-status-429-retry-9@3", "b/fault-status-429-retry-8@3", "c/fault-status-429-retry-7@3", "d/fault-status-429-retry-6@3" },
     ["429-mute"] = { "a/fault-status-429", "b/fault-status-429" },
     ["429-500"] = { "a/fault-status-429-retry-9@4", "b/fault-status-500@4" },
+    %s
     half = { %s }, most = { %s }, all = { %s },
     circle = { "a/fault-status-500@5", "b/fault-status-503@5" },
     again = { "a/fault-status-500@6" },
@@ -38,7 +55,7 @@ local POLICY = [[
 local round_robin = require "policies.round_robin"
 return {
   route = function(request)
-    if request.model == "again" or request.model == "untranslatable" then
+    if request.model == "again" or request.model == "untranslatable" or request.model:find "^retried" then
       local plan = {}
       for i, target in ipairs(request.targets) do
         plan[i] = { target = target, retries = 15 }
@@ -64,7 +81,7 @@ describe("a pool", function()
     for _, name in ipairs(PARTS) do
       providers[#providers + 1] = ('%s = { kind = "openai", base_url = "%s/v1", key = "sk-%s" },'):format(name, mock.origin, name)
     end
-    gateway = house.start { config = CONFIG:format(table.concat(providers, " "), pool(5), pool(9), pool(10)), policies = { mine = POLICY } }
+    gateway = house.start { config = CONFIG:format(table.concat(providers, " "), retried(), pool(5), pool(9), pool(10)), policies = { mine = POLICY } }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())
@@ -85,6 +102,23 @@ describe("a pool", function()
   end
 
   for _, form in ipairs { "whole", "stream" } do
+    it("U24 is tried again, three times in all, where that may help, " .. form, function()
+      for _, status in ipairs(PASSING) do
+        local _, _, attempts, heard = outcome(ask(form, { model = ("retried-%d-%s"):format(status, form) }))
+        assert.same({ 3, 3 }, { attempts, heard }, status)
+      end
+    end)
+
+    it("U23 is not tried again where it cannot help, " .. form, function()
+      for _, status in ipairs(LASTING) do
+        local answer = ask(form, { model = ("retried-%d-%s"):format(status, form) })
+        local _, _, attempts, heard = outcome(answer)
+        assert.same({ 1, 1 }, { attempts, heard }, status)
+        assert.is_truthy(answer.status >= 400 and answer.status < 500, status)
+        assert.equal("false", answer.headers["x-should-retry"])
+      end
+    end)
+
     it("U26 that is throttled says when the first of it is free again, " .. form, function()
       for model, expected in pairs {
         ["429"] = { "3", 3 }, ["429-two"] = { "4", 2 }, ["429-many"] = { "7", 3 },
