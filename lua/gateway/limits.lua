@@ -16,6 +16,7 @@ local PER = { user = true, model = true }
 local NAME_MAX = 64
 local METERS_MAX = 6
 local FASTEST = 1000000 -- of a bucket, per second: finer than the clock it could not be kept
+local SLOWEST = 366 * 86400 -- seconds in which a bucket fills: beyond a year it is a mistake
 
 local function shown(value)
   return type(value) == "string" and ("%q"):format(value:sub(1, 60)) or type(value) == "table" and "a table" or tostring(value)
@@ -73,6 +74,8 @@ local function make_bucket(meters, spec)
     return "burst: expected beside one rate of requests or of tokens (write another limit for the rest)"
   elseif meters[1].count / meters[1].seconds > FASTEST then
     return ("burst: expected a rate of at most %d/s beside it"):format(FASTEST)
+  elseif count / meters[1].count * meters[1].seconds > SLOWEST then
+    return ("burst: expected at most what comes back within a year, %d"):format(meters[1].count * (SLOWEST // meters[1].seconds))
   end
   meters[1].burst = count
 end
