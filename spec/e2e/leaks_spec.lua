@@ -84,7 +84,10 @@ describe("what requests hold", function()
   local function fill(provider, count, open)
     local jobs = {}
     for i = 1, count do
-      jobs[i] = function() open[#open + 1] = gateway:open_stream { model = provider .. "/gap-300" } end
+      jobs[i] = function()
+        local answer = gateway:open_stream { model = provider .. "/gap-300" }
+        open[#open + 1] = answer
+      end
     end
     http.all(jobs)
     for _, answer in ipairs(open) do
