@@ -153,6 +153,22 @@ describe("headers", function()
     assert.is_nil(upstream_request({}, body, "/v1/messages").headers["anthropic-beta"])
   end)
 
+  it("of Anthropic's clients: no header of theirs ends early and begins another", function()
+    local body = '{"model":"claude/x","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
+    for _, name in ipairs { "anthropic-beta", "anthropic-version", "x-api-key", "X-Request-ID" } do
+      for _, value in ipairs { "a\r\n x-evil: 1", "a\r\n\tx-evil: 1", "a\rx-evil: 1", "a\nx-evil: 1", "a\n x-evil: 1", "a\0x-evil: 1", "a\r\n\r\nGET /evil" } do
+        local answer = gateway:request { path = "/v1/messages", body = body, headers = { [name] = value } }
+        assert.equal(400, answer.status, ("%s: %q"):format(name, value))
+      end
+    end
+    listener:settimeout(0)
+    assert.is_nil((listener:accept())) -- nothing of it went upstream
+    listener:settimeout(nil)
+    local got = upstream_request({ ["anthropic-beta"] = 'a, "b": c%0d%0ax-evil: 1' }, body, "/v1/messages")
+    assert.equal('a, "b": c%0d%0ax-evil: 1', got.headers["anthropic-beta"])
+    assert.is_nil(got.headers["x-evil"])
+  end)
+
   it("of CORS: only for the origins of the config", function()
     local yes = gateway:get("/health", { Origin = "https://app.example.com" })
     assert.equal("https://app.example.com", yes.headers["access-control-allow-origin"])
