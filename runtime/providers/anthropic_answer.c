@@ -6,6 +6,7 @@
 #include "providers/anthropic.h"
 
 enum { THINKING_MAX = 1024 * 1024 };
+static const int64_t COUNT_MAX = 1LL << 53; /* what json_to_count believes */
 
 enum block_kind { BLOCK_NONE, BLOCK_TEXT, BLOCK_TOOL, BLOCK_JSON, BLOCK_THINKING, BLOCK_OTHER };
 
@@ -102,9 +103,10 @@ static void take_cached(struct slice usage, const char *name, int64_t *into)
 
 static void add_count(struct slice object, const char *name, int64_t *sum)
 {
-    int64_t value = 0;
+    int64_t value = -1;
     take_count(object, name, &value);
-    *sum += value;
+    if (value > 0 && __builtin_add_overflow(*sum, value, sum))
+        *sum = INT64_MAX;
 }
 
 /* A context that was compacted on the way: the counts at the top leave out what that took. Not so where another model took over, which they follow. */
@@ -127,7 +129,7 @@ static void take_iterations(struct anthropic_reader *self, struct slice iteratio
         add_count(entry, "input_tokens", &input);
         add_count(entry, "output_tokens", &output);
     }
-    if (!compacted || input < self->usage.input || output < self->usage.output)
+    if (!compacted || input < self->usage.input || output < self->usage.output || input > COUNT_MAX || output > COUNT_MAX)
         return;
     self->usage.input = input;
     self->usage.output = output;
@@ -210,14 +212,17 @@ static void start(struct anthropic_reader *self, struct slice message)
 static void begin_tool(struct anthropic_reader *self, struct slice block)
 {
     struct slice name = json_find_string(block, "name"), input = json_find(block, "input");
-    if (json_raw_equals(name, LIT(ANTHROPIC_JSON_TOOL))) {
+    const struct chat *chat = self->base.chat;
+    if (chat != NULL && chat->format == FORMAT_SCHEMA && json_raw_equals(name, LIT(ANTHROPIC_JSON_TOOL))) {
         self->block.kind = BLOCK_JSON;
         self->json_tool = true;
     } else {
         self->block.kind = BLOCK_TOOL;
         self->block.tool = self->tools++;
-        emit(self, &(struct event){
-                       .kind = EVENT_TOOL_BEGIN, .tool = self->block.tool, .id_raw = json_find_string(block, "id"), .name_raw = name});
+        emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                                   .tool = self->block.tool,
+                                   .id_raw = json_find_string(block, "id"),
+                                   .name_raw = name_unfit(name, &anthropic_names, chat, self->base.arena)});
     }
     if (input.len <= 2 || input.ptr[0] != '{')
         return;

@@ -4,6 +4,7 @@
  * them and before any text; no text block is empty; reasoning goes back first, unchanged and signed, or not at all.
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic.h"
+#include <stdlib.h>
 
 /* ---------------------------------------------------------------- small pieces */
 
@@ -89,7 +90,7 @@ static bool put_call(struct anthropic_encode *encode, const struct part *part)
     buffer_append_lit(out, "{\"type\":\"tool_use\",\"id\":");
     put_id(out, part->id_raw);
     buffer_append_lit(out, ",\"name\":");
-    anthropic_quoted(out, part->name_raw);
+    anthropic_write_name(encode, part->name_raw);
     buffer_append_lit(out, ",\"input\":");
     buffer_append_slice(out, input);
     anthropic_write_marker(out, part);
@@ -149,16 +150,6 @@ static bool put_result(struct anthropic_encode *encode, const struct part *resul
     return true;
 }
 
-/* Every call needs its result in the next turn; one that the client lost is said to be lost. */
-static bool has_result(const struct message *from, const struct message *to, struct slice id)
-{
-    for (const struct message *message = from; message != to; message = message->next)
-        for (const struct part *part = message->parts; part != NULL; part = part->next)
-            if (part->kind == PART_TOOL_RESULT && slice_equals(part->id_raw, id))
-                return true;
-    return false;
-}
-
 /* ---------------------------------------------------------------- turns */
 
 /* A run of messages that become one: [from, to). */
@@ -166,6 +157,49 @@ struct turn {
     const struct message *from, *to;
     bool assistant;
 };
+
+/* The ids that the results of a turn answer, in order: very many are looked up as well. */
+struct ids {
+    struct slice *list;
+    size_t count;
+};
+
+static int compare_ids(const void *a, const void *b)
+{
+    const struct slice *left = a, *right = b;
+    if (left->len != right->len)
+        return left->len < right->len ? -1 : 1;
+    return left->len == 0 ? 0 : memcmp(left->ptr, right->ptr, left->len);
+}
+
+/* answer NULL: no turn, no results. */
+static struct ids ids_of(const struct anthropic_encode *encode, const struct turn *answer)
+{
+    struct ids ids = {NULL, 0};
+    for (int pass = 0; answer != NULL && pass < 2; pass++) {
+        if (pass == 1 && (ids.count == 0 || (ids.list = arena_alloc(encode->arena, ids.count * sizeof *ids.list)) == NULL))
+            return (struct ids){NULL, 0};
+        ids.count = 0;
+        for (const struct message *message = answer->from; message != answer->to; message = message->next) {
+            for (const struct part *part = message->parts; part != NULL; part = part->next) {
+                if (part->kind != PART_TOOL_RESULT)
+                    continue;
+                if (pass == 1)
+                    ids.list[ids.count] = part->id_raw;
+                ids.count++;
+            }
+        }
+    }
+    if (ids.count > 0)
+        qsort(ids.list, ids.count, sizeof *ids.list, compare_ids);
+    return ids;
+}
+
+/* Every call needs its result in the next turn; one that the client lost is said to be lost. */
+static bool has_result(const struct ids *ids, struct slice id)
+{
+    return ids->count > 0 && bsearch(&id, ids->list, ids->count, sizeof *ids->list, compare_ids) != NULL;
+}
 
 static bool is_assistant(const struct message *message)
 {
@@ -275,13 +309,13 @@ static bool put_part(struct anthropic_encode *encode, const struct message *mess
     }
 }
 
-/* The first call of a turn, or the next one behind *message and part, that the answer leaves without a result. NULL: none is left. */
-static const struct part *next_lost(const struct turn *calls, const struct turn *answer, const struct message **message,
+/* The first call of a turn, or the next one behind *message and part, that has no result among these. NULL: none is left. */
+static const struct part *next_lost(const struct turn *calls, const struct ids *ids, const struct message **message,
                                     const struct part *part)
 {
     for (part = part == NULL ? (*message)->parts : part->next;;) {
         for (; part != NULL; part = part->next)
-            if (part->kind == PART_TOOL_CALL && (answer == NULL || !has_result(answer->from, answer->to, part->id_raw)))
+            if (part->kind == PART_TOOL_CALL && !has_result(ids, part->id_raw))
                 return part;
         *message = (*message)->next;
         if (*message == calls->to)
@@ -290,11 +324,11 @@ static const struct part *next_lost(const struct turn *calls, const struct turn 
     }
 }
 
-static void put_lost_results(struct anthropic_encode *encode, const struct turn *calls, const struct turn *answer, bool *first)
+static void put_lost_results(struct anthropic_encode *encode, const struct turn *calls, const struct ids *ids, bool *first)
 {
     const struct message *message = calls->from;
     const struct part *part = NULL;
-    while ((part = next_lost(calls, answer, &message, part)) != NULL) {
+    while ((part = next_lost(calls, ids, &message, part)) != NULL) {
         if (!*first)
             buffer_append_byte(encode->out, ',');
         *first = false;
@@ -342,9 +376,10 @@ static bool put_turn(struct anthropic_encode *encode, const struct turn *turn, c
     const struct part *text = only_text(encode, turn), *prefill = last && turn->assistant ? last_part(encode, turn, &count) : NULL;
     const struct turn *calls = before != NULL && before->assistant ? before : NULL;
     const struct message *from = calls == NULL ? NULL : calls->from;
+    const struct ids ids = ids_of(encode, calls == NULL ? NULL : turn);
     bool first = true;
     buffer_append_slice(out, turn->assistant ? LIT("{\"role\":\"assistant\",\"content\":") : LIT("{\"role\":\"user\",\"content\":"));
-    if (text != NULL && (calls == NULL || next_lost(calls, turn, &from, NULL) == NULL)) {
+    if (text != NULL && (calls == NULL || next_lost(calls, &ids, &from, NULL) == NULL)) {
         anthropic_quoted(out, text == prefill ? without_tail(text->text_raw) : text->text_raw);
         buffer_append_byte(out, '}');
         return true;
@@ -353,7 +388,7 @@ static bool put_turn(struct anthropic_encode *encode, const struct turn *turn, c
     if (!turn->assistant && !put_parts(encode, turn, true, prefill, &first))
         return false;
     if (calls != NULL)
-        put_lost_results(encode, calls, turn, &first);
+        put_lost_results(encode, calls, &ids, &first);
     if (!put_parts(encode, turn, false, prefill, &first))
         return false;
     if (first)
@@ -398,7 +433,7 @@ static bool put_messages(struct anthropic_encode *encode)
     if (had_before && before.assistant && has_calls(&before)) { /* calls at the very end: nobody ran them */
         bool first = true;
         buffer_append_lit(encode->out, ",{\"role\":\"user\",\"content\":[");
-        put_lost_results(encode, &before, NULL, &first);
+        put_lost_results(encode, &before, &(struct ids){NULL, 0}, &first);
         buffer_append_lit(encode->out, "]}");
     }
     buffer_append_byte(encode->out, ']');

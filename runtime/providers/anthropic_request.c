@@ -23,6 +23,19 @@ void anthropic_quoted(struct buffer *out, struct slice raw)
     buffer_append_byte(out, '"');
 }
 
+/* The client speaks this dialect: what its reader did not understand is understood here. */
+static bool is_own(const struct anthropic_encode *encode)
+{
+    return encode->chat->wire == &wire_anthropic;
+}
+
+const struct name_rule anthropic_names = {"_-", 128, false};
+
+void anthropic_write_name(struct anthropic_encode *encode, struct slice name_raw)
+{
+    anthropic_quoted(encode->out, is_own(encode) ? name_raw : name_fit(name_raw, &anthropic_names, encode->arena));
+}
+
 bool anthropic_refuse(struct anthropic_encode *encode, struct slice message, struct slice param)
 {
     *encode->complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
@@ -129,12 +142,6 @@ static void put_thinking(struct anthropic_encode *encode, enum effort effort, in
         drop(encode, LIT("thinking"));
 }
 
-/* The client speaks this dialect: what its reader did not understand is understood here. */
-static bool is_own(const struct anthropic_encode *encode)
-{
-    return encode->chat->wire == &wire_anthropic;
-}
-
 /* The model keeps to schemas: of answers and of strict tools. */
 static bool is_structured(const struct anthropic_encode *encode)
 {
@@ -234,7 +241,7 @@ static void put_tool(struct anthropic_encode *encode, const struct tool *tool)
 {
     struct buffer *out = encode->out;
     buffer_append_lit(out, "{\"name\":");
-    anthropic_quoted(out, tool->name_raw);
+    anthropic_write_name(encode, tool->name_raw);
     if (tool->description_raw.len > 0) {
         buffer_append_lit(out, ",\"description\":");
         anthropic_quoted(out, tool->description_raw);
@@ -310,7 +317,7 @@ static void put_tool_choice(struct anthropic_encode *encode)
     buffer_append_byte(out, '"');
     if (choice == TOOL_CHOICE_NAMED) {
         buffer_append_lit(out, ",\"name\":");
-        anthropic_quoted(out, name);
+        anthropic_write_name(encode, name);
     }
     if (chat->parallel_tool_calls == 0 && choice != TOOL_CHOICE_NONE)
         buffer_append_lit(out, ",\"disable_parallel_tool_use\":true");
