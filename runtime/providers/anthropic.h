@@ -6,7 +6,7 @@
  *   anthropic_message.c  messages of a request                anthropic_tools.c    its tools and formats
  *   anthropic_file.c     its pictures and files               anthropic_write.c    writing an answer
  *   anthropic_schema.c   schemas it accepts                   anthropic_failure.c  writing an error
- *   anthropic_answer.c   reading an answer
+ *   anthropic_answer.c   reading an answer                    anthropic_replay.c   reasoning it must not send back
  * Both: anthropic_count.c, POST /v1/messages/count_tokens
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_ANTHROPIC_H
@@ -109,6 +109,9 @@ bool anthropic_scan(bool count, struct slice body, struct arena *arena, struct f
 bool anthropic_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
 int anthropic_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                     struct arena *arena, struct edit edits[EDITS_MAX]);
+
+/* Edits that take out what Anthropic has not signed: at least one; 0: no memory. Only for bodies that hold such blocks. */
+unsigned anthropic_cut_reasoning(struct slice body, struct arena *arena, struct edit edits[2]);
 
 bool anthropic_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
 /* `tools`, into chat->tools and, what only Anthropic itself can run, into an extra of that name. False: not JSON, or no memory. */

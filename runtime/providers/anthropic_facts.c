@@ -467,19 +467,20 @@ static unsigned put_edit(struct edit *edits, unsigned count, size_t at, size_t l
     return count + 1;
 }
 
-/* Reasoning of other providers in the history would be refused for its signature: the body is written anew without it. */
 int anthropic_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                     struct arena *arena, struct edit edits[EDITS_MAX])
 {
-    unsigned count = 0;
-    (void)body;
+    struct edit cuts[2];
+    unsigned count = 0, cut_count = facts->foreign_thinking ? anthropic_cut_reasoning(body, arena, cuts) : 0;
     (void)provider;
-    if (facts->foreign_thinking)
-        return -1;
+    if (facts->foreign_thinking && cut_count == 0)
+        return -1; /* no memory: said by whoever tries the other way */
     struct slice plain = json_escape(arena, model->model);
     if (!slice_equals(plain, facts->model_raw))
         count = put_edit(edits, count, facts->model.at + 1, facts->model.len - 2, plain);
     for (unsigned i = 0; i < facts->extension_count; i++)
         count = put_edit(edits, count, facts->extensions[i].at, facts->extensions[i].len, SLICE_NONE);
+    for (unsigned i = 0; i < cut_count; i++)
+        count = put_edit(edits, count, cuts[i].at, cuts[i].len, cuts[i].text);
     return (int)count;
 }

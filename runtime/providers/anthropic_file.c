@@ -1,7 +1,6 @@
 /* anthropic_file.c -- pictures and files of a conversation as Anthropic takes them.
  *
  * Pictures are JPEG, PNG, GIF or WebP, as base64 or at an https address. Files are PDF the same way, or plain text, which goes as text and not as base64.
- * A client of this dialect knows what it sends: its sources go on as they are.
  * Sources: Anthropic's API reference (vision, PDF support, files).
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic.h"
@@ -83,20 +82,13 @@ static void put_source(struct anthropic_encode *encode, struct slice type, struc
     buffer_append_lit(encode->out, "\"}");
 }
 
-static bool is_own(const struct anthropic_encode *encode)
-{
-    return encode->chat->wire == &wire_anthropic;
-}
-
-/* An address, or an id that the client had from this provider. False: neither. */
+/* At an address. False: at none that the API fetches from. */
 static bool put_place(struct anthropic_encode *encode, const struct part *part)
 {
-    bool https = starts_nocase(part->url_raw, LIT("https:")), own = is_own(encode) && part->id_raw.len > 0;
-    if (!https && !own)
+    if (!starts_nocase(part->url_raw, LIT("https:")))
         return false;
-    buffer_append_slice(encode->out,
-                        https ? LIT("\"source\":{\"type\":\"url\",\"url\":") : LIT("\"source\":{\"type\":\"file\",\"file_id\":"));
-    anthropic_quoted(encode->out, https ? part->url_raw : part->id_raw);
+    buffer_append_lit(encode->out, "\"source\":{\"type\":\"url\",\"url\":");
+    anthropic_quoted(encode->out, part->url_raw);
     buffer_append_byte(encode->out, '}');
     return true;
 }
@@ -104,7 +96,7 @@ static bool put_place(struct anthropic_encode *encode, const struct part *part)
 /* ---------------------------------------------------------------- pictures */
 
 /* The type by the name that the API knows; empty: it takes no such picture. */
-static struct slice picture_type(const struct anthropic_encode *encode, struct slice type)
+static struct slice picture_type(struct slice type)
 {
     static const struct slice known[] = {LIT("image/jpeg"), LIT("image/png"), LIT("image/gif"), LIT("image/webp")};
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
@@ -112,7 +104,7 @@ static struct slice picture_type(const struct anthropic_encode *encode, struct s
             return known[i];
     if (slice_equals_nocase(type, LIT("image/jpg"))) /* no registered name, but what many send */
         return known[0];
-    return is_own(encode) ? type : SLICE_NONE;
+    return SLICE_NONE;
 }
 
 bool anthropic_write_image(struct anthropic_encode *encode, const struct part *part)
@@ -121,7 +113,7 @@ bool anthropic_write_image(struct anthropic_encode *encode, const struct part *p
     struct data data;
     buffer_append_lit(out, "{\"type\":\"image\",");
     if (find_data(encode->arena, part, &data) && data.base64) {
-        struct slice type = picture_type(encode, data.type);
+        struct slice type = picture_type(data.type);
         if (type.len == 0)
             return anthropic_refuse(encode, LIT("this provider takes images as JPEG, PNG, GIF or WebP only"), LIT("messages"));
         put_source(encode, type, data.raw);
@@ -193,8 +185,8 @@ static bool is_pdf(const struct data *data)
 static bool put_file(struct anthropic_encode *encode, const struct data *data)
 {
     struct buffer *out = encode->out;
-    if (is_own(encode) || (data->base64 && is_pdf(data))) {
-        put_source(encode, is_own(encode) ? data->type : LIT("application/pdf"), data->raw);
+    if (data->base64 && is_pdf(data)) {
+        put_source(encode, LIT("application/pdf"), data->raw);
         return true;
     }
     if (!is_text(data->type))

@@ -110,9 +110,6 @@ static bool put_child(struct anthropic_encode *encode, const struct part *result
         return anthropic_write_document(encode, &copy);
     case PART_AUDIO:
         return anthropic_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
-    case PART_OPAQUE:
-        buffer_append_slice(encode->out, child->json);
-        return true;
     default:
         put_text(encode->out, &copy, child->text_raw);
         return true;
@@ -217,7 +214,7 @@ static bool is_sent(const struct anthropic_encode *encode, const struct part *pa
     case PART_REDACTED:
         return encode->replays;
     case PART_OPAQUE:
-        return encode->chat->wire == &wire_anthropic;
+        return false;
     default:
         return true;
     }
@@ -299,9 +296,6 @@ static bool put_part(struct anthropic_encode *encode, const struct message *mess
         buffer_append_lit(out, "{\"type\":\"redacted_thinking\",\"data\":");
         anthropic_quoted(out, part->data_raw);
         buffer_append_byte(out, '}');
-        return true;
-    case PART_OPAQUE:
-        buffer_append_slice(out, part->json);
         return true;
     default:
         put_text(out, part, part == prefill ? without_tail(part->text_raw) : part->text_raw);

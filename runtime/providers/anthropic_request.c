@@ -23,17 +23,11 @@ void anthropic_quoted(struct buffer *out, struct slice raw)
     buffer_append_byte(out, '"');
 }
 
-/* The client speaks this dialect: what its reader did not understand is understood here. */
-static bool is_own(const struct anthropic_encode *encode)
-{
-    return encode->chat->wire == &wire_anthropic;
-}
-
 const struct name_rule anthropic_names = {"_-", 128, false};
 
 void anthropic_write_name(struct anthropic_encode *encode, struct slice name_raw)
 {
-    anthropic_quoted(encode->out, is_own(encode) ? name_raw : name_fit(name_raw, &anthropic_names, encode->arena));
+    anthropic_quoted(encode->out, name_fit(name_raw, &anthropic_names, encode->arena));
 }
 
 bool anthropic_refuse(struct anthropic_encode *encode, struct slice message, struct slice param)
@@ -148,10 +142,9 @@ static bool is_structured(const struct anthropic_encode *encode)
     return (encode->family->flags & FAMILY_STRUCTURED) && (encode->model->capabilities & NEED_JSON_SCHEMA);
 }
 
-/* Never for a client of this dialect: it would be handed our tool. */
 static bool uses_json_tool(const struct anthropic_encode *encode)
 {
-    return encode->chat->format == FORMAT_SCHEMA && !is_own(encode) && !is_structured(encode);
+    return encode->chat->format == FORMAT_SCHEMA && !is_structured(encode);
 }
 
 static bool is_thinking(const struct anthropic_encode *encode, enum effort effort)
@@ -161,7 +154,7 @@ static bool is_thinking(const struct anthropic_encode *encode, enum effort effor
     if (anthropic_lost_reasoning(chat))
         return false; /* the client lost the signed blocks: going on without thinking beats a refusal */
     bool wanted = chat->thinking_json.len > 0 ? !is_disabled(chat->thinking_json) : effort > EFFORT_NONE;
-    return wanted && (!forced || is_own(encode)); /* a forced tool and thinking exclude each other */
+    return wanted && !forced; /* a forced tool and thinking exclude each other */
 }
 
 /* ---------------------------------------------------------------- sampling */
@@ -248,8 +241,7 @@ static void put_tool(struct anthropic_encode *encode, const struct tool *tool)
     }
     buffer_append_lit(out, ",\"input_schema\":");
     put_input_schema(out, tool->schema_json);
-    if (tool->strict == 1 &&
-        (is_own(encode) || is_structured(encode))) /* older models refuse the word, and keep to schemas as well as they can */
+    if (tool->strict == 1 && is_structured(encode)) /* older models refuse the word, and keep to schemas as well as they can */
         buffer_append_lit(out, ",\"strict\":true");
     if (tool->cache_control_json.len > 0) {
         buffer_append_lit(out, ",\"cache_control\":");
@@ -258,26 +250,15 @@ static void put_tool(struct anthropic_encode *encode, const struct tool *tool)
     buffer_append_byte(out, '}');
 }
 
-/* Tools that the provider itself runs: the inside of their list (anthropic_tools.c). */
-static struct slice served_tools(const struct anthropic_encode *encode)
-{
-    for (const struct extra *extra = encode->chat->extras; is_own(encode) && extra != NULL; extra = extra->next)
-        if (slice_equals(extra->name_raw, LIT("tools")))
-            return (struct slice){extra->value_json.ptr + 1, extra->value_json.len - 2};
-    return SLICE_NONE;
-}
-
 static bool put_tools(struct anthropic_encode *encode)
 {
     const struct chat *chat = encode->chat;
     struct buffer *out = encode->out;
-    struct slice served = served_tools(encode);
-    bool json_tool = uses_json_tool(encode), first = served.len == 0;
-    if (chat->tools == NULL && !json_tool && served.len == 0)
+    bool json_tool = uses_json_tool(encode), first = true;
+    if (chat->tools == NULL && !json_tool)
         return true;
     anthropic_key(encode, "tools");
     buffer_append_byte(out, '[');
-    buffer_append_slice(out, served);
     for (const struct tool *tool = chat->tools; tool != NULL; tool = tool->next) {
         if (tool->name_raw.len == 0)
             return anthropic_refuse(encode, LIT("this provider knows no tools but functions"), LIT("tools"));
@@ -307,8 +288,7 @@ static void put_tool_choice(struct anthropic_encode *encode)
     if (uses_json_tool(encode)) {
         choice = chat->tools == NULL || choice == TOOL_CHOICE_NONE ? TOOL_CHOICE_NAMED : TOOL_CHOICE_REQUIRED;
         name = LIT(ANTHROPIC_JSON_TOOL);
-    } else if ((chat->tools == NULL && served_tools(encode).len == 0) ||
-               (choice == TOOL_CHOICE_NONE_GIVEN && chat->parallel_tool_calls != 0)) {
+    } else if (chat->tools == NULL || (choice == TOOL_CHOICE_NONE_GIVEN && chat->parallel_tool_calls != 0)) {
         return;
     }
     anthropic_key(encode, "tool_choice");
@@ -331,8 +311,7 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
     const struct chat *chat = encode->chat;
     bool schema = chat->format == FORMAT_SCHEMA && !uses_json_tool(encode);
     bool by_effort = encode->thinking && (encode->family->flags & FAMILY_ADAPTIVE) && effort > EFFORT_NONE;
-    if (!is_own(encode) && chat->effort_raw.len > 0 && !by_effort && effort != EFFORT_NONE &&
-        (!encode->thinking || chat->thinking_json.len > 0))
+    if (chat->effort_raw.len > 0 && effort != EFFORT_NONE && !encode->thinking && chat->thinking_json.len == 0)
         drop(encode, LIT("reasoning_effort"));
     if (!schema && !by_effort)
         return;
@@ -343,10 +322,7 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
                       effort == EFFORT_XHIGH && (encode->family->flags & FAMILY_XHIGH) ? "xhigh" : names[effort], schema ? "," : "");
     if (schema) {
         buffer_append_lit(encode->out, "\"format\":{\"type\":\"json_schema\",\"schema\":");
-        if (is_own(encode))
-            buffer_append_slice(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{}"));
-        else
-            anthropic_write_schema(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"));
+        anthropic_write_schema(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"));
         buffer_append_byte(encode->out, '}');
     }
     buffer_append_byte(encode->out, '}');
@@ -357,7 +333,7 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
 /* OpenAI's newer name of `user`. */
 static bool is_user(const struct anthropic_encode *encode, const struct extra *extra)
 {
-    return !is_own(encode) && encode->chat->user_raw.len == 0 && extra->value_json.len > 2 && extra->value_json.ptr[0] == '"' &&
+    return encode->chat->user_raw.len == 0 && extra->value_json.len > 2 && extra->value_json.ptr[0] == '"' &&
            json_raw_equals(extra->name_raw, LIT("safety_identifier"));
 }
 
@@ -391,22 +367,9 @@ static void drop_rest(struct anthropic_encode *encode)
         drop(encode, LIT("top_logprobs"));
     if (chat->metadata_json.len > 0)
         drop(encode, LIT("metadata"));
-    for (const struct extra *extra = chat->extras; !is_own(encode) && extra != NULL; extra = extra->next)
+    for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next)
         if (!slice_equals(extra->value_json, LIT("null")) && !is_user(encode, extra))
             drop(encode, extra->name_raw);
-}
-
-/* Fields of this dialect that struct chat has no place for. */
-static void put_own_extras(struct anthropic_encode *encode)
-{
-    for (const struct extra *extra = encode->chat->extras; is_own(encode) && extra != NULL; extra = extra->next) {
-        if (slice_equals(extra->name_raw, LIT("tools")))
-            continue;
-        buffer_append_byte(encode->out, ',');
-        anthropic_quoted(encode->out, extra->name_raw);
-        buffer_append_byte(encode->out, ':');
-        buffer_append_slice(encode->out, extra->value_json);
-    }
 }
 
 static void put_service_tier(struct anthropic_encode *encode)
@@ -475,7 +438,6 @@ bool anthropic_write_request(const struct chat *chat, const struct provider *pro
         buffer_append_slice(out, chat->cache_control_json);
     }
     drop_rest(&encode);
-    put_own_extras(&encode);
     if (chat->stream) {
         anthropic_key(&encode, "stream");
         buffer_append_lit(out, "true");

@@ -156,7 +156,8 @@ describe("headers", function()
   it("of Anthropic's clients: no header of theirs ends early and begins another", function()
     local body = '{"model":"claude/x","max_tokens":9,"messages":[{"role":"user","content":"hi"}]}'
     for _, name in ipairs { "anthropic-beta", "anthropic-version", "x-api-key", "X-Request-ID" } do
-      for _, value in ipairs { "a\r\n x-evil: 1", "a\r\n\tx-evil: 1", "a\rx-evil: 1", "a\nx-evil: 1", "a\n x-evil: 1", "a\0x-evil: 1", "a\r\n\r\nGET /evil" } do
+      for _, value in ipairs { "a\r\n x-evil: 1", "a\r\n\tx-evil: 1", "a\rx-evil: 1", "a\nx-evil: 1", "a\n x-evil: 1", "a\0x-evil: 1",
+        "a\r\n\r\nGET /evil" } do
         local answer = gateway:request { path = "/v1/messages", body = body, headers = { [name] = value } }
         assert.equal(400, answer.status, ("%s: %q"):format(name, value))
       end

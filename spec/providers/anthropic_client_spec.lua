@@ -165,44 +165,52 @@ describe("a body for Anthropic itself", function()
     end
   end)
 
-  it("is written anew without reasoning of others, and loses nothing else", function()
+  it("goes on without reasoning of others, and is the same byte for byte otherwise", function()
     for _, block in ipairs { '{"type":"thinking","thinking":"","signature":"gemini:c2ln"}', '{"type":"thinking","thinking":"t","signature":""}',
-      '{"signature":"gemini:c2ln","thinking":"","type":"thinking"}', '{"type":"thinking","thinking":"t"}' } do
+      '{"signature":"gemini:c2ln","thinking":"","type":"thinking"}', '{"type":"thinking","thinking":"t"}',
+      '{"type":"thinking", "signature":null,"thinking":"t" }' } do
       local text = history(block)
-      assert.is_nil(edited(text))
-      assert.is_nil(edited(text, "count_tokens"))
-      local got, dropped = sent(text, "anthropic", "claude-sonnet-4-5")
-      assert.same({ { type = "server_tool_use", id = "srv", name = "web_search", input = { q = "x" } }, { type = "text", text = "t" } },
-        got.messages[2].content)
-      assert.same({ edits = {} }, got.context_management)
-      assert.same({ "web_search", "f" }, { got.tools[1].name, got.tools[2].name })
-      assert.same({ type = "enabled", budget_tokens = 1024 }, got.thinking)
-      assert.equal("", dropped)
-      local count = json.decode((dialect.chat_to("count_tokens", text, "anthropic", "claude-sonnet-4-5")))
-      assert.same(got.messages, count.messages)
-      assert.is_nil(count.max_tokens)
+      local expected = text:gsub('"model":"[^"]*"', '"model":"claude-x"', 1)
+      local at, stop = expected:find(block .. ",", 1, true)
+      expected = expected:sub(1, at - 1) .. expected:sub(stop + 1)
+      assert.equal(expected, edited(text))
+      assert.equal(expected, edited(text, "count_tokens"))
     end
   end)
 
-  it("asks for formats in its own words, also of a model that has none", function()
-    local schema = '{"type":"object","properties":{"n":{"type":"integer","minimum":1}}}'
-    local out = dialect.chat_to("anthropic", body('"output_config":{"format":{"type":"json_schema","schema":' .. schema .. "}}"), "anthropic", "claude-3-haiku")
-    local got = json.decode(out)
-    assert.same(json.decode(schema), got.output_config.format.schema)
-    assert.is_nil(got.tools)
-  end)
+  local FOREIGN, SIGNED = '{"type":"thinking","thinking":"t","signature":""}', '{"type":"thinking","thinking":"s","signature":"c2ln"}'
+  local function after(thinking, messages)
+    return json.decode(edited(body('"thinking":' .. thinking, messages)))
+  end
 
-  it("keeps the effort of a model that thinks by itself", function()
-    local got = sent(body('"thinking":{"type":"adaptive"},"output_config":{"effort":"low"}'), "anthropic", "claude-opus-4-6")
-    assert.same({ effort = "low" }, got.output_config)
+  it("leaves out a message of nothing but reasoning of others", function()
+    local got = after('{"type":"adaptive"}', '[{"role":"user","content":"u"},{"content":[' .. FOREIGN .. "," .. FOREIGN ..
+      '],"role":"assistant"},{"role":"user","content":"v"}]')
+    assert.same({ { role = "user", content = "u" }, { role = "user", content = "v" } }, got.messages)
     assert.same({ type = "adaptive" }, got.thinking)
+    assert.same({ { role = "user", content = "." } }, after('{"type":"adaptive"}', '[{"role":"assistant","content":[' .. FOREIGN .. "]}]").messages)
+    local twice = '{"type":"text","type":"thinking","signature":"c2ln","signature":"","text":"x"}' -- the last counts
+    assert.same({ { role = "user", content = "u" } }, after('{"type":"adaptive"}', '[{"role":"user","content":"u"},{"role":"assistant","content":[' ..
+      twice .. "]}]").messages)
   end)
 
-  it("may name files by address and id", function()
-    local content = '[{"type":"document","source":{"type":"url","url":"https://x/a.pdf"}},{"type":"image","source":{"type":"file","file_id":"file_1"}}]'
-    local got = turns('[{"role":"user","content":' .. content .. "}]", "anthropic")
-    assert.same({ type = "url", url = "https://x/a.pdf" }, got[1].content[1].source)
-    assert.same({ type = "file", file_id = "file_1" }, got[1].content[2].source)
+  it("goes on without thinking where a tool loop lost its reasoning, and only there", function()
+    local call = '{"type":"tool_use","id":"a","name":"f","input":{}}'
+    local result = '{"role":"user","content":[{"type":"tool_result","tool_use_id":"a","content":"1"}%s]}'
+    local function loop(block, tail, rest)
+      local calls = '{"role":"assistant","content":[' .. block .. "," .. call .. "]}"
+      return '[{"role":"user","content":"u"},' .. calls .. "," .. result:format(tail or "") .. (rest or "") .. "]"
+    end
+    for _, thinking in ipairs { '{"type":"enabled","budget_tokens":1024}', '{"type":"adaptive"}' } do
+      local lost = after(thinking, loop(FOREIGN))
+      assert.same({ type = "disabled" }, lost.thinking)
+      assert.same({ json.decode(call) }, lost.messages[2].content)
+      for _, kept in ipairs { loop(FOREIGN .. "," .. SIGNED), loop(FOREIGN, ',{"type":"text","text":"and?"}'),
+        loop(FOREIGN, "", ',{"role":"user","content":"and?"}') } do
+        assert.same(json.decode(thinking), after(thinking, kept).thinking, kept)
+      end
+    end
+    assert.same({ type = "disabled", x = 1 }, after('{"type":"disabled","x":1}', loop(FOREIGN)).thinking)
   end)
 
   it("has its way to ask for counts", function()

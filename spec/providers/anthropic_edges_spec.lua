@@ -48,7 +48,8 @@ describe("a file for Anthropic", function()
   end)
 
   it("is a PDF where its bytes say so", function()
-    for _, data in ipairs { "JVBERi0xLjQ=", "data:application/octet-stream;base64,JVBERi0xLjQ=", "data:;base64,JVBERi0x\r\nLjQ=", "data:application/PDF;base64,JVBERi0xLjQ%3D" } do
+    for _, data in ipairs { "JVBERi0xLjQ=", "data:application/octet-stream;base64,JVBERi0xLjQ=", "data:;base64,JVBERi0x\r\nLjQ=",
+      "data:application/PDF;base64,JVBERi0xLjQ%3D" } do
       assert.same({ type = "base64", media_type = "application/pdf", data = "JVBERi0xLjQ=" }, file(data).source)
     end
   end)
@@ -73,7 +74,8 @@ describe("a picture for Anthropic", function()
   it("has one of four types", function()
     assert.equal("image/jpeg", picture("data:image/jpg;base64,AA").media_type)
     assert.equal("image/gif", picture("data:IMAGE/GIF;base64,AA").media_type)
-    local escaped = [[{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image_url","image_url":{"url":"data:image\u002Fwebp;base64,\/\/8="}}]}]}]]
+    local escaped = [[{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image_url",
+      "image_url":{"url":"data:image\u002Fwebp;base64,\/\/8="}}]}]}]]
     assert.same({ type = "base64", media_type = "image/webp", data = "//8=" }, sent(escaped).messages[1].content[1].source)
     for _, type_ in ipairs { "image/bmp", "image/svg+xml", "text/plain", "", 'image/png","x":"' } do
       assert.equal("messages", refused(ask { { type = "image_url", image_url = { url = "data:" .. type_ .. ";base64,AA" } } }).param, type_)
@@ -96,7 +98,8 @@ describe("results of tools for Anthropic", function()
   end
 
   it("may hold files, and nothing is lost of them", function()
-    local got = sent(loop { { type = "file", file = { file_data = "data:application/pdf;base64,JVBERi0=" } }, { type = "text", text = "t" } }).messages[3].content[1]
+    local file = { type = "file", file = { file_data = "data:application/pdf;base64,JVBERi0=" } }
+    local got = sent(loop { file, { type = "text", text = "t" } }).messages[3].content[1]
     assert.same({ "document", "text" }, { got.content[1].type, got.content[2].type })
     assert.equal("messages", refused(loop { { type = "input_audio", input_audio = { data = "AA", format = "wav" } } }).param)
   end)
@@ -131,6 +134,14 @@ describe("results of tools for Anthropic", function()
 end)
 
 describe("names for Anthropic", function()
+  --- What the client of `request` reads of an answer that calls the tool of that name.
+  local function called(request, name)
+    local answer = wire.answer { vendor = "anthropic", model = "m", id = "x", created = 1, request = request, body = json.encode {
+      id = "msg_1", type = "message", model = "c", content = { { type = "tool_use", id = "t", name = name, input = { a = 1 } } },
+      stop_reason = "tool_use", usage = { input_tokens = 1, output_tokens = 1 } } }
+    return json.decode(answer.out).choices[1]
+  end
+
   it("of tools are fitted, and found again", function()
     local long = ("n"):rep(200)
     for _, name in ipairs { "mcp.server/tool", long, "\u{e9}", 'q"' } do
@@ -141,17 +152,13 @@ describe("names for Anthropic", function()
       assert.matches("^[%w_-]+$", fitted)
       assert.is_true(#fitted <= 128)
       assert.equal(fitted, got.tool_choice.name)
-      local answer = wire.answer { vendor = "anthropic", model = "m", id = "x", created = 1, request = body, body = json.encode { id = "msg_1", type = "message", model = "c",
-        content = { { type = "tool_use", id = "t", name = fitted, input = {} } }, stop_reason = "tool_use", usage = { input_tokens = 1, output_tokens = 1 } } }
-      assert.equal(name, json.decode(answer.out).choices[1].message.tool_calls[1]["function"].name)
+      assert.equal(name, called(body, fitted).message.tool_calls[1]["function"].name)
     end
   end)
 
   it("of a client's own tool mean that tool", function()
     local body = json.encode(ask(nil, { tools = { { type = "function", ["function"] = { name = "json_tool_call" } } } }))
-    local answer = wire.answer { vendor = "anthropic", model = "m", id = "x", created = 1, request = body, body = json.encode { id = "msg_1", type = "message", model = "c",
-      content = { { type = "tool_use", id = "t", name = "json_tool_call", input = { a = 1 } } }, stop_reason = "tool_use", usage = { input_tokens = 1, output_tokens = 1 } } }
-    local choice = json.decode(answer.out).choices[1]
+    local choice = called(body, "json_tool_call")
     assert.same({ "json_tool_call", "tool_calls" }, { choice.message.tool_calls[1]["function"].name, choice.finish_reason })
   end)
 end)
