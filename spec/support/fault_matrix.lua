@@ -49,7 +49,7 @@ return {
     %s
   },
   strategy = "priority",
-  timeouts = { connect = "300ms", tls = "300ms", headers = "1s", first_token = "1400ms", idle = "1s", total = "8s" },
+  timeouts = { connect = "1s", tls = "1s", headers = "1s", first_token = "1400ms", idle = "1s", total = "8s" },
   breaker = { failures = 1000 },
   %s
 }]]
