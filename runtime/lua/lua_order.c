@@ -104,6 +104,34 @@ static double fact_of(lua_State *L, int index, const char *fact, const char *fun
     return value;
 }
 
+/* A fact that is read of one item after the other. */
+struct reading {
+    const char *fact, *function;
+    const struct fact_reader *reader;
+    int known; /* the fact's number for the reader, or 0 */
+};
+
+static struct reading start_reading(lua_State *L, const char *fact, const char *function)
+{
+    struct reading reading = {.fact = fact, .function = function};
+    reading.known = find_reader(L, fact, &reading.reader);
+    return reading;
+}
+
+/* The item at `index` (0-based), or NaN. */
+static double read_fact(lua_State *L, const struct reading *reading, int index)
+{
+    double value;
+    bool read;
+
+    if (reading->known == 0)
+        return fact_of(L, index, reading->fact, reading->function);
+    lua_geti(L, 1, index + 1);
+    read = lua_type(L, -1) == LUA_TTABLE && reading->reader->read(L, reading->reader->owner, reading->known, &value);
+    lua_pop(L, 1);
+    return read ? value : fact_of(L, index, reading->fact, reading->function);
+}
+
 enum { SMALL = 2048 };
 
 /* Scratch space: `small` where it is enough, else memory that Lua frees. */
@@ -166,40 +194,29 @@ static int count_equals(const struct ranked *list, int n, double margin)
     return equals;
 }
 
-/* False: not a target of the reader's. */
-static bool read_past(lua_State *L, int index, const struct fact_reader *reader, int fact, double *value)
+/* The key of each item by the function at 2. */
+static void call_keys(lua_State *L, struct ranked *list, int n)
 {
-    bool read;
-
-    lua_geti(L, 1, index + 1);
-    read = lua_type(L, -1) == LUA_TTABLE && reader->read(L, reader->owner, fact, value);
-    lua_pop(L, 1);
-    return read;
-}
-
-static void read_keys(lua_State *L, struct ranked *list, int n)
-{
-    const char *fact = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
-    bool descending = fact != NULL && fact[0] == '-';
-    const struct fact_reader *reader = NULL;
-    int known = fact == NULL ? 0 : find_reader(L, fact + descending, &reader);
-
     for (int i = 0; i < n; i++) {
-        list[i].item = i;
-        if (fact != NULL) {
-            if (known == 0 || !read_past(L, i, reader, known, &list[i].key))
-                list[i].key = fact_of(L, i, fact + descending, "by");
-            if (descending)
-                list[i].key = -list[i].key;
-            continue;
-        }
         lua_pushvalue(L, 2);
         lua_geti(L, 1, i + 1);
         lua_call(L, 1, 1);
         if (lua_type(L, -1) != LUA_TNUMBER && !lua_isnil(L, -1))
             luaL_error(L, "order.by: the key of a target is a %s, not a number", luaL_typename(L, -1));
-        list[i].key = lua_isnil(L, -1) ? NAN : lua_tonumber(L, -1);
+        list[i] = (struct ranked){.key = lua_isnil(L, -1) ? NAN : lua_tonumber(L, -1), .item = i};
         lua_pop(L, 1);
+    }
+}
+
+static void read_keys(lua_State *L, struct ranked *list, int n)
+{
+    const char *fact = lua_tostring(L, 2);
+    bool descending = fact[0] == '-';
+    struct reading reading = start_reading(L, fact + descending, "by");
+
+    for (int i = 0; i < n; i++) {
+        double key = read_fact(L, &reading, i);
+        list[i] = (struct ranked){.key = descending ? -key : key, .item = i};
     }
 }
 
@@ -233,7 +250,10 @@ static int order_by(lua_State *L)
     lua_settop(L, 3);
     read_options(L, &margin, &turn);
     list = scratch(L, small, 2 * n, sizeof *list);
-    read_keys(L, list, n);
+    if (lua_type(L, 2) == LUA_TSTRING)
+        read_keys(L, list, n);
+    else
+        call_keys(L, list, n);
     merge_sort(list, list + n, n);
     for (int width = 1; width < n; width *= 2)
         call_charge(L, (size_t)n);
@@ -282,12 +302,13 @@ static void sift_down(struct share *heap, int n, int at)
 /* Weights as integers: as they are when all are whole, in thousandths otherwise, and scaled down when the round would be too long. */
 static int64_t read_shares(lua_State *L, struct share *shares, int n, int *count)
 {
+    struct reading reading = start_reading(L, "weight", "weighted");
     double factor = 1, total = 0;
     int64_t round = 0;
 
     *count = 0;
     for (int i = 0; i < n; i++) {
-        double weight = fact_of(L, i, "weight", "weighted");
+        double weight = read_fact(L, &reading, i);
 
         weight = isnan(weight) ? 1 : weight > 1e9 ? 1e9 : weight;
         if (!(weight > 0))

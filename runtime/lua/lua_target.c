@@ -57,6 +57,9 @@ enum live_fact {
     LATENCY_P50,
     LATENCY_P95,
     LATENCY_SAMPLES,
+    FACT_PRIORITY, /* these stand; gateway.order need not ask Lua for them */
+    FACT_QUALITY,
+    FACT_WEIGHT,
 };
 
 struct fact_name {
@@ -358,13 +361,38 @@ static void push_facts(lua_State *L, struct script *script, const struct target 
     lua_setmetatable(L, -2);
 }
 
-/* What changes of a target, for gateway.order. */
-static int find_live(const char *name)
+/* The facts that strategies order by, for gateway.order. */
+static int find_number(const char *name)
 {
-    for (const struct fact_name *fact = live_facts; fact->name != NULL; fact++)
-        if (strcmp(fact->name, name) == 0)
-            return fact->fact == LIVE_IN_FLIGHT || fact->fact == LIVE_COST || fact->fact == LIVE_EXPECTED ? (int)fact->fact : 0;
-    return 0;
+    static const struct fact_name numbers[] = {
+        {"in_flight", LIVE_IN_FLIGHT},
+        {"cost_usd", LIVE_COST},
+        {"expected_ms", LIVE_EXPECTED},
+        {"priority", FACT_PRIORITY},
+        {"quality", FACT_QUALITY},
+        {"weight", FACT_WEIGHT},
+        {NULL, LIVE_NONE},
+    };
+    const struct fact_name *fact = numbers;
+    while (fact->name != NULL && strcmp(fact->name, name) != 0)
+        fact++;
+    return fact->name == NULL ? 0 : (int)fact->fact;
+}
+
+static double number_of(struct script *script, const struct target *target, enum live_fact fact)
+{
+    switch (fact) {
+    case LIVE_IN_FLIGHT:
+        return target_glance(script, target)->in_flight;
+    case FACT_PRIORITY:
+        return (double)target->priority;
+    case FACT_QUALITY:
+        return target->quality;
+    case FACT_WEIGHT:
+        return target->weight;
+    default:
+        return for_request(script, target, fact);
+    }
 }
 
 static bool read_number(lua_State *L, void *owner, int fact, double *value)
@@ -378,7 +406,7 @@ static bool read_number(lua_State *L, void *owner, int fact, double *value)
     }
     if (target == NULL)
         return false;
-    *value = fact == LIVE_IN_FLIGHT ? target_glance(script, target)->in_flight : for_request(script, target, (enum live_fact)fact);
+    *value = number_of(script, target, (enum live_fact)fact);
     return true;
 }
 
@@ -621,7 +649,7 @@ static int make_proxy(lua_State *L)
 
 void target_open(lua_State *L, struct script *script)
 {
-    script->reader = (struct fact_reader){script, find_live, read_number};
+    script->reader = (struct fact_reader){script, find_number, read_number};
     order_set_reader(L, &script->reader);
     lua_newtable(L);
     lua_createtable(L, 0, 1);
