@@ -47,8 +47,8 @@ function kinds.azure(entry, _, path, env)
   end
   local version = entry.api_version or first(env, { "AZURE_API_VERSION" }) or "v1"
   local dated = version:find "^%d%d%d%d%-%d%d%-%d%d$" or version:find "^%d%d%d%d%-%d%d%-%d%d%-preview$"
-  if not dated and version ~= "v1" then
-    fail(join(path, "api_version"), 'expected a date such as "2024-10-21" or "2025-04-01-preview", or "v1", got %q', version)
+  if not dated and version ~= "v1" and version ~= "preview" then
+    fail(join(path, "api_version"), 'expected a date such as "2024-10-21" or "2025-04-01-preview", "v1" or "preview", got %q', version)
   end
   local origin, rest = base(text, nil, path)
   rest = rest:gsub("/openai.*$", "") .. (dated and "/openai" or "/openai/v1")

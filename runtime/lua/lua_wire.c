@@ -571,6 +571,8 @@ static int wire_answer(lua_State *L)
         collect.failed = true;
         call.spoken->read_failure((int)status, field(L, 1, "body"), look_up, &headers, field_int(L, 1, "created", 0) * 1000000, &arena,
                                   &collect.failure);
+        if (call.spoken->refine_failure != NULL)
+            call.spoken->refine_failure(reader, (int)status, field(L, 1, "body"), &collect.failure);
     } else if (call.stream) {
         feed(L, reader, &collect, call.include_usage);
     } else {

@@ -7,10 +7,11 @@
 static void append_encoded(struct buffer *out, struct slice id)
 {
     static const char digits[] = "0123456789ABCDEF";
+    bool dots = slice_equals(id, LIT(".")) || slice_equals(id, LIT("..")); /* no name, but a way out of the folder */
     for (size_t i = 0; i < id.len; i++) {
         unsigned char byte = (unsigned char)id.ptr[i];
         bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-                     (byte != '\0' && strchr("-._~", byte) != NULL);
+                     (byte != '\0' && strchr(dots ? "" : "-._~", byte) != NULL);
         const char code[3] = {'%', digits[byte >> 4], digits[byte & 15]};
         if (plain)
             buffer_append_byte(out, (char)byte);

@@ -87,6 +87,7 @@ static const struct {
     {FAILURE_RATE_LIMITED, ANYWHERE, "rate_limit_exceeded"},
     {FAILURE_RATE_LIMITED, ON_4XX, "too many requests"},
     {FAILURE_RATE_LIMITED, ON_4XX, "service tier capacity exceeded"},
+    {FAILURE_RATE_LIMITED, ON_4XX, "service_tier_capacity_exceeded"},
     {FAILURE_RATE_LIMITED, ON_5XX | ON_403, "rate limit"},
     {FAILURE_RATE_LIMITED, ON_5XX | ON_403, "rate_limit"},
     {FAILURE_RATE_LIMITED, ON_5XX | ON_403, "quota exceeded for"},
@@ -299,7 +300,7 @@ static int64_t parse_said(struct slice text)
 /* COMPAT(azure, 2026-08): "Please retry after 6 seconds." COMPAT(groq, 2026-08): "Please try again in 7.66s." Where no header says so. */
 int64_t retry_after_said(struct slice message)
 {
-    static const struct slice words[] = {LIT("retry after "), LIT("try again in ")};
+    static const struct slice words[] = {LIT("etry after "), LIT("ry again in ")}; /* also where a sentence begins with them */
     for (unsigned i = 0; i < sizeof words / sizeof *words; i++) {
         const char *at = slice_find(message, words[i]), *end = message.ptr + message.len;
         int64_t us = at == NULL ? -1 : parse_said((struct slice){at + words[i].len, (size_t)(end - at) - words[i].len});

@@ -3,19 +3,29 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/openai.h"
 
-/* COMPAT(azure, 2026-08): the dated API names the deployment in the path and the version in the query; the v1 API looks like OpenAI's. */
+bool openai_is_before(const struct provider *provider, struct slice day)
+{
+    return (provider->vendor->quirks & VENDOR_AZURE) && provider->dated_api && provider->api_version.len >= day.len &&
+           memcmp(provider->api_version.ptr, day.ptr, day.len) < 0;
+}
+
+/* COMPAT(azure, 2026-08): the dated API names the deployment in the path and the version in the query; the v1 API looks like OpenAI's, and has a
+ * version "preview". */
 void openai_write_path(const struct provider *provider, const struct model_facts *model, struct slice verb, struct buffer *out)
 {
     static const char hex[] = "0123456789ABCDEF";
     if (!(provider->vendor->quirks & VENDOR_AZURE) || !provider->dated_api) {
         buffer_append_slice(out, verb);
+        if ((provider->vendor->quirks & VENDOR_AZURE) && slice_equals(provider->api_version, LIT("preview")))
+            buffer_append_lit(out, "?api-version=preview");
         return;
     }
+    bool dots = slice_equals(model->model, LIT(".")) || slice_equals(model->model, LIT("..")); /* no name, but a way out of the folder */
     buffer_append_lit(out, "/deployments/");
     for (size_t i = 0; i < model->model.len; i++) {
         unsigned char byte = (unsigned char)model->model.ptr[i];
         bool plain = (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
-                     (byte != 0 && strchr("-._~", byte) != NULL);
+                     (byte != 0 && strchr(dots ? "" : "-._~", byte) != NULL);
         if (!plain) { /* RFC 3986, section 2.1 */
             buffer_append_byte(out, '%');
             buffer_append_byte(out, hex[byte >> 4]);
@@ -49,6 +59,8 @@ void openai_write_auth(const struct provider *provider, struct slice key, struct
     buffer_append_slice(out, azure_key ? LIT("api-key: ") : LIT("Authorization: Bearer "));
     buffer_append_slice(out, key);
     buffer_append_lit(out, "\r\n");
+    if (strcmp(provider->vendor->name, "github") == 0)
+        buffer_append_lit(out, "X-GitHub-Api-Version: 2022-11-28\r\n");
 }
 
 const struct wire wire_openai = {
@@ -71,6 +83,7 @@ const struct wire wire_openai = {
     .read_answer = openai_read_answer,
     .read_eof = openai_read_eof,
     .read_failure = openai_read_failure,
+    .refine_failure = openai_refine_failure,
     .accept_stream = "text/event-stream",
     .end_marker = "data: [DONE]\n\n",
 };

@@ -4,7 +4,7 @@
  *   openai_request.c  request -> struct chat                openai_write.c        writing an answer
  *   openai_encode.c   struct chat -> request                openai_completions.c  the wire of POST /v1/completions
  *   openai_failure.c  failures, both ways                   openai_embeddings.c   the wire of POST /v1/embeddings
- *   simple.c          POST /completion
+ *   simple.c          POST /completion                      openai_family.c       what a vendor's models refuse
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_OPENAI_H
 #define PROVIDERS_OPENAI_H
@@ -20,6 +20,23 @@ int openai_edits(struct slice body, const struct facts *facts, const struct prov
 /* "/chat/completions", or Azure's way to it: `verb` is the last part. */
 void openai_write_path(const struct provider *provider, const struct model_facts *model, struct slice verb, struct buffer *out);
 void openai_write_auth(const struct provider *provider, struct slice key, struct buffer *out);
+
+/* What the model refuses of what its vendor's others take. */
+enum {
+    OPENAI_REASONS = 1,         /* no sampling but the default, max_completion_tokens only */
+    OPENAI_SAMPLES_AT_NONE = 2, /* but sampling beside reasoning_effort "none" */
+    OPENAI_NO_STOP = 4,
+    OPENAI_NO_PARALLEL = 8,
+    OPENAI_NO_PENALTIES = 16,
+    OPENAI_NO_EFFORT = 32,
+};
+unsigned openai_family(const struct provider *provider, const struct model_facts *model);
+bool openai_refuses(unsigned family, struct slice name);
+bool openai_refuses_some(unsigned family, struct slice body); /* of the members of a request */
+/* The value says what its absence says: it is no loss to leave it out, and nobody refuses it. */
+bool openai_is_default(struct slice name, struct slice value_json);
+/* A dated api_version of Azure from before that day. */
+bool openai_is_before(const struct provider *provider, struct slice day);
 
 /* Model, extensions and the usage of a stream: for the wires beside chat, which vendors' quirks do not touch. Never -1. */
 int openai_plain_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
@@ -53,6 +70,7 @@ void openai_read_answer(struct reader *reader, struct slice body);
 void openai_read_eof(struct reader *reader);
 void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
                          struct arena *arena, struct failure *failure);
+void openai_refine_failure(struct reader *reader, int status, struct slice body, struct failure *failure);
 
 void openai_writer_begin(struct writer *writer);
 void openai_write_event(struct writer *writer, const struct event *event, struct buffer *out);

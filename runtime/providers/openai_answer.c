@@ -84,23 +84,26 @@ static void read_details(struct json *json, struct usage *usage, bool prompt)
     }
     json_object(json);
     while (json_member(json, &key)) {
-        if (prompt && slice_equals(key, LIT("cached_tokens")))
+        if (prompt && openai_is(key, LIT("cached_tokens")))
             count(json, &usage->cache_read);
-        else if (prompt && slice_equals(key, LIT("cache_write_tokens")))
+        else if (prompt && openai_is(key, LIT("cache_write_tokens")))
             count(json, &usage->cache_write);
-        else if (slice_equals(key, LIT("audio_tokens")))
+        else if (openai_is(key, LIT("audio_tokens")))
             count(json, prompt ? &usage->audio_input : &usage->audio_output);
-        else if (slice_equals(key, LIT("reasoning_tokens")))
+        else if (openai_is(key, LIT("reasoning_tokens")))
             count(json, &usage->reasoning);
         else
             json_skip(json, NULL);
     }
 }
 
-/* The wire's counts include what was cached; ours are disjoint. A provider's nonsense (more cached than there was) is cut, never negative. */
+/* The wire's counts include what was cached; ours are disjoint. A provider's nonsense (more cached than there was) is cut, never negative.
+ * COMPAT(xai, 2026-08): there it means that what was cached was counted apart. */
 static void make_disjoint(const struct openai_reader *self, struct usage *usage)
 {
     int64_t *const cached[] = {&usage->cache_read, &usage->cache_write};
+    if ((self->base.vendor->quirks & VENDOR_REASONING_APART) && usage->input >= 0 && usage->cache_read > usage->input)
+        usage->input += usage->cache_read;
     for (unsigned i = 0; i < 2 && usage->input >= 0; i++) {
         if (*cached[i] > usage->input)
             *cached[i] = usage->input;
@@ -123,17 +126,17 @@ static bool read_usage(struct openai_reader *self, struct json *json, struct usa
     }
     json_object(json);
     while (json_member(json, &key)) {
-        if (slice_equals(key, LIT("prompt_tokens")))
+        if (openai_is(key, LIT("prompt_tokens")))
             count(json, &usage->input);
-        else if (slice_equals(key, LIT("completion_tokens")))
+        else if (openai_is(key, LIT("completion_tokens")))
             count(json, &usage->output);
-        else if (slice_equals(key, LIT("total_tokens")))
+        else if (openai_is(key, LIT("total_tokens")))
             count(json, &usage->total);
-        else if (slice_equals(key, LIT("prompt_tokens_details")) || slice_equals(key, LIT("prompt_token_details")))
+        else if (openai_is(key, LIT("prompt_tokens_details")) || openai_is(key, LIT("prompt_token_details")))
             read_details(json, usage, true);
-        else if (slice_equals(key, LIT("completion_tokens_details")))
+        else if (openai_is(key, LIT("completion_tokens_details")))
             read_details(json, usage, false);
-        else if (slice_equals(key, LIT("prompt_cache_hit_tokens")) || slice_equals(key, LIT("num_cached_tokens")))
+        else if (openai_is(key, LIT("prompt_cache_hit_tokens")) || openai_is(key, LIT("num_cached_tokens")))
             count(json, &usage->cache_read);
         else
             json_skip(json, NULL);
@@ -214,11 +217,11 @@ static void read_call_function(struct openai_reader *self, struct json *json, st
     json_object(json);
     while (json_member(json, &key)) {
         enum json_type type = json_peek(json);
-        if (slice_equals(key, LIT("name")) && type == JSON_STRING) {
+        if (openai_is(key, LIT("name")) && type == JSON_STRING) {
             json_string(json, &piece->name);
-        } else if (slice_equals(key, LIT("arguments")) && type == JSON_STRING) {
+        } else if (openai_is(key, LIT("arguments")) && type == JSON_STRING) {
             json_string(json, &piece->arguments);
-        } else if (slice_equals(key, LIT("arguments")) && type == JSON_OBJECT) {
+        } else if (openai_is(key, LIT("arguments")) && type == JSON_OBJECT) {
             if (json_skip(json, &object))
                 piece->arguments = json_escape(self->base.arena, object);
         } else {
@@ -276,13 +279,13 @@ static void read_call(struct openai_reader *self, struct json *json, unsigned ch
     struct slice key, extra;
     json_object(json);
     while (json_member(json, &key)) {
-        if (slice_equals(key, LIT("index")))
+        if (openai_is(key, LIT("index")))
             count(json, &piece.index);
-        else if (slice_equals(key, LIT("id")) && json_peek(json) == JSON_STRING)
+        else if (openai_is(key, LIT("id")) && json_peek(json) == JSON_STRING)
             json_string(json, &piece.id);
-        else if (slice_equals(key, LIT("function")))
+        else if (openai_is(key, LIT("function")))
             read_call_function(self, json, &piece);
-        else if (slice_equals(key, LIT("extra_content")) && json_skip(json, &extra))
+        else if (openai_is(key, LIT("extra_content")) && json_skip(json, &extra))
             piece.signature = openai_thought_signature(extra);
         else
             json_skip(json, NULL);
@@ -314,7 +317,7 @@ static void read_calls(struct openai_reader *self, struct json *json, unsigned c
 
 static bool is_reasoning(struct slice key)
 {
-    return slice_equals(key, LIT("reasoning_content")) || slice_equals(key, LIT("reasoning"));
+    return openai_is(key, LIT("reasoning_content")) || openai_is(key, LIT("reasoning"));
 }
 
 /* Reasoning came before what it led to, wherever a whole message puts it. */
@@ -341,13 +344,13 @@ static void read_message(struct openai_reader *self, struct json *json, unsigned
         read_reasoning_first(self, *json, choice);
     json_object(json);
     while (json_member(json, &key)) {
-        if (slice_equals(key, LIT("content")))
+        if (openai_is(key, LIT("content")))
             read_text(self, json, EVENT_TEXT, choice);
         else if (is_reasoning(key) && !whole)
             read_text(self, json, EVENT_REASONING, choice);
-        else if (slice_equals(key, LIT("refusal")))
+        else if (openai_is(key, LIT("refusal")))
             read_text(self, json, EVENT_REFUSAL, choice);
-        else if (slice_equals(key, LIT("tool_calls")))
+        else if (openai_is(key, LIT("tool_calls")))
             read_calls(self, json, choice);
         else
             json_skip(json, NULL);
@@ -372,9 +375,9 @@ static enum finish finish_of(struct slice reason, bool *error)
         {LIT("model_length"), FINISH_LENGTH}, /* COMPAT(mistral, 2026-06) */
     };
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (slice_equals(reason, known[i].name))
+        if (openai_is(reason, known[i].name))
             return known[i].finish;
-    *error = slice_equals(reason, LIT("error")) || slice_equals(reason, LIT("insufficient_system_resource"));
+    *error = openai_is(reason, LIT("error")) || openai_is(reason, LIT("insufficient_system_resource"));
     return FINISH_STOP;
 }
 
@@ -392,17 +395,17 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
     bool error = false;
     json_object(json); /* every server puts the index before the delta */
     while (json_member(json, &key)) {
-        if (slice_equals(key, LIT("index")))
+        if (openai_is(key, LIT("index")))
             count(json, &choice);
         else if (choice >= CHOICES_MAX) /* nobody may ask for that many: it is left out, not mixed into another */
             json_skip(json, NULL);
-        else if (slice_equals(key, LIT("delta")) || slice_equals(key, LIT("message")))
-            read_message(self, json, (unsigned)choice, key.ptr[0] == 'm');
-        else if (self->base.wire == &wire_completions && slice_equals(key, LIT("text")))
+        else if (openai_is(key, LIT("delta")) || openai_is(key, LIT("message")))
+            read_message(self, json, (unsigned)choice, openai_is(key, LIT("message")));
+        else if (self->base.wire == &wire_completions && openai_is(key, LIT("text")))
             read_text(self, json, EVENT_TEXT, (unsigned)choice);
-        else if (slice_equals(key, LIT("finish_reason")) && json_peek(json) == JSON_STRING)
+        else if (openai_is(key, LIT("finish_reason")) && json_peek(json) == JSON_STRING)
             json_string(json, &reason);
-        else if (slice_equals(key, LIT("logprobs")) && json_peek(json) == JSON_OBJECT)
+        else if (openai_is(key, LIT("logprobs")) && json_peek(json) == JSON_OBJECT)
             json_skip(json, &logprobs);
         else
             json_skip(json, NULL);
@@ -510,7 +513,7 @@ static struct span usage_span(struct json *json, struct slice data, size_t from,
 static void read_body(struct openai_reader *self, struct slice data, struct chunk *chunk)
 {
     struct json json, choices_at = {.start = NULL};
-    struct slice key, id = SLICE_NONE, model = SLICE_NONE, choices = SLICE_NONE;
+    struct slice key, id = SLICE_NONE, model = SLICE_NONE, choices = SLICE_NONE, object;
     struct usage usage = {.known = false};
     int64_t created = 0;
     size_t last_end = 0;
@@ -521,23 +524,26 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
     while (json_member(&json, &key)) {
         size_t key_at = (size_t)(key.ptr - 1 - data.ptr);
         enum json_type type = json_peek(&json);
-        if (slice_equals(key, LIT("choices"))) {
+        if (openai_is(key, LIT("choices"))) {
             choices_at = json;
             json_skip(&json, &choices);
-        } else if (slice_equals(key, LIT("id")) && type == JSON_STRING) {
+        } else if (openai_is(key, LIT("id")) && type == JSON_STRING) {
             json_string(&json, &id);
-        } else if (slice_equals(key, LIT("model")) && type == JSON_STRING) {
+        } else if (openai_is(key, LIT("model")) && type == JSON_STRING) {
             json_string(&json, &model);
-        } else if (slice_equals(key, LIT("created"))) {
+        } else if (openai_is(key, LIT("created"))) {
             count(&json, &created);
-        } else if (slice_equals(key, LIT("usage"))) {
+        } else if (openai_is(key, LIT("usage"))) {
             chunk->has_usage = read_usage(self, &json, &usage);
             chunk->usage = usage_span(&json, data, first ? key_at : last_end, first);
-        } else if (slice_equals(key, LIT("x_groq")) && type == JSON_OBJECT) {
+        } else if (openai_is(key, LIT("x_groq")) && type == JSON_OBJECT) {
             read_x_groq(self, &json, chunk, &usage);
-        } else if (slice_equals(key, LIT("error")) && type != JSON_NULL) {
+        } else if (openai_is(key, LIT("error")) && type != JSON_NULL) {
             chunk->has_error = true;
             json_skip(&json, NULL);
+        } else if (openai_is(key, LIT("object")) && type == JSON_STRING) {
+            json_string(&json, &object);
+            chunk->has_error |= openai_is(object, LIT("error")); /* COMPAT(vllm, 2026-08): older ones, whose errors are flat */
         } else {
             json_skip(&json, NULL);
         }

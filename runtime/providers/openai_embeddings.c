@@ -25,6 +25,7 @@ static bool read_inputs(struct slice input_json, struct arena *arena, struct emb
     struct json json;
     json_init(&json, input_json, JSON_DEPTH_MAX);
     bool list = json_peek(&json) == JSON_ARRAY;
+    embed->plain = !list;
     embed->inputs_raw = arena_alloc(arena, sizeof *embed->inputs_raw * (list ? INPUTS_MAX : 1));
     if (embed->inputs_raw == NULL)
         return refuse(complaint, FAILURE_TOO_LARGE, LIT("the request needs more memory than one request may have"), SLICE_NONE);
@@ -188,6 +189,124 @@ static void write_path(const struct provider *provider, const struct model_facts
     openai_write_path(provider, model, LIT("/embeddings"), out);
 }
 
+/* A member of the body's own object: from its key to the end of its value. */
+struct member {
+    size_t key_at, key_len, end, next; /* next: where the member behind it begins; 0: it is the last */
+    size_t last_end;                   /* where the member before it ended; 0: it is the first */
+};
+
+static bool find_member(struct slice body, struct slice name, struct member *found)
+{
+    struct json json;
+    struct slice key;
+    size_t last_end = 0;
+    bool there = false;
+    *found = (struct member){.next = 0};
+    json_init(&json, body, JSON_DEPTH_MAX);
+    if (!json_object(&json))
+        return false;
+    while (json_member(&json, &key)) {
+        size_t key_at = (size_t)(key.ptr - 1 - body.ptr);
+        if (there) {
+            found->next = key_at;
+            return true;
+        }
+        json_skip(&json, NULL);
+        size_t end = (size_t)(json.at - body.ptr);
+        there = openai_is(key, name);
+        if (there)
+            *found = (struct member){key_at, key.len + 2, end, 0, last_end};
+        last_end = end;
+    }
+    return there;
+}
+
+static unsigned put_edit(struct edit edits[EDITS_MAX], unsigned count, struct edit edit)
+{
+    unsigned i = count;
+    for (; i > 0 && edits[i - 1].at > edit.at; i--)
+        edits[i] = edits[i - 1];
+    edits[i] = edit;
+    return count + 1;
+}
+
+/* COMPAT(mistral, 2026-06): dimensions is called output_dimension, and user is refused. COMPAT(azure, 2026-08): the dated API has the model in its path. */
+static int edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                 struct arena *arena, struct edit edits[EDITS_MAX])
+{
+    unsigned quirks = provider->vendor->quirks;
+    struct member member;
+    int count = openai_plain_edits(body, facts, provider, model, arena, edits);
+    if (provider->dated_api && facts->extension_count == 0 && find_member(body, LIT("model"), &member)) {
+        size_t from = member.last_end > 0 ? member.last_end : member.key_at;
+        edits[0] = (struct edit){from, (member.last_end == 0 && member.next > 0 ? member.next : member.end) - from, SLICE_NONE};
+        return 1; /* there was no other edit: embeddings are not streamed */
+    }
+    if (quirks & VENDOR_STRICT_FIELDS) {
+        if (find_member(body, LIT("user"), &member))
+            return -1;
+        if (count >= 0 && find_member(body, LIT("dimensions"), &member))
+            count = (int)put_edit(edits, (unsigned)count, (struct edit){member.key_at, member.key_len, LIT("\"output_dimension\"")});
+    }
+    return count;
+}
+
+static void member_of(struct buffer *out, const char *name)
+{
+    if (out->ptr[out->len - 1] != '{')
+        buffer_append_byte(out, ',');
+    buffer_append_byte(out, '"');
+    buffer_append(out, name, strlen(name));
+    buffer_append_lit(out, "\":");
+}
+
+static void put_string(struct buffer *out, struct slice raw)
+{
+    buffer_append_byte(out, '"');
+    buffer_append_slice(out, raw);
+    buffer_append_byte(out, '"');
+}
+
+/* For those that refuse what others take. */
+static bool write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                        struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+{
+    bool strict = provider->vendor->quirks & VENDOR_STRICT_FIELDS;
+    (void)arena;
+    (void)complaint;
+    buffer_append_byte(out, '{');
+    if (!provider->dated_api) {
+        member_of(out, "model");
+        json_append_string(out, model->model);
+    }
+    member_of(out, "input");
+    if (!embed->plain)
+        buffer_append_byte(out, '[');
+    for (unsigned i = 0; i < embed->count; i++) {
+        if (i > 0)
+            buffer_append_byte(out, ',');
+        put_string(out, embed->inputs_raw[i]);
+    }
+    if (!embed->plain)
+        buffer_append_byte(out, ']');
+    if (embed->dimensions.len > 0) {
+        member_of(out, strict ? "output_dimension" : "dimensions");
+        buffer_append_slice(out, embed->dimensions);
+    }
+    if (embed->base64) {
+        member_of(out, "encoding_format");
+        buffer_append_lit(out, "\"base64\"");
+    }
+    if (embed->user_raw.len > 0 && strict) {
+        buffer_append_slice(dropped, dropped->len > 0 ? LIT(", user") : LIT("user"));
+    } else if (embed->user_raw.len > 0) {
+        member_of(out, "user");
+        put_string(out, embed->user_raw);
+    }
+    buffer_append_byte(out, '}');
+    return true;
+}
+
 static void reader_begin(struct reader *reader)
 {
     (void)reader;
@@ -258,12 +377,14 @@ const struct wire wire_embeddings = {
     .failure_status = openai_failure_status,
     .write_path = write_path,
     .write_auth = openai_write_auth,
-    .edits = openai_plain_edits,
+    .write_embed = write_embed,
+    .edits = edits,
     .reader_size = sizeof(struct reader),
     .reader_begin = reader_begin,
     .read_event = read_event,
     .read_answer = read_answer,
     .read_eof = read_eof,
     .read_failure = openai_read_failure,
+    .refine_failure = openai_refine_failure,
     .accept_stream = "text/event-stream",
 };

@@ -9,7 +9,9 @@ struct encode {
     struct arena *arena;
     struct buffer *out, *dropped;
     bool first;
-    bool foreign; /* the client speaks another dialect: opaque parts and extras are words of that one */
+    bool foreign;      /* the client speaks another dialect: opaque parts and extras are words of that one */
+    bool no_developer; /* this role is said as system */
+    unsigned family;   /* OPENAI_* */
 };
 
 static void key(struct encode *encode, const char *name)
@@ -44,19 +46,30 @@ static void drop(struct encode *encode, struct slice name)
     buffer_append_slice(encode->dropped, name);
 }
 
-/* A vendor with strict fields gets only those on its list; one that refuses some does not get those. */
-static bool is_sent(struct encode *encode, const char *name)
+/* A vendor with strict fields gets only those on its list; one that refuses some does not get those, nor a model what it refuses. */
+static bool is_taken(const struct encode *encode, const char *name)
 {
     bool strict = encode->vendor->quirks & VENDOR_STRICT_FIELDS;
-    if (strict ? is_listed(encode->vendor->fields, name) : !is_listed(encode->vendor->unsent, name))
+    return strict ? is_listed(encode->vendor->fields, name) : !is_listed(encode->vendor->unsent, name);
+}
+
+static bool is_sent(struct encode *encode, const char *name)
+{
+    if (is_taken(encode, name) && !openai_refuses(encode->family, slice_of(name)))
         return true;
     drop(encode, slice_of(name));
     return false;
 }
 
+/* A value that says what its absence says is no loss. */
+static bool is_value_sent(struct encode *encode, const char *name, struct slice value)
+{
+    return openai_is_default(slice_of(name), value) ? is_taken(encode, name) : is_sent(encode, name);
+}
+
 static void number(struct encode *encode, const char *name, struct slice digits)
 {
-    if (digits.len > 0 && is_sent(encode, name)) {
+    if (digits.len > 0 && is_value_sent(encode, name, digits)) {
         key(encode, name);
         buffer_append_slice(encode->out, digits);
     }
@@ -72,9 +85,10 @@ static void text(struct encode *encode, const char *name, struct slice raw)
 
 static void flag(struct encode *encode, const char *name, int value)
 {
-    if (value >= 0 && is_sent(encode, name)) {
+    struct slice word = value ? LIT("true") : LIT("false");
+    if (value >= 0 && is_value_sent(encode, name, word)) {
         key(encode, name);
-        buffer_append_slice(encode->out, value ? LIT("true") : LIT("false"));
+        buffer_append_slice(encode->out, word);
     }
 }
 
@@ -324,7 +338,7 @@ static struct slice role_name(const struct encode *encode, const struct message 
 {
     switch (message->role) {
     case ROLE_SYSTEM:
-        return message->developer && !(encode->vendor->quirks & VENDOR_NO_DEVELOPER) ? LIT("developer") : LIT("system");
+        return message->developer && !encode->no_developer ? LIT("developer") : LIT("system");
     case ROLE_ASSISTANT:
         return LIT("assistant");
     case ROLE_TOOL:
@@ -378,6 +392,10 @@ static void message(struct encode *encode, const struct message *given, bool *fi
     }
     reasoning(encode, given->parts);
     tool_calls(encode, given->parts);
+    if ((encode->vendor->quirks & VENDOR_PREFIX) && given->role == ROLE_ASSISTANT && given->next == NULL && !calls) {
+        key(encode, "prefix"); /* COMPAT(mistral, 2026-06) */
+        buffer_append_lit(encode->out, "true");
+    }
     buffer_append_byte(encode->out, '}');
 }
 
@@ -484,6 +502,10 @@ static void stops(struct encode *encode)
     if (count < chat->stop_count)
         drop(encode, LIT("stop"));
     key(encode, "stop");
+    if (chat->stop_plain) {
+        quoted(encode->out, chat->stops_raw[0]);
+        return;
+    }
     for (unsigned i = 0; i < count; i++) {
         buffer_append_byte(encode->out, i == 0 ? '[' : ',');
         quoted(encode->out, chat->stops_raw[i]);
@@ -505,11 +527,47 @@ static void extras(struct encode *encode)
             continue;
         }
         const char *name = arena_copy(encode->arena, extra->name_raw).ptr;
-        if (name != NULL && is_sent(encode, name)) {
-            key(encode, name);
-            buffer_append_slice(encode->out, extra->value_json);
-        }
+        if (name == NULL || !is_sent(encode, name))
+            continue;
+        key(encode, name);
+        bool raw = strcmp(name, "reasoning_format") == 0 && slice_equals(extra->value_json, LIT("\"raw\"")) &&
+                   (encode->chat->tools != NULL || encode->chat->format > FORMAT_TEXT);
+        buffer_append_slice(encode->out, raw ? LIT("\"parsed\"") : extra->value_json); /* COMPAT(groq, 2026-08): refused beside these */
     }
+}
+
+/* COMPAT(deepseek, 2026-08): low, high and max are known. COMPAT(mistral, 2026-06): none and high. */
+static struct slice effort_word(unsigned quirks, struct slice raw)
+{
+    bool least = slice_equals(raw, LIT("minimal"));
+    if (quirks & VENDOR_THINKING)
+        return least ? LIT("low") : slice_equals(raw, LIT("medium")) ? LIT("high") : slice_equals(raw, LIT("xhigh")) ? LIT("max") : raw;
+    if (quirks & VENDOR_EFFORT_TWO)
+        return least || slice_equals(raw, LIT("none")) ? LIT("none") : LIT("high");
+    return raw;
+}
+
+/* COMPAT(together, 2026-04): a number, of alternatives. */
+static void logprobs(struct encode *encode)
+{
+    const struct chat *chat = encode->chat;
+    if (!(encode->vendor->quirks & VENDOR_LOGPROBS_COUNT)) {
+        flag(encode, "logprobs", chat->logprobs);
+        number(encode, "top_logprobs", chat->top_logprobs);
+    } else if (chat->logprobs == 1) {
+        number(encode, "logprobs", chat->top_logprobs.len > 0 ? chat->top_logprobs : LIT("1"));
+    } else if (chat->top_logprobs.len > 0) {
+        drop(encode, LIT("top_logprobs"));
+    }
+}
+
+/* COMPAT(azure, 2026-08): older versions know the older name only, as some vendors do; models that reason know the newer one only. */
+static const char *max_tokens_name(const struct encode *encode, const struct provider *provider)
+{
+    if ((provider->vendor->quirks & VENDOR_MAX_TOKENS) || openai_is_before(provider, LIT("2024-09-01")))
+        return "max_tokens";
+    return encode->chat->max_completion || (encode->family & (OPENAI_REASONS | OPENAI_SAMPLES_AT_NONE)) ? "max_completion_tokens"
+                                                                                                        : "max_tokens";
 }
 
 static void effort(struct encode *encode, const struct model_facts *model)
@@ -541,7 +599,7 @@ static void effort(struct encode *encode, const struct model_facts *model)
         if (none)
             return;
     }
-    text(encode, "reasoning_effort", raw);
+    text(encode, "reasoning_effort", effort_word(quirks, raw));
 }
 
 /* Files go as data here, pictures also by address; an id is its own provider's. */
@@ -564,8 +622,19 @@ static bool has_data(const struct chat *chat, struct complaint *complaint)
 bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                           struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
-    struct encode encode = {chat, provider->vendor, arena, out, dropped, true, chat->wire != NULL && chat->wire != &wire_openai};
+    struct encode encode = {.chat = chat,
+                            .vendor = provider->vendor,
+                            .arena = arena,
+                            .out = out,
+                            .dropped = dropped,
+                            .first = true,
+                            .foreign = chat->wire != NULL && chat->wire != &wire_openai,
+                            .no_developer = (provider->vendor->quirks & VENDOR_NO_DEVELOPER) ||
+                                            openai_is_before(provider, LIT("2024-12-01")),
+                            .family = openai_family(provider, model)};
     unsigned quirks = provider->vendor->quirks;
+    if ((encode.family & OPENAI_SAMPLES_AT_NONE) && slice_equals(chat->effort_raw, LIT("none")))
+        encode.family = OPENAI_SAMPLES_AT_NONE;
     if (encode.foreign && !has_data(chat, complaint))
         return false;
     buffer_append_byte(out, '{');
@@ -574,7 +643,7 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
         json_append_string(out, model->model);
     }
     messages(&encode);
-    number(&encode, (quirks & VENDOR_MAX_TOKENS) || !chat->max_completion ? "max_tokens" : "max_completion_tokens", chat->max_tokens);
+    number(&encode, max_tokens_name(&encode, provider), chat->max_tokens);
     number(&encode, "temperature", chat->temperature);
     number(&encode, "top_p", chat->top_p);
     if (encode.foreign && chat->top_k.len > 0 && !(quirks & VENDOR_TOP_K))
@@ -585,12 +654,11 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
     number(&encode, quirks & VENDOR_RANDOM_SEED ? "random_seed" : "seed", chat->seed);
     number(&encode, "presence_penalty", chat->presence_penalty);
     number(&encode, "frequency_penalty", chat->frequency_penalty);
-    flag(&encode, "logprobs", chat->logprobs);
-    number(&encode, "top_logprobs", chat->top_logprobs);
+    logprobs(&encode);
     stops(&encode);
     tools(&encode);
     tool_choice(&encode);
-    flag(&encode, "parallel_tool_calls", chat->parallel_tool_calls);
+    flag(&encode, quirks & VENDOR_PARALLEL_FUNCTION ? "parallel_function_calling" : "parallel_tool_calls", chat->parallel_tool_calls);
     response_format(&encode);
     effort(&encode, model);
     text(&encode, "user", chat->user_raw);
@@ -603,7 +671,7 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
     if (chat->stream) {
         key(&encode, "stream");
         buffer_append_lit(out, "true");
-        if (!(quirks & VENDOR_NO_STREAM_OPTIONS)) {
+        if (!(quirks & VENDOR_NO_STREAM_OPTIONS) && !openai_is_before(provider, LIT("2024-09-01"))) {
             key(&encode, "stream_options");
             buffer_append_lit(out, "{\"include_usage\":true}");
         }

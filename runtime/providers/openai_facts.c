@@ -654,16 +654,19 @@ static bool is_signed_elsewhere(const struct facts *facts, const struct provider
 int openai_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                  struct arena *arena, struct edit edits[EDITS_MAX])
 {
-    unsigned quirks = provider->vendor->quirks;
+    unsigned quirks = provider->vendor->quirks, family = openai_family(provider, model);
     if ((quirks & (VENDOR_STRICT_FIELDS | VENDOR_ID9)) || ((quirks & VENDOR_NO_DEVELOPER) && facts->developer) ||
         ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0 && facts->max_tokens_key.len > 0) ||
         ((quirks & VENDOR_NO_STREAM_OPTIONS) && facts->stream_options.len > 0) || provider->vendor->unsent != NULL ||
-        ((quirks & VENDOR_AZURE) && provider->dated_api) || is_signed_elsewhere(facts, provider) ||
-        ((quirks & (VENDOR_EFFORT_OBJECT | VENDOR_THINKING)) && (facts->needs & NEED_REASONING)))
+        ((quirks & VENDOR_AZURE) && provider->dated_api) || is_signed_elsewhere(facts, provider) || (quirks & VENDOR_THINKING) ||
+        ((quirks & VENDOR_EFFORT_OBJECT) && (facts->needs & NEED_REASONING)) || openai_refuses_some(family, body) ||
+        ((family & OPENAI_REASONS) && facts->max_completion_key.len > 0 && facts->max_tokens_key.len > 0))
         return -1; /* more than edits can do */
     unsigned count = (unsigned)openai_plain_edits(body, facts, provider, model, arena, edits);
     if ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0)
         count = put_edit(edits, count, facts->max_completion_key.at, facts->max_completion_key.len, LIT("\"max_tokens\""));
+    if ((family & OPENAI_REASONS) && facts->max_tokens_key.len > 0)
+        count = put_edit(edits, count, facts->max_tokens_key.at, facts->max_tokens_key.len, LIT("\"max_completion_tokens\""));
     if ((quirks & VENDOR_RANDOM_SEED) && facts->seed_key.len > 0)
         count = put_edit(edits, count, facts->seed_key.at, facts->seed_key.len, LIT("\"random_seed\""));
     return (int)count;

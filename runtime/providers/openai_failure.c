@@ -36,10 +36,12 @@ static enum failure_kind kind_by_metadata(int status, struct slice metadata, enu
 
 static enum failure_kind kind_of(int status, struct slice object, struct slice code, struct slice message, struct arena *arena)
 {
-    struct slice type = json_find_string(object, "type");
+    struct slice type = json_find_string(object, "type"), inner = json_find_string(json_find(object, "innererror"), "code");
     if (status >= 500 && slice_equals(code, LIT("429"))) /* COMPAT(google, 2026-08): the status was wrapped by a proxy */
         status = 429;
     enum failure_kind plain = failure_classify(status, SLICE_NONE, SLICE_NONE), kind = failure_classify(status, code, message);
+    if (kind == plain && inner.len > 0) /* COMPAT(azure, 2026-08): the filter's name */
+        kind = failure_classify(status, inner, SLICE_NONE);
     if (kind == plain && type.len > 0)
         kind = failure_classify(status, type, SLICE_NONE);
     return kind == plain ? kind_by_metadata(status, json_find(object, "metadata"), kind, arena) : kind;
@@ -59,6 +61,14 @@ void openai_read_failure(int status, struct slice body, struct slice (*header)(v
         failure->retry_after_us = retry_after_said(message);
     failure->code = word(arena, code);
     failure->param = word(arena, json_find_string(object, "param"));
+}
+
+/* COMPAT(azure, 2026-08): 424 is a dependency of its own that failed; elsewhere it is the request's. */
+void openai_refine_failure(struct reader *reader, int status, struct slice body, struct failure *failure)
+{
+    (void)body;
+    if (status == 424 && failure->kind == FAILURE_INVALID_REQUEST && (reader->vendor->quirks & VENDOR_AZURE))
+        failure->kind = FAILURE_UNAVAILABLE;
 }
 
 /* ---------------------------------------------------------------- writing */

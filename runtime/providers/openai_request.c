@@ -504,7 +504,8 @@ static bool read_stop(struct scan *scan)
     chat->stops_raw = arena_zalloc(scan->arena, sizeof *chat->stops_raw * STOPS_MAX);
     if (chat->stops_raw == NULL)
         return false;
-    if (json_peek(json) == JSON_STRING)
+    chat->stop_plain = json_peek(json) == JSON_STRING;
+    if (chat->stop_plain)
         return json_string(json, &chat->stops_raw[chat->stop_count++]);
     if (json_peek(json) != JSON_ARRAY)
         return json_skip(json, NULL);

@@ -132,6 +132,7 @@ struct chat {
     int logprobs; /* -1 not given */
     struct slice *stops_raw;
     unsigned stop_count;
+    bool stop_plain;            /* stop was one string, not a list */
     struct slice effort_raw;    /* reasoning_effort */
     struct slice thinking_json; /* Anthropic's thinking object (also as an extension on the OpenAI side) */
     struct slice user_raw, service_tier_raw, metadata_json, cache_control_json;
@@ -150,6 +151,7 @@ struct embed {
     struct slice dimensions;     /* digits; empty: not given */
     struct slice input_type_raw; /* "search_query" …: an extension */
     struct slice user_raw;
+    bool plain;  /* input was one string, not a list */
     bool base64; /* encoding_format: the writer packs little-endian float32 */
 };
 
@@ -248,19 +250,25 @@ struct model_facts {
 
 /* A vendor: a wire and its quirks as data. One row each in vendors.c. */
 enum {
-    VENDOR_MAX_TOKENS = 1,        /* max_completion_tokens must be sent as max_tokens */
-    VENDOR_NO_STREAM_OPTIONS = 2, /* stream_options is refused (usage comes anyway) */
-    VENDOR_NO_DEVELOPER = 4,      /* role developer must be sent as system */
-    VENDOR_RANDOM_SEED = 8,       /* seed is called random_seed */
-    VENDOR_NO_KEY = 16,           /* works without a key */
-    VENDOR_STRICT_FIELDS = 32,    /* refuses unknown fields: only `fields` are sent */
-    VENDOR_REASONING_APART = 64,  /* completion_tokens excludes reasoning tokens */
-    VENDOR_ID9 = 128,             /* tool call ids must be nine alphanumerics */
-    VENDOR_EFFORT_OBJECT = 512,   /* reasoning_effort must be sent as reasoning: { effort } */
-    VENDOR_THINKING = 1024,       /* reasoning_effort wants thinking: { type } beside it */
-    VENDOR_AZURE = 2048,          /* deployments and versions in the path, api-key */
-    VENDOR_TOP_K = 4096,          /* knows top_k beside OpenAI's fields */
-    VENDOR_REPAIR = 256,          /* answers deviate from OpenAI's: written anew from events instead of passed on */
+    VENDOR_MAX_TOKENS = 1,            /* max_completion_tokens must be sent as max_tokens */
+    VENDOR_NO_STREAM_OPTIONS = 2,     /* stream_options is refused (usage comes anyway) */
+    VENDOR_NO_DEVELOPER = 4,          /* role developer must be sent as system */
+    VENDOR_RANDOM_SEED = 8,           /* seed is called random_seed */
+    VENDOR_NO_KEY = 16,               /* works without a key */
+    VENDOR_STRICT_FIELDS = 32,        /* refuses unknown fields: only `fields` are sent */
+    VENDOR_REASONING_APART = 64,      /* completion_tokens excludes reasoning tokens */
+    VENDOR_ID9 = 128,                 /* tool call ids must be nine alphanumerics */
+    VENDOR_EFFORT_OBJECT = 512,       /* reasoning_effort must be sent as reasoning: { effort } */
+    VENDOR_THINKING = 1024,           /* reasoning_effort wants thinking: { type } beside it */
+    VENDOR_AZURE = 2048,              /* deployments and versions in the path, api-key */
+    VENDOR_TOP_K = 4096,              /* knows top_k beside OpenAI's fields */
+    VENDOR_OPENAI_MODELS = 8192,      /* OpenAI's own models: those that reason refuse what others take */
+    VENDOR_XAI_MODELS = 16384,        /* the same of xAI's */
+    VENDOR_LOGPROBS_COUNT = 32768,    /* logprobs is how many */
+    VENDOR_PARALLEL_FUNCTION = 65536, /* parallel_tool_calls is called parallel_function_calling */
+    VENDOR_PREFIX = 131072,           /* an assistant's message at the end must say that it is a beginning */
+    VENDOR_EFFORT_TWO = 262144,       /* reasoning_effort is none or high */
+    VENDOR_REPAIR = 256,              /* answers deviate from OpenAI's: written anew from events instead of passed on */
 };
 
 struct vendor {

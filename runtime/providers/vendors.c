@@ -33,10 +33,38 @@ static const char *const mistral_fields[] = {
     NULL,
 };
 
-/* COMPAT(groq, 2026-08): listed as unsupported. */
-static const char *const groq_unsent[] = {"logprobs", "top_logprobs", "logit_bias", NULL};
-/* COMPAT(xai, 2026-08): refused with 400 by reasoning models, which all current ones are. */
-static const char *const xai_unsent[] = {"presence_penalty", "frequency_penalty", "stop", "logit_bias", NULL};
+/* COMPAT(groq, 2026-08): listed as unsupported; the last two are refused. */
+static const char *const groq_unsent[] = {"logprobs",          "top_logprobs", "logit_bias", "presence_penalty",
+                                          "frequency_penalty", "metadata",     "store",      NULL};
+/* COMPAT(together, 2026-04): not in its specification. */
+static const char *const together_unsent[] = {"user",
+                                              "parallel_tool_calls",
+                                              "metadata",
+                                              "store",
+                                              "service_tier",
+                                              "prediction",
+                                              "verbosity",
+                                              "prompt_cache_key",
+                                              "safety_identifier",
+                                              "web_search_options",
+                                              NULL};
+/* COMPAT(deepseek, 2026-08): passed over in silence. */
+static const char *const deepseek_unsent[] = {"n",
+                                              "seed",
+                                              "logit_bias",
+                                              "user",
+                                              "parallel_tool_calls",
+                                              "metadata",
+                                              "store",
+                                              "service_tier",
+                                              "prediction",
+                                              "verbosity",
+                                              "prompt_cache_key",
+                                              "safety_identifier",
+                                              "web_search_options",
+                                              NULL};
+/* What else its models refuse: openai_family.c. */
+static const char *const xai_unsent[] = {"logit_bias", NULL};
 /* COMPAT(ollama, 2026-08): passed over in silence. */
 static const char *const ollama_unsent[] = {"tool_choice", "n", "user", "logit_bias", "parallel_tool_calls", NULL};
 
@@ -45,7 +73,8 @@ const struct vendor vendors[] = {
      .wire = &wire_openai,
      .also = {&wire_completions, &wire_embeddings, &wire_responses},
      .base_url = "https://api.openai.com/v1",
-     .key_env = {"OPENAI_API_KEY"}},
+     .key_env = {"OPENAI_API_KEY"},
+     .quirks = VENDOR_OPENAI_MODELS},
     {.name = "anthropic",
      .wire = &wire_anthropic,
      .also = {&wire_count_tokens},
@@ -56,7 +85,7 @@ const struct vendor vendors[] = {
      .wire = &wire_openai,
      .base_url = "https://api.groq.com/openai/v1",
      .key_env = {"GROQ_API_KEY"},
-     .quirks = VENDOR_REPAIR,
+     .quirks = VENDOR_REPAIR | VENDOR_NO_DEVELOPER,
      .unsent = groq_unsent},
     {.name = "together",
      .wire = &wire_openai,
@@ -64,7 +93,8 @@ const struct vendor vendors[] = {
      .base_url = "https://api.together.xyz/v1",
      .key_env = {"TOGETHER_API_KEY", "TOGETHERAI_API_KEY"},
      .prefix = {"together_ai"},
-     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_TOP_K | VENDOR_REPAIR},
+     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_NO_DEVELOPER | VENDOR_TOP_K | VENDOR_LOGPROBS_COUNT | VENDOR_REPAIR,
+     .unsent = together_unsent},
     /* COMPAT(mistral, 2026-06): strict fields, random_seed, max_tokens only, nine-character tool call ids. */
     {.name = "mistral",
      .wire = &wire_openai,
@@ -72,26 +102,27 @@ const struct vendor vendors[] = {
      .base_url = "https://api.mistral.ai/v1",
      .key_env = {"MISTRAL_API_KEY"},
      .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_STREAM_OPTIONS | VENDOR_NO_DEVELOPER | VENDOR_RANDOM_SEED | VENDOR_STRICT_FIELDS | VENDOR_ID9 |
-               VENDOR_REPAIR,
+               VENDOR_PREFIX | VENDOR_EFFORT_TWO | VENDOR_REPAIR,
      .fields = mistral_fields},
     {.name = "openrouter",
      .wire = &wire_openai,
      .also = {&wire_completions, &wire_embeddings},
      .base_url = "https://openrouter.ai/api/v1",
      .key_env = {"OPENROUTER_API_KEY"},
-     .quirks = VENDOR_REPAIR | VENDOR_EFFORT_OBJECT | VENDOR_TOP_K},
+     .quirks = VENDOR_REPAIR | VENDOR_NO_DEVELOPER | VENDOR_EFFORT_OBJECT | VENDOR_TOP_K},
     /* COMPAT(deepseek, 2026-08): max_tokens only, no developer role. */
     {.name = "deepseek",
      .wire = &wire_openai,
      .base_url = "https://api.deepseek.com/v1",
      .key_env = {"DEEPSEEK_API_KEY"},
-     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_DEVELOPER | VENDOR_REPAIR | VENDOR_THINKING},
+     .quirks = VENDOR_MAX_TOKENS | VENDOR_NO_DEVELOPER | VENDOR_REPAIR | VENDOR_THINKING,
+     .unsent = deepseek_unsent},
     /* COMPAT(xai, 2026-08): usage.completion_tokens excludes reasoning tokens. */
     {.name = "xai",
      .wire = &wire_openai,
      .base_url = "https://api.x.ai/v1",
      .key_env = {"XAI_API_KEY"},
-     .quirks = VENDOR_REASONING_APART | VENDOR_REPAIR,
+     .quirks = VENDOR_REASONING_APART | VENDOR_XAI_MODELS | VENDOR_PARALLEL_FUNCTION | VENDOR_REPAIR,
      .unsent = xai_unsent},
     {.name = "vllm",
      .wire = &wire_openai,
@@ -107,7 +138,7 @@ const struct vendor vendors[] = {
      .also = {&wire_completions, &wire_embeddings},
      .base_env = {"AZURE_OPENAI_ENDPOINT", "AZURE_API_BASE"},
      .key_env = {"AZURE_OPENAI_API_KEY", "AZURE_API_KEY"},
-     .quirks = VENDOR_AZURE | VENDOR_REPAIR},
+     .quirks = VENDOR_AZURE | VENDOR_OPENAI_MODELS | VENDOR_REPAIR},
     {.name = "cohere",
      .wire = &wire_cohere,
      .base_url = "https://api.cohere.com/v2",

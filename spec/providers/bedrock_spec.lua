@@ -55,6 +55,13 @@ describe("an address", function()
     assert.equal("https://h/model/%C3%AB%20%25%3F%23/converse", url "\xc3\xab %?#")
   end)
 
+  it("is one segment of the path, whatever the model is called", function()
+    for name, segment in pairs { ["a/../b"] = "a%2F..%2Fb", [".."] = "%2E%2E", ["."] = "%2E", ["a\r\nX: y"] = "a%0D%0AX%3A%20y", ["a%2fb"] = "a%252fb",
+      ["a?b#c d"] = "a%3Fb%23c%20d", ["a\0b"] = "a%00b" } do
+      assert.equal("https://h/model/" .. segment .. "/converse", url(name))
+    end
+  end)
+
   it("is another one for embeddings", function()
     assert.equal("https://h/model/amazon.titan-embed-text-v2%3A0/invoke", url("amazon.titan-embed-text-v2:0", { client = "embeddings" }))
   end)

@@ -261,9 +261,11 @@ local function check_request(meta, call, dir, names)
     return key == "description" and ignored(place, key)
   end
   local body, complaint = wire.encode(call)
-  assert.truthy(body, complaint and complaint.message)
-  assert.is_nil(compare.json(expected, json.decode(body), request_place))
   local edited = not call.foreign and wire.edited(call)
+  assert.truthy(body or edited, complaint and complaint.message)
+  if body and not (meta.kind == "embeddings" and edited) then -- what goes is the client's own
+    assert.is_nil(compare.json(expected, json.decode(body), request_place))
+  end
   if edited then
     assert.is_nil(compare.json(expected, json.decode(edited), request_place))
   end
@@ -289,7 +291,8 @@ local function check_whole(meta, call, dir, names)
   end
   assert.is_nil(answer.failure and answer.failure.message)
   assert.is_true(answer.ended)
-  assert.is_nil(compare.json(expected, json.decode(answer.out), ignored_of(meta)))
+  local passed = meta.kind == "embeddings" and wire.passes(call) -- vectors go back as they came, and are not read
+  assert.is_nil(compare.json(expected, json.decode(passed and body or answer.out), ignored_of(meta)))
 end
 
 --- All that the client reads of a stream: what was written, and the error event when it ended badly.

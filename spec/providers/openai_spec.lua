@@ -228,8 +228,15 @@ describe("the client's own bytes", function()
     check { rest[1], rest[2], own[1], own[2], own[3] }
   end)
 
-  it("are renamed for vendors that call things otherwise", function()
-    assert.equal('{"model":"m","max_tokens":5,' .. HELLO .. "}", edited('{"model":"m","max_completion_tokens":5,' .. HELLO .. "}", "together"))
+  it("are renamed for models that call things otherwise", function()
+    local function edited_for(model, body)
+      return wire.edited { body = body, vendor = "openai", model = model }
+    end
+    assert.equal('{"model":"o3","max_completion_tokens":5,' .. HELLO .. "}", edited_for("o3", '{"model":"m","max_tokens":5,' .. HELLO .. "}"))
+    assert.equal('{"model":"gpt-4o","max_tokens":5,' .. HELLO .. "}", edited_for("gpt-4o", '{"model":"m","max_tokens":5,' .. HELLO .. "}"))
+    assert.is_nil(edited_for("o3", '{"model":"m","top_p":0.5,' .. HELLO .. "}"))
+    assert.is_nil(edited_for("o3", '{"model":"m","t\\u006fp_p":0.5,' .. HELLO .. "}"))
+    assert.is_nil(edited_for("o3", '{"model":"m","max_tokens":4,"max_completion_tokens":5,' .. HELLO .. "}"))
   end)
 
   it("go through the neutral form where edits are not enough", function()

@@ -257,7 +257,7 @@ describe("parameters", function()
       "safety_identifier":"s","prompt_cache_key":"k","metadata":{"a":"b"},"user":"u","store":false,"truncation":"disabled",
       "include":["reasoning.encrypted_content"]]=])
     assert.same({ 77, 0.9, false, "high", "json_object", "low", "auto", "s", "k", "b", "u" },
-      { got.max_completion_tokens, got.top_p, got.parallel_tool_calls, got.reasoning_effort, got.response_format.type, got.verbosity,
+      { got.max_completion_tokens, got.top_p, got.parallel_function_calling, got.reasoning_effort, got.response_format.type, got.verbosity,
         got.service_tier, got.safety_identifier, got.prompt_cache_key, got.metadata.a, got.user })
     for _, name in ipairs { "store", "truncation", "include", "input", "instructions", "text", "reasoning" } do
       assert.is_nil(got[name], name)
