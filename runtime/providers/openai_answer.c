@@ -141,6 +141,8 @@ static bool read_usage(struct openai_reader *self, struct json *json, struct usa
         else
             json_skip(json, NULL);
     }
+    if (usage->output < 0 && usage->input >= 0 && usage->total >= usage->input) /* COMPAT(vllm, 2026-08): null for none */
+        usage->output = usage->total - usage->input;
     usage->known = usage->input >= 0 && usage->output >= 0;
     make_disjoint(self, usage);
     return usage->known;
