@@ -457,6 +457,10 @@ static void push_usage(lua_State *L, const struct usage *usage)
     for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++)
         if (counts[i].always || counts[i].count >= 0)
             set_count(L, counts[i].name, counts[i].count);
+    if (usage->billed) {
+        lua_pushnumber(L, (double)usage->cost_pico / 1e12);
+        lua_setfield(L, -2, "cost");
+    }
 }
 
 static void push_failure(lua_State *L, const struct collect *collect, const struct wire *client, bool stream)

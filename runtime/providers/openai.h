@@ -5,6 +5,7 @@
  *   openai_encode.c   struct chat -> request                openai_completions.c  the wire of POST /v1/completions
  *   openai_failure.c  failures, both ways                   openai_embeddings.c   the wire of POST /v1/embeddings
  *   simple.c          POST /completion                      openai_family.c       what a vendor's models refuse
+ *   openai_usage.c    counts of tokens
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_OPENAI_H
 #define PROVIDERS_OPENAI_H
@@ -70,6 +71,10 @@ void openai_read_answer(struct reader *reader, struct slice body);
 void openai_read_eof(struct reader *reader);
 void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
                          struct arena *arena, struct failure *failure);
+/* A count where one stands; anything else is passed over. */
+void openai_count(struct json *json, int64_t *into);
+/* False: null, not an object, or no counts. */
+bool openai_read_usage(const struct vendor *vendor, struct json *json, struct usage *usage);
 void openai_refine_failure(struct reader *reader, int status, struct slice body, struct failure *failure);
 
 void openai_writer_begin(struct writer *writer);

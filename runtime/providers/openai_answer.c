@@ -64,90 +64,6 @@ static struct failure incomplete(const char *message, enum sent sent)
 
 /* ---------------------------------------------------------------- usage */
 
-static void count(struct json *json, int64_t *into)
-{
-    struct slice digits;
-    int64_t value;
-    if (json_peek(json) != JSON_NUMBER)
-        json_skip(json, NULL);
-    else if (json_number(json, &digits) && json_to_count(digits, &value))
-        *into = value;
-}
-
-/* prompt_tokens_details and completion_tokens_details. */
-static void read_details(struct json *json, struct usage *usage, bool prompt)
-{
-    struct slice key;
-    if (json_peek(json) != JSON_OBJECT) {
-        json_skip(json, NULL);
-        return;
-    }
-    json_object(json);
-    while (json_member(json, &key)) {
-        if (prompt && openai_is(key, LIT("cached_tokens")))
-            count(json, &usage->cache_read);
-        else if (prompt && openai_is(key, LIT("cache_write_tokens")))
-            count(json, &usage->cache_write);
-        else if (openai_is(key, LIT("audio_tokens")))
-            count(json, prompt ? &usage->audio_input : &usage->audio_output);
-        else if (openai_is(key, LIT("reasoning_tokens")))
-            count(json, &usage->reasoning);
-        else
-            json_skip(json, NULL);
-    }
-}
-
-/* The wire's counts include what was cached; ours are disjoint. A provider's nonsense (more cached than there was) is cut, never negative.
- * COMPAT(xai, 2026-08): there it means that what was cached was counted apart. */
-static void make_disjoint(const struct openai_reader *self, struct usage *usage)
-{
-    int64_t *const cached[] = {&usage->cache_read, &usage->cache_write};
-    if ((self->base.vendor->quirks & VENDOR_REASONING_APART) && usage->input >= 0 && usage->cache_read > usage->input)
-        usage->input += usage->cache_read;
-    for (unsigned i = 0; i < 2 && usage->input >= 0; i++) {
-        if (*cached[i] > usage->input)
-            *cached[i] = usage->input;
-        usage->input -= *cached[i] > 0 ? *cached[i] : 0;
-    }
-    if ((self->base.vendor->quirks & VENDOR_REASONING_APART) && usage->reasoning > 0 && usage->output >= 0)
-        usage->output += usage->reasoning;
-    if (usage->reasoning > usage->output)
-        usage->reasoning = usage->output;
-}
-
-/* False: null or not an object. */
-static bool read_usage(struct openai_reader *self, struct json *json, struct usage *usage)
-{
-    struct slice key;
-    *usage = USAGE_UNKNOWN;
-    if (json_peek(json) != JSON_OBJECT) {
-        json_skip(json, NULL);
-        return false;
-    }
-    json_object(json);
-    while (json_member(json, &key)) {
-        if (openai_is(key, LIT("prompt_tokens")))
-            count(json, &usage->input);
-        else if (openai_is(key, LIT("completion_tokens")))
-            count(json, &usage->output);
-        else if (openai_is(key, LIT("total_tokens")))
-            count(json, &usage->total);
-        else if (openai_is(key, LIT("prompt_tokens_details")) || openai_is(key, LIT("prompt_token_details")))
-            read_details(json, usage, true);
-        else if (openai_is(key, LIT("completion_tokens_details")))
-            read_details(json, usage, false);
-        else if (openai_is(key, LIT("prompt_cache_hit_tokens")) || openai_is(key, LIT("num_cached_tokens")))
-            count(json, &usage->cache_read);
-        else
-            json_skip(json, NULL);
-    }
-    if (usage->output < 0 && usage->input >= 0 && usage->total >= usage->input) /* COMPAT(vllm, 2026-08): null for none */
-        usage->output = usage->total - usage->input;
-    usage->known = usage->input >= 0 && usage->output >= 0;
-    make_disjoint(self, usage);
-    return usage->known;
-}
-
 static void emit_usage(struct openai_reader *self, const struct usage *usage)
 {
     struct event event = {.kind = EVENT_USAGE, .usage = *usage};
@@ -282,7 +198,7 @@ static void read_call(struct openai_reader *self, struct json *json, unsigned ch
     json_object(json);
     while (json_member(json, &key)) {
         if (openai_is(key, LIT("index")))
-            count(json, &piece.index);
+            openai_count(json, &piece.index);
         else if (openai_is(key, LIT("id")) && json_peek(json) == JSON_STRING)
             json_string(json, &piece.id);
         else if (openai_is(key, LIT("function")))
@@ -398,7 +314,7 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
     json_object(json); /* every server puts the index before the delta */
     while (json_member(json, &key)) {
         if (openai_is(key, LIT("index")))
-            count(json, &choice);
+            openai_count(json, &choice);
         else if (choice >= CHOICES_MAX) /* nobody may ask for that many: it is left out, not mixed into another */
             json_skip(json, NULL);
         else if (openai_is(key, LIT("delta")) || openai_is(key, LIT("message")))
@@ -497,7 +413,7 @@ static void read_x_groq(struct openai_reader *self, struct json *json, struct ch
     struct slice own = json_find(raw, "usage");
     json_init(&inner, own, JSON_DEPTH_MAX);
     if (!chunk->has_usage && own.len > 0)
-        chunk->has_usage = read_usage(self, &inner, usage);
+        chunk->has_usage = openai_read_usage(self->base.vendor, &inner, usage);
     chunk->has_error |= json_find_string(raw, "error").len > 0;
 }
 
@@ -534,9 +450,9 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
         } else if (openai_is(key, LIT("model")) && type == JSON_STRING) {
             json_string(&json, &model);
         } else if (openai_is(key, LIT("created"))) {
-            count(&json, &created);
+            openai_count(&json, &created);
         } else if (openai_is(key, LIT("usage"))) {
-            chunk->has_usage = read_usage(self, &json, &usage);
+            chunk->has_usage = openai_read_usage(self->base.vendor, &json, &usage);
             chunk->usage = usage_span(&json, data, first ? key_at : last_end, first);
         } else if (openai_is(key, LIT("x_groq")) && type == JSON_OBJECT) {
             read_x_groq(self, &json, chunk, &usage);

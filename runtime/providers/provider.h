@@ -164,9 +164,11 @@ enum finish { FINISH_NONE, FINISH_STOP, FINISH_LENGTH, FINISH_TOOL_CALLS, FINISH
 struct usage {
     int64_t input, cache_read, cache_write, output, reasoning, audio_input, audio_output, image_input, total;
     bool known;
-    bool estimated; /* the provider said nothing: our own count */
+    bool estimated;    /* the provider said nothing: our own count */
+    bool billed;       /* the provider says what it cost: */
+    int64_t cost_pico; /* in pico-dollars */
 };
-#define USAGE_UNKNOWN ((struct usage){-1, -1, -1, -1, -1, -1, -1, -1, -1, false, false})
+#define USAGE_UNKNOWN ((struct usage){-1, -1, -1, -1, -1, -1, -1, -1, -1, false, false, false, 0})
 
 enum event_kind {
     EVENT_START,      /* id_raw, model_raw, created (seconds, 0 unknown) */
@@ -267,6 +269,7 @@ enum {
     VENDOR_LOGPROBS_COUNT = 32768,    /* logprobs is how many */
     VENDOR_PARALLEL_FUNCTION = 65536, /* parallel_tool_calls is called parallel_function_calling */
     VENDOR_PREFIX = 131072,           /* an assistant's message at the end must say that it is a beginning */
+    VENDOR_SAYS_COST = 524288,        /* usage.cost is what an answer cost, in dollars */
     VENDOR_EFFORT_TWO = 262144,       /* reasoning_effort is none or high */
     VENDOR_REPAIR = 256,              /* answers deviate from OpenAI's: written anew from events instead of passed on */
 };

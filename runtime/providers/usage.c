@@ -14,6 +14,8 @@ static bool add(int64_t *sum, int64_t tokens, int64_t price)
 int64_t usage_cost_pico(const struct usage *usage, const int64_t *price)
 {
     int64_t sum = 0;
+    if (usage->billed)
+        return usage->cost_pico; /* who sends the bill knows best */
     if (!usage->known || price == NULL || price[PRICE_INPUT] < 0 || (price[PRICE_OUTPUT] < 0 && usage->output > 0))
         return -1; /* embeddings have no output to be priced */
     /* A cache without a price of its own costs what plain input costs. */

@@ -109,7 +109,7 @@ const struct vendor vendors[] = {
      .also = {&wire_completions, &wire_embeddings},
      .base_url = "https://openrouter.ai/api/v1",
      .key_env = {"OPENROUTER_API_KEY"},
-     .quirks = VENDOR_REPAIR | VENDOR_NO_DEVELOPER | VENDOR_EFFORT_OBJECT | VENDOR_TOP_K},
+     .quirks = VENDOR_REPAIR | VENDOR_NO_DEVELOPER | VENDOR_EFFORT_OBJECT | VENDOR_TOP_K | VENDOR_SAYS_COST},
     /* COMPAT(deepseek, 2026-08): max_tokens only, no developer role. */
     {.name = "deepseek",
      .wire = &wire_openai,

@@ -395,6 +395,36 @@ describe("a stream that is written anew", function()
     end
   end)
 
+  it("keeps logprobs where it is written anew, on one line", function()
+    local lp = '{"content":[{"token":"Hi",\n"logprob":-0.5}]}'
+    local function said(logprobs)
+      return ('{"id":"a","model":"m","created":5,"choices":[{"index":0,"delta":{"content":"Hi"},"logprobs":%s,"finish_reason":null}]}'):format(logprobs)
+    end
+    local text = "data: " .. said(lp):gsub("\n", "\ndata: ") .. "\n\ndata: " .. said "null" .. "\n\ndata: " .. said '{"content":[]}'
+      .. "\n\ndata: " .. said '{"tokens":["Hi"]}' .. "\n\n" .. STOP .. DONE
+    local heard = {}
+    for line in stream(text, { vendor = "azure", pass = false }).out:gmatch "data: ({.-})\n\n" do
+      local choice = json.decode(line).choices[1]
+      heard[#heard + 1] = choice.logprobs and choice.logprobs ~= cjson.null and choice.logprobs.content[1].logprob or nil
+    end
+    assert.same({ -0.5 }, heard)
+    assert.is_nil(stream(text, { vendor = "azure", pass = false }).out:find('"content":[{', 1, true) == nil or nil)
+  end)
+
+  it("costs what its provider says, where it says so", function()
+    local function cost(vendor, said)
+      local usage = ('{"prompt_tokens":1,"completion_tokens":1,"total_tokens":2,"cost":%s}'):format(said)
+      return wire.answer({ vendor = vendor, id = "x", model = "m", body = '{"id":"a","choices":[{"message":{"content":"x"},"finish_reason":"stop"}],"usage":'
+        .. usage .. "}" }).usage.cost
+    end
+    assert.equal(0.00012, cost("openrouter", "0.00012"))
+    assert.equal(0, cost("openrouter", "0"))
+    for _, nonsense in ipairs { "-1", "null", '"1"', "1e300" } do
+      assert.is_nil(cost("openrouter", nonsense))
+    end
+    assert.is_nil(cost("vllm", "0.5"))
+  end)
+
   it("says a refusal to clients that know text only", function()
     local answer = stream(chunk '{"refusal":"I will not"}' .. STOP .. DONE, { pass = false, client = "simple" })
     assert.matches("I will not", answer.out)
