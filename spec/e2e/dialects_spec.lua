@@ -217,7 +217,7 @@ describe("dialects", function()
 
     it("fails in Anthropic's shape, with the request's id", function()
       for model, expected in pairs { ["openai/fault-status-429-retry-7"] = { 429, "rate_limit_error" }, nobody = { 404, "not_found_error" },
-        ["openai/fault-status-500"] = { 502, "api_error" } } do
+        ["openai/fault-status-500"] = { 500, "api_error" } } do
         local answer = post("/v1/messages", message { model = model })
         local body = answer:json()
         assert.same(expected, { answer.status, body.error.type })
