@@ -165,7 +165,8 @@ describe("a model that reasons", function()
   end
 
   it("gets no sampling of OpenAI's, and is told so by name", function()
-    for _, model in ipairs { "o3", "o4-mini", "o1", "o3-mini-2025-01-31", "gpt-5", "gpt-5-mini", "gpt-5.1", "gpt-5.4-nano", "ft:o4-mini:x", "codex-mini-latest" } do
+    for _, model in ipairs { "o3", "o4-mini", "o1", "o3-mini-2025-01-31", "gpt-5", "gpt-5-mini", "gpt-5.1", "gpt-5.4-nano", "ft:o4-mini:x",
+      "codex-mini-latest" } do
       local body, dropped = asked("openai", model, FULL_SAMPLING)
       assert.equal(5, body.max_completion_tokens, model)
       for _, name in ipairs { "max_tokens", "temperature", "top_p", "presence_penalty", "frequency_penalty", "logprobs", "top_logprobs", "logit_bias" } do
@@ -198,7 +199,8 @@ describe("a model that reasons", function()
   end)
 
   it("may refuse stops or calls one by one", function()
-    for model, takes in pairs { o3 = { false, true }, ["o4-mini"] = { false, true }, ["o3-mini"] = { true, false }, o1 = { true, false }, ["gpt-5"] = { true, true } } do
+    for model, takes in pairs { o3 = { false, true }, ["o4-mini"] = { false, true }, ["o3-mini"] = { true, false },
+      o1 = { true, false }, ["gpt-5"] = { true, true } } do
       local body = asked("openai", model, FULL_SAMPLING)
       assert.same(takes, { body.stop == "x", body.parallel_tool_calls == false }, model)
     end
