@@ -387,6 +387,7 @@ static void put_service_tier(struct anthropic_encode *encode)
 
 static bool put_question(struct anthropic_encode *encode)
 {
+    names_drop_content(encode->chat, encode->dropped);
     if (!anthropic_write_messages(encode) || !put_tools(encode))
         return false;
     put_tool_choice(encode);

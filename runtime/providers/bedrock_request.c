@@ -594,6 +594,7 @@ bool bedrock_write_request(const struct chat *chat, const struct provider *provi
     begin(&encode, effort);
     if (chat->n.len > 0 && slice_to_int(chat->n, &n) && n > 1)
         return bedrock_refuse(&encode, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
+    names_drop_content(chat, dropped);
     buffer_append_byte(out, '{');
     if (!bedrock_write_messages(&encode))
         return false;

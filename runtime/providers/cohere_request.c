@@ -319,6 +319,7 @@ bool cohere_write_request(const struct chat *chat, const struct provider *provid
     int64_t n = 1;
     if (chat->n.len > 0 && (!json_to_count(chat->n, &n) || n != 1))
         return cohere_refuse(&encode, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
+    names_drop_content(chat, dropped);
     buffer_append_byte(out, '{');
     cohere_key(&encode, "model");
     json_append_string(out, model->model);

@@ -438,6 +438,7 @@ bool gemini_write_request(const struct chat *chat, const struct provider *provid
                           struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
     struct gemini_encode encode = gemini_encode(chat, provider, model, arena, out, dropped, complaint);
+    names_drop_content(chat, dropped);
     buffer_append_byte(out, '{');
     if (!gemini_write_contents(&encode) || !gemini_write_tools(&encode) || !put_generation_config(&encode))
         return false;

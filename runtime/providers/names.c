@@ -73,3 +73,26 @@ struct slice name_of_call(const struct chat *chat, struct slice id_raw)
                 found = part->name_raw; /* the latest: some clients use an id again */
     return found;
 }
+
+/* ---------------------------------------------------------------- content nobody else understands */
+
+static void drop_unknown(const struct part *parts, struct buffer *dropped)
+{
+    for (const struct part *part = parts; part != NULL; part = part->next) {
+        drop_unknown(part->children, dropped);
+        if (part->kind != PART_OPAQUE)
+            continue;
+        if (dropped->len > 0)
+            buffer_append_lit(dropped, ", ");
+        buffer_append_lit(dropped, "messages.");
+        struct slice type = json_find_string(part->json, "type");
+        buffer_append_slice(dropped, type.len == 0 ? LIT("content") : type);
+    }
+}
+
+void names_drop_content(const struct chat *chat, struct buffer *dropped)
+{
+    for (const struct message *message = chat->messages; message != NULL; message = message->next)
+        if (message->role != ROLE_ASSISTANT)
+            drop_unknown(message->parts, dropped);
+}

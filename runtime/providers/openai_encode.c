@@ -637,6 +637,8 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
         encode.family = OPENAI_SAMPLES_AT_NONE;
     if (encode.foreign && !has_data(chat, complaint))
         return false;
+    if (encode.foreign)
+        names_drop_content(chat, dropped);
     buffer_append_byte(out, '{');
     if (!provider->dated_api) { /* else the path names the deployment */
         key(&encode, "model");

@@ -462,6 +462,10 @@ bool reader_emit_vectors(struct reader *reader, struct slice list_json);
 
 /* ---------------------------------------------------------------- shared by the wires: names.c */
 
+/* Appends the types of what the client said in words of its own dialect ("messages.video_url"): for writers of another, who leave it out.
+ * What an assistant said so goes unnamed: it is history of tools that another house ran. */
+void names_drop_content(const struct chat *chat, struct buffer *dropped);
+
 /* The id of an EVENT_TOOL_BEGIN for the client: the provider's, or one made from the answer's own id, new for every answer. In the writer's arena. */
 struct slice writer_call_id(const struct writer *writer, const struct event *event);
 
