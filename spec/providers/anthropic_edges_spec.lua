@@ -121,12 +121,16 @@ describe("results of tools for Anthropic", function()
       table.remove(messages) -- the result of c1
       messages[2].tool_calls = calls
       local body = json.encode(ask(nil, { messages = messages }))
-      local before = os.clock()
-      local text = assert(encode(body))
-      local took = os.clock() - before
-      assert.equal(count, select(2, text:gsub('"tool_result"', "")))
-      assert.matches('"tool_use_id":"c1","is_error":true,"content":"No result"}%]}%]', text)
-      return took
+      local least = math.huge
+      for _ = 1, 5 do -- one of them in peace
+        collectgarbage()
+        local before = os.clock()
+        local text = assert(encode(body))
+        least = math.min(least, os.clock() - before)
+        assert.equal(count, select(2, text:gsub('"tool_result"', "")))
+        assert.matches('"tool_use_id":"c1","is_error":true,"content":"No result"}%]}%]', text)
+      end
+      return least
     end
     local few, many = seconds(2000), seconds(16000)
     assert.is_true(many < 32 * few, ("%f, then %f"):format(few, many)) -- by pairs it would be 64 times as long
