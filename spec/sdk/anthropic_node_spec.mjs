@@ -68,7 +68,7 @@ for (const provider of ["openai", "anthropic"]) {
 
   const classes = [
     ["fault-status-400", Anthropic.BadRequestError, 400, "invalid_request_error"], ["fault-status-404", Anthropic.NotFoundError, 404, "not_found_error"],
-    ["fault-status-429-retry-7", Anthropic.RateLimitError, 429, "rate_limit_error"], ["fault-status-500", Anthropic.InternalServerError, 502, "api_error"],
+    ["fault-status-429-retry-7", Anthropic.RateLimitError, 429, "rate_limit_error"], ["fault-status-500", Anthropic.InternalServerError, 500, "api_error"],
     ["fault-status-401", Anthropic.InternalServerError, 500, "api_error"], ["fault-status-529", Anthropic.InternalServerError, 529, "overloaded_error"],
   ];
   for (const [name, type, status, kind] of classes)

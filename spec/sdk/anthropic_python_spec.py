@@ -150,7 +150,7 @@ class Wire:
         self.assertEqual(error.response.headers["retry-after"], "7")
 
     def test_server_error(self):
-        self.fails("fault-status-500", anthropic.InternalServerError, 502, "api_error")
+        self.fails("fault-status-500", anthropic.InternalServerError, 500, "api_error")
 
     def test_upstream_key_is_not_the_clients(self):
         self.fails("fault-status-401", anthropic.InternalServerError, 500, "api_error")
