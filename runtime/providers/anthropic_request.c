@@ -38,9 +38,7 @@ bool anthropic_refuse(struct anthropic_encode *encode, struct slice message, str
 
 static void drop(struct anthropic_encode *encode, struct slice name)
 {
-    if (encode->dropped->len > 0)
-        buffer_append_lit(encode->dropped, ", ");
-    buffer_append_slice(encode->dropped, name);
+    names_drop(encode->dropped, name);
 }
 
 /* ---------------------------------------------------------------- reasoning */

@@ -16,13 +16,6 @@ static bool refuse(struct complaint *complaint, struct slice message, struct sli
     return false;
 }
 
-static void drop(struct buffer *dropped, struct slice name)
-{
-    if (dropped->len > 0)
-        buffer_append_lit(dropped, ", ");
-    buffer_append_slice(dropped, name);
-}
-
 /* {"inputText"}; the second version takes dimensions, the one for images takes them by another name. */
 static bool write_titan(const struct embed *embed, struct slice id, struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
@@ -38,11 +31,11 @@ static bool write_titan(const struct embed *embed, struct slice id, struct buffe
         buffer_append_lit(out, ",\"dimensions\":");
         buffer_append_slice(out, embed->dimensions);
     } else if (embed->dimensions.len > 0) {
-        drop(dropped, LIT("dimensions"));
+        names_drop(dropped, LIT("dimensions"));
     }
     buffer_append_byte(out, '}');
     if (embed->input_type_raw.len > 0)
-        drop(dropped, LIT("input_type"));
+        names_drop(dropped, LIT("input_type"));
     return true;
 }
 
@@ -66,7 +59,7 @@ static bool write_cohere(const struct embed *embed, const struct provider *provi
         buffer_append_lit(out, ",\"output_dimension\":");
         buffer_append_slice(out, embed->dimensions);
     } else if (embed->dimensions.len > 0) {
-        drop(dropped, LIT("dimensions"));
+        names_drop(dropped, LIT("dimensions"));
     }
     buffer_append_byte(out, '}');
     return true;
@@ -78,7 +71,7 @@ bool bedrock_write_embed(const struct embed *embed, const struct provider *provi
     struct slice id = id_of(model);
     (void)arena;
     if (embed->user_raw.len > 0)
-        drop(dropped, LIT("user"));
+        names_drop(dropped, LIT("user"));
     if (slice_find(id, LIT("titan-embed")) != NULL)
         return write_titan(embed, id, out, dropped, complaint);
     if (slice_find(id, LIT("cohere.embed")) != NULL || slice_starts_with(id, LIT("embed-")))

@@ -37,9 +37,7 @@ bool bedrock_refuse(struct bedrock_encode *encode, struct slice message, struct 
 
 void bedrock_drop(struct bedrock_encode *encode, struct slice name)
 {
-    if (encode->dropped->len > 0)
-        buffer_append_lit(encode->dropped, ", ");
-    buffer_append_slice(encode->dropped, name);
+    names_drop(encode->dropped, name);
 }
 
 void bedrock_write_marker(struct bedrock_encode *encode, struct slice cache_control_json)

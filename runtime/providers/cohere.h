@@ -26,7 +26,6 @@ extern const struct name_rule cohere_tool_rule;
 void cohere_key(struct cohere_encode *encode, const char *name);
 void cohere_quoted(struct buffer *out, struct slice raw);
 bool cohere_refuse(struct cohere_encode *encode, struct slice message, struct slice param);
-void cohere_drop(struct buffer *dropped, struct slice name);
 /* A cache marker: there are none here; the first one is named. */
 void cohere_lose_marker(struct cohere_encode *encode, struct slice cache_control_json);
 /* "messages". False: complaint. */

@@ -31,7 +31,7 @@ bool cohere_write_embed(const struct embed *embed, const struct provider *provid
     }
     buffer_append_lit(out, ",\"embedding_types\":[\"float\"]}");
     if (embed->user_raw.len > 0)
-        cohere_drop(dropped, LIT("user"));
+        names_drop(dropped, LIT("user"));
     return true;
 }
 

@@ -27,17 +27,10 @@ bool cohere_refuse(struct cohere_encode *encode, struct slice message, struct sl
     return false;
 }
 
-void cohere_drop(struct buffer *dropped, struct slice name)
-{
-    if (dropped->len > 0)
-        buffer_append_lit(dropped, ", ");
-    buffer_append_slice(dropped, name);
-}
-
 void cohere_lose_marker(struct cohere_encode *encode, struct slice cache_control_json)
 {
     if (cache_control_json.len > 0 && !encode->lost_markers)
-        cohere_drop(encode->dropped, LIT("cache_control"));
+        names_drop(encode->dropped, LIT("cache_control"));
     encode->lost_markers |= cache_control_json.len > 0;
 }
 
@@ -76,7 +69,7 @@ static void put_penalty(struct cohere_encode *encode, const char *name, struct s
     if (digits.len == 0 || !json_to_double(digits, &number))
         return;
     if (number < 0)
-        return cohere_drop(encode->dropped, slice_of(name));
+        return names_drop(encode->dropped, slice_of(name));
     put_value(encode, name, clamped(digits, LIT("0"), LIT("1")));
 }
 
@@ -93,7 +86,7 @@ static void put_stops(struct cohere_encode *encode)
     if (count > 0)
         buffer_append_byte(encode->out, ']');
     if (chat->stop_count > STOPS_MAX)
-        cohere_drop(encode->dropped, LIT("stop"));
+        names_drop(encode->dropped, LIT("stop"));
 }
 
 static void put_sampling(struct cohere_encode *encode)
@@ -109,12 +102,12 @@ static void put_sampling(struct cohere_encode *encode)
         cohere_key(encode, "k");
         buffer_append_int(encode->out, count < TOP_K_MAX ? count : TOP_K_MAX);
     } else if (chat->top_k.len > 0) {
-        cohere_drop(encode->dropped, LIT("top_k"));
+        names_drop(encode->dropped, LIT("top_k"));
     }
     if (json_to_count(chat->seed, &count))
         put_value(encode, "seed", chat->seed);
     else if (chat->seed.len > 0)
-        cohere_drop(encode->dropped, LIT("seed"));
+        names_drop(encode->dropped, LIT("seed"));
     put_penalty(encode, "frequency_penalty", chat->frequency_penalty);
     put_penalty(encode, "presence_penalty", chat->presence_penalty);
 }
@@ -148,7 +141,7 @@ static void put_thinking(struct cohere_encode *encode)
         return;
     if (!able) {
         if (!disabled)
-            cohere_drop(encode->dropped, chat->thinking_json.len > 0 ? LIT("thinking") : LIT("reasoning_effort"));
+            names_drop(encode->dropped, chat->thinking_json.len > 0 ? LIT("thinking") : LIT("reasoning_effort"));
         return;
     }
     int64_t budget = disabled ? 0 : budget_of(encode);
@@ -232,7 +225,7 @@ static bool put_tools(struct cohere_encode *encode)
     else if (chat->tool_choice == TOOL_CHOICE_NONE)
         put_value(encode, "tool_choice", LIT("\"NONE\""));
     if (chat->parallel_tool_calls == 0 && chat->tool_choice != TOOL_CHOICE_NONE)
-        cohere_drop(encode->dropped, LIT("parallel_tool_calls"));
+        names_drop(encode->dropped, LIT("parallel_tool_calls"));
     return true;
 }
 
@@ -243,7 +236,7 @@ static void put_format(struct cohere_encode *encode)
     if (!is_asked_for_json(chat))
         return;
     if (has_tools(chat) || find_extra(chat, LIT("documents")).len > 0)
-        return cohere_drop(encode->dropped, LIT("response_format"));
+        return names_drop(encode->dropped, LIT("response_format"));
     cohere_key(encode, "response_format");
     buffer_append_lit(encode->out, "{\"type\":\"json_object\"");
     if (chat->format == FORMAT_SCHEMA && chat->schema_json.len > 0) {
@@ -280,13 +273,13 @@ static void put_rest(struct cohere_encode *encode)
     };
     for (unsigned i = 0; i < sizeof unknown / sizeof *unknown; i++)
         if (unknown[i].given)
-            cohere_drop(encode->dropped, unknown[i].name);
+            names_drop(encode->dropped, unknown[i].name);
     cohere_lose_marker(encode, chat->cache_control_json);
     for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next) {
         if (slice_equals(extra->value_json, LIT("null")) || slice_equals(extra->name_raw, LIT("strict_tools")))
             continue;
         if (!is_own(extra->name_raw)) {
-            cohere_drop(encode->dropped, extra->name_raw);
+            names_drop(encode->dropped, extra->name_raw);
             continue;
         }
         if (!encode->first)

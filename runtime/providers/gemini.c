@@ -131,13 +131,6 @@ void gemini_comma(struct buffer *out, bool *first)
     *first = false;
 }
 
-void gemini_drop(struct buffer *dropped, struct slice name)
-{
-    if (dropped->len > 0)
-        buffer_append_lit(dropped, ", ");
-    buffer_append_slice(dropped, name);
-}
-
 bool gemini_refuse(struct gemini_encode *encode, struct slice message, struct slice param)
 {
     *encode->complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};

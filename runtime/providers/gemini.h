@@ -55,7 +55,6 @@ void gemini_key(struct gemini_encode *encode, const char *name);
 void gemini_quoted(struct buffer *out, struct slice raw);
 /* A comma before every member of a list but the first. */
 void gemini_comma(struct buffer *out, bool *first);
-void gemini_drop(struct buffer *dropped, struct slice name);
 bool gemini_refuse(struct gemini_encode *encode, struct slice message, struct slice param);
 
 /* "systemInstruction" and "contents"; "tools" and "toolConfig". False: complaint. */

@@ -83,9 +83,9 @@ bool gemini_write_embed(const struct embed *embed, const struct provider *provid
     struct slice resource = gemini_resource(provider, model, arena);
     (void)complaint;
     if (embed->input_type_raw.len > 0 && task.len == 0)
-        gemini_drop(dropped, LIT("input_type"));
+        names_drop(dropped, LIT("input_type"));
     if (embed->user_raw.len > 0)
-        gemini_drop(dropped, LIT("user"));
+        names_drop(dropped, LIT("user"));
     if (vertex && gemini_is_predicted(model)) {
         put_instances(embed, task, out);
         return true;

@@ -96,11 +96,11 @@ static void put_thinking(struct gemini_encode *encode)
         take_thinking_object(chat->thinking_json, &thinking);
     if (!(encode->family.flags & (GEMINI_BUDGET | GEMINI_LEVEL))) {
         if (asked && thinking.effort != EFFORT_NONE)
-            gemini_drop(encode->dropped, chat->effort_raw.len > 0 ? LIT("reasoning_effort") : LIT("thinking"));
+            names_drop(encode->dropped, chat->effort_raw.len > 0 ? LIT("reasoning_effort") : LIT("thinking"));
         return;
     }
     if (chat->effort_raw.len > 0 && effort_of(chat->effort_raw) == EFFORT_NOT_GIVEN)
-        gemini_drop(encode->dropped, LIT("reasoning_effort"));
+        names_drop(encode->dropped, LIT("reasoning_effort"));
     bool level = (encode->family.flags & GEMINI_LEVEL) && thinking.effort != EFFORT_NOT_GIVEN;
     bool budget = (encode->family.flags & GEMINI_BUDGET) && thinking.budget != BUDGET_UNSAID;
     bool shown = (thinking.shown || encode->provider->include_thoughts) && thinking.effort != EFFORT_NONE;
@@ -152,7 +152,7 @@ static void put_stops(struct gemini_encode *encode)
         if (chat->stops_raw[i].len == 0)
             continue;
         if (count++ == STOPS_MAX) {
-            gemini_drop(encode->dropped, LIT("stop"));
+            names_drop(encode->dropped, LIT("stop"));
             break;
         }
         if (count == 1)
@@ -189,7 +189,7 @@ static void put_modalities(struct gemini_encode *encode, const struct extra *ext
     bool image = false, other = false;
     json_init(&json, extra->value_json, JSON_DEPTH_MAX);
     if (json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return gemini_drop(encode->dropped, extra->name_raw);
+        return names_drop(encode->dropped, extra->name_raw);
     while (json_element(&json)) {
         if (json_peek(&json) != JSON_STRING || !json_string(&json, &word)) {
             other = true;
@@ -201,7 +201,7 @@ static void put_modalities(struct gemini_encode *encode, const struct extra *ext
             other = true;
     }
     if (other)
-        gemini_drop(encode->dropped, extra->name_raw);
+        names_drop(encode->dropped, extra->name_raw);
     if (!image)
         return;
     gemini_key(encode, "responseModalities");
@@ -401,7 +401,7 @@ static void put_user(struct gemini_encode *encode)
     if (user.len == 0)
         return;
     if (!encode->vertex || !is_label(user))
-        return gemini_drop(encode->dropped, LIT("user"));
+        return names_drop(encode->dropped, LIT("user"));
     gemini_key(encode, "labels");
     buffer_append_lit(encode->out, "{\"user\":");
     gemini_quoted(encode->out, user);
@@ -413,15 +413,15 @@ static void put_extras(struct gemini_encode *encode)
 {
     const struct chat *chat = encode->chat;
     if (chat->logprobs == 1)
-        gemini_drop(encode->dropped, LIT("logprobs"));
+        names_drop(encode->dropped, LIT("logprobs"));
     if (chat->top_logprobs.len > 0)
-        gemini_drop(encode->dropped, LIT("top_logprobs"));
+        names_drop(encode->dropped, LIT("top_logprobs"));
     if (chat->parallel_tool_calls == 0)
-        gemini_drop(encode->dropped, LIT("parallel_tool_calls"));
+        names_drop(encode->dropped, LIT("parallel_tool_calls"));
     if (chat->metadata_json.len > 0)
-        gemini_drop(encode->dropped, LIT("metadata"));
+        names_drop(encode->dropped, LIT("metadata"));
     if (chat->service_tier_raw.len > 0 && !slice_equals(chat->service_tier_raw, LIT("auto")))
-        gemini_drop(encode->dropped, LIT("service_tier"));
+        names_drop(encode->dropped, LIT("service_tier"));
     for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next) {
         if (is_null(extra) || json_raw_equals(extra->name_raw, LIT("modalities")))
             continue;
@@ -429,7 +429,7 @@ static void put_extras(struct gemini_encode *encode)
             gemini_key(encode, "safetySettings");
             buffer_append_slice(encode->out, extra->value_json);
         } else {
-            gemini_drop(encode->dropped, extra->name_raw);
+            names_drop(encode->dropped, extra->name_raw);
         }
     }
 }

@@ -76,15 +76,20 @@ struct slice name_of_call(const struct chat *chat, struct slice id_raw)
 
 /* ---------------------------------------------------------------- content nobody else understands */
 
+void names_drop(struct buffer *dropped, struct slice name)
+{
+    if (dropped->len > 0)
+        buffer_append_lit(dropped, ", ");
+    buffer_append_slice(dropped, name);
+}
+
 static void drop_unknown(const struct part *parts, struct buffer *dropped)
 {
     for (const struct part *part = parts; part != NULL; part = part->next) {
         drop_unknown(part->children, dropped);
         if (part->kind != PART_OPAQUE)
             continue;
-        if (dropped->len > 0)
-            buffer_append_lit(dropped, ", ");
-        buffer_append_lit(dropped, "messages.");
+        names_drop(dropped, LIT("messages."));
         struct slice type = json_find_string(part->json, "type");
         buffer_append_slice(dropped, type.len == 0 ? LIT("content") : type);
     }

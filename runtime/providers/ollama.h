@@ -24,7 +24,6 @@ struct ollama_encode {
 void ollama_key(struct ollama_encode *encode, const char *name);
 void ollama_quoted(struct buffer *out, struct slice raw);
 bool ollama_refuse(struct ollama_encode *encode, struct slice message, struct slice param);
-void ollama_drop(struct buffer *dropped, struct slice name);
 /* A cache marker: there are none here; the first one is named. */
 void ollama_lose_marker(struct ollama_encode *encode, struct slice cache_control_json);
 /* "messages". False: complaint. */

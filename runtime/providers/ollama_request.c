@@ -27,17 +27,10 @@ bool ollama_refuse(struct ollama_encode *encode, struct slice message, struct sl
     return false;
 }
 
-void ollama_drop(struct buffer *dropped, struct slice name)
-{
-    if (dropped->len > 0)
-        buffer_append_lit(dropped, ", ");
-    buffer_append_slice(dropped, name);
-}
-
 void ollama_lose_marker(struct ollama_encode *encode, struct slice cache_control_json)
 {
     if (cache_control_json.len > 0 && !encode->lost_markers)
-        ollama_drop(encode->dropped, LIT("cache_control"));
+        names_drop(encode->dropped, LIT("cache_control"));
     encode->lost_markers |= cache_control_json.len > 0;
 }
 
@@ -84,11 +77,11 @@ static bool put_tools(struct ollama_encode *encode)
     if (!any)
         return ollama_refuse(encode, LIT("the tool that must be called is not among the tools"), LIT("tool_choice"));
     if (named || chat->tool_choice == TOOL_CHOICE_REQUIRED)
-        ollama_drop(encode->dropped, LIT("tool_choice"));
+        names_drop(encode->dropped, LIT("tool_choice"));
     if (strict)
-        ollama_drop(encode->dropped, LIT("strict"));
+        names_drop(encode->dropped, LIT("strict"));
     if (chat->parallel_tool_calls == 0)
-        ollama_drop(encode->dropped, LIT("parallel_tool_calls"));
+        names_drop(encode->dropped, LIT("parallel_tool_calls"));
     return true;
 }
 
@@ -136,7 +129,7 @@ static void put_think(struct ollama_encode *encode)
         ollama_key(encode, "think");
         buffer_append_slice(encode->out, think);
     } else if (encode->chat->effort_raw.len > 0) {
-        ollama_drop(encode->dropped, LIT("reasoning_effort"));
+        names_drop(encode->dropped, LIT("reasoning_effort"));
     }
 }
 
@@ -245,13 +238,13 @@ static void put_rest(struct ollama_encode *encode)
     };
     for (unsigned i = 0; i < sizeof unknown / sizeof *unknown; i++)
         if (unknown[i].given)
-            ollama_drop(encode->dropped, unknown[i].name);
+            names_drop(encode->dropped, unknown[i].name);
     ollama_lose_marker(encode, chat->cache_control_json);
     for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next) {
         if (slice_equals(extra->value_json, LIT("null")) || is_option(extra->name_raw))
             continue;
         if (!is_own(extra->name_raw)) {
-            ollama_drop(encode->dropped, extra->name_raw);
+            names_drop(encode->dropped, extra->name_raw);
             continue;
         }
         buffer_append_byte(encode->out, ',');
@@ -317,8 +310,8 @@ bool ollama_write_embed(const struct embed *embed, const struct provider *provid
     }
     buffer_append_byte(out, '}');
     if (embed->input_type_raw.len > 0)
-        ollama_drop(dropped, LIT("input_type"));
+        names_drop(dropped, LIT("input_type"));
     if (embed->user_raw.len > 0)
-        ollama_drop(dropped, LIT("user"));
+        names_drop(dropped, LIT("user"));
     return true;
 }

@@ -41,9 +41,7 @@ static bool is_listed(const char *const *list, const char *name)
 
 static void drop(struct encode *encode, struct slice name)
 {
-    if (encode->dropped->len > 0)
-        buffer_append_lit(encode->dropped, ", ");
-    buffer_append_slice(encode->dropped, name);
+    names_drop(encode->dropped, name);
 }
 
 /* A vendor with strict fields gets only those on its list; one that refuses some does not get those, nor a model what it refuses. */

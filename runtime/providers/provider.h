@@ -462,6 +462,8 @@ bool reader_emit_vectors(struct reader *reader, struct slice list_json);
 
 /* ---------------------------------------------------------------- shared by the wires: names.c */
 
+/* Appends the name of what a writer leaves out, ", " between. */
+void names_drop(struct buffer *dropped, struct slice name);
 /* Appends the types of what the client said in words of its own dialect ("messages.video_url"): for writers of another, who leave it out.
  * What an assistant said so goes unnamed: it is history of tools that another house ran. */
 void names_drop_content(const struct chat *chat, struct buffer *dropped);
