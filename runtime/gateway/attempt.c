@@ -21,7 +21,8 @@ static int64_t now_us(const struct attempt *attempt)
 
 static void tell(struct attempt *attempt, enum walk_event_kind kind)
 {
-    struct walk_event event = {.kind = kind, .attempt = attempt->number, .reused = attempt->reused && attempt->status == 0};
+    struct walk_event event = {
+        .kind = kind, .attempt = attempt->number, .reused = attempt->reused && attempt->status == 0, .wrote = attempt->wrote};
     if (kind == WALK_FAILED)
         event.failure = attempt->failure;
     request_event(attempt->request, &event);
@@ -162,6 +163,7 @@ static void pass_on(struct attempt *attempt, struct slice bytes)
     }
     if (request->gone || request->exchange == NULL)
         return;
+    attempt->wrote = true;
     size_t buffered = exchange_write(request->exchange, bytes);
     if (buffered > STREAM_HIGH && !attempt->paused && attempt->call != NULL) {
         attempt->paused = true;
@@ -336,6 +338,7 @@ static void on_data(struct attempt *attempt, struct slice data)
         }
         return;
     }
+    attempt->wrote = false;
     read_events(attempt, data);
     if (attempt->content && !attempt->content_told) {
         attempt->content_told = true;
@@ -629,6 +632,18 @@ void attempt_commit(struct attempt *attempt)
 {
     flush_held(attempt);
     attempt->held.limit = ATTEMPT_BODY_MAX; /* a dialect may say the whole answer once more at its end */
+}
+
+/* Whatever went to the client so far ends with a whole event: what its provider cut is read to its end before it goes on. */
+void attempt_ping(struct attempt *attempt)
+{
+    const char *ping = route_wire(attempt->request->route)->ping;
+    if (attempt->writer != NULL) {
+        attempt->writer->wire->write_event(attempt->writer, &(struct event){.kind = EVENT_PING}, &attempt->held);
+        flush_held(attempt);
+    } else if (ping != NULL) {
+        pass_on(attempt, slice_of(ping));
+    }
 }
 
 void attempt_stop(struct attempt *attempt)

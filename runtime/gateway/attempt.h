@@ -40,6 +40,7 @@ struct attempt {
     bool content, content_told; /* content came; the walk knows */
     bool ended, failed;         /* by the reader */
     bool paused;                /* the client is slow */
+    bool wrote;                 /* something of this read went on to the client */
     struct failure failure;
     struct usage usage;
     size_t stream_bytes;
@@ -67,6 +68,8 @@ void attempt_cancel(struct attempt *attempt);
 bool attempt_finish_lingering(struct attempt *attempt);
 /* Sends what is held, and everything from now on, to the client. */
 void attempt_commit(struct attempt *attempt);
+/* Sends a keep-alive of the client's dialect; only once it is committed. */
+void attempt_ping(struct attempt *attempt);
 /* Its request is over: no event comes after this, and nothing of the generation is touched any more. */
 void attempt_stop(struct attempt *attempt);
 /* After attempt_stop: back to the worker's free list. */

@@ -285,6 +285,9 @@ static bool carry_out(struct request *request, const struct walk_action *action)
         answer_stream(request);
         attempt_commit(request->winner);
         return false;
+    case ACTION_PING:
+        attempt_ping(request->winner);
+        return false;
     case ACTION_ASK:
         request->ask = action->failure;
         return true;
@@ -327,7 +330,7 @@ static void on_timer(struct timer *timer)
         if (attempt_finish_lingering(attempt))
             continue;
         if (attempt->paused) { /* it is the client who is slow, not the provider */
-            struct walk_event chunk = {.kind = WALK_CHUNK, .attempt = attempt->number};
+            struct walk_event chunk = {.kind = WALK_CHUNK, .attempt = attempt->number, .wrote = true}; /* and has enough to read */
             request_event(request, &chunk);
         }
     }
@@ -363,12 +366,17 @@ void request_drained(struct request *request)
 
 /* ---------------------------------------------------------------- what the pipeline calls */
 
+/* Well below the minute after which load balancers (nginx's proxy_read_timeout, AWS's ALB) take a silent stream for dead. Anthropic's API pings
+ * about as often, and its clients go by that. */
+static const int64_t PING_US = 15 * US_PER_S;
+
 static void begin_walk(struct request *request)
 {
     struct walk_limits limits = request->config->limits;
     limits.stream = request->facts.stream;
     limits.replay_uncertain = limits.replay_uncertain && request->replayable;
     limits.frugal = !pool_has_spare(request->pool);
+    limits.ping_us = PING_US;
     limits.seed = worker_random64(request->worker);
     if (!request->fallback)
         limits.hedge = false;

@@ -4,7 +4,7 @@
  * four places: start() begins an attempt, decide() says what follows when nothing runs any more, commit() ends the choice, finish()
  * ends the walk. Who is dead and how often a step was tried is read off the attempts themselves; there is no second book.
  * Bytes of a stream only push the idle deadline away: no wake is computed for them. The wake given earlier simply comes early
- * and is answered with a later one.
+ * and is answered with a later one. Bytes for the client do the same to its ping.
  * SPDX-License-Identifier: MIT */
 #include "gateway/walk.h"
 
@@ -33,7 +33,7 @@ static bool is_running(const struct walk_attempt *attempt)
 static void push(struct walk *walk, enum walk_action_kind kind, unsigned attempt)
 {
     if (walk->queue_tail >= WALK_QUEUE_MAX) {
-        return; /* cannot happen: WALK_QUEUE_MAX bounds a whole walk */
+        return; /* cannot happen: WALK_QUEUE_MAX bounds what comes before a drain */
     }
     walk->queue[walk->queue_tail].kind = (uint8_t)kind;
     walk->queue[walk->queue_tail].attempt = (uint8_t)attempt;
@@ -349,7 +349,7 @@ static int64_t attempt_due(const struct walk_attempt *attempt, enum deadline *de
 
 static int64_t earliest_due(const struct walk *walk)
 {
-    int64_t due = earlier(walk->total_due_us, walk->retry_due_us);
+    int64_t due = earlier(earlier(walk->total_due_us, walk->retry_due_us), walk->ping_due_us);
     enum deadline ignored;
     for (unsigned i = 0; i < walk->attempt_count; i++) {
         if (is_running(&walk->attempts[i])) {
@@ -413,6 +413,10 @@ static void time_has_come(struct walk *walk, int64_t now_us)
     if (walk->stage == STAGE_RUNNING && walk->retry_due_us <= now_us) {
         start(walk, walk->attempts[walk->retry_of].step, false, false, now_us);
     }
+    if (walk->stage == STAGE_COMMITTED && walk->ping_due_us <= now_us) {
+        walk->ping_due_us = after(now_us, walk->limits.ping_us);
+        push(walk, ACTION_PING, NOBODY);
+    }
 }
 
 /* --- events ---------------------------------------------------------------------------------------------------- */
@@ -427,6 +431,7 @@ static void commit(struct walk *walk, unsigned number, int64_t now_us)
     attempt->content_us = now_us;
     attempt->content_due_us = attempt->hedge_due_us = NEVER;
     walk->stage = STAGE_COMMITTED;
+    walk->ping_due_us = after(now_us, walk->limits.ping_us);
     push(walk, ACTION_COMMIT, number);
     cancel_others(walk, number, now_us);
 }
@@ -480,6 +485,9 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
     struct walk_attempt *attempt = &walk->attempts[event->attempt];
     if (attempt->state == ATTEMPT_STREAMING && (event->kind == WALK_CHUNK || event->kind == WALK_CONTENT)) {
         attempt->phase_due_us = after(now_us, walk->limits.idle_us);
+        if (event->wrote) {
+            walk->ping_due_us = after(now_us, walk->limits.ping_us);
+        }
         return; /* later than before: the wake given covers it */
     }
     walk->dirty = true;
@@ -534,7 +542,7 @@ void walk_begin(struct walk *walk, const struct walk_limits *limits, int64_t now
     walk->exhausted = false;
     walk->began_us = now_us;
     walk->total_due_us = after(now_us, limits->total_us);
-    walk->retry_due_us = walk->wake_us = NEVER;
+    walk->retry_due_us = walk->ping_due_us = walk->wake_us = NEVER;
     walk->random = limits->seed;
     walk->failure = failure_make(FAILURE_NONE, SLICE_NONE);
     walk->queue_head = walk->queue_tail = 0;
@@ -572,6 +580,7 @@ void walk_give_up(struct walk *walk, int64_t now_us)
 bool walk_next(struct walk *walk, struct walk_action *action)
 {
     if (walk->queue_head == walk->queue_tail) {
+        walk->queue_head = walk->queue_tail = 0; /* pings go on for as long as the provider is silent */
         if (!walk->dirty || walk->stage == STAGE_OVER) {
             return false;
         }

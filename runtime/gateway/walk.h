@@ -24,6 +24,7 @@
  * event; headers from READY to HEADERS (so a peer that does not read is caught as well); first_token, streams only, from START to
  * first content; idle, streams only, between bytes after it; timeout and total rule throughout. A body that is not streamed has only
  * these two after its head. One that fires: CANCEL, and a TIMEOUT failure whose message says "deadline first_token passed".
+ * A PING is no deadline and moves none: it is owed to the client, and says nothing of the provider.
  * Times are microseconds, monotonic, above 0.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_WALK_H
@@ -56,6 +57,7 @@ struct walk_limits {
     int64_t connect_us, tls_us, headers_us, first_token_us, idle_us, total_us; /* 0: no such deadline */
     int64_t backoff_base_us, backoff_max_us;                                   /* full jitter: random(0, min(max, base * 2^n)) */
     int64_t retry_after_max_us; /* a longer hint means: do not retry this target. A hint within it: wait no less */
+    int64_t ping_us;            /* a committed client that was sent nothing for so long is owed a ping; 0: it never is */
     uint64_t seed;              /* for the jitter */
 };
 
@@ -76,6 +78,7 @@ struct walk_event {
     enum walk_event_kind kind;
     unsigned attempt;       /* the number START gave */
     bool reused;            /* for WALK_FAILED: the connection had carried another request before */
+    bool wrote;             /* for WALK_CHUNK: something went on to the client */
     struct failure failure; /* for WALK_FAILED; slices must live as long as the walk */
 };
 
@@ -84,6 +87,7 @@ enum walk_action_kind {
     ACTION_CANCEL, /* `attempt` is not wanted any more (hedge lost, deadline, client gone): close its connection; report nothing.
                     * Its state says which: FAILED (a deadline: `failure` counts for health) or CANCELLED (neutral) */
     ACTION_WAKE,   /* call again with WALK_TIME at `at_us` or a little later; replaces any earlier WAKE. Void once the walk is over */
+    ACTION_PING,   /* the client was sent nothing for ping_us since the commit: send it a keep-alive. As often as it is due */
     ACTION_COMMIT, /* `attempt` has won: send its content on to the client from now on (streamed only) */
     ACTION_ANSWER, /* `attempt` is complete: answer with it (streamed: end well). The walk is over */
     ACTION_ASK,    /* ask policy.recover: `failure` and the steps not tried yet (walk_rest). Answer with walk_plan or walk_give_up */
@@ -131,8 +135,8 @@ struct walk_attempt {
 
 enum walk_stage { STAGE_NEW, STAGE_RUNNING, STAGE_ASKING, STAGE_COMMITTED, STAGE_OVER };
 
-/* A whole walk makes fewer actions than this: START, CANCEL and ASK per attempt, COMMIT, and one end. */
-enum { WALK_QUEUE_MAX = 3 * WALK_ATTEMPTS_MAX + 2 };
+/* A whole walk makes fewer actions than this between two drains: START, CANCEL and ASK per attempt, COMMIT, a PING, and one end. */
+enum { WALK_QUEUE_MAX = 3 * WALK_ATTEMPTS_MAX + 3 };
 
 /* Below 4 KB: one lives in every request. */
 struct walk {
@@ -150,6 +154,7 @@ struct walk {
     bool exhausted;
     bool dirty; /* a deadline may have come nearer: look before the drain ends */
     int64_t began_us, total_due_us, retry_due_us;
+    int64_t ping_due_us;
     int64_t wake_us; /* the WAKE given and not come yet */
     uint64_t random;
     struct failure failure; /* what FAIL answers with */

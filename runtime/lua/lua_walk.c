@@ -1,6 +1,6 @@
 /* lua_walk.c -- gateway/walk for specs and for gateway.testing, which walks plans with this very machine.
  *
- * walk.new(limits, now) gives a walk with the methods plan(steps, now), give_up(now), event(kind, attempt, now [, failure]),
+ * walk.new(limits, now) gives a walk with the methods plan(steps, now), give_up(now), event(kind, attempt, now [, failure | wrote]),
  * next() -> action or nil, rest(), attempts(), over(), committed(), exhausted(). At this door times are seconds, attempts count from 1,
  * names are those policies see: kind, phase, sent, retry_after_s; a failure may carry `reused` and `other_key` (flags). A key nobody knows raises: a
  * misspelt limit must not look like a kept one.
@@ -28,8 +28,8 @@ static const char *const event_names[] = {
 };
 
 static const char *const action_names[] = {
-    [ACTION_START] = "start",   [ACTION_CANCEL] = "cancel", [ACTION_WAKE] = "wake", [ACTION_COMMIT] = "commit",
-    [ACTION_ANSWER] = "answer", [ACTION_ASK] = "ask",       [ACTION_FAIL] = "fail", [ACTION_OVER] = "over",
+    [ACTION_START] = "start", [ACTION_CANCEL] = "cancel", [ACTION_WAKE] = "wake", [ACTION_COMMIT] = "commit", [ACTION_ANSWER] = "answer",
+    [ACTION_ASK] = "ask",     [ACTION_FAIL] = "fail",     [ACTION_OVER] = "over", [ACTION_PING] = "ping",
 };
 
 static const char *const state_names[] = {
@@ -81,6 +81,7 @@ static const struct field limit_fields[] = {
     {"backoff_base", FIELD_SECONDS, offsetof(struct walk_limits, backoff_base_us)},
     {"backoff_max", FIELD_SECONDS, offsetof(struct walk_limits, backoff_max_us)},
     {"retry_after_max", FIELD_SECONDS, offsetof(struct walk_limits, retry_after_max_us)},
+    {"ping", FIELD_SECONDS, offsetof(struct walk_limits, ping_us)},
     {"seed", FIELD_SEED, offsetof(struct walk_limits, seed)},
     {NULL, FIELD_FLAG, 0},
 };
@@ -340,6 +341,7 @@ static int method_event(lua_State *L)
         lua_getfield(L, 5, "reused");
         event.reused = lua_toboolean(L, -1);
     }
+    event.wrote = event.kind == WALK_CHUNK && lua_toboolean(L, 5);
     walk_event(walk, &event, check_time(L, 4));
     return 0;
 }

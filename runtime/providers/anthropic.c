@@ -46,4 +46,5 @@ const struct wire wire_anthropic = {
     .read_failure = anthropic_read_failure,
     .forwards = "anthropic-beta",
     .accept_stream = "text/event-stream",
+    .ping = "event: ping\ndata: {\"type\":\"ping\"}\n\n",
 };

@@ -237,8 +237,7 @@ static void end_event(struct buffer *out)
 
 static void put_ping(struct buffer *out)
 {
-    begin_event(out, "ping");
-    end_event(out);
+    buffer_append_slice(out, slice_of(wire_anthropic.ping));
 }
 
 static void begin_stream(struct anthropic_writer *self, struct buffer *out)

@@ -85,5 +85,6 @@ const struct wire wire_openai = {
     .read_failure = openai_read_failure,
     .refine_failure = openai_refine_failure,
     .accept_stream = "text/event-stream",
+    .ping = ": ping\n\n",
     .end_marker = "data: [DONE]\n\n",
 };

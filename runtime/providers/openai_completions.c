@@ -172,7 +172,7 @@ static void write_streamed(struct completions_writer *self, const struct event *
     if (is_text(event) || event->kind == EVENT_FINISH)
         return put_chunk(self, event, out);
     if (event->kind == EVENT_PING)
-        return buffer_append_lit(out, ": ping\n\n");
+        return buffer_append_slice(out, slice_of(self->base.wire->ping));
     if (event->kind != EVENT_END)
         return;
     if (self->base.include_usage && self->usage.known) {
@@ -272,5 +272,6 @@ const struct wire wire_completions = {
     .read_eof = openai_read_eof,
     .read_failure = openai_read_failure,
     .accept_stream = "text/event-stream",
+    .ping = ": ping\n\n",
     .end_marker = "data: [DONE]\n\n",
 };

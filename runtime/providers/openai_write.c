@@ -255,7 +255,7 @@ static void stream_event(struct openai_writer *self, const struct event *event, 
         buffer_printf(out, "},\"finish_reason\":\"%s\"}]}\n\n", finish_name(event->finish));
         return;
     case EVENT_PING:
-        buffer_append_lit(out, ": ping\n\n");
+        buffer_append_slice(out, slice_of(self->base.wire->ping));
         return;
     case EVENT_END:
         if (self->base.include_usage && self->usage.known) {

@@ -407,6 +407,7 @@ struct wire {
     const char *forwards;      /* a header of the client's that goes on to a provider of the same wire; NULL: none */
     bool says_no_calls;        /* its answers have no word for a call: one that comes unasked fails the attempt instead of vanishing */
     const char *accept_stream; /* Accept header for streams */
+    const char *ping;          /* for a client whose provider is silent: a whole comment or event. NULL: this wire has no streams */
     const char *end_marker;    /* what ends a stream, for clients of this wire whose provider left it out; NULL: never left out */
 };
 

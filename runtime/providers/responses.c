@@ -84,4 +84,5 @@ const struct wire wire_responses = {
     .read_eof = responses_read_eof,
     .read_failure = openai_read_failure,
     .accept_stream = "text/event-stream",
+    .ping = ": ping\n\n",
 };

@@ -449,7 +449,7 @@ void responses_write_event(struct writer *writer, const struct event *event, str
         return close_all(self, out);
     case EVENT_PING:
         if (writer->stream)
-            buffer_append_lit(out, ": ping\n\n");
+            buffer_append_slice(out, slice_of(writer->wire->ping));
         return;
     case EVENT_END:
         return finish(self, out);

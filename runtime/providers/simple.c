@@ -106,14 +106,14 @@ static void put_answer(struct simple_writer *self, struct buffer *out)
     writer_end(&self->base);
 }
 
-static void write_streamed(const struct event *event, struct buffer *out)
+static void write_streamed(const struct writer *writer, const struct event *event, struct buffer *out)
 {
     if ((event->kind == EVENT_TEXT || event->kind == EVENT_REFUSAL) && event->text_raw.len > 0) {
         buffer_append_lit(out, "data: {\"content\": ");
         quoted(out, event->text_raw);
         buffer_append_lit(out, "}\n\n");
     } else if (event->kind == EVENT_PING) {
-        buffer_append_lit(out, ": ping\n\n");
+        buffer_append_slice(out, slice_of(writer->wire->ping));
     } else if (event->kind == EVENT_END) {
         buffer_append_lit(out, "data: [DONE]\n\n");
     }
@@ -127,7 +127,7 @@ static void write_event(struct writer *writer, const struct event *event, struct
     else if (event->kind == EVENT_USAGE)
         self->usage = event->usage;
     else if (writer->stream)
-        write_streamed(event, out);
+        write_streamed(writer, event, out);
     else if (event->kind == EVENT_TEXT || event->kind == EVENT_REFUSAL)
         buffer_append_slice(&self->text, event->text_raw);
     else if (event->kind == EVENT_END)
@@ -144,5 +144,6 @@ const struct wire wire_simple = {
     .writer_end = writer_end,
     .write_failure = openai_write_failure,
     .says_no_calls = true,
+    .ping = ": ping\n\n",
     .failure_status = openai_failure_status,
 };

@@ -1,4 +1,5 @@
---- Streams that do not end, streams that drip, and many that wait (rows U31 to U33 of the matrix of upstream faults).
+--- Streams that do not end, streams that drip, streams that fall silent, and many that wait (rows U31 to U33 of the matrix of upstream faults).
+local cjson = require "cjson"
 local house = require "support.house"
 local http = require "support.http"
 local socket = require "socket"
@@ -14,6 +15,108 @@ return {
   timeouts = { headers = "60s", first_token = "60s", idle = "%s", total = "%s" },
   breaker = { failures = 1000 },
 }]]
+
+-- ---------------------------------------------------------------- what falls silent
+
+-- Begun before everything else in this file and looked at behind it: silence takes its time.
+local SILENT = [[
+return {
+  workers = 1,
+  providers = {
+    openai = { base_url = "http://127.0.0.1:%d/v1", key = "sk-provider-key" },
+    claude = { kind = "anthropic", base_url = "http://127.0.0.1:%d", key = "sk-provider-key" },
+  },
+  timeouts = { idle = "%s" },
+  breaker = { failures = 1000 },
+}]]
+
+local HEAD = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nConnection: close\r\n\r\n"
+local COMMENT, EVENT = ": ping\n\n", 'event: ping\ndata: {"type":"ping"}\n\n'
+local MESSAGES = { { role = "user", content = "Hello" } }
+
+-- A client's route, what it asks, and its ping; the providers it is tried with.
+local CLIENTS = {
+  { "/v1/chat/completions", { messages = MESSAGES }, COMMENT, "openai", "claude" },
+  { "/v1/completions", { prompt = "Hello" }, COMMENT, "openai", "claude" },
+  { "/v1/responses", { input = "Hello" }, COMMENT, "openai", "claude" },
+  { "/completion", { messages = MESSAGES }, COMMENT, "openai", "claude" },
+  { "/v1/messages", { messages = MESSAGES, max_tokens = 9 }, EVENT, "claude", "openai" },
+}
+
+-- What a provider says before it falls silent amid an event, and the rest. By the path it was asked at.
+local function chunks(choice, finish)
+  local text = ""
+  for _, said in ipairs { choice:format "w1", choice:format "w2", finish } do
+    text = text .. ('data: {"id":"c1","object":"x","created":1,"model":"m","choices":[{"index":0,%s}]}\n\n'):format(said)
+  end
+  return text .. "data: [DONE]\n\n"
+end
+
+local function named(events)
+  return (events:gsub('{"type":"([^"]+)"', "event: %1\ndata: %0"):gsub("}\n", "}\n\n"))
+end
+
+local SAID = {
+  ["/v1/chat/completions"] = chunks('"delta":{"content":"%s"},"finish_reason":null', '"delta":{},"finish_reason":"stop"'),
+  ["/v1/completions"] = chunks('"text":"%s","finish_reason":null', '"text":"","finish_reason":"stop"'),
+  ["/v1/messages"] = named [[
+{"type":"message_start","message":{"id":"x","role":"assistant","model":"m","content":[],"usage":{"input_tokens":1,"output_tokens":1}}}
+{"type":"content_block_start","index":0,"content_block":{"kind":"text","text":""}}
+{"type":"content_block_delta","index":0,"delta":{"kind":"text_delta","text":"w1"}}
+{"type":"content_block_delta","index":0,"delta":{"kind":"text_delta","text":"w2"}}
+{"type":"content_block_stop","index":0}
+{"type":"message_delta","delta":{"stop_reason":"end_turn"},"usage":{"output_tokens":2}}
+{"type":"message_stop"}
+]]:gsub('"kind"', '"type"'),
+}
+
+local silence = { streams = {} }
+
+-- A client's stream that its provider, a socket of the spec's, begins and leaves amid an event.
+function silence:begin(gateway, client, target)
+  local body = { model = target .. "/x", stream = true }
+  for name, value in pairs(client[2]) do
+    body[name] = value
+  end
+  local connection, id = http.connect { port = gateway.port }, house.next_id()
+  assert(connection:send(http.format { path = client[1], body = body, headers = { ["X-Request-ID"] = id } }))
+  local provider = assert(self.server:accept())
+  provider:settimeout(10)
+  local path, length = assert(provider:receive "*l"):match "^POST (%S+)", nil
+  for line in function() return assert(provider:receive "*l") end do
+    length = tonumber(line:lower():match "^content%-length: (%d+)") or length
+    if line == "" then break end
+  end
+  assert(provider:receive(length))
+  local half = assert(SAID[path], path):find "w2"
+  assert(provider:send(HEAD .. SAID[path]:sub(1, half)))
+  return { id = id, gateway = gateway, answer = assert(connection:answer()), ping = client[3], provider = provider, rest = SAID[path]:sub(half + 1) }
+end
+
+setup(function()
+  silence.server = assert(socket.bind("127.0.0.1", 0))
+  silence.server:settimeout(10)
+  local _, port = silence.server:getsockname()
+  silence.brief = house.start { config = SILENT:format(port, port, "18s") } -- one ping and the end
+  silence.patient = house.start { config = SILENT:format(port, port, "300s") }
+  for _, client in ipairs(CLIENTS) do
+    for i = 4, #client do
+      for _, name in ipairs { "brief", "patient" } do
+        silence.streams[table.concat({ name, client[1], client[i] }, " ")] = silence:begin(silence[name], client, client[i])
+      end
+    end
+  end
+end)
+
+teardown(function()
+  for _, stream in pairs(silence.streams) do
+    stream.provider:close()
+    stream.answer:close()
+  end
+  silence.server:close()
+  assert.equal(0, silence.brief:stop())
+  assert.equal(0, silence.patient:stop())
+end)
 
 describe("a stream", function()
   local mock, gateway
@@ -45,7 +148,7 @@ describe("a stream", function()
   local function assert_cut(tail, words)
     local last = tail:match "data: ([^\n]*)\n\n$"
     assert.is_string(last, "no event at the end")
-    local failure = require("cjson").decode(last).error
+    local failure = cjson.decode(last).error
     assert.is_table(failure, "no error at the end")
     assert.matches(words, failure.message, 1, true)
     assert.is_nil(tail:find("[DONE]", 1, true))
@@ -122,7 +225,7 @@ describe("a stream", function()
   it("U33 that waits costs little, and many of them no more each", function()
     start("60s", "60s")
     local WAITING = 400
-    local body = require("cjson").encode(house.body { model = "mock/slow-60000", stream = true })
+    local body = cjson.encode(house.body { model = "mock/slow-60000", stream = true })
     local clients = {}
     local function in_flight()
       return gateway:get("/providers"):json().providers[2].in_flight + gateway:get("/providers"):json().providers[1].in_flight
@@ -145,4 +248,60 @@ describe("a stream", function()
     end
     assert.is_truthy(http.eventually(function() return in_flight() == 0 end, 20), "one that left holds on")
   end)
+end)
+
+describe("U32 a stream whose provider falls silent amid an event", function()
+  -- Events up to the first one that `pick` takes, that one with them. What stands in them is JSON, or the event is not whole.
+  local function read_to(stream, pick)
+    local deadline, seen = socket.gettime() + 30, {}
+    while true do
+      local event, why = stream.answer:event(deadline)
+      assert.is_nil(why)
+      if not event then
+        return seen
+      end
+      seen[#seen + 1] = event
+      assert.is_truthy(event.data == nil or event.data == "[DONE]" or cjson.decode(event.data))
+      if pick(event) then
+        return seen, true
+      end
+    end
+  end
+
+  local function says(words)
+    return function(event) return event.data ~= nil and event.data:find(words, 1, true) ~= nil end
+  end
+
+  for _, client in ipairs(CLIENTS) do
+    for i = 4, #client do
+      local name = client[1] .. " " .. client[i]
+
+      it("pings its client, and is ended by idle all the same: " .. name, function()
+        local stream = silence.streams["brief " .. name]
+        assert.is_true(select(2, read_to(stream, says "w1")))
+        local rest, pings = read_to(stream, function() return false end), 0
+        for _, event in ipairs(rest) do
+          pings = pings + (event.raw == stream.ping and 1 or 0)
+          assert.is_nil(event.raw:find("w2", 1, true))
+          assert.is_nil(event.raw:find("[DONE]", 1, true))
+        end
+        assert.equal(1, pings)
+        assert.matches("deadline idle passed", rest[#rest].data, 1, true)
+        local record = stream.gateway:record(stream.id)
+        assert.same({ "timeout", "idle" }, { record.attempts[1].outcome, record.attempts[1].deadline })
+      end)
+
+      it("goes on behind the ping: " .. name, function()
+        local stream = silence.streams["patient " .. name]
+        assert.is_true(select(2, read_to(stream, says "w1")))
+        assert.is_true(select(2, read_to(stream, function(event) return event.raw == stream.ping end)))
+        assert(stream.provider:send(stream.rest))
+        stream.provider:close()
+        assert.is_true(select(2, read_to(stream, says "w2")))
+        read_to(stream, function() return false end)
+        assert.is_true(stream.answer.complete)
+        assert.equal("ok", stream.gateway:record(stream.id).cause)
+      end)
+    end
+  end
 end)

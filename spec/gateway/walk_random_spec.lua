@@ -208,10 +208,15 @@ function Reference:time(now)
   if self.stage == "running" and wait and (now >= wait.to or now >= wait.from and self.actual[#self.out + 1]) then
     self:start(wait.step, now, {})
   end
+  if self.stage == "committed" and now >= self.ping_due then
+    self.ping_due = after(now, self.limits.ping)
+    self:say("ping")
+  end
 end
 
-function Reference:commit(number)
+function Reference:commit(number, now)
   if self.stage ~= "committed" then
+    self.ping_due = after(now, self.limits.ping)
     local attempt = self.attempts[number]
     attempt.rank, attempt.content_due, attempt.hedge_due = 6, NEVER, NEVER
     self.stage = "committed"
@@ -220,7 +225,7 @@ function Reference:commit(number)
   end
 end
 
-function Reference:report(kind, number, now, failure)
+function Reference:report(kind, number, now, failure, wrote)
   local attempt, limits = self.attempts[number], self.limits
   if not attempt or not running(attempt) then
     return
@@ -228,14 +233,17 @@ function Reference:report(kind, number, now, failure)
     self:failed(number, failure, now)
   elseif kind == "done" then
     if limits.stream then
-      self:commit(number)
+      self:commit(number, now)
     end
     attempt.status = "done"
     self:cancel()
     self:finish("answer", number)
   elseif kind == "content" and limits.stream or kind == "chunk" and attempt.rank == 6 then
-    self:commit(number)
+    self:commit(number, now)
     attempt.phase_due = after(now, limits.idle)
+    if wrote then
+      self.ping_due = after(now, limits.ping)
+    end
   elseif kind ~= "content" and kind ~= "chunk" and rank[kind] > attempt.rank then
     if kind == "headers" then
       attempt.phase_due = NEVER
@@ -275,14 +283,14 @@ function Reference:expect(actual, kind, now, ...)
   elseif kind == "time" then
     self:time(now)
   else
-    local number, failure = ...
-    self:report(kind, number, now, failure)
+    local number, failure, wrote = ...
+    self:report(kind, number, now, failure, wrote)
   end
   return self.out
 end
 
 function Reference:earliest()
-  local earliest = math.min(self.total, self.wait and self.wait.to or NEVER)
+  local earliest = math.min(self.total, self.wait and self.wait.to or NEVER, self.ping_due or NEVER)
   for _, attempt in ipairs(self.attempts) do
     if running(attempt) then
       earliest = math.min(earliest, (due_of(attempt)), attempt.hedge_due)
@@ -295,7 +303,7 @@ local function one_of(list) return list[math.random(#list)] end
 local function span(most) return math.random(4) == 1 and 0 or math.random(most) end
 local seconds = {
   "connect", "tls", "headers", "first_token", "idle", "total", "backoff_base", "backoff_max", "retry_after_max",
-  "timeout", "hedge_after",
+  "timeout", "hedge_after", "ping",
 }
 
 -- At this door seconds, in the reference microseconds.
@@ -315,7 +323,7 @@ local function random_limits()
     attempts = math.random(8), seed = math.random(1 << 40),
     stream = math.random(2) == 1, replay_uncertain = math.random(3) > 1, hedge = math.random(2) == 1, frugal = math.random(4) == 1,
     connect = span(3000000), tls = span(3000000), headers = span(9000000), first_token = span(9000000),
-    idle = span(5000000), total = span(20000000),
+    idle = span(5000000), total = span(20000000), ping = span(1000000),
     backoff_base = span(300000), backoff_max = span(1000000), retry_after_max = span(2000000),
   }
 end
@@ -369,6 +377,8 @@ local function drain(real, watch)
       elseif kind == "commit" then
         assert(not watch.committed, "committed once")
         watch.committed = true
+      elseif kind == "ping" then
+        assert(watch.committed, "no ping before the commit")
       elseif kind == "ask" then
         assert(watch.in_flight == 0 and not watch.committed, "asked only when nothing is in flight")
       end
@@ -403,7 +413,7 @@ local function random_input(reference, wake)
   return one_of { "connected", "ready", "sent", "headers", "content", "chunk" }, number
 end
 
-local function feed(real, kind, now, subject, failure, plan_at_door)
+local function feed(real, kind, now, subject, failure, wrote, plan_at_door)
   if kind == "plan" then
     real:plan(plan_at_door, now / 1e6)
   elseif kind == "give_up" then
@@ -413,7 +423,7 @@ local function feed(real, kind, now, subject, failure, plan_at_door)
       kind = failure.kind, phase = failure.phase, sent = failure.sent, status = failure.status,
       reused = failure.reused, other_key = failure.other_key, retry_after_s = failure.retry_after and failure.retry_after / 1e6,
     }
-    real:event(kind, subject, now / 1e6, at_the_door)
+    real:event(kind, subject, now / 1e6, at_the_door or wrote)
   end
 end
 
@@ -437,12 +447,13 @@ local function random_walk(seed, tally)
     else
       now = now + math.random(0, 400000)
     end
-    feed(real, kind, now, subject, failure, plan_at_door)
+    local wrote = kind == "chunk" and math.random(2) == 1
+    feed(real, kind, now, subject, failure, wrote, plan_at_door)
     if kind == "failed" and watch.open[subject] then
       watch.open[subject], watch.in_flight = nil, watch.in_flight - 1
     end
     local actual = drain(real, watch)
-    local expected = reference:expect(actual, kind, now, subject, failure)
+    local expected = reference:expect(actual, kind, now, subject, failure, wrote)
     local a, e = table.concat(actual, "; "), table.concat(expected, "; ")
     if a ~= e then
       error(("seed %d, input %d (%s %s): got '%s', expected '%s'"):format(seed, input, kind, tostring(subject), a, e))
@@ -467,7 +478,7 @@ describe(("random walks (SEED=%d)"):format(seed), function()
       local ok, result = pcall(random_walk, seed + i, tally)
       assert(ok, ok or ("SEED=%d SEQUENCES=1: %s"):format(seed + i, tostring(result)))
     end
-    for _, kind in ipairs { "start", "cancel", "commit", "answer", "ask", "fail", "over" } do
+    for _, kind in ipairs { "start", "cancel", "commit", "answer", "ask", "fail", "over", "ping" } do
       assert.is_true(sequences < 1000 or tally[kind] > sequences / 50, kind .. " was hardly ever seen")
     end
   end)

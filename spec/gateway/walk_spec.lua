@@ -247,6 +247,79 @@ describe("deadlines", function()
   end)
 end)
 
+describe("a ping", function()
+  it("is due whenever a committed client was sent nothing for so long, and keeps no silent provider", function()
+    local run = begin({ ping = 15, idle = 40 }, { 1 })
+    advance(run, 1, "content")
+    assert.same({}, run:at(114.999))
+    assert.same({ "ping" }, run:at(115))
+    assert.same({}, run:at(129.999))
+    assert.same({ "ping" }, run:at(130))
+    assert.same({ "cancel 1", "fail 1 timeout stream content_started idle" }, run:at(140))
+    assert.same({}, run:at(160))
+  end)
+
+  it("is not due before the commit, nor of what is not streamed", function()
+    for _, stream in ipairs { true, false } do
+      local run = begin({ ping = 15, stream = stream }, { 1 })
+      advance(run, 1, "headers")
+      assert.same({}, run:at(159.999))
+    end
+    local run = begin({ ping = 15, stream = false }, { 1 })
+    advance(run, 1, "content")
+    assert.same({}, run:at(159.999))
+  end)
+
+  it("is put off by what went on to the client, not by what came from the provider", function()
+    local run = begin({ ping = 15, idle = 30 }, { 1 })
+    advance(run, 1, "content")
+    run:at(110)
+    run:event("chunk", 1, true)
+    assert.same({}, run:at(124.999))
+    assert.same({ "ping" }, run:at(125))
+    run:at(139)
+    run:event("chunk", 1, false)
+    assert.same({ "ping" }, run:at(140))
+  end)
+
+  it("asks for no wake per chunk", function()
+    local run = begin({ ping = 15 }, { 1 })
+    advance(run, 1, "content")
+    local wake = run.wake
+    for now = 101, 110 do
+      run.now = now
+      run.walk:event("chunk", 1, now, true)
+      assert.is_nil(run.walk:next())
+    end
+    assert.equal(wake, run.wake)
+  end)
+
+  it("is one, however late its time was looked at", function()
+    local run = begin({ ping = 5 }, { 1 })
+    advance(run, 1, "content")
+    run.now = 118
+    assert.same({ "ping" }, run:event("time"))
+    assert.same({ "cancel 1", "fail 1 timeout stream content_started idle" }, run:at(120))
+  end)
+
+  it("gives way to a deadline of the same moment", function()
+    for deadline, limits in pairs { idle = { ping = 20 }, total = { ping = 20, total = 20, idle = 0 } } do
+      local run = begin(limits, { 1 })
+      advance(run, 1, "content")
+      assert.same({ "cancel 1", "fail 1 timeout stream content_started " .. deadline }, run:at(120))
+    end
+  end)
+
+  it("comes for as long as the silence lasts", function()
+    local run = begin({ ping = 1, idle = 0, total = 0 }, { 1 })
+    advance(run, 1, "content")
+    for now = 101, 400 do
+      assert.same({ "ping" }, run:at(now))
+    end
+    assert.same({ "answer 1" }, run:event("done", 1))
+  end)
+end)
+
 describe("retries", function()
   it("repeat the same target as often as the step says, then ask", function()
     local run = begin({ attempts = 8 }, { { target = 4, retries = 2 }, 5 })
