@@ -1,5 +1,6 @@
 /* hash.c -- see hash.h. SipHash after Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012).
  * SPDX-License-Identifier: MIT */
+#define OPENSSL_API_COMPAT 0x10100000L /* SHA256_Init and kin: the newer calls look their algorithm up and allocate, for each key that comes */
 #include "base/hash.h"
 #include <errno.h>
 #include <openssl/sha.h>
@@ -7,7 +8,10 @@
 
 void hash_sha256(struct slice text, uint8_t out[SHA256_BYTES])
 {
-    SHA256((const unsigned char *)(text.ptr == NULL ? "" : text.ptr), text.len, out);
+    SHA256_CTX context;
+    SHA256_Init(&context);
+    SHA256_Update(&context, text.ptr == NULL ? "" : text.ptr, text.len);
+    SHA256_Final(out, &context);
 }
 
 static int hex_value(char digit)

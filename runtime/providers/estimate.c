@@ -31,9 +31,28 @@ static void count_byte(struct kinds *kinds, unsigned char byte)
 }
 
 #ifdef __SSE2__
-static size_t count_in(__m128i mask)
+/* Sixteen counters of a byte each: they count a lane's matches, 255 at most before they are emptied. x86-64 has no popcount of its own. */
+struct lanes {
+    __m128i letters, digits, quiet, high, pairs, triples;
+};
+
+enum { LANE_MAX = 255 };
+
+static size_t sum(__m128i lanes)
 {
-    return (size_t)__builtin_popcount((unsigned)_mm_movemask_epi8(mask));
+    __m128i halves = _mm_sad_epu8(lanes, _mm_setzero_si128());
+    return (size_t)(_mm_cvtsi128_si64(halves) + _mm_cvtsi128_si64(_mm_unpackhi_epi64(halves, halves)));
+}
+
+static void empty(struct lanes *lanes, struct kinds *kinds)
+{
+    kinds->letters += sum(lanes->letters);
+    kinds->digits += sum(lanes->digits);
+    kinds->quiet += sum(lanes->quiet);
+    kinds->high += sum(lanes->high);
+    kinds->pairs += sum(lanes->pairs);
+    kinds->triples += sum(lanes->triples);
+    *lanes = (struct lanes){.letters = _mm_setzero_si128()};
 }
 
 static __m128i at_least(__m128i bytes, unsigned char low)
@@ -46,22 +65,32 @@ static __m128i in_range(__m128i bytes, unsigned char low, unsigned char high)
     return _mm_and_si128(at_least(bytes, low), _mm_cmpeq_epi8(_mm_min_epu8(bytes, _mm_set1_epi8((char)high)), bytes));
 }
 
+/* A match is all ones, which is -1. */
+static void count_block(struct lanes *lanes, __m128i bytes)
+{
+    __m128i quiet = _mm_or_si128(in_range(bytes, 0, ' '), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\')));
+    lanes->letters = _mm_sub_epi8(lanes->letters, in_range(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z'));
+    lanes->digits = _mm_sub_epi8(lanes->digits, in_range(bytes, '0', '9'));
+    lanes->quiet = _mm_sub_epi8(lanes->quiet, quiet);
+    if (_mm_movemask_epi8(bytes) == 0)
+        return;
+    lanes->high = _mm_sub_epi8(lanes->high, at_least(bytes, 0x80));
+    lanes->pairs = _mm_sub_epi8(lanes->pairs, in_range(bytes, 0xC0, 0xDF));
+    lanes->triples = _mm_sub_epi8(lanes->triples, at_least(bytes, 0xE0));
+}
+
 static size_t count_blocks(struct kinds *kinds, struct slice text)
 {
+    struct lanes lanes = {.letters = _mm_setzero_si128()};
     size_t i = 0;
-    for (; i + 16 <= text.len; i += 16) {
-        __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + i));
-        kinds->letters += count_in(in_range(_mm_or_si128(bytes, _mm_set1_epi8(0x20)), 'a', 'z'));
-        kinds->digits += count_in(in_range(bytes, '0', '9'));
-        kinds->quiet += count_in(_mm_or_si128(in_range(bytes, 0, ' '), _mm_cmpeq_epi8(bytes, _mm_set1_epi8('\\'))));
-        size_t high = count_in(bytes); /* the sign bit */
-        if (high == 0)
-            continue;
-        size_t triples = count_in(at_least(bytes, 0xE0));
-        kinds->high += high;
-        kinds->triples += triples;
-        kinds->pairs += count_in(at_least(bytes, 0xC0)) - triples;
+    for (unsigned counted = 0; i + 16 <= text.len; i += 16) {
+        count_block(&lanes, _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + i)));
+        if (++counted == LANE_MAX) {
+            empty(&lanes, kinds);
+            counted = 0;
+        }
     }
+    empty(&lanes, kinds);
     return i;
 }
 #endif
