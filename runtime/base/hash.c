@@ -1,6 +1,7 @@
 /* hash.c -- see hash.h. SipHash after Aumasson and Bernstein, "SipHash: a fast short-input PRF" (2012).
  * SPDX-License-Identifier: MIT */
-#define OPENSSL_API_COMPAT 0x10100000L /* SHA256_Init and kin: the newer calls look their algorithm up and allocate, for each key that comes */
+#define OPENSSL_API_COMPAT                                                                                                                 \
+    0x10100000L /* SHA256_Init and kin: the newer calls look their algorithm up and allocate, for each key that comes */
 #include "base/hash.h"
 #include <errno.h>
 #include <openssl/sha.h>
