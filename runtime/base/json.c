@@ -444,6 +444,13 @@ const char *json_error_text(enum json_error error)
     return texts[error];
 }
 
+bool json_is_object(struct slice text)
+{
+    struct json json;
+    json_init(&json, text, JSON_DEPTH_MAX);
+    return json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json);
+}
+
 /* ---------------------------------------------------------------- looking things up in short texts */
 
 struct slice json_find(struct slice object, const char *key)
@@ -468,4 +475,10 @@ struct slice json_find_string(struct slice object, const char *key)
     if (value.len < 2 || value.ptr[0] != '"')
         return SLICE_NONE;
     return (struct slice){value.ptr + 1, value.len - 2};
+}
+
+int64_t json_find_count(struct slice object, const char *key)
+{
+    int64_t count;
+    return json_to_count(json_find(object, key), &count) ? count : -1;
 }

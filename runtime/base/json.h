@@ -48,6 +48,10 @@ bool json_take_null(struct json *json);
 bool json_finish(struct json *json); /* only blanks remain and no error happened */
 const char *json_error_text(enum json_error error);
 
+/* The whole text is one JSON object, fully checked. */
+bool json_is_object(struct slice text);
+/* The text of a JSON value without the blanks between its tokens. SLICE_NONE when the arena is full. */
+struct slice json_compact(struct arena *arena, struct slice text);
 /* True when the raw (escaped) string means `plain`. Fast where nothing is escaped. */
 bool json_raw_equals(struct slice raw, struct slice plain);
 /* Nothing but printable ASCII without quotes and backslashes: good as the inside of a string as it is. */
@@ -58,13 +62,18 @@ struct slice json_unescape(struct arena *arena, struct slice raw);
 /* UTF-8 bytes -> raw. Returns text itself when nothing must be escaped. */
 struct slice json_escape(struct arena *arena, struct slice text);
 void json_append_unescaped(struct buffer *out, struct slice raw);
-void json_append_escaped(struct buffer *out, struct slice text); /* without quotes; invalid UTF-8 becomes U+FFFD */
-void json_append_string(struct buffer *out, struct slice text);  /* with quotes, escaping what must be */
+void json_append_escaped(struct buffer *out, struct slice text);         /* without quotes; invalid UTF-8 becomes U+FFFD */
+void json_append_string(struct buffer *out, struct slice text);          /* with quotes, escaping what must be */
+void json_append_quoted(struct buffer *out, struct slice raw);           /* with quotes; it is escaped already */
+void json_append_comma(struct buffer *out, bool *first);                 /* unless this is the first of its object or list */
+void json_append_key(struct buffer *out, bool *first, struct slice raw); /* the comma, "raw" and the colon */
 /* A raw number to a count: integers, and floats with a whole value ("12.0"); false for negative or above 2^53. */
 bool json_to_count(struct slice number, int64_t *out);
 bool json_to_double(struct slice number, double *out);
 /* The raw value (as json_skip gives it) of a member of the object `object`, or SLICE_NONE: for short, cold texts (errors). */
 struct slice json_find(struct slice object, const char *key);
+/* The same, and the count that it is; -1: it is none. */
+int64_t json_find_count(struct slice object, const char *key);
 /* The same, and the inner raw text when that value is a string, else SLICE_NONE. */
 struct slice json_find_string(struct slice object, const char *key);
 #endif

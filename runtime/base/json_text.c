@@ -137,6 +137,25 @@ struct slice json_unescape(struct arena *arena, struct slice raw)
     return (struct slice){out, len};
 }
 
+struct slice json_compact(struct arena *arena, struct slice text)
+{
+    char *out = arena_alloc(arena, text.len + 1), *to = out;
+    bool in_string = false;
+    if (out == NULL)
+        return SLICE_NONE;
+    for (size_t i = 0; i < text.len; i++) {
+        char byte = text.ptr[i];
+        if (!in_string && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t'))
+            continue;
+        *to++ = byte;
+        if (in_string && byte == '\\' && i + 1 < text.len)
+            *to++ = text.ptr[++i];
+        else if (byte == '"')
+            in_string = !in_string;
+    }
+    return (struct slice){out, (size_t)(to - out)};
+}
+
 void json_append_unescaped(struct buffer *out, struct slice raw)
 {
     char *to = raw.len == 0 ? NULL : buffer_reserve(out, raw.len);
@@ -202,6 +221,27 @@ void json_append_string(struct buffer *out, struct slice text)
     buffer_append_byte(out, '"');
     json_append_escaped(out, text);
     buffer_append_byte(out, '"');
+}
+
+void json_append_quoted(struct buffer *out, struct slice raw)
+{
+    buffer_append_byte(out, '"');
+    buffer_append_slice(out, raw);
+    buffer_append_byte(out, '"');
+}
+
+void json_append_comma(struct buffer *out, bool *first)
+{
+    if (!*first)
+        buffer_append_byte(out, ',');
+    *first = false;
+}
+
+void json_append_key(struct buffer *out, bool *first, struct slice raw)
+{
+    json_append_comma(out, first);
+    json_append_quoted(out, raw);
+    buffer_append_byte(out, ':');
 }
 
 static bool is_clean(struct slice text)

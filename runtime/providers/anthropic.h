@@ -46,13 +46,10 @@ struct anthropic_encode {
     bool replays;  /* signed reasoning of the history goes back */
 };
 
-void anthropic_key(struct anthropic_encode *encode, const char *name);
 /* What a tool may be called; newer models take 128 bytes. */
 extern const struct name_rule anthropic_names;
-void anthropic_quoted(struct buffer *out, struct slice raw);
 /* The name of a tool, fitted, in quotes. */
 void anthropic_write_name(struct anthropic_encode *encode, struct slice name_raw);
-bool anthropic_refuse(struct anthropic_encode *encode, struct slice message, struct slice param);
 /* "system" and "messages". False: complaint. */
 bool anthropic_write_messages(struct anthropic_encode *encode);
 /* One block; part->kind says which. False: complaint. */

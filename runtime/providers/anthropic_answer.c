@@ -57,26 +57,6 @@ static void fail_incomplete(struct anthropic_reader *self, const char *message)
     fail(self, failure);
 }
 
-/* The text of a JSON value without the blanks between its tokens. */
-static struct slice compact(struct arena *arena, struct slice text)
-{
-    char *out = arena_alloc(arena, text.len + 1), *to = out;
-    bool in_string = false;
-    if (out == NULL)
-        return SLICE_NONE;
-    for (size_t i = 0; i < text.len; i++) {
-        char byte = text.ptr[i];
-        if (!in_string && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t'))
-            continue;
-        *to++ = byte;
-        if (in_string && byte == '\\' && i + 1 < text.len)
-            *to++ = text.ptr[++i];
-        else if (byte == '"')
-            in_string = !in_string;
-    }
-    return (struct slice){out, (size_t)(to - out)};
-}
-
 /* ---------------------------------------------------------------- usage and the end */
 
 /* What is there and no count is unknown, whatever was said before. */
@@ -226,7 +206,7 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
     }
     if (input.len <= 2 || input.ptr[0] != '{')
         return;
-    struct slice args = json_escape(self->base.arena, compact(self->base.arena, input));
+    struct slice args = json_escape(self->base.arena, json_compact(self->base.arena, input));
     if (slice_equals(args, LIT("{}")))
         return;
     self->block.grew = self->block.whole = true;
@@ -319,13 +299,6 @@ static void grow_block(struct anthropic_reader *self, struct slice delta)
 
 /* ---------------------------------------------------------------- errors */
 
-static struct slice no_header(void *head, struct slice name)
-{
-    (void)head;
-    (void)name;
-    return SLICE_NONE;
-}
-
 /* The statuses that the API gives its error types. */
 static int status_of(struct slice type)
 {
@@ -348,7 +321,7 @@ static int status_of(struct slice type)
 static void fail_with(struct anthropic_reader *self, struct slice body)
 {
     struct failure failure;
-    anthropic_read_failure(status_of(json_find_string(json_find(body, "error"), "type")), body, no_header, NULL, 0, self->base.arena,
+    anthropic_read_failure(status_of(json_find_string(json_find(body, "error"), "type")), body, header_none, NULL, 0, self->base.arena,
                            &failure);
     failure.sent = self->started ? SENT_CONTENT : SENT_REFUSED;
     fail(self, failure);
@@ -371,13 +344,6 @@ void anthropic_read_failure(int status, struct slice body, struct slice (*header
 
 /* ---------------------------------------------------------------- the two ways in */
 
-static bool is_json_object(struct slice text)
-{
-    struct json json;
-    json_init(&json, text, JSON_DEPTH_MAX);
-    return json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json);
-}
-
 void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
                           struct slice *rewritten)
 {
@@ -388,7 +354,7 @@ void anthropic_read_event(struct reader *reader, struct slice name, struct slice
         *pass = PASS_AS_IS;
     if (reader->failed || reader->ended || slice_trim(data).len == 0)
         return;
-    if (!is_json_object(data))
+    if (!json_is_object(data))
         return fail_incomplete(self, "an event of the provider's stream is not JSON");
     struct slice type = json_find_string(data, "type"); /* repeats the event's name */
     if (type.len == 0)
@@ -450,7 +416,7 @@ void anthropic_read_answer(struct reader *reader, struct slice body)
         return fail_incomplete(self, "the provider's answer is empty");
     if (text.ptr[0] == '<')
         return fail_incomplete(self, "the provider answered with an HTML page");
-    if (!is_json_object(text))
+    if (!json_is_object(text))
         return fail_incomplete(self, "the provider's answer is not valid JSON");
     if (slice_equals(json_find_string(text, "type"), LIT("error")) || !is_null(json_find(text, "error")))
         return fail_with(self, text);

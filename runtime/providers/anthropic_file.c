@@ -88,7 +88,7 @@ static bool put_place(struct anthropic_encode *encode, const struct part *part)
     if (!starts_nocase(part->url_raw, LIT("https:")))
         return false;
     buffer_append_lit(encode->out, "\"source\":{\"type\":\"url\",\"url\":");
-    anthropic_quoted(encode->out, part->url_raw);
+    json_append_quoted(encode->out, part->url_raw);
     buffer_append_byte(encode->out, '}');
     return true;
 }
@@ -115,10 +115,11 @@ bool anthropic_write_image(struct anthropic_encode *encode, const struct part *p
     if (find_data(encode->arena, part, &data) && data.base64) {
         struct slice type = picture_type(data.type);
         if (type.len == 0)
-            return anthropic_refuse(encode, LIT("this provider takes images as JPEG, PNG, GIF or WebP only"), LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("this provider takes images as JPEG, PNG, GIF or WebP only"), LIT("messages"));
         put_source(encode, type, data.raw);
     } else if (!put_place(encode, part)) {
-        return anthropic_refuse(encode, LIT("this provider takes images as https URLs or as base64 data URLs only"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes images as https URLs or as base64 data URLs only"),
+                                LIT("messages"));
     }
     anthropic_write_marker(out, part);
     buffer_append_byte(out, '}');
@@ -207,17 +208,18 @@ bool anthropic_write_document(struct anthropic_encode *encode, const struct part
     buffer_append_lit(out, "{\"type\":\"document\",");
     if (part->text_raw.len > 0) {
         buffer_append_lit(out, "\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":");
-        anthropic_quoted(out, part->text_raw);
+        json_append_quoted(out, part->text_raw);
         buffer_append_byte(out, '}');
     } else if (found || is_pdf(&data)) {
         if (!put_file(encode, &data))
-            return anthropic_refuse(encode, LIT("this provider takes files as PDF or plain text only"), LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("this provider takes files as PDF or plain text only"), LIT("messages"));
     } else if (!put_place(encode, part)) {
-        return anthropic_refuse(encode, LIT("this provider takes files as base64 data or https URLs only, not by id"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes files as base64 data or https URLs only, not by id"),
+                                LIT("messages"));
     }
     if (part->name_raw.len > 0) {
         buffer_append_lit(out, ",\"title\":");
-        anthropic_quoted(out, part->name_raw);
+        json_append_quoted(out, part->name_raw);
     }
     anthropic_write_marker(out, part);
     buffer_append_byte(out, '}');

@@ -70,7 +70,7 @@ static void put_id(struct buffer *out, struct slice id)
 static void put_text(struct buffer *out, const struct part *part, struct slice text)
 {
     buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
-    anthropic_quoted(out, text);
+    json_append_quoted(out, text);
     anthropic_write_marker(out, part);
     buffer_append_byte(out, '}');
 }
@@ -86,7 +86,8 @@ static bool put_call(struct anthropic_encode *encode, const struct part *part)
         input = LIT("{}");
     json_init(&json, input, JSON_DEPTH_MAX);
     if (json_peek(&json) != JSON_OBJECT || !json_skip(&json, NULL) || !json_finish(&json))
-        return anthropic_refuse(encode, LIT("the arguments of a tool call in the history are not a JSON object"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("the arguments of a tool call in the history are not a JSON object"),
+                                LIT("messages"));
     buffer_append_lit(out, "{\"type\":\"tool_use\",\"id\":");
     put_id(out, part->id_raw);
     buffer_append_lit(out, ",\"name\":");
@@ -109,7 +110,7 @@ static bool put_child(struct anthropic_encode *encode, const struct part *result
     case PART_DOCUMENT:
         return anthropic_write_document(encode, &copy);
     case PART_AUDIO:
-        return anthropic_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes no audio"), LIT("messages"));
     default:
         put_text(encode->out, &copy, child->text_raw);
         return true;
@@ -128,7 +129,7 @@ static bool put_result(struct anthropic_encode *encode, const struct part *resul
         buffer_append_lit(out, ",\"is_error\":true");
     buffer_append_lit(out, ",\"content\":");
     if (plain || result->children == NULL) {
-        anthropic_quoted(out, result->children == NULL ? SLICE_NONE : result->children->text_raw);
+        json_append_quoted(out, result->children == NULL ? SLICE_NONE : result->children->text_raw);
     } else {
         buffer_append_byte(out, '[');
         for (const struct part *child = result->children; child != NULL; child = child->next) {
@@ -280,21 +281,21 @@ static bool put_part(struct anthropic_encode *encode, const struct message *mess
     case PART_DOCUMENT:
         return anthropic_write_document(encode, part);
     case PART_AUDIO:
-        return anthropic_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes no audio"), LIT("messages"));
     case PART_TOOL_CALL:
         return put_call(encode, part);
     case PART_TOOL_RESULT:
         return put_result(encode, part, message->plain);
     case PART_REASONING:
         buffer_append_lit(out, "{\"type\":\"thinking\",\"thinking\":");
-        anthropic_quoted(out, part->text_raw);
+        json_append_quoted(out, part->text_raw);
         buffer_append_lit(out, ",\"signature\":");
-        anthropic_quoted(out, part->signature_raw);
+        json_append_quoted(out, part->signature_raw);
         buffer_append_byte(out, '}');
         return true;
     case PART_REDACTED:
         buffer_append_lit(out, "{\"type\":\"redacted_thinking\",\"data\":");
-        anthropic_quoted(out, part->data_raw);
+        json_append_quoted(out, part->data_raw);
         buffer_append_byte(out, '}');
         return true;
     default:
@@ -374,7 +375,7 @@ static bool put_turn(struct anthropic_encode *encode, const struct turn *turn, c
     bool first = true;
     buffer_append_slice(out, turn->assistant ? LIT("{\"role\":\"assistant\",\"content\":") : LIT("{\"role\":\"user\",\"content\":"));
     if (text != NULL && (calls == NULL || next_lost(calls, &ids, &from, NULL) == NULL)) {
-        anthropic_quoted(out, text == prefill ? without_tail(text->text_raw) : text->text_raw);
+        json_append_quoted(out, text == prefill ? without_tail(text->text_raw) : text->text_raw);
         buffer_append_byte(out, '}');
         return true;
     }
@@ -404,7 +405,7 @@ static bool put_messages(struct anthropic_encode *encode)
 {
     struct turn turn, next, before;
     bool any = false, more = next_turn(encode, encode->chat->messages, &turn), had_before = false;
-    anthropic_key(encode, "messages");
+    json_append_key(encode->out, &encode->first, LIT("messages"));
     buffer_append_byte(encode->out, '[');
     if (!more || turn.assistant) { /* older models want the user to begin */
         buffer_append_lit(encode->out, "{\"role\":\"user\",\"content\":[");
@@ -460,9 +461,9 @@ static void put_system(struct anthropic_encode *encode)
     unsigned count = count_system(encode, &only);
     if (count == 0 && !wants_json)
         return;
-    anthropic_key(encode, "system");
+    json_append_key(encode->out, &encode->first, LIT("system"));
     if (count == 1 && !wants_json && only->cache_control_json.len == 0) {
-        anthropic_quoted(out, only->text_raw);
+        json_append_quoted(out, only->text_raw);
         return;
     }
     buffer_append_byte(out, '[');

@@ -6,57 +6,14 @@
 
 enum { BUDGET_MIN = 1024, MAX_TOKENS_DEFAULT = 4096 };
 
-void anthropic_key(struct anthropic_encode *encode, const char *name)
-{
-    if (!encode->first)
-        buffer_append_byte(encode->out, ',');
-    encode->first = false;
-    buffer_append_byte(encode->out, '"');
-    buffer_append(encode->out, name, strlen(name));
-    buffer_append_lit(encode->out, "\":");
-}
-
-void anthropic_quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
 const struct name_rule anthropic_names = {"_-", 128, false};
 
 void anthropic_write_name(struct anthropic_encode *encode, struct slice name_raw)
 {
-    anthropic_quoted(encode->out, name_fit(name_raw, &anthropic_names, encode->arena));
-}
-
-bool anthropic_refuse(struct anthropic_encode *encode, struct slice message, struct slice param)
-{
-    *encode->complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
-    return false;
-}
-
-static void drop(struct anthropic_encode *encode, struct slice name)
-{
-    names_drop(encode->dropped, name);
+    json_append_quoted(encode->out, name_fit(name_raw, &anthropic_names, encode->arena));
 }
 
 /* ---------------------------------------------------------------- reasoning */
-
-enum effort { EFFORT_NOT_GIVEN, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH, EFFORT_MAX };
-
-static enum effort effort_of(struct slice raw)
-{
-    static const struct {
-        struct slice name;
-        enum effort effort;
-    } known[] = {{LIT("none"), EFFORT_NONE}, {LIT("minimal"), EFFORT_MINIMAL}, {LIT("low"), EFFORT_LOW}, {LIT("medium"), EFFORT_MEDIUM},
-                 {LIT("high"), EFFORT_HIGH}, {LIT("xhigh"), EFFORT_XHIGH},     {LIT("max"), EFFORT_MAX}};
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (json_raw_equals(raw, known[i].name))
-            return known[i].effort;
-    return EFFORT_NOT_GIVEN;
-}
 
 static int64_t budget_of(const struct anthropic_encode *encode, enum effort effort)
 {
@@ -118,20 +75,20 @@ static void put_thinking(struct anthropic_encode *encode, enum effort effort, in
     if (given && (encode->thinking || off)) {
         if (encode->thinking && json_to_count(json_find(chat->thinking_json, "budget_tokens"), &budget))
             make_room(encode, budget, max_tokens);
-        anthropic_key(encode, "thinking");
+        json_append_key(encode->out, &encode->first, LIT("thinking"));
         buffer_append_slice(encode->out, chat->thinking_json);
     } else if (encode->thinking) {
-        anthropic_key(encode, "thinking");
+        json_append_key(encode->out, &encode->first, LIT("thinking"));
         if (adaptive)
             buffer_append_lit(encode->out, "{\"type\":\"adaptive\"}");
         else
             put_budget(encode, effort, max_tokens);
     } else if (adaptive) {
-        anthropic_key(encode, "thinking");
+        json_append_key(encode->out, &encode->first, LIT("thinking"));
         buffer_append_lit(encode->out, "{\"type\":\"disabled\"}");
     }
     if (given && !encode->thinking && !off)
-        drop(encode, LIT("thinking"));
+        names_drop(encode->dropped, LIT("thinking"));
 }
 
 /* The model keeps to schemas: of answers and of strict tools. */
@@ -166,9 +123,9 @@ static void put_sampling(struct anthropic_encode *encode)
     bool refused = (flags & FAMILY_NO_SAMPLING) || encode->thinking;
     if (given && !(refused && temperature == 1)) {
         if (refused) {
-            drop(encode, LIT("temperature"));
+            names_drop(encode->dropped, LIT("temperature"));
         } else {
-            anthropic_key(encode, "temperature"); /* 0..1 here, 0..2 there */
+            json_append_key(encode->out, &encode->first, LIT("temperature")); /* 0..1 here, 0..2 there */
             buffer_append_slice(encode->out, temperature > 1 ? LIT("1") : temperature < 0 ? LIT("0") : chat->temperature);
         }
     }
@@ -176,17 +133,17 @@ static void put_sampling(struct anthropic_encode *encode)
         double top_p = 0;
         bool high = json_to_double(chat->top_p, &top_p) && top_p >= 0.95 && top_p <= 1; /* all that thinking allows */
         if ((flags & FAMILY_NO_SAMPLING) || (encode->thinking ? !high : given && (flags & FAMILY_ONE_SAMPLING))) {
-            drop(encode, LIT("top_p"));
+            names_drop(encode->dropped, LIT("top_p"));
         } else {
-            anthropic_key(encode, "top_p");
+            json_append_key(encode->out, &encode->first, LIT("top_p"));
             buffer_append_slice(encode->out, chat->top_p);
         }
     }
     if (chat->top_k.len > 0) {
         if (refused) {
-            drop(encode, LIT("top_k"));
+            names_drop(encode->dropped, LIT("top_k"));
         } else {
-            anthropic_key(encode, "top_k");
+            json_append_key(encode->out, &encode->first, LIT("top_k"));
             buffer_append_slice(encode->out, chat->top_k);
         }
     }
@@ -201,10 +158,10 @@ static void put_stops(struct anthropic_encode *encode)
         if (slice_trim(json_unescape(encode->arena, stop)).len == 0)
             continue; /* blanks only are refused */
         if (!any)
-            anthropic_key(encode, "stop_sequences");
+            json_append_key(encode->out, &encode->first, LIT("stop_sequences"));
         buffer_append_byte(encode->out, any ? ',' : '[');
         any = true;
-        anthropic_quoted(encode->out, stop);
+        json_append_quoted(encode->out, stop);
     }
     if (any)
         buffer_append_byte(encode->out, ']');
@@ -235,7 +192,7 @@ static void put_tool(struct anthropic_encode *encode, const struct tool *tool)
     anthropic_write_name(encode, tool->name_raw);
     if (tool->description_raw.len > 0) {
         buffer_append_lit(out, ",\"description\":");
-        anthropic_quoted(out, tool->description_raw);
+        json_append_quoted(out, tool->description_raw);
     }
     buffer_append_lit(out, ",\"input_schema\":");
     put_input_schema(out, tool->schema_json);
@@ -255,11 +212,11 @@ static bool put_tools(struct anthropic_encode *encode)
     bool json_tool = uses_json_tool(encode), first = true;
     if (chat->tools == NULL && !json_tool)
         return true;
-    anthropic_key(encode, "tools");
+    json_append_key(encode->out, &encode->first, LIT("tools"));
     buffer_append_byte(out, '[');
     for (const struct tool *tool = chat->tools; tool != NULL; tool = tool->next) {
         if (tool->name_raw.len == 0)
-            return anthropic_refuse(encode, LIT("this provider knows no tools but functions"), LIT("tools"));
+            return complaint_refuse(encode->complaint, LIT("this provider knows no tools but functions"), LIT("tools"));
         if (!first)
             buffer_append_byte(out, ',');
         first = false;
@@ -289,7 +246,7 @@ static void put_tool_choice(struct anthropic_encode *encode)
     } else if (chat->tools == NULL || (choice == TOOL_CHOICE_NONE_GIVEN && chat->parallel_tool_calls != 0)) {
         return;
     }
-    anthropic_key(encode, "tool_choice");
+    json_append_key(encode->out, &encode->first, LIT("tool_choice"));
     buffer_append_lit(out, "{\"type\":\"");
     buffer_append_slice(out, words[choice]);
     buffer_append_byte(out, '"');
@@ -310,10 +267,10 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
     bool schema = chat->format == FORMAT_SCHEMA && !uses_json_tool(encode);
     bool by_effort = encode->thinking && (encode->family->flags & FAMILY_ADAPTIVE) && effort > EFFORT_NONE;
     if (chat->effort_raw.len > 0 && effort != EFFORT_NONE && !encode->thinking && chat->thinking_json.len == 0)
-        drop(encode, LIT("reasoning_effort"));
+        names_drop(encode->dropped, LIT("reasoning_effort"));
     if (!schema && !by_effort)
         return;
-    anthropic_key(encode, "output_config");
+    json_append_key(encode->out, &encode->first, LIT("output_config"));
     buffer_append_byte(encode->out, '{');
     if (by_effort)
         buffer_printf(encode->out, "\"effort\":\"%s\"%s",
@@ -343,9 +300,9 @@ static void put_user(struct anthropic_encode *encode)
             user = (struct slice){extra->value_json.ptr + 1, extra->value_json.len - 2};
     if (user.len == 0)
         return;
-    anthropic_key(encode, "metadata");
+    json_append_key(encode->out, &encode->first, LIT("metadata"));
     buffer_append_lit(encode->out, "{\"user_id\":");
-    anthropic_quoted(encode->out, user);
+    json_append_quoted(encode->out, user);
     buffer_append_byte(encode->out, '}');
 }
 
@@ -354,20 +311,20 @@ static void drop_rest(struct anthropic_encode *encode)
 {
     const struct chat *chat = encode->chat;
     if (chat->seed.len > 0)
-        drop(encode, LIT("seed"));
+        names_drop(encode->dropped, LIT("seed"));
     if (chat->presence_penalty.len > 0)
-        drop(encode, LIT("presence_penalty"));
+        names_drop(encode->dropped, LIT("presence_penalty"));
     if (chat->frequency_penalty.len > 0)
-        drop(encode, LIT("frequency_penalty"));
+        names_drop(encode->dropped, LIT("frequency_penalty"));
     if (chat->logprobs == 1)
-        drop(encode, LIT("logprobs"));
+        names_drop(encode->dropped, LIT("logprobs"));
     if (chat->top_logprobs.len > 0)
-        drop(encode, LIT("top_logprobs"));
+        names_drop(encode->dropped, LIT("top_logprobs"));
     if (chat->metadata_json.len > 0)
-        drop(encode, LIT("metadata"));
+        names_drop(encode->dropped, LIT("metadata"));
     for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next)
         if (!slice_equals(extra->value_json, LIT("null")) && !is_user(encode, extra))
-            drop(encode, extra->name_raw);
+            names_drop(encode->dropped, extra->name_raw);
 }
 
 static void put_service_tier(struct anthropic_encode *encode)
@@ -376,10 +333,10 @@ static void put_service_tier(struct anthropic_encode *encode)
     if (tier.len == 0)
         return;
     if (slice_equals(tier, LIT("auto")) || slice_equals(tier, LIT("default"))) {
-        anthropic_key(encode, "service_tier");
+        json_append_key(encode->out, &encode->first, LIT("service_tier"));
         buffer_append_slice(encode->out, slice_equals(tier, LIT("auto")) ? LIT("\"auto\"") : LIT("\"standard_only\""));
     } else {
-        drop(encode, LIT("service_tier"));
+        names_drop(encode->dropped, LIT("service_tier"));
     }
 }
 
@@ -397,10 +354,10 @@ bool anthropic_write_count(const struct chat *chat, const struct provider *provi
                            struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
     struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false, false};
-    enum effort effort = effort_of(chat->effort_raw);
+    enum effort effort = effort_of(chat->effort_raw, EFFORT_MAX);
     encode.thinking = is_thinking(&encode, effort);
     buffer_append_byte(out, '{');
-    anthropic_key(&encode, "model");
+    json_append_key(encode.out, &encode.first, LIT("model"));
     json_append_string(out, model->model);
     put_thinking(&encode, effort, &(int64_t){0});
     if (!put_question(&encode))
@@ -414,16 +371,16 @@ bool anthropic_write_request(const struct chat *chat, const struct provider *pro
                              struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
     struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false, false};
-    enum effort effort = effort_of(chat->effort_raw);
+    enum effort effort = effort_of(chat->effort_raw, EFFORT_MAX);
     int64_t max_tokens = max_tokens_of(&encode), n = 1;
     if (chat->n.len > 0 && json_to_count(chat->n, &n) && n > 1)
-        return anthropic_refuse(&encode, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
+        return complaint_refuse(encode.complaint, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
     encode.thinking = is_thinking(&encode, effort);
     buffer_append_byte(out, '{');
-    anthropic_key(&encode, "model");
+    json_append_key(encode.out, &encode.first, LIT("model"));
     json_append_string(out, model->model);
     put_thinking(&encode, effort, &max_tokens);
-    anthropic_key(&encode, "max_tokens");
+    json_append_key(encode.out, &encode.first, LIT("max_tokens"));
     buffer_append_int(out, max_tokens);
     if (!put_question(&encode))
         return false;
@@ -433,12 +390,12 @@ bool anthropic_write_request(const struct chat *chat, const struct provider *pro
     put_user(&encode);
     put_service_tier(&encode);
     if (chat->cache_control_json.len > 0) {
-        anthropic_key(&encode, "cache_control");
+        json_append_key(encode.out, &encode.first, LIT("cache_control"));
         buffer_append_slice(out, chat->cache_control_json);
     }
     drop_rest(&encode);
     if (chat->stream) {
-        anthropic_key(&encode, "stream");
+        json_append_key(encode.out, &encode.first, LIT("stream"));
         buffer_append_lit(out, "true");
     }
     buffer_append_byte(out, '}');

@@ -67,13 +67,6 @@ void anthropic_writer_begin(struct writer *writer)
     take_wishes(self, writer->body);
 }
 
-static void quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
 /* OpenAI's prefix makes room for ours; an id that begins as ours does is kept. */
 static void put_id(const struct anthropic_writer *self, struct buffer *out)
 {
@@ -114,7 +107,7 @@ static void put_stop(const struct anthropic_writer *self, struct buffer *out)
 {
     buffer_printf(out, "\"stop_reason\":\"%s\",\"stop_sequence\":", stop_reason(self));
     if (self->stop_sequence.len > 0)
-        quoted(out, self->stop_sequence);
+        json_append_quoted(out, self->stop_sequence);
     else
         buffer_append_lit(out, "null");
 }
@@ -227,7 +220,7 @@ static void begin_event(struct buffer *out, const char *name)
     buffer_append_lit(out, "event: ");
     buffer_append_slice(out, text);
     buffer_append_lit(out, "\ndata: {\"type\":");
-    quoted(out, text);
+    json_append_quoted(out, text);
 }
 
 static void end_event(struct buffer *out)
@@ -249,7 +242,7 @@ static void begin_stream(struct anthropic_writer *self, struct buffer *out)
     buffer_append_lit(out, ",\"message\":{\"id\":");
     put_id(self, out);
     buffer_append_lit(out, ",\"type\":\"message\",\"role\":\"assistant\",\"model\":");
-    quoted(out, self->model);
+    json_append_quoted(out, self->model);
     buffer_append_lit(out, ",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":");
     put_usage(self, out);
     buffer_append_byte(out, '}');
@@ -265,11 +258,11 @@ static void put_delta(const struct anthropic_writer *self, struct buffer *out, c
     buffer_append_lit(out, ",\"index\":");
     buffer_append_int(out, self->index);
     buffer_append_lit(out, ",\"delta\":{\"type\":");
-    quoted(out, slice_of(type));
+    json_append_quoted(out, slice_of(type));
     buffer_append_byte(out, ',');
-    quoted(out, slice_of(member));
+    json_append_quoted(out, slice_of(member));
     buffer_append_byte(out, ':');
-    quoted(out, raw);
+    json_append_quoted(out, raw);
     buffer_append_byte(out, '}');
     end_event(out);
 }
@@ -294,13 +287,13 @@ static void begin_block(const struct anthropic_writer *self, struct block *block
         buffer_append_lit(out, "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
     } else if (block->kind == BLOCK_REDACTED) {
         buffer_append_lit(out, "{\"type\":\"redacted_thinking\",\"data\":");
-        quoted(out, buffer_slice(&block->text));
+        json_append_quoted(out, buffer_slice(&block->text));
         buffer_append_byte(out, '}');
     } else {
         buffer_append_lit(out, "{\"type\":\"tool_use\",\"id\":");
-        quoted(out, block->id);
+        json_append_quoted(out, block->id);
         buffer_append_lit(out, ",\"name\":");
-        quoted(out, block->name);
+        json_append_quoted(out, block->name);
         buffer_append_lit(out, ",\"input\":{}}");
     }
     end_event(out);
@@ -367,7 +360,7 @@ static void put_input(const struct anthropic_writer *self, struct slice args_raw
         return;
     }
     buffer_append_lit(out, "{\"_raw\":");
-    quoted(out, args_raw);
+    json_append_quoted(out, args_raw);
     buffer_append_byte(out, '}');
 }
 
@@ -377,23 +370,23 @@ static void put_block(const struct anthropic_writer *self, const struct block *b
     switch (block->kind) {
     case BLOCK_TEXT:
         buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
-        quoted(out, text);
+        json_append_quoted(out, text);
         break;
     case BLOCK_THINKING:
         buffer_append_lit(out, "{\"type\":\"thinking\",\"thinking\":");
-        quoted(out, text);
+        json_append_quoted(out, text);
         buffer_append_lit(out, ",\"signature\":");
-        quoted(out, block->signature);
+        json_append_quoted(out, block->signature);
         break;
     case BLOCK_REDACTED:
         buffer_append_lit(out, "{\"type\":\"redacted_thinking\",\"data\":");
-        quoted(out, text);
+        json_append_quoted(out, text);
         break;
     case BLOCK_TOOL:
         buffer_append_lit(out, "{\"type\":\"tool_use\",\"id\":");
-        quoted(out, block->id);
+        json_append_quoted(out, block->id);
         buffer_append_lit(out, ",\"name\":");
-        quoted(out, block->name);
+        json_append_quoted(out, block->name);
         buffer_append_lit(out, ",\"input\":");
         put_input(self, text, out);
         break;
@@ -413,7 +406,7 @@ static void put_answer(struct anthropic_writer *self, struct buffer *out)
     buffer_append_lit(out, "{\"id\":");
     put_id(self, out);
     buffer_append_lit(out, ",\"type\":\"message\",\"role\":\"assistant\",\"model\":");
-    quoted(out, self->model);
+    json_append_quoted(out, self->model);
     buffer_append_lit(out, ",\"content\":[");
     for (int round = 0; round < 2; round++) {
         for (const struct block *block = self->first; block != NULL; block = block->next) {

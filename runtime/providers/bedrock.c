@@ -45,17 +45,6 @@ static void write_path(const struct provider *provider, const struct model_facts
         buffer_append_slice(out, stream ? LIT("/converse-stream") : LIT("/converse"));
 }
 
-/* An API key of Bedrock's own; without one requests are signed. */
-static void write_auth(const struct provider *provider, struct slice key, struct buffer *out)
-{
-    (void)provider;
-    if (key.len == 0)
-        return;
-    buffer_append_lit(out, "Authorization: Bearer ");
-    buffer_append_slice(out, key);
-    buffer_append_lit(out, "\r\n");
-}
-
 static void write_signature(const struct provider *provider, struct slice path, const struct slice *parts, unsigned part_count,
                             int64_t wall_us, struct buffer *out)
 {
@@ -79,7 +68,7 @@ const struct wire wire_bedrock = {
     .name = "bedrock",
     .stream_form = STREAM_AWS,
     .write_path = write_path,
-    .write_auth = write_auth,
+    .write_auth = provider_write_bearer, /* an API key of Bedrock's own; without one requests are signed */
     .write_signature = write_signature,
     .write_request = bedrock_write_request,
     .write_embed = bedrock_write_embed,

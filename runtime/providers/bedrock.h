@@ -55,10 +55,6 @@ struct bedrock_encode {
 
 extern const struct name_rule bedrock_tool_rule;
 
-void bedrock_key(struct bedrock_encode *encode, const char *name);
-void bedrock_quoted(struct buffer *out, struct slice raw);
-bool bedrock_refuse(struct bedrock_encode *encode, struct slice message, struct slice param);
-void bedrock_drop(struct bedrock_encode *encode, struct slice name);
 /* A cachePoint behind what was just written, where the model knows them. */
 void bedrock_write_marker(struct bedrock_encode *encode, struct slice cache_control_json);
 /* "system" and "messages". False: complaint. */
@@ -82,6 +78,4 @@ void bedrock_read_failure(int status, struct slice body, struct slice (*header)(
                           struct arena *arena, struct failure *failure);
 /* The failure that an exception of a stream, or of a body with __type, means. */
 struct failure bedrock_exception(struct slice name, struct slice body, struct arena *arena);
-/* A count of an object, when it is one. */
-void bedrock_take_count(struct slice object, const char *name, int64_t *into);
 #endif

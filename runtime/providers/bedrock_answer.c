@@ -25,7 +25,7 @@ struct bedrock_reader {
     struct reader base;
     struct block *open, *spare;
     unsigned open_count, tools;
-    bool started, content, json_tool, finished;
+    bool started, json_tool, finished;
     struct usage usage;
 };
 
@@ -37,66 +37,18 @@ void bedrock_reader_begin(struct reader *reader)
     self->usage = USAGE_UNKNOWN;
 }
 
-static void emit(struct bedrock_reader *self, const struct event *event)
-{
-    if (self->base.failed || self->base.ended)
-        return;
-    self->content |= event_is_content(event);
-    self->base.emit(self->base.owner, event);
-}
-
-static void fail(struct bedrock_reader *self, struct failure failure, enum sent sent)
-{
-    failure.sent = self->content ? SENT_CONTENT : sent;
-    emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
-    self->base.failed |= !self->base.ended;
-}
-
-static void fail_incomplete(struct bedrock_reader *self, const char *message)
-{
-    fail(self, failure_make(FAILURE_UNAVAILABLE, slice_of(message)), SENT_UNCERTAIN);
-}
-
-/* The text of a JSON value without the blanks between its tokens. */
-static struct slice compact(struct arena *arena, struct slice text)
-{
-    char *out = arena_alloc(arena, text.len + 1), *to = out;
-    bool in_string = false;
-    if (out == NULL)
-        return SLICE_NONE;
-    for (size_t i = 0; i < text.len; i++) {
-        char byte = text.ptr[i];
-        if (!in_string && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t'))
-            continue;
-        *to++ = byte;
-        if (in_string && byte == '\\' && i + 1 < text.len)
-            *to++ = text.ptr[++i];
-        else if (byte == '"')
-            in_string = !in_string;
-    }
-    return (struct slice){out, (size_t)(to - out)};
-}
-
 /* ---------------------------------------------------------------- usage and the end */
-
-void bedrock_take_count(struct slice object, const char *name, int64_t *into)
-{
-    int64_t value;
-    struct slice digits = json_find(object, name);
-    if (digits.len > 0 && json_to_count(digits, &value))
-        *into = value;
-}
 
 /* inputTokens excludes what was read from or written to a cache. */
 static void take_usage(struct bedrock_reader *self, struct slice usage)
 {
     if (usage.len == 0 || usage.ptr[0] != '{')
         return;
-    bedrock_take_count(usage, "inputTokens", &self->usage.input);
-    bedrock_take_count(usage, "outputTokens", &self->usage.output);
-    bedrock_take_count(usage, "cacheReadInputTokens", &self->usage.cache_read);
-    bedrock_take_count(usage, "cacheWriteInputTokens", &self->usage.cache_write);
-    bedrock_take_count(usage, "totalTokens", &self->usage.total);
+    usage_take_count(usage, "inputTokens", &self->usage.input);
+    usage_take_count(usage, "outputTokens", &self->usage.output);
+    usage_take_count(usage, "cacheReadInputTokens", &self->usage.cache_read);
+    usage_take_count(usage, "cacheWriteInputTokens", &self->usage.cache_write);
+    usage_take_count(usage, "totalTokens", &self->usage.total);
     self->usage.known = self->usage.input >= 0 && self->usage.output >= 0;
 }
 
@@ -130,9 +82,9 @@ static bool take_finish(struct bedrock_reader *self, struct slice reason)
         return true;
     if (finish == FINISH_NONE) {
         bool malformed = slice_starts_with(reason, LIT("malformed_"));
-        fail_incomplete(self, malformed         ? "the model's output was malformed"
-                              : reason.len == 0 ? "the provider's answer has no stop reason"
-                                                : "the provider's answer stopped for a reason that is not known");
+        reader_fail_incomplete(&self->base, malformed         ? "the model's output was malformed"
+                                            : reason.len == 0 ? "the provider's answer has no stop reason"
+                                                              : "the provider's answer stopped for a reason that is not known");
         return false;
     }
     if (finish == FINISH_TOOL_CALLS && self->tools == 0)
@@ -140,23 +92,22 @@ static bool take_finish(struct bedrock_reader *self, struct slice reason)
     else if (finish == FINISH_STOP && self->tools > 0 && slice_equals(reason, LIT("end_turn")))
         finish = FINISH_TOOL_CALLS; /* calls are to be run, whatever the model says */
     self->finished = true;
-    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .finish = finish});
     return true;
 }
 
 static void end(struct bedrock_reader *self)
 {
     if (self->usage.known)
-        emit(self, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    emit(self, &(struct event){.kind = EVENT_END});
-    self->base.ended |= !self->base.failed;
+        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
+    reader_end(&self->base);
 }
 
 /* There is no id and no model in these answers. */
 static void start(struct bedrock_reader *self)
 {
     if (!self->started)
-        emit(self, &(struct event){.kind = EVENT_START});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_START});
     self->started = true;
 }
 
@@ -175,13 +126,13 @@ static struct block *open_block(struct bedrock_reader *self, int64_t index, enum
 {
     struct block *block = self->spare;
     if (self->open_count == BLOCKS_MAX) {
-        fail_incomplete(self, "the provider's answer has too many open blocks");
+        reader_fail_incomplete(&self->base, "the provider's answer has too many open blocks");
         return NULL;
     }
     if (block != NULL)
         self->spare = block->next;
     else if ((block = arena_zalloc(self->base.arena, sizeof *block)) == NULL)
-        return fail_incomplete(self, "the provider's answer is too large"), NULL;
+        return reader_fail_incomplete(&self->base, "the provider's answer is too large"), NULL;
     *block = (struct block){.next = self->open, .index = index, .kind = kind, .text = block->text, .size = block->size};
     self->open = block;
     self->open_count++;
@@ -192,11 +143,12 @@ static void end_block(struct bedrock_reader *self, struct block *block)
 {
     struct block **at = &self->open;
     if (block->kind == BLOCK_TOOL)
-        emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = block->tool});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = block->tool});
     else if (block->kind == BLOCK_JSON && !block->grew)
-        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
     else if (block->kind == BLOCK_THINKING && block->signature.len > 0 && !block->lost)
-        emit(self, &(struct event){.kind = EVENT_SIGNATURE, .text_raw = {block->text, block->len}, .signature_raw = block->signature});
+        reader_emit(&self->base,
+                    &(struct event){.kind = EVENT_SIGNATURE, .text_raw = {block->text, block->len}, .signature_raw = block->signature});
     while (*at != block)
         at = &(*at)->next;
     *at = block->next;
@@ -216,10 +168,10 @@ static struct block *begin_tool(struct bedrock_reader *self, int64_t index, stru
     if (ours)
         return block;
     block->tool = self->tools++;
-    emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                               .tool = block->tool,
-                               .id_raw = json_find_string(tool_use, "toolUseId"),
-                               .name_raw = name_unfit(name, &bedrock_tool_rule, self->base.chat, self->base.arena)});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                                             .tool = block->tool,
+                                             .id_raw = json_find_string(tool_use, "toolUseId"),
+                                             .name_raw = name_unfit(name, &bedrock_tool_rule, self->base.chat, self->base.arena)});
     return block;
 }
 
@@ -228,7 +180,8 @@ static void grow_tool(struct bedrock_reader *self, struct block *block, struct s
     if (piece.len == 0)
         return;
     block->grew = true;
-    emit(self, &(struct event){.kind = block->kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = block->tool, .text_raw = piece});
+    reader_emit(&self->base,
+                &(struct event){.kind = block->kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = block->tool, .text_raw = piece});
 }
 
 static void keep_thinking(struct bedrock_reader *self, struct block *block, struct slice text)
@@ -256,7 +209,7 @@ static void grow_thinking(struct bedrock_reader *self, struct block *block, stru
     struct slice text = json_find_string(object, "text"), more = json_find_string(object, "signature"), had = block->signature;
     if (text.len > 0) {
         keep_thinking(self, block, text);
-        emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
     }
     if (more.len > 0)
         block->signature = had.len == 0 ? arena_copy(self->base.arena, more)
@@ -267,23 +220,16 @@ static void take_redacted(struct bedrock_reader *self, struct slice reasoning)
 {
     struct slice data = json_find_string(reasoning, "redactedContent");
     if (data.len > 0)
-        emit(self, &(struct event){.kind = EVENT_REDACTED, .data_raw = data});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_REDACTED, .data_raw = data});
 }
 
 static void take_text(struct bedrock_reader *self, struct slice text)
 {
     if (text.len > 0)
-        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
 }
 
 /* ---------------------------------------------------------------- streams */
-
-static bool is_json_object(struct slice text)
-{
-    struct json json;
-    json_init(&json, text, JSON_DEPTH_MAX);
-    return json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json);
-}
 
 static void on_start(struct bedrock_reader *self, struct slice data, int64_t index)
 {
@@ -301,7 +247,7 @@ static void on_delta(struct bedrock_reader *self, struct slice delta, int64_t in
     struct slice tool_use = json_find(delta, "toolUse"), reasoning = json_find(delta, "reasoningContent");
     if (tool_use.len > 0) {
         if (block == NULL || (block->kind != BLOCK_TOOL && block->kind != BLOCK_JSON))
-            return fail_incomplete(self, "the provider's stream has a piece of a tool call that did not begin");
+            return reader_fail_incomplete(&self->base, "the provider's stream has a piece of a tool call that did not begin");
         grow_tool(self, block, json_find_string(tool_use, "input"));
     } else if (reasoning.len > 0) {
         take_redacted(self, reasoning);
@@ -352,10 +298,10 @@ void bedrock_read_event(struct reader *reader, struct slice name, struct slice d
     if (reader->failed || reader->ended)
         return;
     if (is_exception(name))
-        return fail(self, bedrock_exception(name, data, reader->arena), SENT_REFUSED);
-    if (!is_json_object(data)) /* the frame of an error has text; so would a damaged one */
-        return fail(self, bedrock_exception(name, data, reader->arena), SENT_UNCERTAIN);
-    bedrock_take_count(data, "contentBlockIndex", &index);
+        return reader_fail(&self->base, bedrock_exception(name, data, reader->arena), SENT_REFUSED);
+    if (!json_is_object(data)) /* the frame of an error has text; so would a damaged one */
+        return reader_fail(&self->base, bedrock_exception(name, data, reader->arena), SENT_UNCERTAIN);
+    usage_take_count(data, "contentBlockIndex", &index);
     if (slice_equals(name, LIT("messageStart"))) {
         start(self);
     } else if (slice_equals(name, LIT("metadata"))) {
@@ -363,9 +309,9 @@ void bedrock_read_event(struct reader *reader, struct slice name, struct slice d
     } else if (!is_of_answer(name)) {
         return; /* what is new is passed over */
     } else if (!self->started) {
-        fail_incomplete(self, "the provider's stream does not begin with messageStart");
+        reader_fail_incomplete(&self->base, "the provider's stream does not begin with messageStart");
     } else if (self->finished) {
-        fail_incomplete(self, "the provider's stream goes on behind messageStop");
+        reader_fail_incomplete(&self->base, "the provider's stream goes on behind messageStop");
     } else if (slice_equals(name, LIT("contentBlockDelta"))) {
         on_delta(self, json_find(data, "delta"), index);
     } else if (slice_equals(name, LIT("contentBlockStart"))) {
@@ -409,7 +355,7 @@ static void read_block(struct bedrock_reader *self, struct slice text)
         struct slice input = json_find(tool_use, "input"), args;
         if ((block = begin_tool(self, 0, tool_use)) == NULL)
             return;
-        args = input.len > 2 && input.ptr[0] == '{' ? json_escape(self->base.arena, compact(self->base.arena, input)) : SLICE_NONE;
+        args = input.len > 2 && input.ptr[0] == '{' ? json_escape(self->base.arena, json_compact(self->base.arena, input)) : SLICE_NONE;
         if (!slice_equals(args, LIT("{}")))
             grow_tool(self, block, args);
     } else if (reasoning.len > 0) {
@@ -431,7 +377,7 @@ static void read_chat(struct bedrock_reader *self, struct slice body)
     struct json json;
     json_init(&json, content, JSON_DEPTH_MAX);
     if (content.len == 0 || !json_array(&json))
-        return fail_incomplete(self, "the provider's answer has no content");
+        return reader_fail_incomplete(&self->base, "the provider's answer has no content");
     start(self);
     while (json_element(&json) && json_skip(&json, &block))
         read_block(self, block);
@@ -443,10 +389,10 @@ static void read_chat(struct bedrock_reader *self, struct slice body)
 
 static void read_count(struct bedrock_reader *self, struct slice body)
 {
-    bedrock_take_count(body, "inputTokens", &self->usage.input);
+    usage_take_count(body, "inputTokens", &self->usage.input);
     self->usage.known = self->usage.input >= 0;
     if (!self->usage.known)
-        return fail_incomplete(self, "the provider's answer has no count of tokens");
+        return reader_fail_incomplete(&self->base, "the provider's answer has no count of tokens");
     start(self);
     end(self);
 }
@@ -456,14 +402,14 @@ void bedrock_read_answer(struct reader *reader, struct slice body)
     struct bedrock_reader *self = (struct bedrock_reader *)reader;
     struct slice text = slice_trim(body), type;
     if (text.len == 0)
-        return fail_incomplete(self, "the provider's answer is empty");
+        return reader_fail_incomplete(&self->base, "the provider's answer is empty");
     if (text.ptr[0] == '<')
-        return fail_incomplete(self, "the provider answered with an HTML page");
-    if (!is_json_object(text))
-        return fail_incomplete(self, "the provider's answer is not valid JSON");
+        return reader_fail_incomplete(&self->base, "the provider answered with an HTML page");
+    if (!json_is_object(text))
+        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
     type = json_find_string(text, "__type");
     if (type.len > 0)
-        return fail(self, bedrock_exception(type, text, reader->arena), SENT_REFUSED);
+        return reader_fail(&self->base, bedrock_exception(type, text, reader->arena), SENT_REFUSED);
     if (reader->operation == OPERATION_COUNT)
         return read_count(self, text);
     if (reader->operation == OPERATION_CHAT)
@@ -472,5 +418,5 @@ void bedrock_read_answer(struct reader *reader, struct slice body)
     if (bedrock_read_vectors(reader, text))
         end(self);
     else
-        fail_incomplete(self, "the provider's answer has no embedding");
+        reader_fail_incomplete(&self->base, "the provider's answer has no embedding");
 }

@@ -10,19 +10,13 @@ static struct slice id_of(const struct model_facts *model)
     return model->base_model.len > 0 ? model->base_model : model->model;
 }
 
-static bool refuse(struct complaint *complaint, struct slice message, struct slice param)
-{
-    *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
-    return false;
-}
-
 /* {"inputText"}; the second version takes dimensions, the one for images takes them by another name. */
 static bool write_titan(const struct embed *embed, struct slice id, struct buffer *out, struct buffer *dropped, struct complaint *complaint)
 {
     if (embed->count != 1)
-        return refuse(complaint, LIT("this model takes one text per request"), LIT("input"));
+        return complaint_refuse(complaint, LIT("this model takes one text per request"), LIT("input"));
     buffer_append_lit(out, "{\"inputText\":");
-    bedrock_quoted(out, embed->inputs_raw[0]);
+    json_append_quoted(out, embed->inputs_raw[0]);
     if (embed->dimensions.len > 0 && slice_find(id, LIT("titan-embed-image")) != NULL) {
         buffer_append_lit(out, ",\"embeddingConfig\":{\"outputEmbeddingLength\":");
         buffer_append_slice(out, embed->dimensions);
@@ -46,15 +40,15 @@ static bool write_cohere(const struct embed *embed, const struct provider *provi
                         : provider->default_input_type.len > 0 ? provider->default_input_type
                                                                : LIT("search_document");
     if (embed->count == 0 || embed->count > COHERE_TEXTS_MAX)
-        return refuse(complaint, LIT("this model takes 1 to 96 texts per request"), LIT("input"));
+        return complaint_refuse(complaint, LIT("this model takes 1 to 96 texts per request"), LIT("input"));
     buffer_append_lit(out, "{\"texts\":[");
     for (unsigned i = 0; i < embed->count; i++) {
         if (i > 0)
             buffer_append_byte(out, ',');
-        bedrock_quoted(out, embed->inputs_raw[i]);
+        json_append_quoted(out, embed->inputs_raw[i]);
     }
     buffer_append_lit(out, "],\"input_type\":");
-    bedrock_quoted(out, type);
+    json_append_quoted(out, type);
     if (embed->dimensions.len > 0 && slice_find(id, LIT("embed-v4")) != NULL) {
         buffer_append_lit(out, ",\"output_dimension\":");
         buffer_append_slice(out, embed->dimensions);
@@ -76,7 +70,7 @@ bool bedrock_write_embed(const struct embed *embed, const struct provider *provi
         return write_titan(embed, id, out, dropped, complaint);
     if (slice_find(id, LIT("cohere.embed")) != NULL || slice_starts_with(id, LIT("embed-")))
         return write_cohere(embed, provider, id, out, dropped, complaint);
-    return refuse(complaint, LIT("embeddings come from Titan and Cohere models at this provider"), LIT("model"));
+    return complaint_refuse(complaint, LIT("embeddings come from Titan and Cohere models at this provider"), LIT("model"));
 }
 
 /* ---------------------------------------------------------------- answers */
@@ -113,7 +107,7 @@ bool bedrock_read_vectors(struct reader *reader, struct slice body)
     struct json json;
     unsigned count = 0;
     if (one.len > 0) {
-        bedrock_take_count(body, "inputTextTokenCount", &usage.input);
+        usage_take_count(body, "inputTextTokenCount", &usage.input);
         usage.known = usage.input >= 0;
         usage.output = 0;
         if (!emit_vector(reader, 0, one))

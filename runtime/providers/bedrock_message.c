@@ -21,17 +21,10 @@ static bool is_blank_text(struct slice raw)
     return true;
 }
 
-static void next_block(struct bedrock_encode *encode, bool *first)
-{
-    if (!*first)
-        buffer_append_byte(encode->out, ',');
-    *first = false;
-}
-
 static void put_text(struct bedrock_encode *encode, struct slice raw)
 {
     buffer_append_lit(encode->out, "{\"text\":");
-    bedrock_quoted(encode->out, raw);
+    json_append_quoted(encode->out, raw);
     buffer_append_byte(encode->out, '}');
 }
 
@@ -53,7 +46,7 @@ static void put_id(struct bedrock_encode *encode, struct slice id)
     char made[ID9];
     bool fits = id.len == ID9;
     if (!(encode->family & BEDROCK_ID9)) {
-        bedrock_quoted(encode->out, name_fit(id, &rule, encode->arena));
+        json_append_quoted(encode->out, name_fit(id, &rule, encode->arena));
         return;
     }
     for (size_t i = 0; i < id.len; i++) {
@@ -62,7 +55,7 @@ static void put_id(struct bedrock_encode *encode, struct slice id)
     }
     for (unsigned i = 0; i < ID9; i++, hash /= sizeof letters - 1)
         made[i] = letters[hash % (sizeof letters - 1)];
-    bedrock_quoted(encode->out, fits ? id : (struct slice){made, ID9});
+    json_append_quoted(encode->out, fits ? id : (struct slice){made, ID9});
 }
 
 /* ---------------------------------------------------------------- pictures and files */
@@ -101,14 +94,15 @@ static bool put_image(struct bedrock_encode *encode, const struct part *part)
                                            {LIT("image/webp"), LIT("webp")}};
     struct slice type = part->media_type_raw, data = part->data_raw;
     if (data.len == 0 && !split_data_url(part->url_raw, &type, &data))
-        return bedrock_refuse(encode, LIT("this provider takes images as base64 data URLs only: image_url is an address"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes images as base64 data URLs only: image_url is an address"),
+                                LIT("messages"));
     struct slice format = format_of(formats, sizeof formats / sizeof *formats, type);
     if (format.len == 0)
-        return bedrock_refuse(encode, LIT("this provider takes images as png, jpeg, gif or webp only"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes images as png, jpeg, gif or webp only"), LIT("messages"));
     buffer_append_lit(encode->out, "{\"image\":{\"format\":");
-    bedrock_quoted(encode->out, format);
+    json_append_quoted(encode->out, format);
     buffer_append_lit(encode->out, ",\"source\":{\"bytes\":");
-    bedrock_quoted(encode->out, data);
+    json_append_quoted(encode->out, data);
     buffer_append_lit(encode->out, "}}}");
     return true;
 }
@@ -206,17 +200,18 @@ static bool put_document(struct bedrock_encode *encode, const struct part *part)
     struct buffer *out = encode->out;
     struct slice type = part->media_type_raw, data = part->data_raw, name;
     if (data.len == 0 && part->text_raw.len == 0 && !split_data_url(part->url_raw, &type, &data))
-        return bedrock_refuse(encode, LIT("this provider takes files as base64 data only, not by id or address"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes files as base64 data only, not by id or address"),
+                                LIT("messages"));
     struct slice format = document_format(encode, part, type);
     if (format.len == 0)
-        return bedrock_refuse(encode, LIT("this provider takes files as pdf, csv, doc, docx, xls, xlsx, html, txt or md only"),
-                              LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes files as pdf, csv, doc, docx, xls, xlsx, html, txt or md only"),
+                                LIT("messages"));
     if (!name_document(encode, part->name_raw, &name))
-        return bedrock_refuse(encode, LIT("there are too many files"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("there are too many files"), LIT("messages"));
     buffer_append_lit(out, "{\"document\":{\"format\":");
-    bedrock_quoted(out, format);
+    json_append_quoted(out, format);
     buffer_append_lit(out, ",\"name\":");
-    bedrock_quoted(out, name);
+    json_append_quoted(out, name);
     buffer_append_lit(out, ",\"source\":{\"bytes\":\"");
     if (data.len > 0)
         buffer_append_slice(out, data);
@@ -238,11 +233,12 @@ static bool put_call(struct bedrock_encode *encode, const struct part *part)
         input = LIT("{}");
     json_init(&json, input, JSON_DEPTH_MAX - AROUND);
     if (json_peek(&json) != JSON_OBJECT || !json_skip(&json, NULL) || !json_finish(&json))
-        return bedrock_refuse(encode, LIT("the arguments of a tool call in the history are not a JSON object"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("the arguments of a tool call in the history are not a JSON object"),
+                                LIT("messages"));
     buffer_append_lit(out, "{\"toolUse\":{\"toolUseId\":");
     put_id(encode, part->id_raw);
     buffer_append_lit(out, ",\"name\":");
-    bedrock_quoted(out, name_fit(part->name_raw, &bedrock_tool_rule, encode->arena));
+    json_append_quoted(out, name_fit(part->name_raw, &bedrock_tool_rule, encode->arena));
     buffer_append_lit(out, ",\"input\":");
     buffer_append_slice(out, input);
     buffer_append_lit(out, "}}");
@@ -273,7 +269,7 @@ static bool put_result(struct bedrock_encode *encode, const struct part *result)
         bool text = child->kind == PART_TEXT || child->kind == PART_REFUSAL;
         if ((text && is_blank_text(child->text_raw)) || (!text && child->kind != PART_IMAGE && child->kind != PART_DOCUMENT))
             continue;
-        next_block(encode, &first);
+        json_append_comma(encode->out, &first);
         if (child->kind == PART_IMAGE)
             good = put_image(encode, child);
         else if (child->kind == PART_DOCUMENT)
@@ -371,7 +367,7 @@ static void put_lost_results(struct bedrock_encode *encode, const struct turn *c
         for (const struct part *part = message->parts; part != NULL; part = part->next) {
             if (part->kind != PART_TOOL_CALL || (answer != NULL && has_result(answer, part->id_raw)))
                 continue;
-            next_block(encode, first);
+            json_append_comma(encode->out, first);
             begin_result(encode, part->id_raw);
             buffer_append_lit(encode->out, "{\"text\":\"No result\"}");
             end_result(encode, true);
@@ -398,12 +394,12 @@ static void put_reasoning(struct bedrock_encode *encode, const struct part *part
     struct buffer *out = encode->out;
     if (part->kind == PART_REDACTED) {
         buffer_append_lit(out, "{\"reasoningContent\":{\"redactedContent\":");
-        bedrock_quoted(out, part->data_raw);
+        json_append_quoted(out, part->data_raw);
     } else {
         buffer_append_lit(out, "{\"reasoningContent\":{\"reasoningText\":{\"text\":");
-        bedrock_quoted(out, part->text_raw);
+        json_append_quoted(out, part->text_raw);
         buffer_append_lit(out, ",\"signature\":");
-        bedrock_quoted(out, part->signature_raw);
+        json_append_quoted(out, part->signature_raw);
         buffer_append_byte(out, '}');
     }
     buffer_append_lit(out, "}}");
@@ -420,7 +416,7 @@ static bool put_part(struct bedrock_encode *encode, const struct part *part, boo
         good = put_document(encode, part);
         break;
     case PART_AUDIO:
-        return bedrock_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes no audio"), LIT("messages"));
     case PART_TOOL_CALL:
         good = put_call(encode, part);
         break;
@@ -450,7 +446,7 @@ static bool put_parts(struct bedrock_encode *encode, const struct turn *turn, en
         for (const struct part *part = message->parts; part != NULL; part = part->next) {
             if (!is_sent(encode, part) || (which != ALL && (part->kind == PART_TOOL_RESULT) != (which == RESULTS)))
                 continue;
-            next_block(encode, first);
+            json_append_comma(encode->out, first);
             if (!put_part(encode, part, last && turn->assistant))
                 return false;
         }
@@ -482,7 +478,7 @@ static bool put_turn(struct bedrock_encode *encode, const struct turn *turn, con
                         : !put_parts(encode, turn, RESULTS, last, &first) || !put_parts(encode, turn, OTHERS, last, &first))
         return false;
     if (first || (has_kind(encode, turn, PART_DOCUMENT) && !has_kind(encode, turn, PART_TEXT))) { /* a file wants a text beside it */
-        next_block(encode, &first);
+        json_append_comma(encode->out, &first);
         put_placeholder(encode);
     }
     if (last && !turn->assistant) /* a marker of the whole request */
@@ -507,7 +503,7 @@ static bool put_messages(struct bedrock_encode *encode)
 {
     struct turn turn, next, before;
     bool any = false, more = next_turn(encode, encode->chat->messages, &turn);
-    bedrock_key(encode, "messages");
+    json_append_key(encode->out, &encode->first, LIT("messages"));
     buffer_append_byte(encode->out, '[');
     before = (struct turn){NULL, NULL, false, 0};
     if (!more || turn.assistant) {
@@ -517,7 +513,7 @@ static bool put_messages(struct bedrock_encode *encode)
     while (more) {
         bool another = next_turn(encode, turn.to, &next);
         if (turn.calls > CALLS_MAX)
-            return bedrock_refuse(encode, LIT("a turn has too many tool calls"), LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("a turn has too many tool calls"), LIT("messages"));
         if (any)
             buffer_append_byte(encode->out, ',');
         if (!put_turn(encode, &turn, any ? &before : NULL, !another))
@@ -545,13 +541,13 @@ static void put_system_texts(struct bedrock_encode *encode, bool *first)
         for (const struct part *part = message->parts; message->role == ROLE_SYSTEM && part != NULL; part = part->next) {
             if (part->kind != PART_TEXT || is_blank_text(part->text_raw))
                 continue;
-            next_block(encode, first);
+            json_append_comma(encode->out, first);
             put_text(encode, part->text_raw);
             bedrock_write_marker(encode, part->cache_control_json);
         }
     }
     if (encode->chat->format == FORMAT_JSON || encode->format == BEDROCK_FORMAT_WORDS) { /* there is no switch for it: say it in words */
-        next_block(encode, first);
+        json_append_comma(encode->out, first);
         buffer_append_lit(encode->out, "{\"text\":\"Answer with one valid JSON object and nothing else.");
         if (encode->chat->format == FORMAT_SCHEMA && encode->chat->schema_json.len > 0) {
             buffer_append_lit(encode->out, " It must match this JSON schema: ");
@@ -567,7 +563,7 @@ static void put_system(struct bedrock_encode *encode)
     bool was_first = encode->first, first = true;
     if (encode->family & BEDROCK_NO_SYSTEM)
         return;
-    bedrock_key(encode, "system");
+    json_append_key(encode->out, &encode->first, LIT("system"));
     buffer_append_byte(encode->out, '[');
     put_system_texts(encode, &first);
     buffer_append_byte(encode->out, ']');

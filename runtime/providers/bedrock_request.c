@@ -8,38 +8,6 @@ enum { BUDGET_MIN = 1024, CLAUDE_MAX_TOKENS = 4096, METADATA_MAX = 16, METADATA_
 
 const struct name_rule bedrock_tool_rule = {.allowed = "_-", .max = 64};
 
-static void put_key(struct bedrock_encode *encode, struct slice raw)
-{
-    if (!encode->first)
-        buffer_append_byte(encode->out, ',');
-    encode->first = false;
-    bedrock_quoted(encode->out, raw);
-    buffer_append_byte(encode->out, ':');
-}
-
-void bedrock_key(struct bedrock_encode *encode, const char *name)
-{
-    put_key(encode, slice_of(name));
-}
-
-void bedrock_quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
-bool bedrock_refuse(struct bedrock_encode *encode, struct slice message, struct slice param)
-{
-    *encode->complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
-    return false;
-}
-
-void bedrock_drop(struct bedrock_encode *encode, struct slice name)
-{
-    names_drop(encode->dropped, name);
-}
-
 void bedrock_write_marker(struct bedrock_encode *encode, struct slice cache_control_json)
 {
     if (cache_control_json.len == 0 || cache_control_json.ptr[0] != '{')
@@ -47,14 +15,14 @@ void bedrock_write_marker(struct bedrock_encode *encode, struct slice cache_cont
     struct slice ttl = json_find_string(cache_control_json, "ttl");
     if (!(encode->family & (BEDROCK_CLAUDE | BEDROCK_NOVA))) {
         if (!encode->lost_markers)
-            bedrock_drop(encode, LIT("cache_control"));
+            names_drop(encode->dropped, LIT("cache_control"));
         encode->lost_markers = true;
         return;
     }
     buffer_append_lit(encode->out, ",{\"cachePoint\":{\"type\":\"default\"");
     if ((encode->family & BEDROCK_CLAUDE) && (slice_equals(ttl, LIT("5m")) || slice_equals(ttl, LIT("1h")))) {
         buffer_append_lit(encode->out, ",\"ttl\":");
-        bedrock_quoted(encode->out, ttl);
+        json_append_quoted(encode->out, ttl);
     }
     buffer_append_lit(encode->out, "}}");
 }
@@ -68,12 +36,12 @@ struct object {
 static void raw_member(struct bedrock_encode *encode, struct object *object, struct slice name_raw)
 {
     if (!object->begun) {
-        bedrock_key(encode, object->name);
+        json_append_key(encode->out, &encode->first, slice_of(object->name));
         buffer_append_byte(encode->out, '{');
         object->begun = true;
         encode->first = true;
     }
-    put_key(encode, name_raw);
+    json_append_key(encode->out, &encode->first, name_raw);
 }
 
 static void member(struct bedrock_encode *encode, struct object *object, const char *name)
@@ -88,21 +56,6 @@ static void end_object(struct bedrock_encode *encode, const struct object *objec
 }
 
 /* ---------------------------------------------------------------- reasoning */
-
-enum effort { EFFORT_NOT_GIVEN, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH };
-
-static enum effort effort_of(struct slice raw)
-{
-    static const struct {
-        struct slice name;
-        enum effort effort;
-    } known[] = {{LIT("none"), EFFORT_NONE}, {LIT("minimal"), EFFORT_MINIMAL}, {LIT("low"), EFFORT_LOW},  {LIT("medium"), EFFORT_MEDIUM},
-                 {LIT("high"), EFFORT_HIGH}, {LIT("xhigh"), EFFORT_XHIGH},     {LIT("max"), EFFORT_XHIGH}};
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (json_raw_equals(raw, known[i].name))
-            return known[i].effort;
-    return EFFORT_NOT_GIVEN;
-}
 
 static const char *level_of(enum effort effort)
 {
@@ -156,9 +109,9 @@ static void put_claude_thinking(struct bedrock_encode *encode, struct object *ad
     bool xhigh = effort == EFFORT_XHIGH && (encode->claude->flags & FAMILY_XHIGH), said = encode->chat->thinking_json.len > 0;
     if (!encode->thinking) {
         if (said && !json_raw_equals(json_find_string(encode->chat->thinking_json, "type"), LIT("disabled")))
-            bedrock_drop(encode, LIT("thinking"));
+            names_drop(encode->dropped, LIT("thinking"));
         else if (!said && effort > EFFORT_NONE)
-            bedrock_drop(encode, LIT("reasoning_effort"));
+            names_drop(encode->dropped, LIT("reasoning_effort"));
         return;
     }
     member(encode, additional, "thinking");
@@ -183,7 +136,7 @@ static void put_nova_reasoning(struct bedrock_encode *encode, struct object *add
         return;
     if (effort >= EFFORT_HIGH && bounded) {
         effort = EFFORT_MEDIUM;
-        bedrock_drop(encode, LIT("reasoning_effort"));
+        names_drop(encode->dropped, LIT("reasoning_effort"));
     }
     member(encode, additional, "reasoningConfig");
     buffer_printf(encode->out, "{\"type\":\"enabled\",\"maxReasoningEffort\":\"%s\"}", level_of(effort));
@@ -193,7 +146,7 @@ static void put_reasoning(struct bedrock_encode *encode, struct object *addition
 {
     const struct chat *chat = encode->chat;
     if (chat->thinking_json.len > 0 && !(encode->family & BEDROCK_CLAUDE))
-        bedrock_drop(encode, LIT("thinking"));
+        names_drop(encode->dropped, LIT("thinking"));
     if (encode->family & BEDROCK_CLAUDE) {
         put_claude_thinking(encode, additional, effort);
     } else if (encode->family & BEDROCK_NOVA_2) {
@@ -202,7 +155,7 @@ static void put_reasoning(struct bedrock_encode *encode, struct object *addition
         member(encode, additional, "reasoning_effort");
         buffer_printf(encode->out, "\"%s\"", level_of(effort));
     } else if (effort > EFFORT_NONE || (effort == EFFORT_NONE && (encode->family & BEDROCK_GPT_OSS))) {
-        bedrock_drop(encode, LIT("reasoning_effort"));
+        names_drop(encode->dropped, LIT("reasoning_effort"));
     }
 }
 
@@ -222,7 +175,7 @@ static void put_top_k(struct bedrock_encode *encode, struct object *additional)
         buffer_append_slice(encode->out, encode->chat->top_k);
         buffer_append_byte(encode->out, '}');
     } else {
-        bedrock_drop(encode, LIT("top_k"));
+        names_drop(encode->dropped, LIT("top_k"));
     }
 }
 
@@ -233,13 +186,13 @@ static void put_parallel(struct bedrock_encode *encode, struct object *additiona
     if (chat->parallel_tool_calls != 0 || chat->tools == NULL || chat->tool_choice == TOOL_CHOICE_NONE)
         return;
     if (!(encode->family & BEDROCK_CLAUDE)) {
-        bedrock_drop(encode, LIT("parallel_tool_calls"));
+        names_drop(encode->dropped, LIT("parallel_tool_calls"));
         return;
     }
     member(encode, additional, "tool_choice");
     if (chat->tool_choice == TOOL_CHOICE_NAMED && encode->format != BEDROCK_FORMAT_TOOL) {
         buffer_append_lit(encode->out, "{\"type\":\"tool\",\"name\":");
-        bedrock_quoted(encode->out, name_fit(chat->tool_choice_name_raw, &bedrock_tool_rule, encode->arena));
+        json_append_quoted(encode->out, name_fit(chat->tool_choice_name_raw, &bedrock_tool_rule, encode->arena));
     } else {
         bool any = chat->tool_choice == TOOL_CHOICE_REQUIRED || encode->format == BEDROCK_FORMAT_TOOL;
         buffer_append_slice(encode->out, any ? LIT("{\"type\":\"any\"") : LIT("{\"type\":\"auto\""));
@@ -294,10 +247,10 @@ static void put_sampling(struct bedrock_encode *encode, struct object *config)
         member(encode, config, "temperature");
         buffer_append_slice(encode->out, temperature);
     } else if (temperature.len > 0 && !(json_to_double(chat->temperature, &number) && number == 1)) {
-        bedrock_drop(encode, LIT("temperature"));
+        names_drop(encode->dropped, LIT("temperature"));
     }
     if (top_p.len > 0 && (refused || (temperature.len > 0 && (claude & FAMILY_ONE_SAMPLING)))) {
-        bedrock_drop(encode, LIT("top_p"));
+        names_drop(encode->dropped, LIT("top_p"));
     } else if (top_p.len > 0) {
         member(encode, config, "topP");
         buffer_append_slice(encode->out, top_p);
@@ -315,7 +268,7 @@ static void put_stops(struct bedrock_encode *encode, struct object *config)
             member(encode, config, "stopSequences");
         buffer_append_byte(encode->out, any ? ',' : '[');
         any = true;
-        bedrock_quoted(encode->out, chat->stops_raw[i]);
+        json_append_quoted(encode->out, chat->stops_raw[i]);
     }
     if (any)
         buffer_append_byte(encode->out, ']');
@@ -346,10 +299,10 @@ static void put_tool(struct bedrock_encode *encode, struct slice name_raw, struc
                      bool strict)
 {
     buffer_append_lit(encode->out, "{\"toolSpec\":{\"name\":");
-    bedrock_quoted(encode->out, name_raw);
+    json_append_quoted(encode->out, name_raw);
     if (description_raw.len > 0) {
         buffer_append_lit(encode->out, ",\"description\":");
-        bedrock_quoted(encode->out, description_raw);
+        json_append_quoted(encode->out, description_raw);
     }
     buffer_append_lit(encode->out, ",\"inputSchema\":{\"json\":");
     buffer_append_slice(encode->out, schema_json);
@@ -371,9 +324,9 @@ static bool put_tools(struct bedrock_encode *encode)
     for (const struct tool *tool = chat->tools; tool != NULL; tool = tool->next) {
         struct slice schema = tool->schema_json.len > 2 ? tool->schema_json : LIT("{\"type\":\"object\",\"properties\":{}}");
         if (tool->name_raw.len == 0)
-            return bedrock_refuse(encode, LIT("this provider knows no tools but functions"), LIT("tools"));
+            return complaint_refuse(encode->complaint, LIT("this provider knows no tools but functions"), LIT("tools"));
         if (!is_shallow(schema))
-            return bedrock_refuse(encode, LIT("a tool's schema is nested too deeply"), LIT("tools"));
+            return complaint_refuse(encode->complaint, LIT("a tool's schema is nested too deeply"), LIT("tools"));
         if (!first)
             buffer_append_byte(encode->out, ',');
         first = false;
@@ -386,7 +339,7 @@ static bool put_tools(struct bedrock_encode *encode)
             buffer_append_byte(encode->out, ',');
         first = false;
         if (!is_shallow(chat->schema_json.len > 0 ? chat->schema_json : LIT("{}")))
-            return bedrock_refuse(encode, LIT("the schema is nested too deeply"), LIT("response_format"));
+            return complaint_refuse(encode->complaint, LIT("the schema is nested too deeply"), LIT("response_format"));
         put_tool(encode, LIT(BEDROCK_JSON_TOOL), LIT("Return the answer as JSON."),
                  chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"), false);
     }
@@ -406,7 +359,7 @@ static void put_choice(struct bedrock_encode *encode)
     }
     bool forced = choice == TOOL_CHOICE_REQUIRED || choice == TOOL_CHOICE_NAMED;
     if (choice == TOOL_CHOICE_NONE || (forced && !(encode->family & BEDROCK_FORCED))) {
-        bedrock_drop(encode, LIT("tool_choice"));
+        names_drop(encode->dropped, LIT("tool_choice"));
         choice = TOOL_CHOICE_AUTO;
     }
     if (choice == TOOL_CHOICE_NONE_GIVEN)
@@ -414,7 +367,7 @@ static void put_choice(struct bedrock_encode *encode)
     buffer_append_lit(encode->out, ",\"toolChoice\":");
     if (choice == TOOL_CHOICE_NAMED) {
         buffer_append_lit(encode->out, "{\"tool\":{\"name\":");
-        bedrock_quoted(encode->out, name);
+        json_append_quoted(encode->out, name);
         buffer_append_lit(encode->out, "}}");
     } else {
         buffer_append_slice(encode->out, choice == TOOL_CHOICE_REQUIRED ? LIT("{\"any\":{}}") : LIT("{\"auto\":{}}"));
@@ -428,7 +381,7 @@ static bool put_tool_config(struct bedrock_encode *encode)
     bool offered = chat->tools != NULL && chat->tool_choice != TOOL_CHOICE_NONE;
     if (!offered && !encode->has_calls && encode->format != BEDROCK_FORMAT_TOOL)
         return true;
-    bedrock_key(encode, "toolConfig");
+    json_append_key(encode->out, &encode->first, LIT("toolConfig"));
     buffer_append_lit(encode->out, "{\"tools\":[");
     if (!put_tools(encode))
         return false;
@@ -444,7 +397,7 @@ static void put_output_config(struct bedrock_encode *encode)
     struct slice schema = chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}");
     struct buffer fit;
     if (encode->format == BEDROCK_FORMAT_WORDS)
-        bedrock_drop(encode, LIT("response_format"));
+        names_drop(encode->dropped, LIT("response_format"));
     if (encode->format != BEDROCK_FORMAT_OUTPUT)
         return;
     buffer_init(&fit, encode->out->limit);
@@ -453,12 +406,12 @@ static void put_output_config(struct bedrock_encode *encode)
     else
         buffer_append_slice(&fit, schema);
     encode->out->overflow |= fit.overflow;
-    bedrock_key(encode, "outputConfig");
+    json_append_key(encode->out, &encode->first, LIT("outputConfig"));
     buffer_append_lit(encode->out, "{\"textFormat\":{\"type\":\"json_schema\",\"structure\":{\"jsonSchema\":{\"schema\":");
     json_append_string(encode->out, buffer_slice(&fit)); /* a schema is text there */
     if (chat->schema_name_raw.len > 0) {
         buffer_append_lit(encode->out, ",\"name\":");
-        bedrock_quoted(encode->out, name_fit(chat->schema_name_raw, &bedrock_tool_rule, encode->arena));
+        json_append_quoted(encode->out, name_fit(chat->schema_name_raw, &bedrock_tool_rule, encode->arena));
     }
     buffer_append_lit(encode->out, "}}}}");
     buffer_free(&fit);
@@ -497,17 +450,17 @@ static void put_metadata(struct bedrock_encode *encode)
                 continue;
             user |= slice_equals(key, LIT("user")); /* said twice: the map's own counts */
             raw_member(encode, &metadata, key);
-            bedrock_quoted(encode->out, value);
+            json_append_quoted(encode->out, value);
             count++;
         }
     }
     if (lost)
-        bedrock_drop(encode, LIT("metadata"));
+        names_drop(encode->dropped, LIT("metadata"));
     if (!user && count < METADATA_MAX && is_label(chat->user_raw, false)) {
         member(encode, &metadata, "user");
-        bedrock_quoted(encode->out, chat->user_raw);
+        json_append_quoted(encode->out, chat->user_raw);
     } else if (!user) {
-        bedrock_drop(encode, LIT("user"));
+        names_drop(encode->dropped, LIT("user"));
     }
     end_object(encode, &metadata);
 }
@@ -518,12 +471,12 @@ static void put_service_tier(struct bedrock_encode *encode)
     if (tier.len == 0 || slice_equals(tier, LIT("auto")))
         return;
     if (!slice_equals(tier, LIT("default")) && !slice_equals(tier, LIT("flex")) && !slice_equals(tier, LIT("priority"))) {
-        bedrock_drop(encode, LIT("service_tier"));
+        names_drop(encode->dropped, LIT("service_tier"));
         return;
     }
-    bedrock_key(encode, "serviceTier");
+    json_append_key(encode->out, &encode->first, LIT("serviceTier"));
     buffer_append_lit(encode->out, "{\"type\":");
-    bedrock_quoted(encode->out, tier);
+    json_append_quoted(encode->out, tier);
     buffer_append_byte(encode->out, '}');
 }
 
@@ -532,31 +485,31 @@ static void put_rest(struct bedrock_encode *encode)
 {
     const struct chat *chat = encode->chat;
     if (chat->seed.len > 0)
-        bedrock_drop(encode, LIT("seed"));
+        names_drop(encode->dropped, LIT("seed"));
     if (chat->presence_penalty.len > 0)
-        bedrock_drop(encode, LIT("presence_penalty"));
+        names_drop(encode->dropped, LIT("presence_penalty"));
     if (chat->frequency_penalty.len > 0)
-        bedrock_drop(encode, LIT("frequency_penalty"));
+        names_drop(encode->dropped, LIT("frequency_penalty"));
     if (chat->logprobs == 1)
-        bedrock_drop(encode, LIT("logprobs"));
+        names_drop(encode->dropped, LIT("logprobs"));
     if (chat->top_logprobs.len > 0)
-        bedrock_drop(encode, LIT("top_logprobs"));
+        names_drop(encode->dropped, LIT("top_logprobs"));
     for (const struct tool *tool = chat->tools; !is_strict(encode) && tool != NULL; tool = tool->next) {
         if (tool->strict == 1) {
-            bedrock_drop(encode, LIT("strict"));
+            names_drop(encode->dropped, LIT("strict"));
             break;
         }
     }
     for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next) {
         bool object = extra->value_json.len > 0 && extra->value_json.ptr[0] == '{';
         if (object && slice_equals(extra->name_raw, LIT("guardrailConfig"))) {
-            bedrock_key(encode, "guardrailConfig");
+            json_append_key(encode->out, &encode->first, LIT("guardrailConfig"));
             buffer_append_slice(encode->out, extra->value_json);
         } else if (object && slice_equals(extra->name_raw, LIT("performanceConfig"))) {
-            bedrock_key(encode, "performanceConfig");
+            json_append_key(encode->out, &encode->first, LIT("performanceConfig"));
             buffer_append_slice(encode->out, extra->value_json);
         } else if (!slice_equals(extra->value_json, LIT("null"))) {
-            bedrock_drop(encode, extra->name_raw);
+            names_drop(encode->dropped, extra->name_raw);
         }
     }
 }
@@ -587,11 +540,11 @@ bool bedrock_write_request(const struct chat *chat, const struct provider *provi
 {
     struct bedrock_encode encode = {
         .chat = chat, .provider = provider, .model = model, .arena = arena, .out = out, .dropped = dropped, .complaint = complaint};
-    enum effort effort = effort_of(chat->effort_raw);
+    enum effort effort = effort_of(chat->effort_raw, EFFORT_XHIGH);
     int64_t n = 1;
     begin(&encode, effort);
     if (chat->n.len > 0 && slice_to_int(chat->n, &n) && n > 1)
-        return bedrock_refuse(&encode, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
+        return complaint_refuse(encode.complaint, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
     names_drop_content(chat, dropped);
     buffer_append_byte(out, '{');
     if (!bedrock_write_messages(&encode))
@@ -614,7 +567,7 @@ bool bedrock_write_count(const struct chat *chat, const struct provider *provide
 {
     struct bedrock_encode encode = {
         .chat = chat, .provider = provider, .model = model, .arena = arena, .out = out, .dropped = dropped, .complaint = complaint};
-    enum effort effort = effort_of(chat->effort_raw);
+    enum effort effort = effort_of(chat->effort_raw, EFFORT_XHIGH);
     begin(&encode, effort);
     buffer_append_lit(out, "{\"input\":{\"converse\":{");
     if (!bedrock_write_messages(&encode) || !put_tool_config(&encode))

@@ -12,16 +12,6 @@ static void write_path(const struct provider *provider, const struct model_facts
     buffer_append_slice(out, operation == OPERATION_EMBED ? LIT("/embed") : LIT("/chat"));
 }
 
-static void write_auth(const struct provider *provider, struct slice key, struct buffer *out)
-{
-    (void)provider;
-    if (key.len == 0)
-        return;
-    buffer_append_lit(out, "Authorization: Bearer ");
-    buffer_append_slice(out, key);
-    buffer_append_lit(out, "\r\n");
-}
-
 /* COMPAT(cohere, 2026-08): 498 is a token that is blocked or not valid; a trial key has a limit per minute and one per month, and only the words
  * tell them apart. */
 static enum failure_kind class_of(int status, struct slice message)
@@ -47,7 +37,7 @@ const struct wire wire_cohere = {
     .name = "cohere",
     .stream_form = STREAM_SSE,
     .write_path = write_path,
-    .write_auth = write_auth,
+    .write_auth = provider_write_bearer,
     .write_request = cohere_write_request,
     .write_embed = cohere_write_embed,
     .reader_size = COHERE_READER_SIZE,

@@ -23,11 +23,6 @@ struct cohere_encode {
 
 extern const struct name_rule cohere_tool_rule;
 
-void cohere_key(struct cohere_encode *encode, const char *name);
-void cohere_quoted(struct buffer *out, struct slice raw);
-bool cohere_refuse(struct cohere_encode *encode, struct slice message, struct slice param);
-/* A cache marker: there are none here; the first one is named. */
-void cohere_lose_marker(struct cohere_encode *encode, struct slice cache_control_json);
 /* "messages". False: complaint. */
 bool cohere_write_messages(struct cohere_encode *encode);
 bool cohere_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,

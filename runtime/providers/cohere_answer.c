@@ -17,7 +17,7 @@ struct cohere_reader {
     struct reader base;
     struct call open[OPEN_MAX];
     unsigned open_count, tools;
-    bool started, content;
+    bool started;
     struct usage usage;
 };
 
@@ -29,41 +29,14 @@ void cohere_reader_begin(struct reader *reader)
     self->usage = USAGE_UNKNOWN;
 }
 
-static void emit(struct cohere_reader *self, const struct event *event)
-{
-    if (self->base.failed || self->base.ended)
-        return;
-    self->content |= event_is_content(event);
-    self->base.emit(self->base.owner, event);
-}
-
-static void fail(struct cohere_reader *self, struct failure failure, enum sent sent)
-{
-    failure.sent = self->content ? SENT_CONTENT : sent;
-    emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
-    self->base.failed |= !self->base.ended;
-}
-
-static void fail_incomplete(struct cohere_reader *self, const char *message)
-{
-    fail(self, failure_make(FAILURE_UNAVAILABLE, slice_of(message)), SENT_UNCERTAIN);
-}
-
 /* An object that has the provider's words in it. */
 static void fail_with(struct cohere_reader *self, struct slice object)
 {
     struct slice message = failure_message(object, 0, self->base.arena);
-    fail(self, failure_make(failure_classify(0, SLICE_NONE, message), message), SENT_REFUSED);
+    reader_fail(&self->base, failure_make(failure_classify(0, SLICE_NONE, message), message), SENT_REFUSED);
 }
 
 /* ---------------------------------------------------------------- usage and the end */
-
-static int64_t count_of(struct slice object, const char *name)
-{
-    int64_t value;
-    struct slice digits = json_find(object, name);
-    return digits.len > 0 && json_to_count(digits, &value) ? value : -1;
-}
 
 /* Counts are written as floats; billed_units are lower, because the provider's own templates are free. */
 static void take_usage(struct cohere_reader *self, struct slice usage)
@@ -71,12 +44,12 @@ static void take_usage(struct cohere_reader *self, struct slice usage)
     struct slice tokens = json_find(usage, "tokens");
     if (tokens.len == 0 || tokens.ptr[0] != '{')
         tokens = json_find(usage, "billed_units");
-    int64_t input = count_of(tokens, "input_tokens"), cached = count_of(usage, "cached_tokens");
+    int64_t input = json_find_count(tokens, "input_tokens"), cached = json_find_count(usage, "cached_tokens");
     if (input < 0)
         return;
     self->usage.cache_read = cached <= input ? cached : -1;
     self->usage.input = input - (self->usage.cache_read > 0 ? self->usage.cache_read : 0);
-    self->usage.output = count_of(tokens, "output_tokens");
+    self->usage.output = json_find_count(tokens, "output_tokens");
     self->usage.known = self->usage.output >= 0;
 }
 
@@ -102,13 +75,13 @@ static void fail_finish(struct cohere_reader *self, struct slice reason, struct 
     bool said = json_find_string(object, "error").len > 0;
     if (json_raw_equals(reason, LIT("TIMEOUT"))) {
         struct slice message = said ? failure_message(object, 0, self->base.arena) : LIT("the provider took too long");
-        fail(self, failure_make(FAILURE_TIMEOUT, message), SENT_UNCERTAIN);
+        reader_fail(&self->base, failure_make(FAILURE_TIMEOUT, message), SENT_UNCERTAIN);
     } else if (said) {
         fail_with(self, object);
     } else {
-        fail_incomplete(self, json_raw_equals(reason, LIT("ERROR")) ? "the provider failed while it answered"
-                              : reason.len == 0                     ? "the provider's answer has no finish reason"
-                                                                    : "the provider's answer ended for a reason that is not known");
+        reader_fail_incomplete(&self->base, json_raw_equals(reason, LIT("ERROR")) ? "the provider failed while it answered"
+                                            : reason.len == 0                     ? "the provider's answer has no finish reason"
+                                                              : "the provider's answer ended for a reason that is not known");
     }
 }
 
@@ -121,19 +94,18 @@ static void end(struct cohere_reader *self, struct slice object)
         return fail_finish(self, reason, object);
     if (finish == FINISH_STOP && self->tools > 0 && json_raw_equals(reason, LIT("COMPLETE")))
         finish = FINISH_TOOL_CALLS; /* calls are to be run, whatever the model says */
-    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .finish = finish});
     take_usage(self, json_find(object, "usage"));
     if (self->usage.known)
-        emit(self, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    emit(self, &(struct event){.kind = EVENT_END});
-    self->base.ended |= !self->base.failed;
+        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
+    reader_end(&self->base);
 }
 
 /* There is no model and no time in these answers. */
 static void start(struct cohere_reader *self, struct slice id)
 {
     if (!self->started)
-        emit(self, &(struct event){.kind = EVENT_START, .id_raw = id});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_START, .id_raw = id});
     self->started = true;
 }
 
@@ -142,7 +114,7 @@ static void start(struct cohere_reader *self, struct slice id)
 static void take_piece(struct cohere_reader *self, enum event_kind kind, struct slice text)
 {
     if (text.len > 0)
-        emit(self, &(struct event){.kind = kind, .text_raw = text});
+        reader_emit(&self->base, &(struct event){.kind = kind, .text_raw = text});
 }
 
 /* {"type":"text","text":…} or {"type":"thinking","thinking":…}; a delta has no type. */
@@ -156,7 +128,7 @@ static void end_call(struct cohere_reader *self, unsigned at)
 {
     unsigned tool = self->open[at].tool;
     self->open[at] = self->open[--self->open_count];
-    emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = tool});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = tool});
 }
 
 /* The one of that index, else none: open_count. */
@@ -172,7 +144,7 @@ static unsigned find_call(const struct cohere_reader *self, int64_t index)
 static void grow_call(struct cohere_reader *self, unsigned at, struct slice arguments)
 {
     if (arguments.len > 0 && !slice_equals(arguments, LIT("null")))
-        emit(self, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = self->open[at].tool, .text_raw = arguments});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = self->open[at].tool, .text_raw = arguments});
 }
 
 static void begin_call(struct cohere_reader *self, int64_t index, struct slice call)
@@ -182,29 +154,22 @@ static void begin_call(struct cohere_reader *self, int64_t index, struct slice c
     if (at < self->open_count)
         end_call(self, at);
     if (self->open_count == OPEN_MAX)
-        return fail_incomplete(self, "the provider's answer has too many open calls");
+        return reader_fail_incomplete(&self->base, "the provider's answer has too many open calls");
     at = self->open_count++;
     self->open[at] = (struct call){index, self->tools++};
-    emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                               .tool = self->open[at].tool,
-                               .id_raw = json_find_string(call, "id"),
-                               .name_raw = name_unfit(name, &cohere_tool_rule, self->base.chat, self->base.arena)});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                                             .tool = self->open[at].tool,
+                                             .id_raw = json_find_string(call, "id"),
+                                             .name_raw = name_unfit(name, &cohere_tool_rule, self->base.chat, self->base.arena)});
     grow_call(self, at, json_find_string(function, "arguments"));
 }
 
 /* ---------------------------------------------------------------- streams */
 
-static bool is_json_object(struct slice text)
-{
-    struct json json;
-    json_init(&json, text, JSON_DEPTH_MAX);
-    return json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json);
-}
-
 static void on_call(struct cohere_reader *self, struct slice type, struct slice data)
 {
     struct slice calls = json_find(json_find(json_find(data, "delta"), "message"), "tool_calls");
-    int64_t index = count_of(data, "index");
+    int64_t index = json_find_count(data, "index");
     unsigned at = find_call(self, index);
     if (json_raw_equals(type, LIT("tool-call-start")))
         return begin_call(self, index, calls);
@@ -214,7 +179,7 @@ static void on_call(struct cohere_reader *self, struct slice type, struct slice 
         return;
     }
     if (at == self->open_count)
-        return fail_incomplete(self, "the provider's stream has a piece of a call that did not begin");
+        return reader_fail_incomplete(&self->base, "the provider's stream has a piece of a call that did not begin");
     grow_call(self, at, json_find_string(json_find(calls, "function"), "arguments"));
 }
 
@@ -243,9 +208,10 @@ void cohere_read_event(struct reader *reader, struct slice name, struct slice da
         *pass = PASS_AS_IS;
     if (reader->failed || reader->ended || slice_trim(data).len == 0)
         return;
-    if (!is_json_object(data))
-        return fail_incomplete(self, slice_equals(slice_trim(data), LIT("[DONE]")) ? "the provider's stream ended without message-end"
-                                                                                   : "an event of the provider's stream is not JSON");
+    if (!json_is_object(data))
+        return reader_fail_incomplete(&self->base, slice_equals(slice_trim(data), LIT("[DONE]"))
+                                                       ? "the provider's stream ended without message-end"
+                                                       : "an event of the provider's stream is not JSON");
     struct slice type = json_find_string(data, "type"), delta = json_find(data, "delta"), message = json_find(delta, "message");
     bool content = slice_starts_with(type, LIT("content-")), call = slice_starts_with(type, LIT("tool-call-"));
     bool plan = json_raw_equals(type, LIT("tool-plan-delta")), over = json_raw_equals(type, LIT("message-end"));
@@ -254,7 +220,7 @@ void cohere_read_event(struct reader *reader, struct slice name, struct slice da
     else if (over && !self->started && finish_of(json_find_string(delta, "finish_reason")) == FINISH_NONE)
         fail_finish(self, json_find_string(delta, "finish_reason"), delta); /* it failed before it began */
     else if (!self->started && (content || call || plan || over))
-        fail_incomplete(self, "the provider's stream does not begin with message-start");
+        reader_fail_incomplete(&self->base, "the provider's stream does not begin with message-start");
     else if (content)
         take_content(self, json_find(message, "content"));
     else if (plan)
@@ -306,7 +272,7 @@ static void read_chat(struct cohere_reader *self, struct slice body)
     if (message.len == 0 || message.ptr[0] != '{') {
         if (message.len > 2 || json_find(body, "error").len > 0)
             return fail_with(self, body);
-        return fail_incomplete(self, "the provider's answer has no message");
+        return reader_fail_incomplete(&self->base, "the provider's answer has no message");
     }
     start(self, json_find_string(body, "id"));
     take_piece(self, EVENT_TEXT, json_find_string(message, "content")); /* one string, as in a request */
@@ -320,14 +286,13 @@ static void read_embed(struct cohere_reader *self, struct slice body)
 {
     start(self, SLICE_NONE);
     if (!cohere_read_vectors(&self->base, body))
-        return fail_incomplete(self, "the provider's answer has no embeddings");
-    self->usage.input = count_of(json_find(json_find(body, "meta"), "billed_units"), "input_tokens");
+        return reader_fail_incomplete(&self->base, "the provider's answer has no embeddings");
+    self->usage.input = json_find_count(json_find(json_find(body, "meta"), "billed_units"), "input_tokens");
     self->usage.output = 0;
     self->usage.known = self->usage.input >= 0;
     if (self->usage.known)
-        emit(self, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    emit(self, &(struct event){.kind = EVENT_END});
-    self->base.ended = true;
+        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
+    reader_end(&self->base);
 }
 
 void cohere_read_answer(struct reader *reader, struct slice body)
@@ -335,11 +300,11 @@ void cohere_read_answer(struct reader *reader, struct slice body)
     struct cohere_reader *self = (struct cohere_reader *)reader;
     struct slice text = slice_trim(body);
     if (text.len == 0)
-        return fail_incomplete(self, "the provider's answer is empty");
+        return reader_fail_incomplete(&self->base, "the provider's answer is empty");
     if (text.ptr[0] == '<')
-        return fail_incomplete(self, "the provider answered with an HTML page");
-    if (!is_json_object(text))
-        return fail_incomplete(self, "the provider's answer is not valid JSON");
+        return reader_fail_incomplete(&self->base, "the provider answered with an HTML page");
+    if (!json_is_object(text))
+        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
     if (reader->operation == OPERATION_EMBED)
         read_embed(self, text);
     else

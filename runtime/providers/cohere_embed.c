@@ -21,10 +21,10 @@ bool cohere_write_embed(const struct embed *embed, const struct provider *provid
     for (unsigned i = 0; i < embed->count; i++) {
         if (i > 0)
             buffer_append_byte(out, ',');
-        cohere_quoted(out, embed->inputs_raw[i]);
+        json_append_quoted(out, embed->inputs_raw[i]);
     }
     buffer_append_lit(out, "],\"input_type\":");
-    cohere_quoted(out, type);
+    json_append_quoted(out, type);
     if (embed->dimensions.len > 0) {
         buffer_append_lit(out, ",\"output_dimension\":");
         buffer_append_slice(out, embed->dimensions);

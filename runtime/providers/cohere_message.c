@@ -4,6 +4,7 @@
  * before it calls tools is its plan; every call has its result before anybody else speaks; a message without content is left out.
  * SPDX-License-Identifier: MIT */
 #include "providers/cohere.h"
+#include "providers/openai.h"
 
 /* COMPAT(cohere, 2026-08): names of tools are letters, digits and '_', no digit first. */
 const struct name_rule cohere_tool_rule = {.allowed = "_", .max = 64, .letter_first = true};
@@ -54,7 +55,7 @@ static void put_texts(struct cohere_encode *encode, const struct part *part)
 {
     buffer_append_byte(encode->out, '"');
     for (; part != NULL; part = part->next) {
-        cohere_lose_marker(encode, part->cache_control_json);
+        names_drop_marker(encode->dropped, &encode->lost_markers, part->cache_control_json);
         if (is_text(part))
             buffer_append_slice(encode->out, part->text_raw);
     }
@@ -78,7 +79,7 @@ static void put_text_block(struct cohere_encode *encode, const struct part *part
         return;
     next(encode, blocks);
     buffer_append_lit(encode->out, "{\"type\":\"text\",\"text\":");
-    cohere_quoted(encode->out, part->text_raw);
+    json_append_quoted(encode->out, part->text_raw);
     buffer_append_byte(encode->out, '}');
 }
 
@@ -86,21 +87,7 @@ static void put_image(struct cohere_encode *encode, const struct part *part, str
 {
     struct buffer *out = encode->out;
     next(encode, blocks);
-    buffer_append_lit(out, "{\"type\":\"image_url\",\"image_url\":{\"url\":\"");
-    if (part->url_raw.len > 0) {
-        buffer_append_slice(out, part->url_raw);
-    } else {
-        buffer_append_lit(out, "data:");
-        buffer_append_slice(out, part->media_type_raw);
-        buffer_append_lit(out, ";base64,");
-        buffer_append_slice(out, part->data_raw);
-    }
-    buffer_append_byte(out, '"');
-    if (part->detail_raw.len > 0) {
-        buffer_append_lit(out, ",\"detail\":");
-        cohere_quoted(out, part->detail_raw);
-    }
-    buffer_append_lit(out, "}}");
+    openai_write_image(out, part);
 }
 
 static void put_blocks(struct cohere_encode *encode, const struct part *part)
@@ -108,7 +95,7 @@ static void put_blocks(struct cohere_encode *encode, const struct part *part)
     struct list blocks = {false};
     buffer_append_byte(encode->out, '[');
     for (; part != NULL; part = part->next) {
-        cohere_lose_marker(encode, part->cache_control_json);
+        names_drop_marker(encode->dropped, &encode->lost_markers, part->cache_control_json);
         if (is_text(part))
             put_text_block(encode, part, &blocks);
         else if (part->kind == PART_IMAGE)
@@ -122,13 +109,13 @@ static bool check_parts(struct cohere_encode *encode, const struct part *part, b
 {
     for (; part != NULL; part = part->next) {
         if (part->kind == PART_AUDIO)
-            return cohere_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("this provider takes no audio"), LIT("messages"));
         if (part->kind == PART_DOCUMENT && part->text_raw.len == 0)
-            return cohere_refuse(encode, LIT("this provider takes no files but plain text"), LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("this provider takes no files but plain text"), LIT("messages"));
         if (part->kind == PART_IMAGE && part->url_raw.len == 0 && part->data_raw.len == 0)
-            return cohere_refuse(encode, LIT("this provider takes images as URLs only, not by id"), LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("this provider takes images as URLs only, not by id"), LIT("messages"));
         if (part->kind == PART_IMAGE && !user)
-            return cohere_refuse(encode, LIT("this provider takes images from users only"), LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("this provider takes images from users only"), LIT("messages"));
     }
     return true;
 }
@@ -159,7 +146,7 @@ static void begin_result(struct cohere_encode *encode, struct slice id, struct l
 {
     next(encode, messages);
     buffer_append_lit(encode->out, "{\"role\":\"tool\",\"tool_call_id\":");
-    cohere_quoted(encode->out, id);
+    json_append_quoted(encode->out, id);
     buffer_append_lit(encode->out, ",\"content\":");
 }
 
@@ -170,7 +157,7 @@ static bool put_results(struct cohere_encode *encode, const struct message *mess
             continue;
         if (!check_parts(encode, part->children, false))
             return false;
-        cohere_lose_marker(encode, part->cache_control_json);
+        names_drop_marker(encode->dropped, &encode->lost_markers, part->cache_control_json);
         begin_result(encode, part->id_raw, messages);
         put_texts(encode, part->children);
         buffer_append_byte(encode->out, '}');
@@ -194,8 +181,8 @@ static bool put_lost_results(struct cohere_encode *encode, const struct message 
         if (part->kind != PART_TOOL_CALL || has_result(encode, calls->next, part->id_raw))
             continue;
         if (encode->looked > LOOKS_MAX)
-            return cohere_refuse(encode, LIT("the conversation has more tool calls in one turn than can be looked through"),
-                                 LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("the conversation has more tool calls in one turn than can be looked through"),
+                                    LIT("messages"));
         begin_result(encode, part->id_raw, messages);
         buffer_append_lit(encode->out, "\"No result\"}");
     }
@@ -209,11 +196,11 @@ static void put_call(struct cohere_encode *encode, const struct part *part, stru
     struct buffer *out = encode->out;
     next(encode, calls);
     buffer_append_lit(out, "{\"id\":");
-    cohere_quoted(out, part->id_raw);
+    json_append_quoted(out, part->id_raw);
     buffer_append_lit(out, ",\"type\":\"function\",\"function\":{\"name\":");
-    cohere_quoted(out, name_fit(part->name_raw, &cohere_tool_rule, encode->arena));
+    json_append_quoted(out, name_fit(part->name_raw, &cohere_tool_rule, encode->arena));
     buffer_append_lit(out, ",\"arguments\":");
-    cohere_quoted(out, part->text_raw.len > 0 ? part->text_raw : LIT("{}"));
+    json_append_quoted(out, part->text_raw.len > 0 ? part->text_raw : LIT("{}"));
     buffer_append_lit(out, "}}");
 }
 
@@ -282,7 +269,7 @@ static bool is_only_results(const struct message *message)
 bool cohere_write_messages(struct cohere_encode *encode)
 {
     struct list messages = {false};
-    cohere_key(encode, "messages");
+    json_append_key(encode->out, &encode->first, LIT("messages"));
     buffer_append_byte(encode->out, '[');
     for (const struct message *message = encode->chat->messages; message != NULL; message = message->next) {
         if (!put_results(encode, message, &messages))

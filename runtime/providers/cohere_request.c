@@ -5,38 +5,9 @@
 
 enum { STOPS_MAX = 5, TOP_K_MAX = 500 };
 
-void cohere_key(struct cohere_encode *encode, const char *name)
-{
-    if (!encode->first)
-        buffer_append_byte(encode->out, ',');
-    encode->first = false;
-    cohere_quoted(encode->out, slice_of(name));
-    buffer_append_byte(encode->out, ':');
-}
-
-void cohere_quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
-bool cohere_refuse(struct cohere_encode *encode, struct slice message, struct slice param)
-{
-    *encode->complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
-    return false;
-}
-
-void cohere_lose_marker(struct cohere_encode *encode, struct slice cache_control_json)
-{
-    if (cache_control_json.len > 0 && !encode->lost_markers)
-        names_drop(encode->dropped, LIT("cache_control"));
-    encode->lost_markers |= cache_control_json.len > 0;
-}
-
 static void put_value(struct cohere_encode *encode, const char *name, struct slice value_json)
 {
-    cohere_key(encode, name);
+    json_append_key(encode->out, &encode->first, slice_of(name));
     buffer_append_slice(encode->out, value_json);
 }
 
@@ -49,7 +20,7 @@ static void put_max_tokens(struct cohere_encode *encode)
         wanted = encode->provider->default_max_tokens > 0 ? encode->provider->default_max_tokens : -1;
     if (wanted < 0)
         return;
-    cohere_key(encode, "max_tokens");
+    json_append_key(encode->out, &encode->first, LIT("max_tokens"));
     buffer_append_int(encode->out, limit > 0 && wanted > limit ? limit : wanted);
 }
 
@@ -79,9 +50,9 @@ static void put_stops(struct cohere_encode *encode)
     unsigned count = chat->stop_count < STOPS_MAX ? chat->stop_count : STOPS_MAX;
     for (unsigned i = 0; i < count; i++) {
         if (i == 0)
-            cohere_key(encode, "stop_sequences");
+            json_append_key(encode->out, &encode->first, LIT("stop_sequences"));
         buffer_append_byte(encode->out, i == 0 ? '[' : ',');
-        cohere_quoted(encode->out, chat->stops_raw[i]);
+        json_append_quoted(encode->out, chat->stops_raw[i]);
     }
     if (count > 0)
         buffer_append_byte(encode->out, ']');
@@ -99,7 +70,7 @@ static void put_sampling(struct cohere_encode *encode)
     if (top_p.len > 0)
         put_value(encode, "p", top_p);
     if (json_to_count(chat->top_k, &count)) {
-        cohere_key(encode, "k");
+        json_append_key(encode->out, &encode->first, LIT("k"));
         buffer_append_int(encode->out, count < TOP_K_MAX ? count : TOP_K_MAX);
     } else if (chat->top_k.len > 0) {
         names_drop(encode->dropped, LIT("top_k"));
@@ -116,14 +87,11 @@ static void put_sampling(struct cohere_encode *encode)
 
 static int64_t budget_of(const struct cohere_encode *encode)
 {
-    static const struct slice names[] = {LIT("minimal"), LIT("low"), LIT("medium"), LIT("high"), LIT("xhigh")};
+    enum effort effort = effort_of(encode->chat->effort_raw, EFFORT_XHIGH);
     int64_t budget = 0;
     if (json_to_count(json_find(encode->chat->thinking_json, "budget_tokens"), &budget))
         return budget;
-    for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-        if (json_raw_equals(encode->chat->effort_raw, names[i]) || (i == 4 && json_raw_equals(encode->chat->effort_raw, LIT("max"))))
-            budget = encode->provider->reasoning_budgets[i];
-    return budget;
+    return effort < EFFORT_MINIMAL ? 0 : encode->provider->reasoning_budgets[effort - EFFORT_MINIMAL];
 }
 
 /* The models that think do so unless told not to. */
@@ -145,7 +113,7 @@ static void put_thinking(struct cohere_encode *encode)
         return;
     }
     int64_t budget = disabled ? 0 : budget_of(encode);
-    cohere_key(encode, "thinking");
+    json_append_key(encode->out, &encode->first, LIT("thinking"));
     buffer_append_slice(encode->out, disabled ? LIT("{\"type\":\"disabled\"") : LIT("{\"type\":\"enabled\""));
     if (budget > 0) {
         buffer_append_lit(encode->out, ",\"token_budget\":");
@@ -185,10 +153,10 @@ static void put_tool(struct cohere_encode *encode, const struct tool *tool)
 {
     struct buffer *out = encode->out;
     buffer_append_lit(out, "{\"type\":\"function\",\"function\":{\"name\":");
-    cohere_quoted(out, name_fit(tool->name_raw, &cohere_tool_rule, encode->arena));
+    json_append_quoted(out, name_fit(tool->name_raw, &cohere_tool_rule, encode->arena));
     if (tool->description_raw.len > 0) {
         buffer_append_lit(out, ",\"description\":");
-        cohere_quoted(out, tool->description_raw);
+        json_append_quoted(out, tool->description_raw);
     }
     buffer_append_lit(out, ",\"parameters\":");
     buffer_append_slice(out, tool->schema_json.len > 2 ? tool->schema_json : LIT("{\"type\":\"object\",\"properties\":{}}"));
@@ -201,12 +169,12 @@ static bool put_tools(struct cohere_encode *encode)
     bool any = false, strict = slice_equals(find_extra(chat, LIT("strict_tools")), LIT("true"));
     if (!has_tools(chat))
         return true;
-    cohere_key(encode, "tools");
+    json_append_key(encode->out, &encode->first, LIT("tools"));
     buffer_append_byte(encode->out, '[');
     for (const struct tool *tool = chat->tools; tool != NULL; tool = tool->next) {
-        cohere_lose_marker(encode, tool->cache_control_json);
+        names_drop_marker(encode->dropped, &encode->lost_markers, tool->cache_control_json);
         if (tool->name_raw.len == 0)
-            return cohere_refuse(encode, LIT("this provider knows no tools but functions"), LIT("tools"));
+            return complaint_refuse(encode->complaint, LIT("this provider knows no tools but functions"), LIT("tools"));
         if (!is_offered(chat, tool))
             continue;
         if (any)
@@ -217,7 +185,7 @@ static bool put_tools(struct cohere_encode *encode)
     }
     buffer_append_byte(encode->out, ']');
     if (!any)
-        return cohere_refuse(encode, LIT("the tool that must be called is not among the tools"), LIT("tool_choice"));
+        return complaint_refuse(encode->complaint, LIT("the tool that must be called is not among the tools"), LIT("tool_choice"));
     if (strict)
         put_value(encode, "strict_tools", LIT("true"));
     if (chat->tool_choice == TOOL_CHOICE_REQUIRED || chat->tool_choice == TOOL_CHOICE_NAMED)
@@ -237,7 +205,7 @@ static void put_format(struct cohere_encode *encode)
         return;
     if (has_tools(chat) || find_extra(chat, LIT("documents")).len > 0)
         return names_drop(encode->dropped, LIT("response_format"));
-    cohere_key(encode, "response_format");
+    json_append_key(encode->out, &encode->first, LIT("response_format"));
     buffer_append_lit(encode->out, "{\"type\":\"json_object\"");
     if (chat->format == FORMAT_SCHEMA && chat->schema_json.len > 0) {
         buffer_append_lit(encode->out, ",\"json_schema\":");
@@ -274,7 +242,7 @@ static void put_rest(struct cohere_encode *encode)
     for (unsigned i = 0; i < sizeof unknown / sizeof *unknown; i++)
         if (unknown[i].given)
             names_drop(encode->dropped, unknown[i].name);
-    cohere_lose_marker(encode, chat->cache_control_json);
+    names_drop_marker(encode->dropped, &encode->lost_markers, chat->cache_control_json);
     for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next) {
         if (slice_equals(extra->value_json, LIT("null")) || slice_equals(extra->name_raw, LIT("strict_tools")))
             continue;
@@ -284,7 +252,7 @@ static void put_rest(struct cohere_encode *encode)
         }
         if (!encode->first)
             buffer_append_byte(encode->out, ',');
-        cohere_quoted(encode->out, extra->name_raw);
+        json_append_quoted(encode->out, extra->name_raw);
         buffer_append_byte(encode->out, ':');
         buffer_append_slice(encode->out, extra->value_json);
     }
@@ -311,10 +279,10 @@ bool cohere_write_request(const struct chat *chat, const struct provider *provid
                                    .thinks = is_thinker(model) && !is_disabled(chat)};
     int64_t n = 1;
     if (chat->n.len > 0 && (!json_to_count(chat->n, &n) || n != 1))
-        return cohere_refuse(&encode, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
+        return complaint_refuse(encode.complaint, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
     names_drop_content(chat, dropped);
     buffer_append_byte(out, '{');
-    cohere_key(&encode, "model");
+    json_append_key(encode.out, &encode.first, LIT("model"));
     json_append_string(out, model->model);
     put_value(&encode, "stream", chat->stream ? LIT("true") : LIT("false"));
     if (!cohere_write_messages(&encode) || !put_tools(&encode))

@@ -439,6 +439,13 @@ static struct slice find_message(struct slice body, struct arena *arena)
     return found;
 }
 
+struct slice header_none(void *head, struct slice name)
+{
+    (void)head;
+    (void)name;
+    return SLICE_NONE;
+}
+
 struct slice failure_object(struct slice body)
 {
     struct json json;

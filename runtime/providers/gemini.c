@@ -109,34 +109,6 @@ struct gemini_encode gemini_encode(const struct chat *chat, const struct provide
                                   .in_words = in_words};
 }
 
-void gemini_key(struct gemini_encode *encode, const char *name)
-{
-    gemini_comma(encode->out, &encode->first);
-    buffer_append_byte(encode->out, '"');
-    buffer_append(encode->out, name, strlen(name));
-    buffer_append_lit(encode->out, "\":");
-}
-
-void gemini_quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
-void gemini_comma(struct buffer *out, bool *first)
-{
-    if (!*first)
-        buffer_append_byte(out, ',');
-    *first = false;
-}
-
-bool gemini_refuse(struct gemini_encode *encode, struct slice message, struct slice param)
-{
-    *encode->complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
-    return false;
-}
-
 const struct wire wire_gemini = {
     .name = "gemini",
     .write_path = write_path,

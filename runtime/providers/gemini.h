@@ -51,11 +51,6 @@ struct gemini_encode {
 
 struct gemini_encode gemini_encode(const struct chat *chat, const struct provider *provider, const struct model_facts *model,
                                    struct arena *arena, struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-void gemini_key(struct gemini_encode *encode, const char *name);
-void gemini_quoted(struct buffer *out, struct slice raw);
-/* A comma before every member of a list but the first. */
-void gemini_comma(struct buffer *out, bool *first);
-bool gemini_refuse(struct gemini_encode *encode, struct slice message, struct slice param);
 
 /* "systemInstruction" and "contents"; "tools" and "toolConfig". False: complaint. */
 bool gemini_write_contents(struct gemini_encode *encode);
@@ -86,7 +81,7 @@ struct gemini_reader {
     struct reader base;
     struct gemini_choice choices[GEMINI_CHOICES_MAX];
     struct usage usage;
-    bool started, said, blocked;
+    bool started, blocked;
 };
 
 void gemini_reader_begin(struct reader *reader);
@@ -97,9 +92,7 @@ void gemini_read_eof(struct reader *reader);
 void gemini_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
                          struct arena *arena, struct failure *failure);
 
-void gemini_emit(struct gemini_reader *self, const struct event *event);
 void gemini_end(struct gemini_reader *self);
-void gemini_fail(struct gemini_reader *self, enum failure_kind kind, struct slice message);
 void gemini_read_vectors(struct gemini_reader *self, struct slice text);
 void gemini_read_count(struct gemini_reader *self, struct slice text);
 /* The error of a body: {"error": {…}} or [{"error": {…}}]; empty: none. */

@@ -10,49 +10,17 @@ void gemini_reader_begin(struct reader *reader)
     ((struct gemini_reader *)reader)->usage = USAGE_UNKNOWN;
 }
 
-void gemini_emit(struct gemini_reader *self, const struct event *event)
-{
-    if (self->base.failed || self->base.ended)
-        return;
-    self->said |= event_is_content(event);
-    self->base.emit(self->base.owner, event);
-}
-
-void gemini_fail(struct gemini_reader *self, enum failure_kind kind, struct slice message)
-{
-    struct event event = {.kind = EVENT_ERROR, .failure = failure_make(kind, message)};
-    event.failure.sent = self->said ? SENT_CONTENT : SENT_UNCERTAIN;
-    gemini_emit(self, &event);
-    self->base.failed |= !self->base.ended;
-}
-
-static struct slice no_header(void *head, struct slice name)
-{
-    (void)head;
-    (void)name;
-    return SLICE_NONE;
-}
-
 /* An error where an answer was expected. */
 static void fail_with(struct gemini_reader *self, struct slice text, struct slice error)
 {
-    struct event event = {.kind = EVENT_ERROR};
+    struct failure failure;
     int64_t code = 0;
     bool good = json_to_count(json_find(error, "code"), &code) && code >= 400 && code <= 599;
-    gemini_read_failure(good ? (int)code : 500, text, no_header, NULL, 0, self->base.arena, &event.failure);
-    if (self->said)
-        event.failure.sent = SENT_CONTENT;
-    gemini_emit(self, &event);
-    self->base.failed |= !self->base.ended;
+    gemini_read_failure(good ? (int)code : 500, text, header_none, NULL, 0, self->base.arena, &failure);
+    reader_fail(&self->base, failure, failure.sent);
 }
 
 /* ---------------------------------------------------------------- usage */
-
-static int64_t count_of(struct slice object, const char *name)
-{
-    int64_t value;
-    return json_to_count(json_find(object, name), &value) ? value : -1;
-}
 
 /* Of one modality in a list of { modality, tokenCount }; -1: it is not there. */
 static int64_t modality_of(struct slice list, struct slice modality)
@@ -64,7 +32,7 @@ static int64_t modality_of(struct slice list, struct slice modality)
         return -1;
     while (json_element(&json) && json_skip(&json, &one))
         if (slice_equals(json_find_string(one, "modality"), modality))
-            return count_of(one, "tokenCount");
+            return json_find_count(one, "tokenCount");
     return -1;
 }
 
@@ -81,20 +49,20 @@ static int64_t fresh_modality(struct slice metadata, struct slice modality)
 /* With nothing counted twice. Some events of a stream say other things there: then what is known stays. */
 static void take_usage(struct slice metadata, struct usage *usage)
 {
-    int64_t prompt = count_of(metadata, "promptTokenCount"), tools = count_of(metadata, "toolUsePromptTokenCount");
-    int64_t candidates = count_of(metadata, "candidatesTokenCount"), thoughts = count_of(metadata, "thoughtsTokenCount");
-    int64_t cached = count_of(metadata, "cachedContentTokenCount");
+    int64_t prompt = json_find_count(metadata, "promptTokenCount"), tools = json_find_count(metadata, "toolUsePromptTokenCount");
+    int64_t candidates = json_find_count(metadata, "candidatesTokenCount"), thoughts = json_find_count(metadata, "thoughtsTokenCount");
+    int64_t cached = json_find_count(metadata, "cachedContentTokenCount");
     if (prompt < 0 || (candidates < 0 && json_find(metadata, "candidatesTokenCount").len > 0)) /* zero is left out; nonsense is no zero */
         return;
     *usage = USAGE_UNKNOWN;
     usage->known = true;
-    usage->total = count_of(metadata, "totalTokenCount");
+    usage->total = json_find_count(metadata, "totalTokenCount");
     prompt += tools > 0 ? tools : 0;
     usage->cache_read = cached <= prompt ? cached : -1;
     usage->input = prompt - (usage->cache_read > 0 ? usage->cache_read : 0);
     usage->output = candidates > 0 ? candidates : 0;
     /* Some models count the thoughts among the candidates' tokens: their own sum tells. */
-    bool inside = usage->total == prompt + candidates || usage->total == count_of(metadata, "promptTokenCount") + candidates;
+    bool inside = usage->total == prompt + candidates || usage->total == json_find_count(metadata, "promptTokenCount") + candidates;
     if (thoughts > 0 && !(candidates >= thoughts && inside))
         usage->output += thoughts;
     usage->reasoning = thoughts;
@@ -104,26 +72,6 @@ static void take_usage(struct slice metadata, struct usage *usage)
 }
 
 /* ---------------------------------------------------------------- parts */
-
-/* The text of a JSON value without the blanks between its tokens. */
-static struct slice compact(struct arena *arena, struct slice text)
-{
-    char *out = arena_alloc(arena, text.len + 1), *to = out;
-    bool in_string = false;
-    if (out == NULL)
-        return SLICE_NONE;
-    for (size_t i = 0; i < text.len; i++) {
-        char byte = text.ptr[i];
-        if (!in_string && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t'))
-            continue;
-        *to++ = byte;
-        if (in_string && byte == '\\' && i + 1 < text.len)
-            *to++ = text.ptr[++i];
-        else if (byte == '"')
-            in_string = !in_string;
-    }
-    return (struct slice){out, (size_t)(to - out)};
-}
 
 /* Calls arrive whole. */
 static void read_call(struct gemini_reader *self, unsigned index, struct slice call, struct slice signature)
@@ -136,13 +84,13 @@ static void read_call(struct gemini_reader *self, unsigned index, struct slice c
                           .id_raw = json_find_string(call, "id"),
                           .name_raw = name_unfit(name, &gemini_names, self->base.chat, arena),
                           .signature_raw = signature};
-    gemini_emit(self, &event);
-    struct slice text = args.len > 2 && args.ptr[0] == '{' ? json_escape(arena, compact(arena, args)) : SLICE_NONE;
+    reader_emit(&self->base, &event);
+    struct slice text = args.len > 2 && args.ptr[0] == '{' ? json_escape(arena, json_compact(arena, args)) : SLICE_NONE;
     if (args.len > 2 && args.ptr[0] == '{' && text.len == 0)
-        return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the arguments of the provider's tool call are larger than can be held"));
+        return reader_fail_incomplete(&self->base, "the arguments of the provider's tool call are larger than can be held");
     if (text.len > 2)
-        gemini_emit(self, &(struct event){.kind = EVENT_TOOL_ARGS, .choice = index, .tool = event.tool, .text_raw = text});
-    gemini_emit(self, &(struct event){.kind = EVENT_TOOL_END, .choice = index, .tool = event.tool});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_ARGS, .choice = index, .tool = event.tool, .text_raw = text});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .choice = index, .tool = event.tool});
 }
 
 /* A picture, as Markdown with the data in its address: the one form that every client's text can carry. */
@@ -153,7 +101,7 @@ static void read_picture(struct gemini_reader *self, unsigned index, struct slic
     if (pieces[1].len == 0 || pieces[3].len == 0)
         return;
     for (unsigned i = 0; i < sizeof pieces / sizeof *pieces; i++)
-        gemini_emit(self, &(struct event){.kind = EVENT_TEXT, .choice = index, .text_raw = pieces[i]});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .choice = index, .text_raw = pieces[i]});
 }
 
 /* What runs at the provider (executableCode, codeExecutionResult, toolCall …) is not for the client. The signature of a text is advice, which clients of
@@ -165,7 +113,7 @@ static void read_part(struct gemini_reader *self, unsigned index, struct slice p
     if (call.len > 0 && call.ptr[0] == '{')
         read_call(self, index, call, json_find_string(part, "thoughtSignature"));
     else if (text.len > 0)
-        gemini_emit(self, &(struct event){.kind = thought ? EVENT_REASONING : EVENT_TEXT, .choice = index, .text_raw = text});
+        reader_emit(&self->base, &(struct event){.kind = thought ? EVENT_REASONING : EVENT_TEXT, .choice = index, .text_raw = text});
     else if (blob.len > 0 && !thought)
         read_picture(self, index, blob);
 }
@@ -220,7 +168,7 @@ static void read_candidate(struct gemini_reader *self, struct slice candidate)
     int64_t index = 0;
     struct slice digits = json_find(candidate, "index"), reason = json_find_string(candidate, "finishReason");
     if (digits.len > 0 && !slice_equals(digits, LIT("null")) && (!json_to_count(digits, &index) || index >= GEMINI_CHOICES_MAX))
-        return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider's answer has more choices than it can have"));
+        return reader_fail_incomplete(&self->base, "the provider's answer has more choices than it can have");
     struct gemini_choice *choice = &self->choices[index];
     choice->used = true;
     read_parts(self, (unsigned)index, json_find(json_find(candidate, "content"), "parts"));
@@ -228,8 +176,10 @@ static void read_candidate(struct gemini_reader *self, struct slice candidate)
         return;
     choice->finish = finish_of(reason);
     if (choice->finish == FINISH_NONE)
-        gemini_fail(self, FAILURE_UNAVAILABLE,
-                    arena_printf(self->base.arena, "the model's answer could not be used (%.*s)", (int)reason.len, reason.ptr));
+        reader_fail(&self->base,
+                    failure_make(FAILURE_UNAVAILABLE, arena_printf(self->base.arena, "the model's answer could not be used (%.*s)",
+                                                                   (int)reason.len, reason.ptr)),
+                    SENT_UNCERTAIN);
 }
 
 static void read_candidates(struct gemini_reader *self, struct slice list)
@@ -247,9 +197,8 @@ static void read_candidates(struct gemini_reader *self, struct slice list)
 void gemini_end(struct gemini_reader *self)
 {
     if (self->usage.known)
-        gemini_emit(self, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    gemini_emit(self, &(struct event){.kind = EVENT_END});
-    self->base.ended |= !self->base.failed;
+        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
+    reader_end(&self->base);
 }
 
 /* Every choice said why it finished, or the prompt was blocked before there was one. */
@@ -274,7 +223,7 @@ static void finish(struct gemini_reader *self)
         if (why == FINISH_STOP && choice->tools > 0)
             why = FINISH_TOOL_CALLS;
         if (choice->used)
-            gemini_emit(self, &(struct event){.kind = EVENT_FINISH, .choice = i, .finish = why});
+            reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .choice = i, .finish = why});
     }
     gemini_end(self);
 }
@@ -288,9 +237,9 @@ static void read_response(struct gemini_reader *self, struct slice text)
         return fail_with(self, text, error);
     if (!self->started) {
         self->started = true;
-        gemini_emit(self, &(struct event){.kind = EVENT_START,
-                                          .id_raw = json_find_string(text, "responseId"),
-                                          .model_raw = json_find_string(text, "modelVersion")});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_START,
+                                                 .id_raw = json_find_string(text, "responseId"),
+                                                 .model_raw = json_find_string(text, "modelVersion")});
     }
     take_usage(json_find(text, "usageMetadata"), &self->usage);
     read_candidates(self, json_find(text, "candidates"));
@@ -333,7 +282,7 @@ void gemini_read_event(struct reader *reader, struct slice name, struct slice da
     if (reader->failed || reader->ended || text.len == 0 || slice_equals(text, LIT("[DONE]"))) /* proxies say that; the API does not */
         return;
     if (!read_responses(self, text))
-        gemini_fail(self, FAILURE_UNAVAILABLE, LIT("an event of the provider's stream is not JSON"));
+        reader_fail_incomplete(&self->base, "an event of the provider's stream is not JSON");
 }
 
 void gemini_read_eof(struct reader *reader)
@@ -350,11 +299,11 @@ void gemini_read_answer(struct reader *reader, struct slice body)
     struct json json;
     json_init(&json, text, JSON_DEPTH_MAX);
     if (text.len == 0)
-        return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider's answer is empty"));
+        return reader_fail_incomplete(&self->base, "the provider's answer is empty");
     if (text.ptr[0] == '<')
-        return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider answered with an HTML page"));
+        return reader_fail_incomplete(&self->base, "the provider answered with an HTML page");
     if (json_peek(&json) == JSON_BAD || !json_skip(&json, NULL) || !json_finish(&json))
-        return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider's answer is not valid JSON"));
+        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
     if (error.len > 0)
         return fail_with(self, text, error);
     if (reader->operation == OPERATION_EMBED)
@@ -362,10 +311,10 @@ void gemini_read_answer(struct reader *reader, struct slice body)
     if (reader->operation == OPERATION_COUNT)
         return gemini_read_count(self, text);
     if (!read_responses(self, text))
-        return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider's answer is not valid JSON"));
+        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
     if (reader->failed)
         return;
     if (!is_complete(self))
-        return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider's answer has no finish reason"));
+        return reader_fail_incomplete(&self->base, "the provider's answer has no finish reason");
     finish(self);
 }

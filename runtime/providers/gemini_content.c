@@ -31,9 +31,9 @@ struct turn {
 static void put_inline(struct buffer *out, struct slice type, struct slice data)
 {
     buffer_append_lit(out, "{\"inlineData\":{\"mimeType\":");
-    gemini_quoted(out, type);
+    json_append_quoted(out, type);
     buffer_append_lit(out, ",\"data\":");
-    gemini_quoted(out, data);
+    json_append_quoted(out, data);
     buffer_append_lit(out, "}}");
 }
 
@@ -87,17 +87,18 @@ static bool put_file(struct gemini_encode *encode, struct slice url, struct slic
     bool web = slice_starts_with(url, LIT("https://")) || slice_starts_with(url, LIT("http://"));
     bool cloud = encode->vertex && slice_starts_with(url, LIT("gs://"));
     if (web && !known && !(encode->family.flags & GEMINI_URLS))
-        return gemini_refuse(encode, LIT("this model fetches no URLs: send the data itself, as base64"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this model fetches no URLs: send the data itself, as base64"), LIT("messages"));
     if (!web && !cloud)
-        return gemini_refuse(encode, LIT("this provider takes files as https URLs or as base64 data URLs only"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes files as https URLs or as base64 data URLs only"),
+                                LIT("messages"));
     buffer_append_lit(out, "{\"fileData\":{");
     if (!known) {
         buffer_append_lit(out, "\"mimeType\":");
-        gemini_quoted(out, type_of_url(url, type));
+        json_append_quoted(out, type_of_url(url, type));
         buffer_append_byte(out, ',');
     }
     buffer_append_lit(out, "\"fileUri\":");
-    gemini_quoted(out, url);
+    json_append_quoted(out, url);
     buffer_append_lit(out, "}}");
     return true;
 }
@@ -122,15 +123,15 @@ static bool put_media(struct gemini_encode *encode, const struct part *part)
         type = part->media_type_raw;
     if (part->kind == PART_DOCUMENT && part->text_raw.len > 0) {
         buffer_append_lit(encode->out, "{\"text\":");
-        gemini_quoted(encode->out, part->text_raw);
+        json_append_quoted(encode->out, part->text_raw);
         buffer_append_byte(encode->out, '}');
         return true;
     }
     if (data.len == 0 && !slice_starts_with(part->url_raw, LIT("data:")) && part->url_raw.len > 0)
         return put_file(encode, json_escape(encode->arena, json_unescape(encode->arena, part->url_raw)), type); /* "https:\/\/" */
     if (data.len == 0 && !split_data_url(part->url_raw, &type, &data))
-        return gemini_refuse(encode, LIT("this provider takes files as https URLs or as base64 data URLs only, not by id"),
-                             LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes files as https URLs or as base64 data URLs only, not by id"),
+                                LIT("messages"));
     put_inline(encode->out, type, data);
     return true;
 }
@@ -140,7 +141,7 @@ static bool put_media(struct gemini_encode *encode, const struct part *part)
 static void put_text(struct buffer *out, struct slice text_raw)
 {
     buffer_append_lit(out, "{\"text\":");
-    gemini_quoted(out, text_raw);
+    json_append_quoted(out, text_raw);
     buffer_append_byte(out, '}');
 }
 
@@ -153,13 +154,13 @@ static void put_system_parts(struct gemini_encode *encode, bool *first)
         for (const struct part *part = message->parts; message->role == ROLE_SYSTEM && part != NULL; part = part->next) {
             if (part->kind != PART_TEXT || part->text_raw.len == 0)
                 continue;
-            gemini_comma(out, first);
+            json_append_comma(out, first);
             put_text(out, part->text_raw);
         }
     }
     if (!encode->in_words)
         return;
-    gemini_comma(out, first);
+    json_append_comma(out, first);
     buffer_append_lit(out, "{\"text\":\"When you do not call a function, answer with one valid JSON value and nothing else.");
     if (chat->format == FORMAT_SCHEMA && chat->schema_json.len > 0) {
         buffer_append_lit(out, " It must match this JSON schema: ");
@@ -197,7 +198,7 @@ static void begin_content(struct turns *turns, enum content content)
             put_placeholder(turns->encode);
         buffer_append_lit(out, "]}");
     }
-    gemini_comma(out, &turns->first_content);
+    json_append_comma(out, &turns->first_content);
     buffer_append_slice(out, content == CONTENT_MODEL ? LIT("{\"role\":\"model\",\"parts\":[") : LIT("{\"role\":\"user\",\"parts\":["));
     turns->first_part = true;
     if (content == CONTENT_USER && turns->system_pending) {
@@ -232,7 +233,7 @@ static void put_id(const struct gemini_encode *encode, struct slice id)
     if (id.len == 0 || encode->vertex) /* Vertex knows no such field */
         return;
     buffer_append_lit(encode->out, "\"id\":");
-    gemini_quoted(encode->out, id);
+    json_append_quoted(encode->out, id);
     buffer_append_byte(encode->out, ',');
 }
 
@@ -242,7 +243,7 @@ static void put_call_signature(const struct gemini_encode *encode, const struct 
     if (!(encode->family.flags & GEMINI_SIGNED) || (part->signature_raw.len == 0 && !first))
         return;
     buffer_append_lit(encode->out, ",\"thoughtSignature\":");
-    gemini_quoted(encode->out, part->signature_raw.len > 0 ? part->signature_raw : LIT(SIGNATURE_STAND_IN));
+    json_append_quoted(encode->out, part->signature_raw.len > 0 ? part->signature_raw : LIT(SIGNATURE_STAND_IN));
 }
 
 static bool put_call(struct gemini_encode *encode, const struct part *part, bool first)
@@ -250,11 +251,12 @@ static bool put_call(struct gemini_encode *encode, const struct part *part, bool
     struct buffer *out = encode->out;
     struct slice args = object_in(encode->arena, part->text_raw);
     if (args.len == 0 && slice_trim(json_unescape(encode->arena, part->text_raw)).len > 0)
-        return gemini_refuse(encode, LIT("the arguments of a tool call in the history are not a JSON object"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("the arguments of a tool call in the history are not a JSON object"),
+                                LIT("messages"));
     buffer_append_lit(out, "{\"functionCall\":{");
     put_id(encode, part->id_raw);
     buffer_append_lit(out, "\"name\":");
-    gemini_quoted(out, name_fit(part->name_raw, &gemini_names, encode->arena));
+    json_append_quoted(out, name_fit(part->name_raw, &gemini_names, encode->arena));
     buffer_append_lit(out, ",\"args\":");
     buffer_append_slice(out, args.len > 0 ? args : LIT("{}"));
     buffer_append_byte(out, '}');
@@ -291,7 +293,7 @@ static bool put_part(struct turns *turns, const struct part *part, bool model, b
 {
     struct gemini_encode *encode = turns->encode;
     struct buffer *out = encode->out;
-    gemini_comma(out, &turns->first_part);
+    json_append_comma(out, &turns->first_part);
     if (part->kind == PART_TOOL_CALL) {
         bool first = *first_call;
         *first_call = false;
@@ -300,10 +302,10 @@ static bool put_part(struct turns *turns, const struct part *part, bool model, b
     if (part->kind != PART_TEXT && part->kind != PART_REFUSAL)
         return put_media(encode, part);
     buffer_append_lit(out, "{\"text\":");
-    gemini_quoted(out, part->text_raw);
+    json_append_quoted(out, part->text_raw);
     if (model && part->kind == PART_TEXT && part->signature_raw.len > 0 && (encode->family.flags & GEMINI_SIGNED)) {
         buffer_append_lit(out, ",\"thoughtSignature\":");
-        gemini_quoted(out, part->signature_raw);
+        json_append_quoted(out, part->signature_raw);
     }
     buffer_append_byte(out, '}');
     return true;
@@ -358,17 +360,17 @@ static bool put_result(struct turns *turns, struct slice id, struct slice name, 
     struct buffer *out = encode->out;
     struct slice text = result == NULL ? LIT("No result") : text_of(encode->arena, result);
     struct slice object = result == NULL || result->is_error ? SLICE_NONE : object_in(encode->arena, text);
-    gemini_comma(out, &turns->first_part);
+    json_append_comma(out, &turns->first_part);
     buffer_append_lit(out, "{\"functionResponse\":{");
     put_id(encode, id);
     buffer_append_lit(out, "\"name\":");
-    gemini_quoted(out, name_fit(name, &gemini_names, encode->arena));
+    json_append_quoted(out, name_fit(name, &gemini_names, encode->arena));
     buffer_append_lit(out, ",\"response\":");
     if (object.len > 0) {
         buffer_append_slice(out, object);
     } else {
         buffer_append_slice(out, result == NULL || result->is_error ? LIT("{\"error\":") : LIT("{\"result\":"));
-        gemini_quoted(out, text);
+        json_append_quoted(out, text);
         buffer_append_byte(out, '}');
     }
     if (result != NULL && (encode->family.flags & GEMINI_SIGNED) && !put_result_media(encode, result))
@@ -392,7 +394,7 @@ static bool gather_results(struct gemini_encode *encode, const struct turn *turn
             if (part->kind != PART_TOOL_RESULT)
                 continue;
             if (results->count == RESULTS_MAX)
-                return gemini_refuse(encode, LIT("more than 512 tool results in one turn"), LIT("messages"));
+                return complaint_refuse(encode->complaint, LIT("more than 512 tool results in one turn"), LIT("messages"));
             results->parts[results->count] = part;
             results->names[results->count] = message->role == ROLE_TOOL ? message->name_raw : SLICE_NONE;
             results->used[results->count++] = false;
@@ -431,7 +433,8 @@ static bool put_orphans(struct turns *turns, struct results *results)
         if (name.len == 0)
             name = results->names[i];
         if (name.len == 0 || ++turns->orphans > ORPHANS_MAX) /* looking each of them up takes the whole conversation */
-            return gemini_refuse(turns->encode, LIT("a tool result answers no tool call of this conversation"), LIT("messages"));
+            return complaint_refuse(turns->encode->complaint, LIT("a tool result answers no tool call of this conversation"),
+                                    LIT("messages"));
         if (!put_result(turns, id, name, results->parts[i]))
             return false;
     }
@@ -445,7 +448,7 @@ static bool put_results(struct turns *turns, const struct turn *before, const st
     if (!gather_results(turns->encode, turn, results))
         return false;
     if (calls > RESULTS_MAX)
-        return gemini_refuse(turns->encode, LIT("more than 512 tool calls in one turn"), LIT("messages"));
+        return complaint_refuse(turns->encode->complaint, LIT("more than 512 tool calls in one turn"), LIT("messages"));
     if (calls == 0 && results->count == 0)
         return true;
     begin_content(turns, CONTENT_RESULTS);
@@ -535,16 +538,16 @@ bool gemini_write_contents(struct gemini_encode *encode)
     struct results *results = arena_alloc(encode->arena, sizeof *results);
     bool has = has_system(encode), first = true;
     if (results == NULL)
-        return gemini_refuse(encode, LIT("the request needs more memory than one request may have"), SLICE_NONE);
+        return complaint_refuse(encode->complaint, LIT("the request needs more memory than one request may have"), SLICE_NONE);
     if (has && (encode->family.flags & GEMINI_SYSTEM)) {
-        gemini_key(encode, "systemInstruction");
+        json_append_key(encode->out, &encode->first, LIT("systemInstruction"));
         buffer_append_lit(encode->out, "{\"parts\":[");
         put_system_parts(encode, &first);
         buffer_append_lit(encode->out, "]}");
     } else {
         turns.system_pending = has;
     }
-    gemini_key(encode, "contents");
+    json_append_key(encode->out, &encode->first, LIT("contents"));
     buffer_append_byte(encode->out, '[');
     if (!put_turns(&turns, results))
         return false;

@@ -38,10 +38,10 @@ static void put_instances(const struct embed *embed, struct slice task, struct b
     buffer_append_lit(out, "{\"instances\":[");
     for (unsigned i = 0; i < embed->count; i++) {
         buffer_append_slice(out, i == 0 ? LIT("{\"content\":") : LIT(",{\"content\":"));
-        gemini_quoted(out, embed->inputs_raw[i]);
+        json_append_quoted(out, embed->inputs_raw[i]);
         if (task.len > 0) {
             buffer_append_lit(out, ",\"task_type\":");
-            gemini_quoted(out, task);
+            json_append_quoted(out, task);
         }
         buffer_append_byte(out, '}');
     }
@@ -62,12 +62,12 @@ static void put_settings(const struct embed *embed, struct slice task, bool vert
         return;
     buffer_append_slice(out, vertex ? LIT(",\"embedContentConfig\":{") : LIT(","));
     if (task.len > 0) {
-        gemini_comma(out, &first);
+        json_append_comma(out, &first);
         buffer_append_lit(out, "\"taskType\":");
-        gemini_quoted(out, task);
+        json_append_quoted(out, task);
     }
     if (embed->dimensions.len > 0) {
-        gemini_comma(out, &first);
+        json_append_comma(out, &first);
         buffer_append_lit(out, "\"outputDimensionality\":");
         buffer_append_slice(out, embed->dimensions);
     }
@@ -92,7 +92,7 @@ bool gemini_write_embed(const struct embed *embed, const struct provider *provid
     }
     buffer_append_lit(out, "{\"requests\":[");
     for (unsigned i = 0; i < embed->count; i++) {
-        gemini_comma(out, &first);
+        json_append_comma(out, &first);
         buffer_append_byte(out, '{');
         if (!vertex) {
             buffer_append_lit(out, "\"model\":");
@@ -100,7 +100,7 @@ bool gemini_write_embed(const struct embed *embed, const struct provider *provid
             buffer_append_byte(out, ',');
         }
         buffer_append_lit(out, "\"content\":{\"parts\":[{\"text\":");
-        gemini_quoted(out, embed->inputs_raw[i]);
+        json_append_quoted(out, embed->inputs_raw[i]);
         buffer_append_lit(out, "}]}");
         put_settings(embed, task, vertex, out);
         buffer_append_byte(out, '}');
@@ -124,7 +124,7 @@ bool gemini_write_count(const struct chat *chat, const struct provider *provider
         return false;
     buffer_append_slice(out, encode.vertex ? LIT("}") : LIT("}}"));
     if (arena->overflow)
-        return gemini_refuse(&encode, LIT("the request needs more memory than one request may have"), SLICE_NONE);
+        return complaint_refuse(encode.complaint, LIT("the request needs more memory than one request may have"), SLICE_NONE);
     return true;
 }
 
@@ -147,7 +147,7 @@ static bool read_vector(struct gemini_reader *self, unsigned index, struct slice
         *tokens = -1;
     else if (*tokens >= 0)
         *tokens += count;
-    gemini_emit(self, &(struct event){.kind = EVENT_VECTOR, .choice = index, .data_raw = values});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_VECTOR, .choice = index, .data_raw = values});
     return true;
 }
 
@@ -161,12 +161,12 @@ void gemini_read_vectors(struct gemini_reader *self, struct slice text)
         list = json_find(text, "predictions");
     json_init(&json, list, JSON_DEPTH_MAX);
     if (list.len < 3 || list.ptr[0] != '[' || !json_array(&json))
-        return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider's answer has no embeddings"));
-    gemini_emit(self, &(struct event){.kind = EVENT_START});
+        return reader_fail_incomplete(&self->base, "the provider's answer has no embeddings");
+    reader_emit(&self->base, &(struct event){.kind = EVENT_START});
     self->started = true;
     while (json_element(&json) && json_skip(&json, &one))
         if (!read_vector(self, count++, one, &tokens))
-            return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("one of the provider's embeddings has no values"));
+            return reader_fail_incomplete(&self->base, "one of the provider's embeddings has no values");
     if (json_to_count(json_find(json_find(text, "usageMetadata"), "promptTokenCount"), &said))
         tokens = said;
     self->usage = USAGE_UNKNOWN;
@@ -182,11 +182,11 @@ void gemini_read_count(struct gemini_reader *self, struct slice text)
 {
     int64_t tokens;
     if (!json_to_count(json_find(text, "totalTokens"), &tokens))
-        return gemini_fail(self, FAILURE_UNAVAILABLE, LIT("the provider's answer has no count of tokens"));
+        return reader_fail_incomplete(&self->base, "the provider's answer has no count of tokens");
     self->usage = USAGE_UNKNOWN;
     self->usage.input = tokens;
     self->usage.known = true;
-    gemini_emit(self, &(struct event){.kind = EVENT_START});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_START});
     self->started = true;
     gemini_end(self);
 }

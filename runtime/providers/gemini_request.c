@@ -9,21 +9,6 @@ enum { STOPS_MAX = 5 };
 
 /* ---------------------------------------------------------------- thinking */
 
-enum effort { EFFORT_NOT_GIVEN, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH };
-
-static enum effort effort_of(struct slice raw)
-{
-    static const struct {
-        struct slice name;
-        enum effort effort;
-    } known[] = {{LIT("none"), EFFORT_NONE}, {LIT("minimal"), EFFORT_MINIMAL}, {LIT("low"), EFFORT_LOW},  {LIT("medium"), EFFORT_MEDIUM},
-                 {LIT("high"), EFFORT_HIGH}, {LIT("xhigh"), EFFORT_XHIGH},     {LIT("max"), EFFORT_XHIGH}};
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (json_raw_equals(raw, known[i].name))
-            return known[i].effort;
-    return EFFORT_NOT_GIVEN;
-}
-
 /* What is asked of the model's thinking. budget: tokens, -1 as it likes, -2 nothing said. */
 struct thinking {
     enum effort effort;
@@ -88,7 +73,7 @@ static int64_t fit_budget(const struct gemini_family *family, int64_t budget)
 static void put_thinking(struct gemini_encode *encode)
 {
     const struct chat *chat = encode->chat;
-    struct thinking thinking = {effort_of(chat->effort_raw), BUDGET_UNSAID, false};
+    struct thinking thinking = {effort_of(chat->effort_raw, EFFORT_XHIGH), BUDGET_UNSAID, false};
     struct gemini_encode inner = *encode;
     bool asked = chat->effort_raw.len > 0 || chat->thinking_json.len > 0;
     thinking.budget = budget_of(encode, thinking.effort);
@@ -99,25 +84,25 @@ static void put_thinking(struct gemini_encode *encode)
             names_drop(encode->dropped, chat->effort_raw.len > 0 ? LIT("reasoning_effort") : LIT("thinking"));
         return;
     }
-    if (chat->effort_raw.len > 0 && effort_of(chat->effort_raw) == EFFORT_NOT_GIVEN)
+    if (chat->effort_raw.len > 0 && effort_of(chat->effort_raw, EFFORT_XHIGH) == EFFORT_NOT_GIVEN)
         names_drop(encode->dropped, LIT("reasoning_effort"));
     bool level = (encode->family.flags & GEMINI_LEVEL) && thinking.effort != EFFORT_NOT_GIVEN;
     bool budget = (encode->family.flags & GEMINI_BUDGET) && thinking.budget != BUDGET_UNSAID;
     bool shown = (thinking.shown || encode->provider->include_thoughts) && thinking.effort != EFFORT_NONE;
     if (!level && !budget && !shown)
         return;
-    gemini_key(encode, "thinkingConfig");
+    json_append_key(encode->out, &encode->first, LIT("thinkingConfig"));
     buffer_append_byte(encode->out, '{');
     inner.first = true;
     if (level) {
-        gemini_key(&inner, "thinkingLevel");
-        gemini_quoted(encode->out, level_of(encode, thinking.effort));
+        json_append_key(inner.out, &inner.first, LIT("thinkingLevel"));
+        json_append_quoted(encode->out, level_of(encode, thinking.effort));
     } else if (budget) {
-        gemini_key(&inner, "thinkingBudget");
+        json_append_key(inner.out, &inner.first, LIT("thinkingBudget"));
         buffer_append_int(encode->out, fit_budget(&encode->family, thinking.budget));
     }
     if (shown) {
-        gemini_key(&inner, "includeThoughts");
+        json_append_key(inner.out, &inner.first, LIT("includeThoughts"));
         buffer_append_lit(encode->out, "true");
     }
     buffer_append_byte(encode->out, '}');
@@ -129,7 +114,7 @@ static void put_number(struct gemini_encode *encode, const char *name, struct sl
 {
     if (digits.len == 0)
         return;
-    gemini_key(encode, name);
+    json_append_key(encode->out, &encode->first, slice_of(name));
     buffer_append_slice(encode->out, digits);
 }
 
@@ -140,7 +125,7 @@ static void put_max_tokens(struct gemini_encode *encode)
         wanted = encode->provider->default_max_tokens > 0 ? encode->provider->default_max_tokens : -1;
     if (wanted < 0)
         return;
-    gemini_key(encode, "maxOutputTokens");
+    json_append_key(encode->out, &encode->first, LIT("maxOutputTokens"));
     buffer_append_int(encode->out, limit > 0 && wanted > limit ? limit : wanted);
 }
 
@@ -156,9 +141,9 @@ static void put_stops(struct gemini_encode *encode)
             break;
         }
         if (count == 1)
-            gemini_key(encode, "stopSequences");
+            json_append_key(encode->out, &encode->first, LIT("stopSequences"));
         buffer_append_byte(encode->out, count == 1 ? '[' : ',');
-        gemini_quoted(encode->out, chat->stops_raw[i]);
+        json_append_quoted(encode->out, chat->stops_raw[i]);
     }
     if (count > 0)
         buffer_append_byte(encode->out, ']');
@@ -170,11 +155,11 @@ static bool put_format(struct gemini_encode *encode)
     bool whole = (encode->family.flags & GEMINI_JSON_SCHEMA) && (encode->model->capabilities & NEED_JSON_SCHEMA), empty;
     if ((chat->format != FORMAT_JSON && chat->format != FORMAT_SCHEMA) || encode->in_words)
         return true;
-    gemini_key(encode, "responseMimeType");
+    json_append_key(encode->out, &encode->first, LIT("responseMimeType"));
     buffer_append_lit(encode->out, "\"application/json\"");
     if (chat->format != FORMAT_SCHEMA || chat->schema_json.len == 0)
         return true;
-    gemini_key(encode, whole ? "responseJsonSchema" : "responseSchema");
+    json_append_key(encode->out, &encode->first, slice_of(whole ? "responseJsonSchema" : "responseSchema"));
     if (!whole)
         return gemini_write_subset(encode, chat->schema_json, LIT("response_format"), &empty);
     buffer_append_slice(encode->out, chat->schema_json);
@@ -204,7 +189,7 @@ static void put_modalities(struct gemini_encode *encode, const struct extra *ext
         names_drop(encode->dropped, extra->name_raw);
     if (!image)
         return;
-    gemini_key(encode, "responseModalities");
+    json_append_key(encode->out, &encode->first, LIT("responseModalities"));
     buffer_append_lit(encode->out, "[\"TEXT\",\"IMAGE\"]");
 }
 
@@ -220,7 +205,7 @@ static bool put_generation_config(struct gemini_encode *encode)
     size_t mark = encode->out->len;
     bool was_first = encode->first;
     int64_t n = 1;
-    gemini_key(encode, "generationConfig");
+    json_append_key(encode->out, &encode->first, LIT("generationConfig"));
     buffer_append_byte(encode->out, '{');
     inner.first = true;
     put_max_tokens(&inner);
@@ -231,9 +216,9 @@ static bool put_generation_config(struct gemini_encode *encode)
     put_number(&inner, "presencePenalty", chat->presence_penalty);
     put_number(&inner, "frequencyPenalty", chat->frequency_penalty);
     if (chat->n.len > 0 && (!json_to_count(chat->n, &n) || n < 1 || n > GEMINI_CHOICES_MAX))
-        return gemini_refuse(encode, LIT("this provider gives at most 8 answers per request"), LIT("n"));
+        return complaint_refuse(encode->complaint, LIT("this provider gives at most 8 answers per request"), LIT("n"));
     if (n > 1) {
-        gemini_key(&inner, "candidateCount");
+        json_append_key(inner.out, &inner.first, LIT("candidateCount"));
         buffer_append_int(encode->out, n);
     }
     put_stops(&inner);
@@ -281,10 +266,10 @@ static bool put_function(struct gemini_encode *encode, const struct tool *tool)
     size_t mark;
     bool empty = false;
     buffer_append_lit(out, "{\"name\":");
-    gemini_quoted(out, name_fit(tool->name_raw, &gemini_names, encode->arena));
+    json_append_quoted(out, name_fit(tool->name_raw, &gemini_names, encode->arena));
     if (tool->description_raw.len > 0) {
         buffer_append_lit(out, ",\"description\":");
-        gemini_quoted(out, tool->description_raw);
+        json_append_quoted(out, tool->description_raw);
     }
     mark = out->len;
     if ((encode->family.flags & GEMINI_JSON_SCHEMA) && has_parameters(tool->schema_json)) {
@@ -320,7 +305,7 @@ static bool put_own_tool(struct gemini_encode *encode, const struct tool *tool)
         buffer_append_byte(encode->out, '}');
         return true;
     }
-    return gemini_refuse(encode, LIT("this provider knows no tools but functions and its own"), LIT("tools"));
+    return complaint_refuse(encode->complaint, LIT("this provider knows no tools but functions and its own"), LIT("tools"));
 }
 
 static void put_tool_config(struct gemini_encode *encode, bool strict)
@@ -331,13 +316,13 @@ static void put_tool_config(struct gemini_encode *encode, bool strict)
     bool checked = strict && choice <= TOOL_CHOICE_AUTO && (encode->family.flags & GEMINI_JSON_SCHEMA);
     if (choice == TOOL_CHOICE_NONE_GIVEN && !checked)
         return;
-    gemini_key(encode, "toolConfig");
+    json_append_key(encode->out, &encode->first, LIT("toolConfig"));
     buffer_append_lit(encode->out, "{\"functionCallingConfig\":{\"mode\":\"");
     buffer_append_slice(encode->out, checked ? LIT("VALIDATED") : modes[choice]);
     buffer_append_byte(encode->out, '"');
     if (choice == TOOL_CHOICE_NAMED) {
         buffer_append_lit(encode->out, ",\"allowedFunctionNames\":[");
-        gemini_quoted(encode->out, name_fit(chat->tool_choice_name_raw, &gemini_names, encode->arena));
+        json_append_quoted(encode->out, name_fit(chat->tool_choice_name_raw, &gemini_names, encode->arena));
         buffer_append_byte(encode->out, ']');
     }
     buffer_append_lit(encode->out, "}}");
@@ -355,14 +340,14 @@ bool gemini_write_tools(struct gemini_encode *encode)
     bool first = true, first_function = true, strict = false;
     if (encode->chat->tools == NULL)
         return true;
-    gemini_key(encode, "tools");
+    json_append_key(encode->out, &encode->first, LIT("tools"));
     buffer_append_byte(out, '[');
     for (const struct tool *tool = encode->chat->tools; tool != NULL; tool = tool->next) {
         if (!is_function(tool))
             continue;
         if (first_function)
             buffer_append_lit(out, "{\"functionDeclarations\":[");
-        gemini_comma(out, &first_function);
+        json_append_comma(out, &first_function);
         strict |= tool->strict == 1;
         if (!put_function(encode, tool))
             return false;
@@ -373,7 +358,7 @@ bool gemini_write_tools(struct gemini_encode *encode)
     for (const struct tool *tool = encode->chat->tools; tool != NULL; tool = tool->next) {
         if (is_function(tool))
             continue;
-        gemini_comma(out, &first);
+        json_append_comma(out, &first);
         if (!put_own_tool(encode, tool))
             return false;
     }
@@ -402,9 +387,9 @@ static void put_user(struct gemini_encode *encode)
         return;
     if (!encode->vertex || !is_label(user))
         return names_drop(encode->dropped, LIT("user"));
-    gemini_key(encode, "labels");
+    json_append_key(encode->out, &encode->first, LIT("labels"));
     buffer_append_lit(encode->out, "{\"user\":");
-    gemini_quoted(encode->out, user);
+    json_append_quoted(encode->out, user);
     buffer_append_byte(encode->out, '}');
 }
 
@@ -426,7 +411,7 @@ static void put_extras(struct gemini_encode *encode)
         if (is_null(extra) || json_raw_equals(extra->name_raw, LIT("modalities")))
             continue;
         if (json_raw_equals(extra->name_raw, LIT("safety_settings")) && extra->value_json.ptr[0] == '[') {
-            gemini_key(encode, "safetySettings");
+            json_append_key(encode->out, &encode->first, LIT("safetySettings"));
             buffer_append_slice(encode->out, extra->value_json);
         } else {
             names_drop(encode->dropped, extra->name_raw);
@@ -446,6 +431,6 @@ bool gemini_write_request(const struct chat *chat, const struct provider *provid
     put_extras(&encode);
     buffer_append_byte(out, '}');
     if (arena->overflow)
-        return gemini_refuse(&encode, LIT("the request needs more memory than one request may have"), SLICE_NONE);
+        return complaint_refuse(encode.complaint, LIT("the request needs more memory than one request may have"), SLICE_NONE);
     return true;
 }

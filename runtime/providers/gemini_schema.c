@@ -215,7 +215,7 @@ static bool put_schema(struct subset *subset, struct slice text, const struct li
 
 static void put_key(struct gemini_encode *encode, bool *first, const char *name)
 {
-    gemini_comma(encode->out, first);
+    json_append_comma(encode->out, first);
     buffer_printf(encode->out, "\"%s\":", name);
 }
 
@@ -262,7 +262,7 @@ static void put_enum(struct subset *subset, struct node *node, bool number, bool
         if (text)
             buffer_append_slice(out, one);
         else
-            gemini_quoted(out, one);
+            json_append_quoted(out, one);
     }
     if (any)
         buffer_append_byte(out, ']');
@@ -344,7 +344,7 @@ static bool put_properties(struct subset *subset, const struct node *node, struc
             if (keys->count > 0)
                 buffer_append_byte(out, ',');
             keys->list[keys->count++] = key;
-            gemini_quoted(out, key);
+            json_append_quoted(out, key);
             buffer_append_byte(out, ':');
             if (!put_schema(subset, value, node->links, depth + 1))
                 return false;
@@ -374,7 +374,7 @@ static void put_required(struct subset *subset, const struct node *node, const s
                 put_key(subset->encode, first, "required");
             buffer_append_byte(out, any ? ',' : '[');
             any = true;
-            gemini_quoted(out, name);
+            json_append_quoted(out, name);
         }
     }
     if (any)
@@ -409,7 +409,7 @@ static bool put_object(struct subset *subset, const struct node *node, bool *fir
 static bool put_typed(struct subset *subset, struct node *node, struct slice type, bool *first, unsigned depth)
 {
     put_key(subset->encode, first, "type");
-    gemini_quoted(subset->encode->out, type);
+    json_append_quoted(subset->encode->out, type);
     if (is_type(type, "object"))
         return put_object(subset, node, first, depth);
     if (is_type(type, "array"))
@@ -498,7 +498,7 @@ static bool put_alternatives(struct subset *subset, struct node *node, struct sl
     while (json_element(&json) && json_skip(&json, &one)) {
         if (is_null_type(one))
             continue;
-        gemini_comma(subset->encode->out, &inner);
+        json_append_comma(subset->encode->out, &inner);
         if (!put_schema(subset, one, node->links, depth + 1))
             return false;
     }
@@ -536,9 +536,9 @@ bool gemini_write_subset(struct gemini_encode *encode, struct slice schema_json,
 {
     struct subset subset = {.encode = encode, .root = schema_json, .start = encode->out->len};
     if (schema_json.len > TEXT_MAX)
-        return gemini_refuse(encode, LIT("the schema is too large for this model"), param);
+        return complaint_refuse(encode->complaint, LIT("the schema is too large for this model"), param);
     if (!put_schema(&subset, schema_json, NULL, 0))
-        return gemini_refuse(encode, subset.complaint, param);
+        return complaint_refuse(encode->complaint, subset.complaint, param);
     *empty = subset.empty_root;
     return true;
 }

@@ -83,6 +83,13 @@ void names_drop(struct buffer *dropped, struct slice name)
     buffer_append_slice(dropped, name);
 }
 
+void names_drop_marker(struct buffer *dropped, bool *lost, struct slice cache_control_json)
+{
+    if (cache_control_json.len > 0 && !*lost)
+        names_drop(dropped, LIT("cache_control"));
+    *lost |= cache_control_json.len > 0;
+}
+
 static void drop_unknown(const struct part *parts, struct buffer *dropped)
 {
     for (const struct part *part = parts; part != NULL; part = part->next) {

@@ -12,17 +12,6 @@ static void write_path(const struct provider *provider, const struct model_facts
     buffer_append_slice(out, operation == OPERATION_EMBED ? LIT("/embed") : LIT("/chat"));
 }
 
-/* A server of one's own wants no key; ollama.com does. */
-static void write_auth(const struct provider *provider, struct slice key, struct buffer *out)
-{
-    (void)provider;
-    if (key.len == 0)
-        return;
-    buffer_append_lit(out, "Authorization: Bearer ");
-    buffer_append_slice(out, key);
-    buffer_append_lit(out, "\r\n");
-}
-
 static void read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
                          struct arena *arena, struct failure *failure)
 {
@@ -37,7 +26,7 @@ const struct wire wire_ollama = {
     .name = "ollama",
     .stream_form = STREAM_NDJSON,
     .write_path = write_path,
-    .write_auth = write_auth,
+    .write_auth = provider_write_bearer, /* a server of one's own wants no key; ollama.com does */
     .write_request = ollama_write_request,
     .write_embed = ollama_write_embed,
     .reader_size = OLLAMA_READER_SIZE,

@@ -21,11 +21,6 @@ struct ollama_encode {
     size_t looked;               /* parts that were looked at to find the calls of results */
 };
 
-void ollama_key(struct ollama_encode *encode, const char *name);
-void ollama_quoted(struct buffer *out, struct slice raw);
-bool ollama_refuse(struct ollama_encode *encode, struct slice message, struct slice param);
-/* A cache marker: there are none here; the first one is named. */
-void ollama_lose_marker(struct ollama_encode *encode, struct slice cache_control_json);
 /* "messages". False: complaint. */
 bool ollama_write_messages(struct ollama_encode *encode);
 bool ollama_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,

@@ -8,7 +8,7 @@
 struct ollama_reader {
     struct reader base;
     unsigned tools;
-    bool started, content;
+    bool started;
 };
 
 _Static_assert(sizeof(struct ollama_reader) <= OLLAMA_READER_SIZE, "ollama.h: OLLAMA_READER_SIZE");
@@ -16,26 +16,6 @@ _Static_assert(sizeof(struct ollama_reader) <= OLLAMA_READER_SIZE, "ollama.h: OL
 void ollama_reader_begin(struct reader *reader)
 {
     (void)reader;
-}
-
-static void emit(struct ollama_reader *self, const struct event *event)
-{
-    if (self->base.failed || self->base.ended)
-        return;
-    self->content |= event_is_content(event);
-    self->base.emit(self->base.owner, event);
-}
-
-static void fail(struct ollama_reader *self, struct failure failure, enum sent sent)
-{
-    failure.sent = self->content ? SENT_CONTENT : sent;
-    emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
-    self->base.failed |= !self->base.ended;
-}
-
-static void fail_incomplete(struct ollama_reader *self, const char *message)
-{
-    fail(self, failure_make(FAILURE_UNAVAILABLE, slice_of(message)), SENT_UNCERTAIN);
 }
 
 /* ---------------------------------------------------------------- when it was */
@@ -80,9 +60,9 @@ static int64_t seconds_of(struct slice text)
 static void start(struct ollama_reader *self, struct slice line)
 {
     if (!self->started)
-        emit(self, &(struct event){.kind = EVENT_START,
-                                   .model_raw = json_find_string(line, "model"),
-                                   .created = seconds_of(json_find_string(line, "created_at"))});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_START,
+                                                 .model_raw = json_find_string(line, "model"),
+                                                 .created = seconds_of(json_find_string(line, "created_at"))});
     self->started = true;
 }
 
@@ -91,48 +71,28 @@ static void start(struct ollama_reader *self, struct slice line)
 static void take_piece(struct ollama_reader *self, enum event_kind kind, struct slice text)
 {
     if (text.len > 0)
-        emit(self, &(struct event){.kind = kind, .text_raw = text});
-}
-
-/* The text of a JSON value without the blanks between its tokens. */
-static struct slice compact(struct arena *arena, struct slice text)
-{
-    char *out = arena_alloc(arena, text.len + 1), *to = out;
-    bool in_string = false;
-    if (out == NULL)
-        return SLICE_NONE;
-    for (size_t i = 0; i < text.len; i++) {
-        char byte = text.ptr[i];
-        if (!in_string && (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t'))
-            continue;
-        *to++ = byte;
-        if (in_string && byte == '\\' && i + 1 < text.len)
-            *to++ = text.ptr[++i];
-        else if (byte == '"')
-            in_string = !in_string;
-    }
-    return (struct slice){out, (size_t)(to - out)};
+        reader_emit(&self->base, &(struct event){.kind = kind, .text_raw = text});
 }
 
 static void take_call(struct ollama_reader *self, struct slice call)
 {
     struct slice function = json_find(call, "function"), arguments = json_find(function, "arguments"), text = SLICE_NONE;
     unsigned tool = self->tools++;
-    emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                               .tool = tool,
-                               .id_raw = json_find_string(call, "id"),
-                               .name_raw = json_find_string(function, "name")});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                                             .tool = tool,
+                                             .id_raw = json_find_string(call, "id"),
+                                             .name_raw = json_find_string(function, "name")});
     if (arguments.len > 2 && arguments.ptr[0] == '{') {
-        struct slice object = compact(self->base.arena, arguments);
+        struct slice object = json_compact(self->base.arena, arguments);
         text = slice_equals(object, LIT("{}")) ? SLICE_NONE : json_escape(self->base.arena, object);
         if (self->base.arena->overflow)
-            return fail_incomplete(self, "the provider's answer is too large");
+            return reader_fail_incomplete(&self->base, "the provider's answer is too large");
     } else if (arguments.len > 2 && arguments.ptr[0] == '"') { /* look-alikes that write them as OpenAI does */
         text = (struct slice){arguments.ptr + 1, arguments.len - 2};
     }
     if (text.len > 0)
-        emit(self, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = tool, .text_raw = text});
-    emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = tool});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = tool, .text_raw = text});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = tool});
 }
 
 static void take_message(struct ollama_reader *self, struct slice message)
@@ -167,9 +127,9 @@ static void take_usage(struct ollama_reader *self, struct slice line)
     bool any = false;
     event.usage.input = count_of(line, "prompt_eval_count", &any);
     event.usage.output = count_of(line, "eval_count", &any);
-    event.usage.known = (any || !self->content) && event.usage.input >= 0 && event.usage.output >= 0;
+    event.usage.known = (any || !self->base.content) && event.usage.input >= 0 && event.usage.output >= 0;
     if (event.usage.known)
-        emit(self, &event);
+        reader_emit(&self->base, &event);
 }
 
 /* A model that was only loaded or unloaded (no messages) stopped; so did one that gives no reason. */
@@ -190,21 +150,13 @@ static void end(struct ollama_reader *self, struct slice line)
 {
     enum finish finish;
     if (!finish_of(self, json_find_string(line, "done_reason"), &finish))
-        return fail_incomplete(self, "the provider's answer ended for a reason that is not known");
+        return reader_fail_incomplete(&self->base, "the provider's answer ended for a reason that is not known");
     take_usage(self, line);
-    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish});
-    emit(self, &(struct event){.kind = EVENT_END});
-    self->base.ended |= !self->base.failed;
+    reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .finish = finish});
+    reader_end(&self->base);
 }
 
 /* ---------------------------------------------------------------- lines */
-
-static bool is_json_object(struct slice text)
-{
-    struct json json;
-    json_init(&json, text, JSON_DEPTH_MAX);
-    return json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json);
-}
 
 /* {"error":"…"}: the status, when there was one, was written before it was known. */
 static bool is_error(struct ollama_reader *self, struct slice line)
@@ -213,7 +165,7 @@ static bool is_error(struct ollama_reader *self, struct slice line)
     if (error.len == 0 || slice_equals(error, LIT("null")))
         return false;
     struct slice message = failure_message(line, 0, self->base.arena);
-    fail(self, failure_make(failure_classify(0, SLICE_NONE, message), message), SENT_REFUSED);
+    reader_fail(&self->base, failure_make(failure_classify(0, SLICE_NONE, message), message), SENT_REFUSED);
     return true;
 }
 
@@ -242,8 +194,8 @@ void ollama_read_event(struct reader *reader, struct slice name, struct slice da
         *pass = PASS_AS_IS;
     if (reader->failed || reader->ended || slice_trim(data).len == 0)
         return;
-    if (!is_json_object(data))
-        return fail_incomplete(self, "a line of the provider's stream is not JSON");
+    if (!json_is_object(data))
+        return reader_fail_incomplete(&self->base, "a line of the provider's stream is not JSON");
     take_line(self, data);
 }
 
@@ -261,10 +213,9 @@ static void read_embed(struct ollama_reader *self, struct slice body)
         return;
     start(self, body);
     if (!reader_emit_vectors(&self->base, json_find(body, "embeddings")))
-        return fail_incomplete(self, "the provider's answer has no embeddings");
+        return reader_fail_incomplete(&self->base, "the provider's answer has no embeddings");
     take_usage(self, body);
-    emit(self, &(struct event){.kind = EVENT_END});
-    self->base.ended = true;
+    reader_end(&self->base);
 }
 
 void ollama_read_answer(struct reader *reader, struct slice body)
@@ -272,14 +223,14 @@ void ollama_read_answer(struct reader *reader, struct slice body)
     struct ollama_reader *self = (struct ollama_reader *)reader;
     struct slice text = slice_trim(body);
     if (text.len == 0)
-        return fail_incomplete(self, "the provider's answer is empty");
+        return reader_fail_incomplete(&self->base, "the provider's answer is empty");
     if (text.ptr[0] == '<')
-        return fail_incomplete(self, "the provider answered with an HTML page");
-    if (!is_json_object(text))
-        return fail_incomplete(self, "the provider's answer is not valid JSON");
+        return reader_fail_incomplete(&self->base, "the provider answered with an HTML page");
+    if (!json_is_object(text))
+        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
     if (reader->operation == OPERATION_EMBED)
         return read_embed(self, text);
     take_line(self, text);
     if (!reader->failed && !reader->ended)
-        fail_incomplete(self, "the provider's answer is not done");
+        reader_fail_incomplete(&self->base, "the provider's answer is not done");
 }

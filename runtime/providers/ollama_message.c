@@ -16,7 +16,7 @@ static void put_content(struct ollama_encode *encode, const struct part *part)
 {
     buffer_append_lit(encode->out, ",\"content\":\"");
     for (; part != NULL; part = part->next) {
-        ollama_lose_marker(encode, part->cache_control_json);
+        names_drop_marker(encode->dropped, &encode->lost_markers, part->cache_control_json);
         if (is_text(part))
             buffer_append_slice(encode->out, part->text_raw);
     }
@@ -59,11 +59,11 @@ static bool put_images(struct ollama_encode *encode, const struct part *part)
             continue;
         struct slice data = data_of(part);
         if (data.len == 0)
-            return ollama_refuse(encode, LIT("this provider takes images as base64 data URLs only: image_url is an address"),
-                                 LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("this provider takes images as base64 data URLs only: image_url is an address"),
+                                    LIT("messages"));
         buffer_append_slice(encode->out, any ? LIT(",") : LIT(",\"images\":["));
         any = true;
-        ollama_quoted(encode->out, data);
+        json_append_quoted(encode->out, data);
     }
     if (any)
         buffer_append_byte(encode->out, ']');
@@ -79,17 +79,18 @@ static bool put_call(struct ollama_encode *encode, const struct part *part, unsi
         arguments = LIT("{}");
     json_init(&json, arguments, JSON_DEPTH_MAX - AROUND);
     if (json_peek(&json) != JSON_OBJECT || !json_skip(&json, NULL) || !json_finish(&json))
-        return ollama_refuse(encode, LIT("the arguments of a tool call in the history are not a JSON object"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("the arguments of a tool call in the history are not a JSON object"),
+                                LIT("messages"));
     buffer_append_slice(out, index == 0 ? LIT(",\"tool_calls\":[{") : LIT(",{"));
     if (part->id_raw.len > 0) {
         buffer_append_lit(out, "\"id\":");
-        ollama_quoted(out, part->id_raw);
+        json_append_quoted(out, part->id_raw);
         buffer_append_byte(out, ',');
     }
     buffer_append_lit(out, "\"function\":{\"index\":");
     buffer_append_int(out, index);
     buffer_append_lit(out, ",\"name\":");
-    ollama_quoted(out, part->name_raw);
+    json_append_quoted(out, part->name_raw);
     buffer_append_lit(out, ",\"arguments\":");
     buffer_append_slice(out, arguments);
     buffer_append_lit(out, "}}");
@@ -111,9 +112,9 @@ static bool check_parts(struct ollama_encode *encode, const struct part *part)
 {
     for (; part != NULL; part = part->next) {
         if (part->kind == PART_AUDIO)
-            return ollama_refuse(encode, LIT("this provider takes no audio"), LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("this provider takes no audio"), LIT("messages"));
         if (part->kind == PART_DOCUMENT && part->text_raw.len == 0)
-            return ollama_refuse(encode, LIT("this provider takes no files but plain text"), LIT("messages"));
+            return complaint_refuse(encode->complaint, LIT("this provider takes no files but plain text"), LIT("messages"));
     }
     return true;
 }
@@ -136,19 +137,20 @@ static bool put_result(struct ollama_encode *encode, const struct message *messa
     if (name.len == 0)
         name = find_call(encode, encode->chat->messages, encode->calls, result->id_raw);
     if (encode->looked > LOOKS_MAX)
-        return ollama_refuse(encode, LIT("the conversation has more tool calls in one turn than can be looked through"), LIT("messages"));
-    ollama_lose_marker(encode, result->cache_control_json);
+        return complaint_refuse(encode->complaint, LIT("the conversation has more tool calls in one turn than can be looked through"),
+                                LIT("messages"));
+    names_drop_marker(encode->dropped, &encode->lost_markers, result->cache_control_json);
     buffer_append_lit(encode->out, "{\"role\":\"tool\"");
     put_content(encode, result->children);
     if (!check_parts(encode, result->children) || !put_images(encode, result->children))
         return false;
     if (name.len > 0) {
         buffer_append_lit(encode->out, ",\"tool_name\":");
-        ollama_quoted(encode->out, name);
+        json_append_quoted(encode->out, name);
     }
     if (result->id_raw.len > 0) {
         buffer_append_lit(encode->out, ",\"tool_call_id\":");
-        ollama_quoted(encode->out, result->id_raw);
+        json_append_quoted(encode->out, result->id_raw);
     }
     buffer_append_byte(encode->out, '}');
     return true;
@@ -159,7 +161,7 @@ static bool put_message(struct ollama_encode *encode, const struct message *mess
     static const struct slice roles[] = {
         [ROLE_SYSTEM] = LIT("system"), [ROLE_USER] = LIT("user"), [ROLE_ASSISTANT] = LIT("assistant"), [ROLE_TOOL] = LIT("tool")};
     buffer_append_lit(encode->out, "{\"role\":");
-    ollama_quoted(encode->out, roles[message->role]);
+    json_append_quoted(encode->out, roles[message->role]);
     put_content(encode, message->parts);
     put_thinking(encode, message->parts);
     if (!check_parts(encode, message->parts) || !put_images(encode, message->parts) || !put_calls(encode, message->parts))
@@ -193,7 +195,7 @@ static bool put_all_of(struct ollama_encode *encode, const struct message *messa
 bool ollama_write_messages(struct ollama_encode *encode)
 {
     bool any = false;
-    ollama_key(encode, "messages");
+    json_append_key(encode->out, &encode->first, LIT("messages"));
     buffer_append_byte(encode->out, '[');
     bool model = false;
     for (const struct message *message = encode->chat->messages; message != NULL; message = message->next) {

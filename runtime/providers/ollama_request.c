@@ -5,48 +5,19 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/ollama.h"
 
-void ollama_key(struct ollama_encode *encode, const char *name)
-{
-    if (!encode->first)
-        buffer_append_byte(encode->out, ',');
-    encode->first = false;
-    ollama_quoted(encode->out, slice_of(name));
-    buffer_append_byte(encode->out, ':');
-}
-
-void ollama_quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
-bool ollama_refuse(struct ollama_encode *encode, struct slice message, struct slice param)
-{
-    *encode->complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
-    return false;
-}
-
-void ollama_lose_marker(struct ollama_encode *encode, struct slice cache_control_json)
-{
-    if (cache_control_json.len > 0 && !encode->lost_markers)
-        names_drop(encode->dropped, LIT("cache_control"));
-    encode->lost_markers |= cache_control_json.len > 0;
-}
-
 /* ---------------------------------------------------------------- tools, formats, reasoning */
 
 static bool put_tool(struct ollama_encode *encode, const struct tool *tool)
 {
     struct buffer *out = encode->out;
-    ollama_lose_marker(encode, tool->cache_control_json);
+    names_drop_marker(encode->dropped, &encode->lost_markers, tool->cache_control_json);
     if (tool->name_raw.len == 0)
-        return ollama_refuse(encode, LIT("this provider knows no tools but functions"), LIT("tools"));
+        return complaint_refuse(encode->complaint, LIT("this provider knows no tools but functions"), LIT("tools"));
     buffer_append_lit(out, "{\"type\":\"function\",\"function\":{\"name\":");
-    ollama_quoted(out, tool->name_raw);
+    json_append_quoted(out, tool->name_raw);
     if (tool->description_raw.len > 0) {
         buffer_append_lit(out, ",\"description\":");
-        ollama_quoted(out, tool->description_raw);
+        json_append_quoted(out, tool->description_raw);
     }
     buffer_append_lit(out, ",\"parameters\":");
     buffer_append_slice(out, tool->schema_json.len > 2 ? tool->schema_json : LIT("{\"type\":\"object\",\"properties\":{}}"));
@@ -61,7 +32,7 @@ static bool put_tools(struct ollama_encode *encode)
     bool named = chat->tool_choice == TOOL_CHOICE_NAMED, any = false, strict = false;
     if (chat->tools == NULL || chat->tool_choice == TOOL_CHOICE_NONE)
         return true;
-    ollama_key(encode, "tools");
+    json_append_key(encode->out, &encode->first, LIT("tools"));
     buffer_append_byte(encode->out, '[');
     for (const struct tool *tool = chat->tools; tool != NULL; tool = tool->next) {
         if (named && !slice_equals(tool->name_raw, chat->tool_choice_name_raw))
@@ -75,7 +46,7 @@ static bool put_tools(struct ollama_encode *encode)
     }
     buffer_append_byte(encode->out, ']');
     if (!any)
-        return ollama_refuse(encode, LIT("the tool that must be called is not among the tools"), LIT("tool_choice"));
+        return complaint_refuse(encode->complaint, LIT("the tool that must be called is not among the tools"), LIT("tool_choice"));
     if (named || chat->tool_choice == TOOL_CHOICE_REQUIRED)
         names_drop(encode->dropped, LIT("tool_choice"));
     if (strict)
@@ -90,7 +61,7 @@ static void put_format(struct ollama_encode *encode)
     const struct chat *chat = encode->chat;
     if (chat->format != FORMAT_JSON && chat->format != FORMAT_SCHEMA)
         return;
-    ollama_key(encode, "format");
+    json_append_key(encode->out, &encode->first, LIT("format"));
     buffer_append_slice(encode->out, chat->format == FORMAT_SCHEMA && chat->schema_json.len > 0 ? chat->schema_json : LIT("\"json\""));
 }
 
@@ -126,7 +97,7 @@ static void put_think(struct ollama_encode *encode)
 {
     struct slice think = think_of(encode->chat);
     if (think.len > 0) {
-        ollama_key(encode, "think");
+        json_append_key(encode->out, &encode->first, LIT("think"));
         buffer_append_slice(encode->out, think);
     } else if (encode->chat->effort_raw.len > 0) {
         names_drop(encode->dropped, LIT("reasoning_effort"));
@@ -139,13 +110,13 @@ static void put_think(struct ollama_encode *encode)
 static void option(struct ollama_encode *encode, bool *begun, struct slice name, struct slice value_json)
 {
     if (!*begun) {
-        ollama_key(encode, "options");
+        json_append_key(encode->out, &encode->first, LIT("options"));
         buffer_append_byte(encode->out, '{');
     } else {
         buffer_append_byte(encode->out, ',');
     }
     *begun = true;
-    ollama_quoted(encode->out, name);
+    json_append_quoted(encode->out, name);
     buffer_append_byte(encode->out, ':');
     buffer_append_slice(encode->out, value_json);
 }
@@ -169,7 +140,7 @@ static void put_stops(struct ollama_encode *encode, bool *begun)
     for (unsigned i = 0; i < chat->stop_count; i++) {
         if (i > 0)
             buffer_append_byte(encode->out, ',');
-        ollama_quoted(encode->out, chat->stops_raw[i]);
+        json_append_quoted(encode->out, chat->stops_raw[i]);
     }
     buffer_append_byte(encode->out, ']');
 }
@@ -239,7 +210,7 @@ static void put_rest(struct ollama_encode *encode)
     for (unsigned i = 0; i < sizeof unknown / sizeof *unknown; i++)
         if (unknown[i].given)
             names_drop(encode->dropped, unknown[i].name);
-    ollama_lose_marker(encode, chat->cache_control_json);
+    names_drop_marker(encode->dropped, &encode->lost_markers, chat->cache_control_json);
     for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next) {
         if (slice_equals(extra->value_json, LIT("null")) || is_option(extra->name_raw))
             continue;
@@ -248,7 +219,7 @@ static void put_rest(struct ollama_encode *encode)
             continue;
         }
         buffer_append_byte(encode->out, ',');
-        ollama_quoted(encode->out, extra->name_raw);
+        json_append_quoted(encode->out, extra->name_raw);
         buffer_append_byte(encode->out, ':');
         buffer_append_slice(encode->out, extra->value_json);
     }
@@ -267,12 +238,12 @@ bool ollama_write_request(const struct chat *chat, const struct provider *provid
                                    .first = true};
     int64_t n = 1;
     if (chat->n.len > 0 && (!json_to_count(chat->n, &n) || n != 1))
-        return ollama_refuse(&encode, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
+        return complaint_refuse(encode.complaint, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
     names_drop_content(chat, dropped);
     buffer_append_byte(out, '{');
-    ollama_key(&encode, "model");
+    json_append_key(encode.out, &encode.first, LIT("model"));
     json_append_string(out, model->model);
-    ollama_key(&encode, "stream");
+    json_append_key(encode.out, &encode.first, LIT("stream"));
     buffer_append_slice(out, chat->stream ? LIT("true") : LIT("false"));
     if (!ollama_write_messages(&encode) || !put_tools(&encode))
         return false;
@@ -301,7 +272,7 @@ bool ollama_write_embed(const struct embed *embed, const struct provider *provid
     for (unsigned i = 0; i < embed->count; i++) {
         if (i > 0)
             buffer_append_byte(out, ',');
-        ollama_quoted(out, embed->inputs_raw[i]);
+        json_append_quoted(out, embed->inputs_raw[i]);
     }
     buffer_append_byte(out, ']');
     if (embed->dimensions.len > 0) {

@@ -44,6 +44,8 @@ int openai_plain_edits(struct slice body, const struct facts *facts, const struc
                        struct arena *arena, struct edit edits[EDITS_MAX]);
 
 bool openai_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
+/* {"type":"image_url",…} */
+void openai_write_image(struct buffer *out, const struct part *part);
 bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                           struct buffer *out, struct buffer *dropped, struct complaint *complaint);
 

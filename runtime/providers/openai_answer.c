@@ -368,13 +368,6 @@ static bool read_choices(struct openai_reader *self, struct json *json)
 
 /* ---------------------------------------------------------------- errors inside an answer */
 
-static struct slice no_header(void *head, struct slice name)
-{
-    (void)head;
-    (void)name;
-    return SLICE_NONE;
-}
-
 /* {"error": …} where an answer should be. */
 static void fail_with(struct openai_reader *self, struct slice body, enum sent sent)
 {
@@ -384,9 +377,9 @@ static void fail_with(struct openai_reader *self, struct slice body, enum sent s
         code = (struct slice){code.ptr + 1, code.len - 2};
     int64_t status = 0;
     if (slice_to_int(code, &status) && status >= 400 && status < 600) /* OpenRouter, vLLM: the code is a status */
-        openai_read_failure((int)status, body, no_header, NULL, 0, self->base.arena, &failure);
+        openai_read_failure((int)status, body, header_none, NULL, 0, self->base.arena, &failure);
     else
-        openai_read_failure(0, body, no_header, NULL, 0, self->base.arena, &failure);
+        openai_read_failure(0, body, header_none, NULL, 0, self->base.arena, &failure);
     failure.status = (int)status;
     failure.sent = sent;
     fail(self, failure);

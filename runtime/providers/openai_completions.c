@@ -12,12 +12,6 @@ static bool read_facts(struct slice body, struct arena *arena, struct facts *fac
     return openai_scan(OPENAI_COMPLETION, body, arena, facts, complaint);
 }
 
-static bool refuse(struct complaint *complaint, struct slice message, struct slice param)
-{
-    *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
-    return false;
-}
-
 /* The prompt's text: a string, or a list that holds exactly one. */
 static bool read_prompt(struct slice prompt_json, struct slice *text_raw, struct complaint *complaint)
 {
@@ -27,11 +21,11 @@ static bool read_prompt(struct slice prompt_json, struct slice *text_raw, struct
     if (json_peek(&json) == JSON_STRING)
         return json_string(&json, text_raw);
     if (json_peek(&json) != JSON_ARRAY || !json_array(&json) || !json_element(&json) || json_peek(&json) != JSON_STRING)
-        return refuse(complaint, LIT("lists of token ids mean something to their own provider only"), LIT("prompt"));
+        return complaint_refuse(complaint, LIT("lists of token ids mean something to their own provider only"), LIT("prompt"));
     if (!json_string(&json, text_raw))
         return false;
     if (json_element(&json) && json_skip(&json, &more))
-        return refuse(complaint, LIT("this provider takes one prompt per request"), LIT("prompt"));
+        return complaint_refuse(complaint, LIT("this provider takes one prompt per request"), LIT("prompt"));
     return true;
 }
 
@@ -46,7 +40,7 @@ static bool check_members(struct slice body, struct complaint *complaint)
         for (unsigned k = 0; k < sizeof harmless / sizeof *harmless; k++)
             fine = fine || slice_equals(value, harmless[k]);
         if (!fine)
-            return refuse(complaint, LIT("this provider is asked by a chat, which cannot say this"), names[i]);
+            return complaint_refuse(complaint, LIT("this provider is asked by a chat, which cannot say this"), names[i]);
     }
     return true;
 }
@@ -72,7 +66,7 @@ static bool read_chat(struct slice body, struct arena *arena, struct chat *chat,
     struct message *message = arena_zalloc(arena, sizeof *message);
     struct part *part = arena_zalloc(arena, sizeof *part);
     if (message == NULL || part == NULL)
-        return refuse(complaint, LIT("the request needs more memory than one request may have"), SLICE_NONE);
+        return complaint_refuse(complaint, LIT("the request needs more memory than one request may have"), SLICE_NONE);
     *part = (struct part){.kind = PART_TEXT, .text_raw = text};
     *message = (struct message){.role = ROLE_USER, .plain = true, .parts = part};
     chat->messages = message;

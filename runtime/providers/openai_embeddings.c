@@ -260,13 +260,6 @@ static void member_of(struct buffer *out, const char *name)
     buffer_append_lit(out, "\":");
 }
 
-static void put_string(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
 /* For those that refuse what others take. */
 static bool write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                         struct buffer *out, struct buffer *dropped, struct complaint *complaint)
@@ -285,7 +278,7 @@ static bool write_embed(const struct embed *embed, const struct provider *provid
     for (unsigned i = 0; i < embed->count; i++) {
         if (i > 0)
             buffer_append_byte(out, ',');
-        put_string(out, embed->inputs_raw[i]);
+        json_append_quoted(out, embed->inputs_raw[i]);
     }
     if (!embed->plain)
         buffer_append_byte(out, ']');
@@ -301,7 +294,7 @@ static bool write_embed(const struct embed *embed, const struct provider *provid
         buffer_append_slice(dropped, dropped->len > 0 ? LIT(", user") : LIT("user"));
     } else if (embed->user_raw.len > 0) {
         member_of(out, "user");
-        put_string(out, embed->user_raw);
+        json_append_quoted(out, embed->user_raw);
     }
     buffer_append_byte(out, '}');
     return true;

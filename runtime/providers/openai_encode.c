@@ -14,34 +14,12 @@ struct encode {
     unsigned family;   /* OPENAI_* */
 };
 
-static void key(struct encode *encode, const char *name)
-{
-    if (!encode->first)
-        buffer_append_byte(encode->out, ',');
-    encode->first = false;
-    buffer_append_byte(encode->out, '"');
-    buffer_append(encode->out, name, strlen(name));
-    buffer_append_lit(encode->out, "\":");
-}
-
-static void quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
 static bool is_listed(const char *const *list, const char *name)
 {
     for (; list != NULL && *list != NULL; list++)
         if (strcmp(*list, name) == 0)
             return true;
     return false;
-}
-
-static void drop(struct encode *encode, struct slice name)
-{
-    names_drop(encode->dropped, name);
 }
 
 /* A vendor with strict fields gets only those on its list; one that refuses some does not get those, nor a model what it refuses. */
@@ -55,7 +33,7 @@ static bool is_sent(struct encode *encode, const char *name)
 {
     if (is_taken(encode, name) && !openai_refuses(encode->family, slice_of(name)))
         return true;
-    drop(encode, slice_of(name));
+    names_drop(encode->dropped, slice_of(name));
     return false;
 }
 
@@ -68,7 +46,7 @@ static bool is_value_sent(struct encode *encode, const char *name, struct slice 
 static void number(struct encode *encode, const char *name, struct slice digits)
 {
     if (digits.len > 0 && is_value_sent(encode, name, digits)) {
-        key(encode, name);
+        json_append_key(encode->out, &encode->first, slice_of(name));
         buffer_append_slice(encode->out, digits);
     }
 }
@@ -76,8 +54,8 @@ static void number(struct encode *encode, const char *name, struct slice digits)
 static void text(struct encode *encode, const char *name, struct slice raw)
 {
     if (raw.len > 0 && is_sent(encode, name)) {
-        key(encode, name);
-        quoted(encode->out, raw);
+        json_append_key(encode->out, &encode->first, slice_of(name));
+        json_append_quoted(encode->out, raw);
     }
 }
 
@@ -85,16 +63,16 @@ static void flag(struct encode *encode, const char *name, int value)
 {
     struct slice word = value ? LIT("true") : LIT("false");
     if (value >= 0 && is_value_sent(encode, name, word)) {
-        key(encode, name);
+        json_append_key(encode->out, &encode->first, slice_of(name));
         buffer_append_slice(encode->out, word);
     }
 }
 
 /* ---------------------------------------------------------------- messages */
 
-static void image_url(struct buffer *out, const struct part *part)
+/* Where it is, or all of it. */
+static void put_url(struct buffer *out, const struct part *part)
 {
-    buffer_append_lit(out, "{\"type\":\"image_url\",\"image_url\":{\"url\":\"");
     if (part->url_raw.len > 0) {
         buffer_append_slice(out, part->url_raw);
     } else {
@@ -103,10 +81,16 @@ static void image_url(struct buffer *out, const struct part *part)
         buffer_append_lit(out, ";base64,");
         buffer_append_slice(out, part->data_raw);
     }
+}
+
+void openai_write_image(struct buffer *out, const struct part *part)
+{
+    buffer_append_lit(out, "{\"type\":\"image_url\",\"image_url\":{\"url\":\"");
+    put_url(out, part);
     buffer_append_byte(out, '"');
     if (part->detail_raw.len > 0) {
         buffer_append_lit(out, ",\"detail\":");
-        quoted(out, part->detail_raw);
+        json_append_quoted(out, part->detail_raw);
     }
     buffer_append_lit(out, "}}");
 }
@@ -115,21 +99,14 @@ static void document(struct buffer *out, const struct part *part)
 {
     if (part->text_raw.len > 0) {
         buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
-        quoted(out, part->text_raw);
+        json_append_quoted(out, part->text_raw);
         buffer_append_byte(out, '}');
         return;
     }
     buffer_append_lit(out, "{\"type\":\"file\",\"file\":{\"filename\":");
-    quoted(out, part->name_raw.len > 0 ? part->name_raw : LIT("document.pdf"));
+    json_append_quoted(out, part->name_raw.len > 0 ? part->name_raw : LIT("document.pdf"));
     buffer_append_lit(out, ",\"file_data\":\"");
-    if (part->url_raw.len > 0) {
-        buffer_append_slice(out, part->url_raw);
-    } else {
-        buffer_append_lit(out, "data:");
-        buffer_append_slice(out, part->media_type_raw);
-        buffer_append_lit(out, ";base64,");
-        buffer_append_slice(out, part->data_raw);
-    }
+    put_url(out, part);
     buffer_append_lit(out, "\"}}");
 }
 
@@ -137,21 +114,21 @@ static void content_part(struct buffer *out, const struct part *part)
 {
     switch (part->kind) {
     case PART_IMAGE:
-        image_url(out, part);
+        openai_write_image(out, part);
         break;
     case PART_DOCUMENT:
         document(out, part);
         break;
     case PART_AUDIO:
         buffer_append_lit(out, "{\"type\":\"input_audio\",\"input_audio\":{\"data\":");
-        quoted(out, part->data_raw);
+        json_append_quoted(out, part->data_raw);
         buffer_append_lit(out, ",\"format\":");
-        quoted(out, part->media_type_raw);
+        json_append_quoted(out, part->media_type_raw);
         buffer_append_lit(out, "}}");
         break;
     case PART_REFUSAL:
         buffer_append_lit(out, "{\"type\":\"refusal\",\"refusal\":");
-        quoted(out, part->text_raw);
+        json_append_quoted(out, part->text_raw);
         buffer_append_byte(out, '}');
         break;
     case PART_OPAQUE:
@@ -159,7 +136,7 @@ static void content_part(struct buffer *out, const struct part *part)
         break;
     default:
         buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
-        quoted(out, part->text_raw);
+        json_append_quoted(out, part->text_raw);
         buffer_append_byte(out, '}');
         break;
     }
@@ -185,7 +162,7 @@ static void content(struct encode *encode, const struct part *parts, bool plain)
 {
     struct buffer *out = encode->out;
     bool first = true;
-    key(encode, "content");
+    json_append_key(encode->out, &encode->first, LIT("content"));
     if (is_all_text(encode, parts) && plain) {
         buffer_append_byte(out, '"');
         for (; parts != NULL; parts = parts->next)
@@ -217,19 +194,19 @@ static void call_id(struct encode *encode, struct slice id)
         fine = fine && memchr(alphabet, id.ptr[i], 62) != NULL;
     }
     if (!(encode->vendor->quirks & VENDOR_ID9) || fine) {
-        quoted(encode->out, id);
+        json_append_quoted(encode->out, id);
         return;
     }
     char nine[9];
     for (unsigned i = 0; i < sizeof nine; i++, hash /= 62)
         nine[i] = alphabet[hash % 62];
-    quoted(encode->out, (struct slice){nine, sizeof nine});
+    json_append_quoted(encode->out, (struct slice){nine, sizeof nine});
 }
 
 /* Other dialects allow longer names; openai_answer.c finds the way back. */
 static void tool_name(struct encode *encode, struct slice name)
 {
-    quoted(encode->out, encode->foreign ? name_fit(name, &openai_names, encode->arena) : name);
+    json_append_quoted(encode->out, encode->foreign ? name_fit(name, &openai_names, encode->arena) : name);
 }
 
 static void tool_calls(struct encode *encode, const struct part *parts)
@@ -240,7 +217,7 @@ static void tool_calls(struct encode *encode, const struct part *parts)
         if (parts->kind != PART_TOOL_CALL)
             continue;
         if (!any)
-            key(encode, "tool_calls");
+            json_append_key(encode->out, &encode->first, LIT("tool_calls"));
         buffer_append_byte(out, any ? ',' : '[');
         any = true;
         buffer_append_lit(out, "{\"id\":");
@@ -248,7 +225,7 @@ static void tool_calls(struct encode *encode, const struct part *parts)
         buffer_append_lit(out, ",\"type\":\"function\",\"function\":{\"name\":");
         tool_name(encode, parts->name_raw);
         buffer_append_lit(out, ",\"arguments\":");
-        quoted(out, parts->text_raw.len > 0 ? parts->text_raw : LIT("{}"));
+        json_append_quoted(out, parts->text_raw.len > 0 ? parts->text_raw : LIT("{}"));
         buffer_append_lit(out, "}}");
     }
     if (any)
@@ -270,14 +247,14 @@ static void begin_message(struct encode *encode, bool *first, struct slice role)
     *first = false;
     buffer_append_byte(encode->out, '{');
     encode->first = true;
-    key(encode, "role");
-    quoted(encode->out, role);
+    json_append_key(encode->out, &encode->first, LIT("role"));
+    json_append_quoted(encode->out, role);
 }
 
 /* The texts of a result, one string. */
 static void texts(struct encode *encode, const struct part *parts)
 {
-    key(encode, "content");
+    json_append_key(encode->out, &encode->first, LIT("content"));
     buffer_append_byte(encode->out, '"');
     for (; parts != NULL; parts = parts->next)
         if (parts->kind == PART_TEXT)
@@ -288,7 +265,7 @@ static void texts(struct encode *encode, const struct part *parts)
 static void tool_message(struct encode *encode, const struct part *result, bool *first)
 {
     begin_message(encode, first, LIT("tool"));
-    key(encode, "tool_call_id");
+    json_append_key(encode->out, &encode->first, LIT("tool_call_id"));
     call_id(encode, result->id_raw);
     if (encode->foreign)
         texts(encode, result->children);
@@ -308,11 +285,11 @@ static void result_images(struct encode *encode, const struct message *from, con
                 continue;
             if (!any) {
                 begin_message(encode, first, LIT("user"));
-                key(encode, "content");
+                json_append_key(encode->out, &encode->first, LIT("content"));
             }
             buffer_append_byte(out, any ? ',' : '[');
             any = true;
-            image_url(out, part);
+            openai_write_image(out, part);
         }
     }
     if (any)
@@ -324,7 +301,7 @@ static void reasoning(struct encode *encode, const struct part *parts)
 {
     if (strcmp(encode->vendor->name, "deepseek") != 0 || !has_kind(parts, PART_TOOL_CALL))
         return;
-    key(encode, "reasoning_content");
+    json_append_key(encode->out, &encode->first, LIT("reasoning_content"));
     buffer_append_byte(encode->out, '"');
     for (; parts != NULL; parts = parts->next)
         if (parts->kind == PART_REASONING)
@@ -378,20 +355,20 @@ static void message(struct encode *encode, const struct message *given, bool *fi
         return;
     begin_message(encode, first, role_name(encode, given));
     if (given->name_raw.len > 0) {
-        key(encode, "name");
-        quoted(encode->out, given->name_raw);
+        json_append_key(encode->out, &encode->first, LIT("name"));
+        json_append_quoted(encode->out, given->name_raw);
     }
     bool calls = has_kind(given->parts, PART_TOOL_CALL), said = has_kind(given->parts, PART_TEXT) || has_kind(given->parts, PART_REFUSAL);
     if (said || !calls || (encode->vendor->quirks & VENDOR_STRICT_FIELDS))
         content(encode, given->parts, is_string(encode, given));
     else {
-        key(encode, "content");
+        json_append_key(encode->out, &encode->first, LIT("content"));
         buffer_append_lit(encode->out, "null");
     }
     reasoning(encode, given->parts);
     tool_calls(encode, given->parts);
     if ((encode->vendor->quirks & VENDOR_PREFIX) && given->role == ROLE_ASSISTANT && given->next == NULL && !calls) {
-        key(encode, "prefix"); /* COMPAT(mistral, 2026-06) */
+        json_append_key(encode->out, &encode->first, LIT("prefix")); /* COMPAT(mistral, 2026-06) */
         buffer_append_lit(encode->out, "true");
     }
     buffer_append_byte(encode->out, '}');
@@ -400,7 +377,7 @@ static void message(struct encode *encode, const struct message *given, bool *fi
 static void messages(struct encode *encode)
 {
     bool first = true;
-    key(encode, "messages");
+    json_append_key(encode->out, &encode->first, LIT("messages"));
     buffer_append_byte(encode->out, '[');
     const struct message *results = NULL; /* where the run of results began */
     for (const struct message *at = encode->chat->messages; at != NULL; at = at->next) {
@@ -424,7 +401,7 @@ static void tools(struct encode *encode)
     bool first = true;
     if (encode->chat->tools == NULL)
         return;
-    key(encode, "tools");
+    json_append_key(encode->out, &encode->first, LIT("tools"));
     buffer_append_byte(out, '[');
     for (const struct tool *tool = encode->chat->tools; tool != NULL; tool = tool->next) {
         if (!first)
@@ -438,7 +415,7 @@ static void tools(struct encode *encode)
         tool_name(encode, tool->name_raw);
         if (tool->description_raw.len > 0) {
             buffer_append_lit(out, ",\"description\":");
-            quoted(out, tool->description_raw);
+            json_append_quoted(out, tool->description_raw);
         }
         if (tool->schema_json.len > 0) {
             buffer_append_lit(out, ",\"parameters\":");
@@ -457,7 +434,7 @@ static void tool_choice(struct encode *encode)
     const struct chat *chat = encode->chat;
     if (chat->tool_choice == TOOL_CHOICE_NONE_GIVEN)
         return;
-    key(encode, "tool_choice");
+    json_append_key(encode->out, &encode->first, LIT("tool_choice"));
     if (chat->tool_choice != TOOL_CHOICE_NAMED) {
         buffer_append_slice(encode->out, words[chat->tool_choice]);
         return;
@@ -472,18 +449,18 @@ static void response_format(struct encode *encode)
     const struct chat *chat = encode->chat;
     if (chat->format == FORMAT_NONE_GIVEN)
         return;
-    key(encode, "response_format");
+    json_append_key(encode->out, &encode->first, LIT("response_format"));
     if (chat->format != FORMAT_SCHEMA) {
         buffer_append_slice(encode->out, chat->format == FORMAT_JSON ? LIT("{\"type\":\"json_object\"}") : LIT("{\"type\":\"text\"}"));
         return;
     }
     buffer_append_lit(encode->out, "{\"type\":\"json_schema\",\"json_schema\":{\"name\":");
-    quoted(encode->out, chat->schema_name_raw.len > 0 ? chat->schema_name_raw : LIT("response"));
+    json_append_quoted(encode->out, chat->schema_name_raw.len > 0 ? chat->schema_name_raw : LIT("response"));
     buffer_append_lit(encode->out, ",\"schema\":");
     buffer_append_slice(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{}"));
     if (chat->schema_description_raw.len > 0) {
         buffer_append_lit(encode->out, ",\"description\":");
-        quoted(encode->out, chat->schema_description_raw);
+        json_append_quoted(encode->out, chat->schema_description_raw);
     }
     if (chat->schema_strict >= 0)
         buffer_append_slice(encode->out, chat->schema_strict ? LIT(",\"strict\":true") : LIT(",\"strict\":false"));
@@ -498,15 +475,15 @@ static void stops(struct encode *encode)
     if (count == 0 || !is_sent(encode, "stop"))
         return;
     if (count < chat->stop_count)
-        drop(encode, LIT("stop"));
-    key(encode, "stop");
+        names_drop(encode->dropped, LIT("stop"));
+    json_append_key(encode->out, &encode->first, LIT("stop"));
     if (chat->stop_plain) {
-        quoted(encode->out, chat->stops_raw[0]);
+        json_append_quoted(encode->out, chat->stops_raw[0]);
         return;
     }
     for (unsigned i = 0; i < count; i++) {
         buffer_append_byte(encode->out, i == 0 ? '[' : ',');
-        quoted(encode->out, chat->stops_raw[i]);
+        json_append_quoted(encode->out, chat->stops_raw[i]);
     }
     buffer_append_byte(encode->out, ']');
 }
@@ -521,13 +498,13 @@ static void extras(struct encode *encode)
 {
     for (const struct extra *extra = encode->chat->extras; extra != NULL; extra = extra->next) {
         if (!is_own_word(encode)) {
-            drop(encode, extra->name_raw);
+            names_drop(encode->dropped, extra->name_raw);
             continue;
         }
         const char *name = arena_copy(encode->arena, extra->name_raw).ptr;
         if (name == NULL || !is_sent(encode, name))
             continue;
-        key(encode, name);
+        json_append_key(encode->out, &encode->first, slice_of(name));
         bool raw = strcmp(name, "reasoning_format") == 0 && slice_equals(extra->value_json, LIT("\"raw\"")) &&
                    (encode->chat->tools != NULL || encode->chat->format > FORMAT_TEXT);
         buffer_append_slice(encode->out, raw ? LIT("\"parsed\"") : extra->value_json); /* COMPAT(groq, 2026-08): refused beside these */
@@ -555,7 +532,7 @@ static void logprobs(struct encode *encode)
     } else if (chat->logprobs == 1) {
         number(encode, "logprobs", chat->top_logprobs.len > 0 ? chat->top_logprobs : LIT("1"));
     } else if (chat->top_logprobs.len > 0) {
-        drop(encode, LIT("top_logprobs"));
+        names_drop(encode->dropped, LIT("top_logprobs"));
     }
 }
 
@@ -574,25 +551,25 @@ static void effort(struct encode *encode, const struct model_facts *model)
     struct slice raw = encode->chat->effort_raw;
     if (!is_own_word(encode) && raw.len > 0 &&
         !(model->capabilities & NEED_REASONING)) { /* an effort made from a budget is refused by other models */
-        drop(encode, LIT("reasoning_effort"));
+        names_drop(encode->dropped, LIT("reasoning_effort"));
         return;
     }
     if ((quirks & VENDOR_THINKING) && encode->chat->thinking_json.len > 0) {
-        key(encode, "thinking");
+        json_append_key(encode->out, &encode->first, LIT("thinking"));
         buffer_append_slice(encode->out, encode->chat->thinking_json);
     }
     if (raw.len == 0)
         return;
     if (quirks & VENDOR_EFFORT_OBJECT) {
-        key(encode, "reasoning");
+        json_append_key(encode->out, &encode->first, LIT("reasoning"));
         buffer_append_lit(encode->out, "{\"effort\":");
-        quoted(encode->out, raw);
+        json_append_quoted(encode->out, raw);
         buffer_append_byte(encode->out, '}');
         return;
     }
     if ((quirks & VENDOR_THINKING) && encode->chat->thinking_json.len == 0) {
         bool none = slice_equals(raw, LIT("none"));
-        key(encode, "thinking");
+        json_append_key(encode->out, &encode->first, LIT("thinking"));
         buffer_append_slice(encode->out, none ? LIT("{\"type\":\"disabled\"}") : LIT("{\"type\":\"enabled\"}"));
         if (none)
             return;
@@ -639,7 +616,7 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
         names_drop_content(chat, dropped);
     buffer_append_byte(out, '{');
     if (!provider->dated_api) { /* else the path names the deployment */
-        key(&encode, "model");
+        json_append_key(encode.out, &encode.first, LIT("model"));
         json_append_string(out, model->model);
     }
     messages(&encode);
@@ -647,7 +624,7 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
     number(&encode, "temperature", chat->temperature);
     number(&encode, "top_p", chat->top_p);
     if (encode.foreign && chat->top_k.len > 0 && !(quirks & VENDOR_TOP_K))
-        drop(&encode, LIT("top_k"));
+        names_drop(encode.dropped, LIT("top_k"));
     else
         number(&encode, "top_k", chat->top_k);
     number(&encode, "n", chat->n);
@@ -664,15 +641,15 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
     text(&encode, "user", chat->user_raw);
     text(&encode, "service_tier", chat->service_tier_raw);
     if (chat->metadata_json.len > 0 && is_sent(&encode, "metadata")) {
-        key(&encode, "metadata");
+        json_append_key(encode.out, &encode.first, LIT("metadata"));
         buffer_append_slice(out, chat->metadata_json);
     }
     extras(&encode);
     if (chat->stream) {
-        key(&encode, "stream");
+        json_append_key(encode.out, &encode.first, LIT("stream"));
         buffer_append_lit(out, "true");
         if (!(quirks & VENDOR_NO_STREAM_OPTIONS) && !openai_is_before(provider, LIT("2024-09-01"))) {
-            key(&encode, "stream_options");
+            json_append_key(encode.out, &encode.first, LIT("stream_options"));
             buffer_append_lit(out, "{\"include_usage\":true}");
         }
     }

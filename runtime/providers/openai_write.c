@@ -53,13 +53,6 @@ static void take_start(struct openai_writer *self, const struct event *event)
         self->created = event->created;
 }
 
-static void quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
 static const char *finish_name(enum finish finish)
 {
     static const char *const names[] = {"stop", "stop", "length", "tool_calls", "content_filter"};
@@ -99,11 +92,11 @@ void openai_put_usage(struct buffer *out, const struct usage *usage)
 static void begin_chunk(struct openai_writer *self, struct buffer *out)
 {
     buffer_append_lit(out, "data: {\"id\":");
-    quoted(out, self->id);
+    json_append_quoted(out, self->id);
     buffer_append_lit(out, ",\"object\":\"chat.completion.chunk\",\"created\":");
     buffer_append_int(out, self->created);
     buffer_append_lit(out, ",\"model\":");
-    quoted(out, self->model);
+    json_append_quoted(out, self->model);
     buffer_append_lit(out, ",\"choices\":[");
 }
 
@@ -138,7 +131,7 @@ static void put_signature(struct buffer *out, struct slice signature)
     if (signature.len == 0)
         return;
     buffer_append_lit(out, ",\"extra_content\":{\"google\":{\"thought_signature\":");
-    quoted(out, signature);
+    json_append_quoted(out, signature);
     buffer_append_lit(out, "}}");
 }
 
@@ -146,9 +139,9 @@ static void put_piece(struct openai_writer *self, const struct event *event, str
 {
     put_role(self, event->choice, out);
     begin_delta(self, event->choice, out);
-    quoted(out, name);
+    json_append_quoted(out, name);
     buffer_append_byte(out, ':');
-    quoted(out, event->text_raw);
+    json_append_quoted(out, event->text_raw);
     put_signature(out, event->signature_raw);
     end_delta(out);
 }
@@ -157,12 +150,12 @@ static void put_block(struct buffer *out, const struct event *event)
 {
     if (event->kind == EVENT_REDACTED) {
         buffer_append_lit(out, "{\"type\":\"redacted_thinking\",\"data\":");
-        quoted(out, event->data_raw);
+        json_append_quoted(out, event->data_raw);
     } else {
         buffer_append_lit(out, "{\"type\":\"thinking\",\"thinking\":");
-        quoted(out, event->text_raw);
+        json_append_quoted(out, event->text_raw);
         buffer_append_lit(out, ",\"signature\":");
-        quoted(out, event->signature_raw);
+        json_append_quoted(out, event->signature_raw);
     }
     buffer_append_byte(out, '}');
 }
@@ -174,15 +167,15 @@ static void put_call_piece(struct openai_writer *self, const struct event *event
     buffer_append_int(out, event->tool);
     if (event->kind == EVENT_TOOL_BEGIN) {
         buffer_append_lit(out, ",\"id\":");
-        quoted(out, writer_call_id(&self->base, event));
+        json_append_quoted(out, writer_call_id(&self->base, event));
         buffer_append_lit(out, ",\"type\":\"function\",\"function\":{\"name\":");
-        quoted(out, event->name_raw);
+        json_append_quoted(out, event->name_raw);
         buffer_append_lit(out, ",\"arguments\":\"\"}");
         put_signature(out, event->signature_raw);
         buffer_append_lit(out, "}]");
     } else {
         buffer_append_lit(out, ",\"function\":{\"arguments\":");
-        quoted(out, arguments);
+        json_append_quoted(out, arguments);
         buffer_append_lit(out, "}}]");
     }
     end_delta(out);
@@ -319,9 +312,9 @@ static void gather_call(struct openai_writer *self, struct choice *choice, const
     if (choice->calls.len > 0)
         buffer_append_byte(&choice->calls, ',');
     buffer_append_lit(&choice->calls, "{\"id\":");
-    quoted(&choice->calls, writer_call_id(&self->base, event));
+    json_append_quoted(&choice->calls, writer_call_id(&self->base, event));
     buffer_append_lit(&choice->calls, ",\"type\":\"function\",\"function\":{\"name\":");
-    quoted(&choice->calls, event->name_raw);
+    json_append_quoted(&choice->calls, event->name_raw);
     buffer_append_lit(&choice->calls, ",\"arguments\":\"");
     choice->open_call = event->tool + 1;
     choice->args = false;
@@ -371,15 +364,15 @@ static void put_choice(struct buffer *out, unsigned index, struct choice *choice
     if (choice->text.len == 0 && (choice->calls.len > 0 || choice->refusal.len > 0))
         buffer_append_lit(out, "null");
     else
-        quoted(out, buffer_slice(&choice->text));
+        json_append_quoted(out, buffer_slice(&choice->text));
     buffer_append_lit(out, ",\"refusal\":");
     if (choice->refusal.len > 0)
-        quoted(out, buffer_slice(&choice->refusal));
+        json_append_quoted(out, buffer_slice(&choice->refusal));
     else
         buffer_append_lit(out, "null");
     if (choice->reasoning.len > 0) {
         buffer_append_lit(out, ",\"reasoning_content\":");
-        quoted(out, buffer_slice(&choice->reasoning));
+        json_append_quoted(out, buffer_slice(&choice->reasoning));
     }
     if (choice->blocks.len > 0) {
         buffer_append_lit(out, ",\"thinking_blocks\":[");
@@ -418,11 +411,11 @@ static void put_answer(struct openai_writer *self, struct buffer *out)
     bool first = true;
     choice_of(self, 0);
     buffer_append_lit(out, "{\"id\":");
-    quoted(out, self->id);
+    json_append_quoted(out, self->id);
     buffer_append_lit(out, ",\"object\":\"chat.completion\",\"created\":");
     buffer_append_int(out, self->created);
     buffer_append_lit(out, ",\"model\":");
-    quoted(out, self->model);
+    json_append_quoted(out, self->model);
     buffer_append_lit(out, ",\"choices\":[");
     for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX; i++) {
         if (self->choices[i].used) {

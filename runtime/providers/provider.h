@@ -213,6 +213,13 @@ struct complaint {
     struct slice message, param; /* static, or in the arena that was passed */
 };
 
+/* A parameter that this provider cannot be sent. Returns false, for whoever refuses with it. */
+static inline bool complaint_refuse(struct complaint *complaint, struct slice message, struct slice param)
+{
+    *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
+    return false;
+}
+
 enum { PROVIDER_HEADERS_MAX = 16 };
 
 /* An entry of config `providers`, as the wires need it. Lives with its generation. */
@@ -294,6 +301,8 @@ const struct vendor *vendor_find(struct slice name); /* by name or prefix; NULL 
 const struct wire *vendor_wire(const struct vendor *vendor, const struct wire *client);
 /* The same for an entry of the config: a server elsewhere that speaks OpenAI's chat seldom knows its responses. */
 const struct wire *provider_wire(const struct provider *provider, const struct wire *client);
+/* A wire's write_auth where the key is a bearer token; without a key nothing. */
+void provider_write_bearer(const struct provider *provider, struct slice key, struct buffer *out);
 
 /* ---------------------------------------------------------------- a wire */
 
@@ -315,9 +324,10 @@ struct reader {
                                       * rewritten on the way out are found again by it */
     const struct model_facts *model; /* may be NULL in specs */
     enum operation operation;
-    void *asker; /* as in struct chat */
-    bool ended;  /* EVENT_END was emitted */
-    bool failed; /* EVENT_ERROR was emitted */
+    void *asker;  /* as in struct chat */
+    bool ended;   /* EVENT_END was emitted */
+    bool failed;  /* EVENT_ERROR was emitted */
+    bool content; /* reader_emit emitted what event_is_content */
     bool stream;
 };
 
@@ -418,6 +428,17 @@ extern const struct wire wire_gemini, wire_cohere, wire_ollama, wire_bedrock; /*
 
 const struct wire *wire_find(struct slice name); /* NULL unknown */
 
+/* ---------------------------------------------------------------- shared by the wires: reader.c */
+
+/* Emits the event, unless the answer has ended or failed. */
+void reader_emit(struct reader *reader, const struct event *event);
+/* EVENT_ERROR. What was sent of the request counts only while no content came. */
+void reader_fail(struct reader *reader, struct failure failure, enum sent sent);
+/* The provider began to answer, and this is no whole answer. */
+void reader_fail_incomplete(struct reader *reader, const char *message);
+/* EVENT_END. */
+void reader_end(struct reader *reader);
+
 /* ---------------------------------------------------------------- shared by the wires: errors.c */
 
 /* The first pass by status, then by code and text (wires/errors: sections 2 and 3). */
@@ -429,6 +450,8 @@ int64_t retry_after_said(struct slice message);
 /* The provider's message out of any shape of body (extraction order of wires/errors), cleaned: valid UTF-8, no control bytes, at most
  * FAILURE_MESSAGE_MAX, anything that looks like a key or a bearer token replaced by ***. */
 struct slice failure_message(struct slice body, int status, struct arena *arena);
+/* The look-up of an answer's headers where there are none: an error inside a 200. */
+struct slice header_none(void *head, struct slice name);
 /* The body of an error without what may stand around its object: blanks, a byte order mark, a list of one. */
 struct slice failure_object(struct slice body);
 
@@ -451,6 +474,8 @@ int64_t facts_tokens(const struct facts *facts);
 enum { PRICE_INPUT, PRICE_OUTPUT, PRICE_CACHE_READ, PRICE_CACHE_WRITE, PRICE_COUNT };
 /* Pico-dollars, from pico-dollars per token (-1: unpriced; a NULL list: nothing is). -1: not known, or not priced. */
 int64_t usage_cost_pico(const struct usage *usage, const int64_t *price);
+/* A count that a provider says; where it says none, what is there stays. */
+void usage_take_count(struct slice object, const char *name, int64_t *into);
 /* All tokens of it. */
 int64_t usage_total(const struct usage *usage);
 /* The provider's own total is ours, or it gave none. */
@@ -461,10 +486,18 @@ bool usage_adds_up(const struct usage *usage);
 /* EVENT_VECTOR for each member of a JSON list of lists of numbers. False: it is none, or it is empty. */
 bool reader_emit_vectors(struct reader *reader, struct slice list_json);
 
+/* ---------------------------------------------------------------- shared by the wires: effort.c */
+
+enum effort { EFFORT_NOT_GIVEN, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH, EFFORT_MAX };
+/* How hard a model is asked to think, at most so hard as this wire can say. */
+enum effort effort_of(struct slice effort_raw, enum effort most);
+
 /* ---------------------------------------------------------------- shared by the wires: names.c */
 
 /* Appends the name of what a writer leaves out, ", " between. */
 void names_drop(struct buffer *dropped, struct slice name);
+/* A cache marker, where the provider knows none: the first one is named. `lost`: one was. */
+void names_drop_marker(struct buffer *dropped, bool *lost, struct slice cache_control_json);
 /* Appends the types of what the client said in words of its own dialect ("messages.video_url"): for writers of another, who leave it out.
  * What an assistant said so goes unnamed: it is history of tools that another house ran. */
 void names_drop_content(const struct chat *chat, struct buffer *dropped);

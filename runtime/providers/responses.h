@@ -82,7 +82,6 @@ struct responses_writer {
     bool lost;  /* there was no room for a piece: the answer may not end well */
 };
 
-void responses_quoted(struct buffer *out, struct slice raw);
 /* ,"logprobs":[…] */
 void responses_put_logprobs(struct buffer *out, const struct responses_item *item);
 void responses_put_item(struct buffer *out, const struct responses_item *item, struct slice status);

@@ -47,31 +47,16 @@ static void fail_incomplete(struct responses_reader *self, const char *message)
     fail(self, failure);
 }
 
-static struct slice no_header(void *head, struct slice name)
-{
-    (void)head;
-    (void)name;
-    return SLICE_NONE;
-}
-
 /* `body` holds the error, or is it. */
 static void fail_with(struct responses_reader *self, struct slice body)
 {
     struct failure failure;
-    openai_read_failure(0, body, no_header, NULL, 0, self->base.arena, &failure);
+    openai_read_failure(0, body, header_none, NULL, 0, self->base.arena, &failure);
     failure.sent = self->content ? SENT_CONTENT : SENT_REFUSED;
     fail(self, failure);
 }
 
 /* ---------------------------------------------------------------- usage and finish */
-
-static void take_count(struct slice object, const char *name, int64_t *into)
-{
-    int64_t value;
-    struct slice digits = json_find(object, name);
-    if (digits.len > 0 && json_to_count(digits, &value))
-        *into = value;
-}
 
 /* The wire's counts include what was cached; ours are disjoint. A provider's nonsense (more cached than there was) is cut, never negative. */
 static void make_disjoint(struct usage *usage)
@@ -92,12 +77,12 @@ static void read_usage(struct responses_reader *self, struct slice object)
     if (object.len == 0 || object.ptr[0] != '{')
         return;
     struct slice in = json_find(object, "input_tokens_details"), out = json_find(object, "output_tokens_details");
-    take_count(object, "input_tokens", &usage.input);
-    take_count(object, "output_tokens", &usage.output);
-    take_count(object, "total_tokens", &usage.total);
-    take_count(in, "cached_tokens", &usage.cache_read);
-    take_count(in, "cache_write_tokens", &usage.cache_write);
-    take_count(out, "reasoning_tokens", &usage.reasoning);
+    usage_take_count(object, "input_tokens", &usage.input);
+    usage_take_count(object, "output_tokens", &usage.output);
+    usage_take_count(object, "total_tokens", &usage.total);
+    usage_take_count(in, "cached_tokens", &usage.cache_read);
+    usage_take_count(in, "cache_write_tokens", &usage.cache_write);
+    usage_take_count(out, "reasoning_tokens", &usage.reasoning);
     if (usage.input < 0 || usage.output < 0)
         return;
     usage.known = true;
@@ -219,7 +204,7 @@ static void start(struct responses_reader *self, struct slice response)
     if (self->started)
         return;
     self->started = true;
-    take_count(response, "created_at", &created);
+    usage_take_count(response, "created_at", &created);
     emit(self, &(struct event){.kind = EVENT_START,
                                .id_raw = json_find_string(response, "id"),
                                .model_raw = json_find_string(response, "model"),

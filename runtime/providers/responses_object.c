@@ -7,13 +7,6 @@
 /* A stream repeats the request in three of its events; what is larger than this is left out of them. */
 enum { ECHO_MAX = 128 * 1024 };
 
-void responses_quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
-}
-
 void responses_read_echo(struct slice body, struct responses_echo *echo)
 {
     const struct {
@@ -96,12 +89,12 @@ static void put_part(struct buffer *out, const struct responses_item *item)
 {
     if (item->kind == ITEM_REFUSAL) {
         buffer_append_lit(out, "{\"type\":\"refusal\",\"refusal\":");
-        responses_quoted(out, buffer_slice(&item->text));
+        json_append_quoted(out, buffer_slice(&item->text));
         buffer_append_byte(out, '}');
         return;
     }
     buffer_append_lit(out, "{\"type\":\"output_text\",\"text\":");
-    responses_quoted(out, buffer_slice(&item->text));
+    json_append_quoted(out, buffer_slice(&item->text));
     buffer_append_lit(out, ",\"annotations\":[]");
     responses_put_logprobs(out, item);
     buffer_append_byte(out, '}');
@@ -112,13 +105,13 @@ static void put_reasoning(struct buffer *out, const struct responses_item *item)
     buffer_append_lit(out, ",\"type\":\"reasoning\",\"summary\":[");
     if (item->text.len > 0) {
         buffer_append_lit(out, "{\"type\":\"summary_text\",\"text\":");
-        responses_quoted(out, buffer_slice(&item->text));
+        json_append_quoted(out, buffer_slice(&item->text));
         buffer_append_byte(out, '}');
     }
     buffer_append_byte(out, ']');
     if (item->encrypted.len > 0) {
         buffer_append_lit(out, ",\"encrypted_content\":");
-        responses_quoted(out, item->encrypted);
+        json_append_quoted(out, item->encrypted);
     }
     buffer_append_byte(out, '}');
 }
@@ -128,15 +121,15 @@ void responses_put_item(struct buffer *out, const struct responses_item *item, s
 {
     bool custom = item->kind == ITEM_CUSTOM, empty = slice_equals(status, LIT("in_progress"));
     buffer_append_lit(out, "{\"id\":");
-    responses_quoted(out, item->id);
+    json_append_quoted(out, item->id);
     if (item->kind == ITEM_REASONING) {
         put_reasoning(out, item);
         return;
     }
     buffer_append_lit(out, ",\"type\":");
-    responses_quoted(out, custom ? LIT("custom_tool_call") : item->kind == ITEM_CALL ? LIT("function_call") : LIT("message"));
+    json_append_quoted(out, custom ? LIT("custom_tool_call") : item->kind == ITEM_CALL ? LIT("function_call") : LIT("message"));
     buffer_append_lit(out, ",\"status\":");
-    responses_quoted(out, status);
+    json_append_quoted(out, status);
     if (item->kind == ITEM_TEXT || item->kind == ITEM_REFUSAL) {
         buffer_append_lit(out, ",\"role\":\"assistant\",\"content\":[");
         if (!empty)
@@ -145,11 +138,11 @@ void responses_put_item(struct buffer *out, const struct responses_item *item, s
         return;
     }
     buffer_append_lit(out, ",\"call_id\":");
-    responses_quoted(out, item->call_id);
+    json_append_quoted(out, item->call_id);
     buffer_append_lit(out, ",\"name\":");
-    responses_quoted(out, item->name);
+    json_append_quoted(out, item->name);
     buffer_append_slice(out, custom ? LIT(",\"input\":") : LIT(",\"arguments\":"));
-    responses_quoted(out, custom ? item->input : buffer_slice(&item->text));
+    json_append_quoted(out, custom ? item->input : buffer_slice(&item->text));
     buffer_append_byte(out, '}');
 }
 
@@ -253,11 +246,11 @@ void responses_put_object(const struct responses_writer *self, struct slice stat
 {
     bool begun = slice_equals(status, LIT("in_progress"));
     buffer_append_lit(out, "{\"id\":");
-    responses_quoted(out, self->id);
+    json_append_quoted(out, self->id);
     buffer_append_lit(out, ",\"object\":\"response\",\"created_at\":");
     buffer_append_int(out, self->created);
     buffer_append_lit(out, ",\"status\":");
-    responses_quoted(out, status);
+    json_append_quoted(out, status);
     put_error(out, failure);
     if (slice_equals(status, LIT("incomplete")))
         buffer_append_slice(out, self->finish == FINISH_CONTENT_FILTER ? LIT(",\"incomplete_details\":{\"reason\":\"content_filter\"}")
@@ -265,7 +258,7 @@ void responses_put_object(const struct responses_writer *self, struct slice stat
     else
         buffer_append_lit(out, ",\"incomplete_details\":null");
     buffer_append_lit(out, ",\"model\":");
-    responses_quoted(out, self->model);
+    json_append_quoted(out, self->model);
     if (begun)
         buffer_append_lit(out, ",\"output\":[]");
     else

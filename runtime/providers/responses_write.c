@@ -74,7 +74,7 @@ static void begin_piece(struct responses_writer *self, const char *name, const s
 {
     begin_event(self, name, out);
     buffer_append_lit(out, ",\"item_id\":");
-    responses_quoted(out, item->id);
+    json_append_quoted(out, item->id);
     buffer_append_lit(out, ",\"output_index\":");
     buffer_append_int(out, item->index);
     if (index != NULL) {
@@ -91,7 +91,7 @@ static void put_text_event(struct responses_writer *self, const char *name, cons
     buffer_append_lit(out, ",\"");
     buffer_append(out, member, strlen(member));
     buffer_append_lit(out, "\":");
-    responses_quoted(out, text);
+    json_append_quoted(out, text);
     if (item->kind == ITEM_TEXT && strcmp(member, "delta") == 0)
         buffer_append_lit(out, ",\"logprobs\":[]"); /* they come with the whole */
     else if (item->kind == ITEM_TEXT)
@@ -107,7 +107,7 @@ static void put_part_event(struct responses_writer *self, const char *name, cons
     buffer_append_slice(out, reasoning                    ? LIT(",\"part\":{\"type\":\"summary_text\",\"text\":")
                              : item->kind == ITEM_REFUSAL ? LIT(",\"part\":{\"type\":\"refusal\",\"refusal\":")
                                                           : LIT(",\"part\":{\"type\":\"output_text\",\"text\":"));
-    responses_quoted(out, text);
+    json_append_quoted(out, text);
     if (item->kind == ITEM_TEXT) {
         buffer_append_lit(out, ",\"annotations\":[]");
         responses_put_logprobs(out, item);
@@ -177,12 +177,12 @@ static void put_call_done(struct responses_writer *self, const struct responses_
     begin_piece(self, names->done, item, NULL, out);
     if (item->kind == ITEM_CALL) {
         buffer_append_lit(out, ",\"name\":");
-        responses_quoted(out, item->name);
+        json_append_quoted(out, item->name);
     }
     buffer_append_lit(out, ",\"");
     buffer_append(out, names->whole, strlen(names->whole));
     buffer_append_lit(out, "\":");
-    responses_quoted(out, item->kind == ITEM_CUSTOM ? item->input : buffer_slice(&item->text));
+    json_append_quoted(out, item->kind == ITEM_CUSTOM ? item->input : buffer_slice(&item->text));
     end_event(out);
 }
 

@@ -9,18 +9,12 @@
 
 enum { TEXT_MAX = 64 * 1024 * 1024 };
 
-static bool refuse(struct complaint *complaint, struct slice message, struct slice param)
-{
-    *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};
-    return false;
-}
-
 static bool read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint)
 {
     if (!openai_scan(OPENAI_SIMPLE, body, arena, facts, complaint))
         return false;
     if (facts->needs & NEED_TOOLS)
-        return refuse(complaint, LIT("/completion answers with text only; for tools use /v1/chat/completions"), LIT("tools"));
+        return complaint_refuse(complaint, LIT("/completion answers with text only; for tools use /v1/chat/completions"), LIT("tools"));
     return true;
 }
 
@@ -30,7 +24,7 @@ static bool read_chat(struct slice body, struct arena *arena, struct chat *chat,
     if (!openai_read_chat(body, arena, chat, complaint))
         return false;
     if (chat->n.len > 0 && (!slice_to_int(chat->n, &n) || n != 1))
-        return refuse(complaint, LIT("/completion gives one answer"), LIT("n"));
+        return complaint_refuse(complaint, LIT("/completion gives one answer"), LIT("n"));
     chat->n = SLICE_NONE;
     return true;
 }
@@ -53,13 +47,6 @@ static void writer_begin(struct writer *writer)
 static void writer_end(struct writer *writer)
 {
     buffer_free(&((struct simple_writer *)writer)->text);
-}
-
-static void quoted(struct buffer *out, struct slice raw)
-{
-    buffer_append_byte(out, '"');
-    buffer_append_slice(out, raw);
-    buffer_append_byte(out, '"');
 }
 
 /* Pico-dollars as dollars: twelve digits behind the point, zeros at the end cut. */
@@ -85,9 +72,9 @@ static void put_answer(struct simple_writer *self, struct buffer *out)
     const struct writer *base = &self->base;
     int64_t cost = usage_cost_pico(&self->usage, base->price);
     buffer_append_lit(out, "{\"content\":");
-    quoted(out, buffer_slice(&self->text));
+    json_append_quoted(out, buffer_slice(&self->text));
     buffer_append_lit(out, ",\"model\":");
-    quoted(out, self->model);
+    json_append_quoted(out, self->model);
     buffer_append_lit(out, ",\"provider\":");
     json_append_string(out, base->provider);
     if (self->usage.known)
@@ -110,7 +97,7 @@ static void write_streamed(const struct writer *writer, const struct event *even
 {
     if ((event->kind == EVENT_TEXT || event->kind == EVENT_REFUSAL) && event->text_raw.len > 0) {
         buffer_append_lit(out, "data: {\"content\": ");
-        quoted(out, event->text_raw);
+        json_append_quoted(out, event->text_raw);
         buffer_append_lit(out, "}\n\n");
     } else if (event->kind == EVENT_PING) {
         buffer_append_slice(out, slice_of(writer->wire->ping));

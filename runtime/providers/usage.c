@@ -26,6 +26,13 @@ int64_t usage_cost_pico(const struct usage *usage, const int64_t *price)
     return counted ? sum : -1;
 }
 
+void usage_take_count(struct slice object, const char *name, int64_t *into)
+{
+    int64_t count = json_find_count(object, name);
+    if (count >= 0)
+        *into = count;
+}
+
 static int64_t at_least_zero(int64_t count)
 {
     return count > 0 ? count : 0;

@@ -215,3 +215,13 @@ const struct wire *provider_wire(const struct provider *provider, const struct w
         return provider->vendor->wire;
     return vendor_wire(provider->vendor, client);
 }
+
+void provider_write_bearer(const struct provider *provider, struct slice key, struct buffer *out)
+{
+    (void)provider;
+    if (key.len == 0)
+        return;
+    buffer_append_lit(out, "Authorization: Bearer ");
+    buffer_append_slice(out, key);
+    buffer_append_lit(out, "\r\n");
+}

@@ -1,0 +1,29 @@
+/* reader.c -- what every reader of an answer does with its events: nothing follows an end or a failure, and a failure says whether content came before it.
+ * SPDX-License-Identifier: MIT */
+#include "providers/provider.h"
+
+void reader_emit(struct reader *reader, const struct event *event)
+{
+    if (reader->failed || reader->ended)
+        return;
+    reader->content |= event_is_content(event);
+    reader->emit(reader->owner, event);
+}
+
+void reader_fail(struct reader *reader, struct failure failure, enum sent sent)
+{
+    failure.sent = reader->content ? SENT_CONTENT : sent;
+    reader_emit(reader, &(struct event){.kind = EVENT_ERROR, .failure = failure});
+    reader->failed |= !reader->ended;
+}
+
+void reader_fail_incomplete(struct reader *reader, const char *message)
+{
+    reader_fail(reader, failure_make(FAILURE_UNAVAILABLE, slice_of(message)), SENT_UNCERTAIN);
+}
+
+void reader_end(struct reader *reader)
+{
+    reader_emit(reader, &(struct event){.kind = EVENT_END});
+    reader->ended |= !reader->failed;
+}
