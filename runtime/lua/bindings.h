@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_BINDINGS_H
 #define LUA_BINDINGS_H
+#include "base/bytes.h"
 #include <lauxlib.h>
 #include <lua.h>
 
@@ -27,6 +28,32 @@ int open_wait_queue(lua_State *L);  /* lua_wait_queue.c: who waits for room, for
 int open_pools(lua_State *L);       /* lua_keyring.c: turns and spare attempts by name, for specs */
 int open_key_states(lua_State *L);  /* lua_key_states.c */
 int open_schedule(lua_State *L);    /* lua_schedule.c: when checks are due and what they come to, for specs */
+
+/* ---------------------------------------------------------------- what they all need */
+
+/* The argument's text; it is Lua's. */
+static inline struct slice check_slice(lua_State *L, int index)
+{
+    struct slice text;
+    text.ptr = luaL_checklstring(L, index, &text.len);
+    return text;
+}
+
+static inline int push_slice(lua_State *L, struct slice text)
+{
+    lua_pushlstring(L, text.len > 0 ? text.ptr : "", text.len);
+    return 1;
+}
+
+/* A field of the table at the top. */
+static inline void set_slice(lua_State *L, const char *field, struct slice text)
+{
+    push_slice(L, text);
+    lua_setfield(L, -2, field);
+}
+
+/* A kind of userdata with these methods. gc may be NULL. lua_module.c */
+void new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc);
 
 /* The module: lua_module.c. Exported, everything else is hidden. */
 __attribute__((visibility("default"))) int luaopen_gateway_runtime(lua_State *L);

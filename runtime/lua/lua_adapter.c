@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: MIT */
 #include "lua/lua_adapter.h"
 #include "gateway/worker.h"
+#include "lua/bindings.h"
 #include "lua/lua_script.h"
 #include "lua/lua_value.h"
 
@@ -55,12 +56,6 @@ struct adapter_call {
     bool disabled;                   /* nor was it, since it was stopped too often */
     enum failure_kind kind;          /* failure: FAILURE_NONE when it said nothing */
 };
-
-static void set_slice(lua_State *L, const char *key, struct slice text)
-{
-    lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
-    lua_setfield(L, -2, key);
-}
 
 static bool push_request(lua_State *L, struct adapter_call *call)
 {

@@ -26,19 +26,6 @@
 
 enum { PIECES_MAX = 4096 };
 
-static struct slice check_slice(lua_State *L, int index)
-{
-    struct slice text;
-    text.ptr = luaL_checklstring(L, index, &text.len);
-    return text;
-}
-
-static int push_slice(lua_State *L, struct slice text)
-{
-    lua_pushlstring(L, text.len > 0 ? text.ptr : "", text.len);
-    return 1;
-}
-
 static int push_bool(lua_State *L, bool value)
 {
     lua_pushboolean(L, value);
@@ -49,17 +36,6 @@ static int push_integer(lua_State *L, int64_t value)
 {
     lua_pushinteger(L, value);
     return 1;
-}
-
-static void new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
-{
-    luaL_newmetatable(L, name);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
 }
 
 /* ---------------------------------------------------------------- slices */

@@ -19,11 +19,6 @@ static int config_gc(lua_State *L)
     return 0;
 }
 
-static void push_slice(lua_State *L, struct slice text)
-{
-    lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
-}
-
 /* config:model(name) -> names of its targets | nil */
 static int config_model_face(lua_State *L)
 {
@@ -151,12 +146,7 @@ int open_config(lua_State *L)
                                        {"target", config_target_face},
                                        {"user", config_user_face},
                                        {NULL, NULL}};
-    luaL_newmetatable(L, CONFIG_TYPE);
-    lua_pushcfunction(L, config_gc);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    new_type(L, CONFIG_TYPE, methods, config_gc);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -11,12 +11,6 @@
 #include "base/frames.h"
 #include "lua/bindings.h"
 
-static void set_text(lua_State *L, const char *field, struct slice text)
-{
-    lua_pushlstring(L, text.len > 0 ? text.ptr : "", text.len);
-    lua_setfield(L, -2, field);
-}
-
 static struct slice own(struct slice text)
 {
     char *copy = xmalloc(text.len > 0 ? text.len : 1);
@@ -35,8 +29,8 @@ static int read_one(lua_State *L)
     lua_pushinteger(L, length);
     if (length > 0) {
         lua_createtable(L, 0, 3);
-        set_text(L, "name", frame.name);
-        set_text(L, "payload", frame.payload);
+        set_slice(L, "name", frame.name);
+        set_slice(L, "payload", frame.payload);
         lua_pushboolean(L, frame.is_error);
         lua_setfield(L, -2, "is_error");
     } else {
@@ -54,8 +48,8 @@ static void feed(lua_State *L, struct frames *frames, struct slice chunk)
     frames_feed(frames, copy);
     while (frames_next(frames, &event)) {
         lua_createtable(L, 0, 2);
-        set_text(L, "name", event.name);
-        set_text(L, "data", event.data);
+        set_slice(L, "name", event.name);
+        set_slice(L, "data", event.data);
         lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
     }
     free((char *)copy.ptr);

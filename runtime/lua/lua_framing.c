@@ -93,10 +93,7 @@ static int checker_facts(lua_State *L)
 int open_framing(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"check", checker_check}, {"answered", checker_answered}, {"facts", checker_facts}, {NULL, NULL}};
-    luaL_newmetatable(L, CHECKER);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    new_type(L, CHECKER, methods, NULL);
     lua_createtable(L, 0, 2);
     lua_pushcfunction(L, checker_new);
     lua_setfield(L, -2, "checker");

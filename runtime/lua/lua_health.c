@@ -261,17 +261,6 @@ static int record_history(lua_State *L)
     return 1;
 }
 
-static void make_type(lua_State *L, const char *type, const luaL_Reg *methods, lua_CFunction gc)
-{
-    luaL_newmetatable(L, type);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
-}
-
 int open_health(lua_State *L)
 {
     static const luaL_Reg table_methods[] = {
@@ -288,8 +277,8 @@ int open_health(lua_State *L)
         {"release", record_release}, {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"new", new_table}, {NULL, NULL}};
-    make_type(L, TABLE_TYPE, table_methods, table_gc);
-    make_type(L, RECORD_TYPE, record_methods, record_release);
+    new_type(L, TABLE_TYPE, table_methods, table_gc);
+    new_type(L, RECORD_TYPE, record_methods, record_release);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -10,6 +10,7 @@
 #include "gateway/limits.h"
 #include "gateway/waiting.h"
 #include "gateway/worker.h"
+#include "lua/bindings.h"
 #include "lua/lua_limiter.h"
 #include "lua/lua_script.h"
 #include <math.h>
@@ -352,12 +353,6 @@ static int house_route(lua_State *L)
 
 /* ---------------------------------------------------------------- attempt */
 
-static void set_text(lua_State *L, const char *key, struct slice text)
-{
-    lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
-    lua_setfield(L, -2, key);
-}
-
 static void set_ms(lua_State *L, const char *key, int64_t us)
 {
     lua_pushnumber(L, (double)us / 1e3);
@@ -375,7 +370,7 @@ static void push_failure(lua_State *L, struct run *run)
     if (last < request->walk.attempt_count) {
         const struct walk_attempt *attempt = &request->walk.attempts[last];
         int64_t ended_us = attempt->ended_us > 0 ? attempt->ended_us : loop_now_us(request->worker->loop);
-        set_text(L, "target", run->script->config->targets[attempt->target]->name);
+        set_slice(L, "target", run->script->config->targets[attempt->target]->name);
         lua_pushinteger(L, (lua_Integer)last + 1);
         lua_setfield(L, -2, "attempt");
         set_ms(L, "elapsed_ms", ended_us - attempt->began_us);
@@ -388,10 +383,10 @@ static void push_failure(lua_State *L, struct run *run)
         lua_pushnumber(L, (double)failure->retry_after_us / 1e6);
         lua_setfield(L, -2, "retry_after_s");
     }
-    set_text(L, "message", failure->message);
-    set_text(L, "kind", slice_of(failure_row(failure->kind)->name));
-    set_text(L, "phase", slice_of(phase_name(failure->phase)));
-    set_text(L, "sent", slice_of(sent_name(failure->sent)));
+    set_slice(L, "message", failure->message);
+    set_slice(L, "kind", slice_of(failure_row(failure->kind)->name));
+    set_slice(L, "phase", slice_of(phase_name(failure->phase)));
+    set_slice(L, "sent", slice_of(sent_name(failure->sent)));
     lua_pushliteral(L, "failure");
     lua_call(L, 2, 1);
 }
@@ -489,7 +484,7 @@ static void push_outcome(lua_State *L, struct run *run)
     lua_createtable(L, 0, 12);
     set_count(L, "status", request->status);
     if (request->served != NULL)
-        set_text(L, "target", request->served->name);
+        set_slice(L, "target", request->served->name);
     set_count(L, "attempts", request->walk_begun ? request->walk.attempt_count : 0);
     push_usage(L, &request->usage);
     lua_setfield(L, -2, "usage");
@@ -502,7 +497,7 @@ static void push_outcome(lua_State *L, struct run *run)
         set_ms(L, "first_token_ms", request->first_content_us - request->began_us);
     lua_pushboolean(L, false);
     lua_setfield(L, -2, "cached");
-    set_text(L, "cause", slice_of(cause_name(request->cause)));
+    set_slice(L, "cause", slice_of(cause_name(request->cause)));
     lua_pushliteral(L, "outcome");
     lua_call(L, 2, 1);
 }

@@ -16,11 +16,6 @@ static struct http1 *check_reader(lua_State *L)
     return luaL_checkudata(L, 1, READER);
 }
 
-static void push_slice(lua_State *L, struct slice text)
-{
-    lua_pushlstring(L, text.len > 0 ? text.ptr : "", text.len);
-}
-
 static void push_headers(lua_State *L, const struct http1_head *head)
 {
     lua_createtable(L, (int)head->header_count, 0);
@@ -141,12 +136,7 @@ int open_http1(lua_State *L)
 {
     static const luaL_Reg methods[] = {{"feed", reader_feed},   {"finish", reader_finish}, {"excess", reader_excess},
                                        {"error", reader_error}, {"reset", reader_reset},   {NULL, NULL}};
-    luaL_newmetatable(L, READER);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pushcfunction(L, reader_gc);
-    lua_setfield(L, -2, "__gc");
-    lua_pop(L, 1);
+    new_type(L, READER, methods, reader_gc);
     lua_createtable(L, 0, 2);
     lua_pushcfunction(L, reader_new);
     lua_setfield(L, -2, "reader");

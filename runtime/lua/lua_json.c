@@ -26,7 +26,7 @@ static struct slice check_exact(lua_State *L, int index)
 }
 
 /* A slice, or nil for SLICE_NONE. */
-static int push_slice(lua_State *L, struct slice text)
+static int push_text(lua_State *L, struct slice text)
 {
     if (text.ptr == NULL)
         lua_pushnil(L);
@@ -121,7 +121,7 @@ static int reader_finish(lua_State *L)
 static int reader_text(lua_State *L, bool (*call)(struct json *json, struct slice *text))
 {
     struct slice text = SLICE_NONE;
-    return push_slice(L, call(check_reader(L), &text) ? text : SLICE_NONE);
+    return push_text(L, call(check_reader(L), &text) ? text : SLICE_NONE);
 }
 
 static int reader_member(lua_State *L)
@@ -169,13 +169,13 @@ static int reader_error(lua_State *L)
 static int find(lua_State *L)
 {
     const char *key = luaL_checkstring(L, 2);
-    return push_slice(L, json_find(check_exact(L, 1), key));
+    return push_text(L, json_find(check_exact(L, 1), key));
 }
 
 static int find_string(lua_State *L)
 {
     const char *key = luaL_checkstring(L, 2);
-    return push_slice(L, json_find_string(check_exact(L, 1), key));
+    return push_text(L, json_find_string(check_exact(L, 1), key));
 }
 
 static int raw_equals(lua_State *L)
@@ -192,7 +192,7 @@ static int through_arena(lua_State *L, struct slice (*call)(struct arena *arena,
     struct slice text = check_exact(L, 1);
     arena_init(&arena, NULL, (size_t)room);
     struct slice out = call(&arena, text);
-    push_slice(L, out);
+    push_text(L, out);
     lua_pushboolean(L, out.ptr == text.ptr);
     arena_free(&arena);
     return 2;
@@ -284,10 +284,7 @@ int open_json(lua_State *L)
         {"append_string", append_string},
         {NULL, NULL},
     };
-    luaL_newmetatable(L, READER);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    new_type(L, READER, methods, NULL);
     luaL_newlib(L, functions);
     lua_pushinteger(L, JSON_DEPTH_MAX);
     lua_setfield(L, -2, "depth_max");

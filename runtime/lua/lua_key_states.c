@@ -12,13 +12,6 @@
 
 enum { POOL_MAX = 16 };
 
-static struct slice check_slice(lua_State *L, int index)
-{
-    struct slice text;
-    text.ptr = luaL_checklstring(L, index, &text.len);
-    return text;
-}
-
 static int64_t check_us(lua_State *L, int index)
 {
     return (int64_t)(luaL_checknumber(L, index) * (double)US_PER_S);
@@ -127,15 +120,8 @@ int open_key_states(lua_State *L)
     static const luaL_Reg table_methods[] = {{"find", states_find}, {NULL, NULL}};
     static const luaL_Reg state_methods[] = {{"refused", refused}, {"throttled", throttled},     {"worked", worked},
                                              {"reset", reset},     {"aside_until", aside_until}, {NULL, NULL}};
-    luaL_newmetatable(L, TABLE_TYPE);
-    lua_pushcfunction(L, states_gc);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, table_methods);
-    lua_setfield(L, -2, "__index");
-    luaL_newmetatable(L, STATE_TYPE);
-    luaL_newlib(L, state_methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 2);
+    new_type(L, TABLE_TYPE, table_methods, states_gc);
+    new_type(L, STATE_TYPE, state_methods, NULL);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -14,13 +14,6 @@
 
 enum { USERS_MAX = 4096, MODELS_MAX = 16, TEXT_MAX = 1024 };
 
-static struct slice check_slice(lua_State *L, int index)
-{
-    struct slice text;
-    text.ptr = luaL_checklstring(L, index, &text.len);
-    return text;
-}
-
 /* ---------------------------------------------------------------- keyring */
 
 static int keyring_new_face(lua_State *L)
@@ -130,12 +123,7 @@ int open_keyring(lua_State *L)
                                          {"any", keyring_any_face},
                                          {NULL, NULL}};
     static const luaL_Reg methods[] = {{"find", keyring_find_face}, {"count", keyring_count_face}, {NULL, NULL}};
-    luaL_newmetatable(L, KEYRING_TYPE);
-    lua_pushcfunction(L, keyring_gc);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    new_type(L, KEYRING_TYPE, methods, keyring_gc);
     luaL_newlib(L, functions);
     return 1;
 }
@@ -195,12 +183,7 @@ int open_pools(lua_State *L)
     static const luaL_Reg functions[] = {{"new", pools_new_face}, {NULL, NULL}};
     static const luaL_Reg methods[] = {
         {"next", pools_next}, {"request", pools_request}, {"has_spare", pools_has_spare}, {"spend", pools_spend}, {NULL, NULL}};
-    luaL_newmetatable(L, POOLS_TYPE);
-    lua_pushcfunction(L, pools_gc);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    new_type(L, POOLS_TYPE, methods, pools_gc);
     luaL_newlib(L, functions);
     return 1;
 }

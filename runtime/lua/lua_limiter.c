@@ -347,19 +347,6 @@ static void open_rules(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &rule_key);
 }
 
-static void open_type(lua_State *L, const char *type, const luaL_Reg *methods, lua_CFunction gc)
-{
-    luaL_newmetatable(L, type);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    if (gc != NULL) {
-        lua_pushcfunction(L, gc);
-        lua_setfield(L, -2, "__gc");
-    }
-    lua_pop(L, 1);
-}
-
 int open_limiter(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"rule", rule_new}, {"is_rule", limit_is}, {"new", limiter_new_face}, {NULL, NULL}};
@@ -367,8 +354,8 @@ int open_limiter(lua_State *L)
                                        {"evictions", limiter_evictions_face}, {"count", limiter_count_face}, {NULL, NULL}};
     static const luaL_Reg settles[] = {{"settle", reservation_settle}, {"cancel", reservation_cancel}, {NULL, NULL}};
     open_rules(L);
-    open_type(L, LIMITER_TYPE, methods, limiter_gc);
-    open_type(L, RESERVATION_TYPE, settles, NULL);
+    new_type(L, LIMITER_TYPE, methods, limiter_gc);
+    new_type(L, RESERVATION_TYPE, settles, NULL);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -6,6 +6,19 @@
 #include "lua/bindings.h"
 #include "lua/lua_call.h"
 
+void new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc)
+{
+    luaL_newmetatable(L, name);
+    lua_newtable(L);
+    luaL_setfuncs(L, methods, 0);
+    lua_setfield(L, -2, "__index");
+    if (gc != NULL) {
+        lua_pushcfunction(L, gc);
+        lua_setfield(L, -2, "__gc");
+    }
+    lua_pop(L, 1);
+}
+
 int luaopen_gateway_runtime(lua_State *L)
 {
     static const struct {

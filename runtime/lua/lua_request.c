@@ -7,6 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/routes.h"
 #include "gateway/worker.h"
+#include "lua/bindings.h"
 #include "lua/lua_script.h"
 #include <math.h>
 
@@ -77,11 +78,6 @@ enum { NEEDS_CONTEXT = 7 };
 static const char *const no_facts[] = {NULL};
 static const char *const *const facts_of_kind[KIND_COUNT] = {request_facts,  user_facts,  client_facts,
                                                              estimate_facts, needs_facts, no_facts};
-
-static void push_slice(lua_State *L, struct slice text)
-{
-    lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
-}
 
 /* ---------------------------------------------------------------- sub-tables */
 

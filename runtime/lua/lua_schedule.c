@@ -69,22 +69,13 @@ static int tally_new(lua_State *L)
     return 1;
 }
 
-static void make_type(lua_State *L, const char *type, const luaL_Reg *methods)
-{
-    luaL_newmetatable(L, type);
-    lua_newtable(L);
-    luaL_setfuncs(L, methods, 0);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
-}
-
 int open_schedule(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"new", schedule_new}, {"tally", tally_new}, {NULL, NULL}};
     static const luaL_Reg schedules[] = {{"next", schedule_next_face}, {"due", schedule_due}, {"set", schedule_set}, {NULL, NULL}};
     static const luaL_Reg tallies[] = {{"count", tally_count_face}, {"set", tally_set}, {NULL, NULL}};
-    make_type(L, SCHEDULE_TYPE, schedules);
-    make_type(L, TALLY_TYPE, tallies);
+    new_type(L, SCHEDULE_TYPE, schedules, NULL);
+    new_type(L, TALLY_TYPE, tallies, NULL);
     luaL_newlib(L, functions);
     return 1;
 }

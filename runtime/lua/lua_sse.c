@@ -12,19 +12,13 @@
 #include "base/sse.h"
 #include "lua/bindings.h"
 
-static void set_text(lua_State *L, const char *field, struct slice text)
-{
-    lua_pushlstring(L, text.len > 0 ? text.ptr : "", text.len);
-    lua_setfield(L, -2, field);
-}
-
 /* Appends the event to the list on top of the stack. */
 static void push_event(lua_State *L, const struct sse_event *event, const char *raw_end)
 {
     lua_createtable(L, 0, 5);
-    set_text(L, "name", event->name);
-    set_text(L, "data", event->data);
-    set_text(L, "raw", event->raw);
+    set_slice(L, "name", event->name);
+    set_slice(L, "data", event->data);
+    set_slice(L, "raw", event->raw);
     lua_pushboolean(L, event->has_data);
     lua_setfield(L, -2, "has_data");
     lua_pushboolean(L, event->raw.ptr == raw_end);

@@ -8,16 +8,12 @@
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
 #include "gateway/worker.h"
+#include "lua/bindings.h"
 #include "lua/lua_script.h"
 #include <math.h>
 #include <stdlib.h>
 
 static const char real_key = 0, index_key = 0, target_key = 0; /* addresses: keys of metatables that no policy can write */
-
-static void push_slice(lua_State *L, struct slice text)
-{
-    lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
-}
 
 /* ---------------------------------------------------------------- read-only tables */
 

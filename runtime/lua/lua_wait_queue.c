@@ -133,12 +133,7 @@ int open_wait_queue(lua_State *L)
         {"add", face_add},   {"remove", face_remove},   {"serve", face_serve},       {"block", face_block}, {"round", face_round},
         {"next", face_next}, {"expired", face_expired}, {"deadline", face_deadline}, {"count", face_count}, {NULL, NULL},
     };
-    luaL_newmetatable(L, WAIT_QUEUE_TYPE);
-    lua_pushcfunction(L, face_gc);
-    lua_setfield(L, -2, "__gc");
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    new_type(L, WAIT_QUEUE_TYPE, methods, face_gc);
     luaL_newlib(L, functions);
     lua_pushinteger(L, WAIT_QUEUE_MAX);
     lua_setfield(L, -2, "max");

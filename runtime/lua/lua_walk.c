@@ -415,10 +415,7 @@ int open_walk(lua_State *L)
         {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"new", walk_new}, {NULL, NULL}};
-    luaL_newmetatable(L, WALK_TYPE);
-    luaL_newlib(L, methods);
-    lua_setfield(L, -2, "__index");
-    lua_pop(L, 1);
+    new_type(L, WALK_TYPE, methods, NULL);
     luaL_newlib(L, functions);
     set_count(L, "ATTEMPTS_MAX", WALK_ATTEMPTS_MAX);
     set_count(L, "STEPS_MAX", PLAN_STEPS_MAX);

@@ -22,18 +22,6 @@
 
 enum { ARENA_MAX = 64 * 1024 * 1024 };
 
-static struct slice check_slice(lua_State *L, int index)
-{
-    struct slice text;
-    text.ptr = luaL_checklstring(L, index, &text.len);
-    return text;
-}
-
-static void push_slice(lua_State *L, struct slice text)
-{
-    lua_pushlstring(L, text.len > 0 ? text.ptr : "", text.len);
-}
-
 static struct slice field(lua_State *L, int table, const char *name)
 {
     struct slice text = SLICE_NONE;
