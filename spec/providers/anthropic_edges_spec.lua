@@ -1,23 +1,11 @@
 --- Anthropic's dialect where somebody means ill or does as nobody thought of: both sides, requests and answers.
 
 local cjson = require "cjson"
+local encoding = require "support.encoding"
 local wire = require("gateway.runtime").wire
 
 local json = cjson.new()
-
-local function encode(body, fields)
-  local call = { vendor = "anthropic", model = "claude-sonnet-4-5", body = type(body) == "table" and json.encode(body) or body }
-  for name, value in pairs(fields or {}) do
-    call[name] = value
-  end
-  return wire.encode(call)
-end
-
-local function sent(body, fields)
-  local text, dropped = encode(body, fields)
-  assert.is_string(text, type(dropped) == "table" and dropped.message or nil)
-  return json.decode(text), dropped
-end
+local encode, sent, refused = encoding.of("anthropic", "claude-sonnet-4-5")
 
 local function ask(content, more)
   local body = { model = "m", max_tokens = 9, messages = { { role = "user", content = content or "u" } } }
@@ -25,12 +13,6 @@ local function ask(content, more)
     body[name] = value
   end
   return body
-end
-
-local function refused(body, fields)
-  local text, complaint = encode(body, fields)
-  assert.is_nil(text)
-  return complaint
 end
 
 describe("a file for Anthropic", function()

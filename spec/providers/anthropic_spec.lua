@@ -1,23 +1,11 @@
 --- Anthropic's dialect towards the provider: what a chat becomes, and how its answers are read. The fixtures hold the common cases; here are the edges.
 
 local cjson = require "cjson"
+local encoding = require "support.encoding"
 local wire = require("gateway.runtime").wire
 
 local json = cjson.new()
-
-local function encode(body, fields)
-  local call = { vendor = "anthropic", model = "claude-sonnet-4-5", body = body }
-  for name, value in pairs(fields or {}) do
-    call[name] = value
-  end
-  return wire.encode(call)
-end
-
-local function sent(body, fields)
-  local text, dropped = encode(body, fields)
-  assert.is_string(text, type(dropped) == "table" and dropped.message or nil)
-  return json.decode(text), dropped
-end
+local encode, sent = encoding.of("anthropic", "claude-sonnet-4-5")
 
 --- The messages that `messages` (JSON text) become.
 local function turns(messages, fields)

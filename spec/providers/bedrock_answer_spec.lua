@@ -1,20 +1,15 @@
 --- Bedrock's answers: whole ones, streams of frames, refusals and embeddings. The fixtures hold the common cases; here are the edges.
 
 local cjson = require "cjson"
+local encoding = require "support.encoding"
 local make = require "support.eventstream"
 local stream = require "support.stream"
 local wire = require("gateway.runtime").wire
 
 local json = cjson.new()
+local with = encoding.with
 
 local CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0"
-
-local function with(call, fields)
-  for name, value in pairs(fields or {}) do
-    call[name] = value
-  end
-  return call
-end
 
 -- ------------------------------------------------------------------ whole answers
 
@@ -102,25 +97,6 @@ local function streamed(pieces, fields)
   return wire.answer(with({ vendor = "bedrock", model = CLAUDE, stream = true, include_usage = true, pieces = pieces, id = "i", created = 1 }, fields))
 end
 
---- What a client gathers: text, reasoning, calls by index, finish.
-local function gathered(got)
-  local sum = { text = "", calls = {} }
-  for _, event in ipairs(stream.events(got.out)) do
-    local choice = event.data ~= "[DONE]" and event.data.choices[1]
-    local said = choice and choice.delta or {}
-    sum.text = sum.text .. (type(said.content) == "string" and said.content or "")
-    sum.blocks = said.thinking_blocks or sum.blocks
-    for _, call in ipairs(said.tool_calls or {}) do
-      local one = sum.calls[call.index + 1] or { arguments = "" }
-      sum.calls[call.index + 1] = one
-      one.id, one.name = one.id or call.id, one.name or call["function"].name
-      one.arguments = one.arguments .. (call["function"].arguments or "")
-    end
-    sum.done = sum.done or event.data == "[DONE]"
-  end
-  return sum
-end
-
 describe("a stream", function()
   local FULL = START .. delta(0, '{"reasoningContent":{"text":"r1"}}') .. delta(0, '{"reasoningContent":{"text":"r2"}}')
     .. delta(0, '{"reasoningContent":{"signature":"s1"}}') .. delta(0, '{"reasoningContent":{"signature":"s2"}}') .. block_stop(0)
@@ -135,7 +111,7 @@ describe("a stream", function()
     assert.is_true(got.ended)
     assert.equal("tool_calls", got.finish)
     assert.same({ input = 3, output = 4, cache_read = -1, cache_write = -1, reasoning = -1 }, got.usage)
-    local sum = gathered(got)
+    local sum = stream.gathered(got.out)
     assert.equal("Zo\xc3\xab \xc3\xab", sum.text)
     assert.same({ { id = "t1", name = "f", arguments = '{"a":1}' }, { id = "t2", name = "g", arguments = "{}" } }, sum.calls)
     assert.truthy(got.out:find('"thinking":"r1r2","signature":"s1s2"', 1, true))
@@ -154,14 +130,14 @@ describe("a stream", function()
     for at = 0, #FULL - 1 do
       local got = streamed(FULL:sub(1, at))
       assert.equal(at >= enough, got.ended, at)
-      assert.equal(at >= enough, gathered(got).done or false, at)
+      assert.equal(at >= enough, stream.gathered(got.out).done or false, at)
       assert.is_nil(got.usage)
     end
   end)
 
   it("ends with its counts, and nothing behind them is heard", function()
     local got = streamed(START .. delta(0, '{"text":"a"}') .. STOP .. USAGE .. delta(0, '{"text":"b"}') .. make.exception("throttlingException", "{}"))
-    assert.equal("a", gathered(got).text)
+    assert.equal("a", stream.gathered(got.out).text)
     assert.is_true(got.ended)
     assert.is_nil(got.failure)
   end)
@@ -173,7 +149,7 @@ describe("a stream", function()
         local got = streamed(before .. make.exception(name, '{"message":"because"}') .. USAGE)
         assert.same({ want, "because", false }, { got.failure.kind, got.failure.message, got.ended })
         assert.equal(#before > #START and "content_started" or "refused", got.failure.sent)
-        assert.is_false(gathered(got).done or false)
+        assert.is_false(stream.gathered(got.out).done or false)
       end
     end
     local long = make.exception("validationException", '{"message":"Input is too long for requested model."}')
@@ -190,7 +166,7 @@ describe("a stream", function()
     local bad = delta(0, '{"text":"b"}')
     bad = bad:sub(1, 40) .. string.char(bad:byte(41) ~ 1) .. bad:sub(42)
     local got = streamed(START .. delta(0, '{"text":"a"}') .. bad .. STOP .. USAGE)
-    assert.same({ "unavailable", false, "a" }, { got.failure.kind, got.ended, gathered(got).text })
+    assert.same({ "unavailable", false, "a" }, { got.failure.kind, got.ended, stream.gathered(got.out).text })
     assert.equal("unavailable", streamed(START .. make.event("contentBlockDelta", "{") .. STOP).failure.kind)
     assert.equal("unavailable", streamed("HTTP says no, but with 200").failure.kind)
   end)
@@ -208,13 +184,13 @@ describe("a stream", function()
     local got = streamed(make.event("initial-response", "{}") .. START .. delta(0, '{"citation":{}}') .. delta(0, '{"text":"a"}')
       .. make.event("contentBlockNew", '{"contentBlockIndex":0}') .. make.event("heartbeat", "{}") .. block_stop(7) .. STOP .. USAGE)
     assert.is_nil(got.failure)
-    assert.equal("a", gathered(got).text)
+    assert.equal("a", stream.gathered(got.out).text)
   end)
 
   it("may have calls that grow side by side and are never closed", function()
     local got = streamed(START .. tool_start(0, "t1", "f") .. tool_start(1, "t2", "g") .. delta(0, '{"toolUse":{"input":"{"}}')
       .. delta(1, '{"toolUse":{"input":"[]"}}') .. delta(0, '{"toolUse":{"input":"}"}}') .. make.event("messageStop", '{"stopReason":"tool_use"}') .. USAGE)
-    assert.same({ { id = "t1", name = "f", arguments = "{}" }, { id = "t2", name = "g", arguments = "[]" } }, gathered(got).calls)
+    assert.same({ { id = "t1", name = "f", arguments = "{}" }, { id = "t2", name = "g", arguments = "[]" } }, stream.gathered(got.out).calls)
   end)
 
   it("has at most so many open blocks", function()
@@ -228,9 +204,9 @@ describe("a stream", function()
   it("gives the JSON tool's input as text", function()
     local got = streamed(START .. tool_start(0, "j", "json_tool_call") .. delta(0, '{"toolUse":{"input":"{\\"n\\":"}}')
       .. delta(0, '{"toolUse":{"input":"2}"}}') .. block_stop(0) .. make.event("messageStop", '{"stopReason":"tool_use"}') .. USAGE)
-    assert.same({ '{"n":2}', 0, "stop" }, { gathered(got).text, #gathered(got).calls, got.finish })
+    assert.same({ '{"n":2}', 0, "stop" }, { stream.gathered(got.out).text, #stream.gathered(got.out).calls, got.finish })
     got = streamed(START .. tool_start(0, "j", "json_tool_call") .. block_stop(0) .. make.event("messageStop", '{"stopReason":"tool_use"}') .. USAGE)
-    assert.equal("{}", gathered(got).text)
+    assert.equal("{}", stream.gathered(got.out).text)
   end)
 end)
 

@@ -1,30 +1,17 @@
 --- Bedrock's Converse towards the provider: what a chat becomes, and how it is signed. The fixtures hold the common cases; here are the edges.
 
 local cjson = require "cjson"
+local encoding = require "support.encoding"
 local wire = require("gateway.runtime").wire
 
 local json = cjson.new()
+local with = encoding.with
 
 local CLAUDE, OLD_CLAUDE, NEW_CLAUDE = "anthropic.claude-sonnet-4-5-20250929-v1:0", "anthropic.claude-3-haiku-20240307-v1:0", "us.anthropic.claude-opus-4-7"
 local NOVA, NOVA_2, GPT, LLAMA = "amazon.nova-pro-v1:0", "us.amazon.nova-2-lite-v1:0", "openai.gpt-oss-120b-1:0", "meta.llama3-3-70b-instruct-v1:0"
 local MISTRAL, OLD_MISTRAL = "mistral.mistral-large-2402-v1:0", "mistral.mistral-7b-instruct-v0:2"
 
-local function with(call, fields)
-  for name, value in pairs(fields or {}) do
-    call[name] = value
-  end
-  return call
-end
-
-local function encode(body, fields)
-  return wire.encode(with({ vendor = "bedrock", model = CLAUDE, body = body }, fields))
-end
-
-local function sent(body, fields)
-  local text, dropped = encode(body, fields)
-  assert.is_string(text, type(dropped) == "table" and dropped.message or nil)
-  return json.decode(text), dropped, text
-end
+local encode, sent, refused = encoding.of("bedrock", CLAUDE)
 
 local function turns(messages, fields)
   return sent('{"model":"m","messages":' .. messages .. "}", fields).messages
@@ -33,12 +20,6 @@ end
 --- A request with these members and one question, to this model.
 local function asked(members, model, fields)
   return sent('{"model":"m",' .. members .. ',"messages":[{"role":"user","content":"u"}]}', with({ model = model }, fields))
-end
-
-local function refused(body, fields)
-  local text, complaint = encode(body, fields)
-  assert.is_nil(text)
-  return complaint
 end
 
 -- ------------------------------------------------------------------ where to, and who says so

@@ -1,6 +1,7 @@
 --- Cohere's second API: what a request becomes, and what its answers say. The fixtures hold the common cases; here are the edges.
 
 local cjson = require "cjson"
+local encoding = require "support.encoding"
 local stream = require "support.stream"
 local wire = require("gateway.runtime").wire
 
@@ -8,25 +9,18 @@ local json = cjson.new()
 
 local MODEL, THINKER = "command-a-03-2025", "command-a-reasoning-08-2025"
 
-local function with(call, fields)
-  for name, value in pairs(fields or {}) do
-    call[name] = value
-  end
-  return call
-end
-
 -- ------------------------------------------------------------------ requests
 
---- What goes upstream for a body of OpenAI's dialect without its model, and the names of what was left out.
+local with = encoding.with
+local _, decoded, complaint_about = encoding.of("cohere", MODEL)
+
+--- What goes upstream for a body of OpenAI's dialect without its model, the names of what was left out, and the text itself.
 local function sent(members, fields)
-  local body, dropped = wire.encode(with({ vendor = "cohere", model = MODEL, body = '{"model":"x",' .. members .. "}" }, fields))
-  assert.is_string(body, type(dropped) == "table" and dropped.message or nil)
-  return json.decode(body), dropped
+  return decoded('{"model":"x",' .. members .. "}", fields)
 end
 
 local function refused(members, fields)
-  local body, complaint = wire.encode(with({ vendor = "cohere", model = MODEL, body = '{"model":"x",' .. members .. "}" }, fields))
-  assert.is_nil(body)
+  local complaint = complaint_about('{"model":"x",' .. members .. "}", fields)
   assert.equal("unsupported_parameter", complaint.kind)
   assert.is_string(complaint.message)
   return complaint.param
@@ -38,17 +32,6 @@ local TOOLS = [["tools":[{"type":"function","function":{"name":"f","description"
 
 local function messages(list, fields)
   return (sent('"messages":' .. list, fields)).messages
-end
-
---- One turn of so many calls, and a result for each.
-local function many_calls(count)
-  local calls, results = {}, {}
-  for i = 1, count do
-    calls[i] = ('{"id":"c%d","type":"function","function":{"name":"f%d","arguments":"{}"}}'):format(i, i)
-    results[i] = (',{"role":"tool","tool_call_id":"c%d","content":"x"}'):format(i)
-  end
-  return '"messages":[{"role":"user","content":"u"},{"role":"assistant","tool_calls":[' .. table.concat(calls, ",") .. "]}"
-    .. table.concat(results) .. "]"
 end
 
 describe("a request", function()
@@ -168,8 +151,8 @@ describe("messages", function()
   end)
 
   it("find their results in bounded time", function()
-    assert.equal(602, #(sent(many_calls(600))).messages)
-    assert.equal("messages", refused(many_calls(4000)))
+    assert.equal(602, #(sent(encoding.many_calls(600))).messages)
+    assert.equal("messages", refused(encoding.many_calls(4000)))
   end)
 
   it("have a placeholder where the config wants one", function()
@@ -388,24 +371,6 @@ local function streamed(pieces, fields)
   return wire.answer(with({ vendor = "cohere", model = MODEL, stream = true, include_usage = true, pieces = pieces, id = "i", created = 1 }, fields))
 end
 
---- What a client gathers: text, reasoning, calls by index.
-local function gathered(got)
-  local sum = { text = "", reasoning = "", calls = {} }
-  for _, one in ipairs(stream.events(got.out)) do
-    local choice = one.data ~= "[DONE]" and one.data.choices[1]
-    local said = choice and choice.delta or {}
-    sum.text, sum.reasoning = sum.text .. (said.content or ""), sum.reasoning .. (said.reasoning_content or "")
-    for _, call in ipairs(said.tool_calls or {}) do
-      local known = sum.calls[call.index + 1] or { arguments = "" }
-      sum.calls[call.index + 1] = known
-      known.id, known.name = known.id or call.id, known.name or call["function"].name
-      known.arguments = known.arguments .. (call["function"].arguments or "")
-    end
-    sum.done = one.data == "[DONE]"
-  end
-  return sum
-end
-
 describe("a stream", function()
   local FULL = START .. event '{"type":"debug","prompt":"x"}'
     .. event '{"type":"content-start","index":0,"delta":{"message":{"content":{"type":"thinking","thinking":"r"}}}}'
@@ -425,7 +390,7 @@ describe("a stream", function()
     assert.same({ input = 3, output = 4, cache_read = -1, cache_write = -1, reasoning = -1 }, got.usage)
     assert.same({ text = "Zo\u{eb} \u{1f600}", reasoning = "r\u{eb} plan", done = true, calls = {
       { id = "1", name = "f", arguments = '{"a":1}' }, { id = "2", name = "g", arguments = "{}" }, { id = "3", name = "h", arguments = "{}" },
-    } }, gathered(got))
+    } }, stream.gathered(got.out))
   end)
 
   it("says the same however it is cut", function()
@@ -482,7 +447,7 @@ describe("a stream", function()
   it("passes over what is new", function()
     local got = streamed(START .. event '{"type":"something-new","delta":{"message":{"content":{"text":"x"}}}}' .. content '{"image":"x"}' .. ": ping\n\n"
       .. content '{"text":"a"}' .. over "COMPLETE")
-    assert.same({ true, "a" }, { got.ended, gathered(got).text })
+    assert.same({ true, "a" }, { got.ended, stream.gathered(got.out).text })
   end)
 end)
 

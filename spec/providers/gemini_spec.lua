@@ -2,24 +2,12 @@
 --- the edges.
 
 local cjson = require "cjson"
+local encoding = require "support.encoding"
 local stream = require "support.stream"
 local wire = require("gateway.runtime").wire
 
 local json = cjson.new()
-
-local function encode(body, fields)
-  local call = { vendor = "gemini", model = "gemini-2.5-flash", body = body }
-  for name, value in pairs(fields or {}) do
-    call[name] = value
-  end
-  return wire.encode(call)
-end
-
-local function sent(body, fields)
-  local text, dropped = encode(body, fields)
-  assert.is_string(text, type(dropped) == "table" and dropped.message or nil)
-  return json.decode(text), dropped
-end
+local encode, sent = encoding.of("gemini", "gemini-2.5-flash")
 
 local function refused(body, fields)
   local text, complaint = encode(body, fields)

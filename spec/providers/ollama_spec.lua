@@ -2,6 +2,7 @@
 
 local cjson = require "cjson"
 local config = require "gateway.config"
+local encoding = require "support.encoding"
 local runtime = require "gateway.runtime"
 local stream = require "support.stream"
 
@@ -10,25 +11,18 @@ local json = cjson.new()
 
 local MODEL = "qwen3:8b"
 
-local function with(call, fields)
-  for name, value in pairs(fields or {}) do
-    call[name] = value
-  end
-  return call
-end
-
 -- ------------------------------------------------------------------ requests
+
+local with = encoding.with
+local _, decoded, complaint_about = encoding.of("ollama", MODEL)
 
 --- What goes upstream for a body of OpenAI's dialect without its model, the names of what was left out, and the text itself.
 local function sent(members, fields)
-  local body, dropped = wire.encode(with({ vendor = "ollama", model = MODEL, body = '{"model":"x",' .. members .. "}" }, fields))
-  assert.is_string(body, type(dropped) == "table" and dropped.message or nil)
-  return json.decode(body), dropped, body
+  return decoded('{"model":"x",' .. members .. "}", fields)
 end
 
-local function refused(members)
-  local body, complaint = wire.encode { vendor = "ollama", model = MODEL, body = '{"model":"x",' .. members .. "}" }
-  assert.is_nil(body)
+local function refused(members, fields)
+  local complaint = complaint_about('{"model":"x",' .. members .. "}", fields)
   assert.equal("unsupported_parameter", complaint.kind)
   assert.is_string(complaint.message)
   return complaint.param
@@ -40,17 +34,6 @@ local TOOLS = [["tools":[{"type":"function","function":{"name":"f","description"
 
 local function messages(list)
   return (sent('"messages":' .. list)).messages
-end
-
---- One turn of so many calls, and a result for each.
-local function many_calls(count)
-  local calls, results = {}, {}
-  for i = 1, count do
-    calls[i] = ('{"id":"c%d","type":"function","function":{"name":"f%d","arguments":"{}"}}'):format(i, i)
-    results[i] = (',{"role":"tool","tool_call_id":"c%d","content":"x"}'):format(i)
-  end
-  return '"messages":[{"role":"user","content":"u"},{"role":"assistant","tool_calls":[' .. table.concat(calls, ",") .. "]}"
-    .. table.concat(results) .. "]"
 end
 
 describe("a request", function()
@@ -166,9 +149,9 @@ describe("messages", function()
   end)
 
   it("find their tools' names in bounded time", function()
-    local list = (sent(many_calls(600))).messages
+    local list = (sent(encoding.many_calls(600))).messages
     assert.equal("f600", list[#list].tool_name)
-    assert.equal("messages", refused(many_calls(4000)))
+    assert.equal("messages", refused(encoding.many_calls(4000)))
   end)
 
   it("are refused where they hold what cannot be read here", function()

@@ -32,6 +32,26 @@ function stream.events(bytes)
   return list
 end
 
+--- What a client of OpenAI's chat gathers of them: text, reasoning, calls by index, the last thinking blocks, whether it ended.
+function stream.gathered(bytes)
+  local sum = { text = "", reasoning = "", calls = {} }
+  for _, event in ipairs(stream.events(bytes)) do
+    local choice = event.data ~= "[DONE]" and event.data.choices[1]
+    local said = choice and choice.delta or {}
+    sum.text = sum.text .. (type(said.content) == "string" and said.content or "")
+    sum.reasoning = sum.reasoning .. (said.reasoning_content or "")
+    sum.blocks = said.thinking_blocks or sum.blocks
+    for _, call in ipairs(said.tool_calls or {}) do
+      local one = sum.calls[call.index + 1] or { arguments = "" }
+      sum.calls[call.index + 1] = one
+      one.id, one.name = one.id or call.id, one.name or call["function"].name
+      one.arguments = one.arguments .. (call["function"].arguments or "")
+    end
+    sum.done = event.data == "[DONE]"
+  end
+  return sum
+end
+
 --- In one piece, cut at every offset, byte by byte.
 function stream.cuts(text)
   local ways, bytes = { { text } }, {}
