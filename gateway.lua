@@ -8,6 +8,8 @@
 -- What happens to a request (who may, which target, what after a failure) is not said here: that is the policy's, a file of its own.
 
 local key = env "GATEWAY_KEY"
+local region = env "AWS_REGION" or env "AWS_DEFAULT_REGION"
+local aws = env "AWS_BEARER_TOKEN_BEDROCK" or env "AWS_ACCESS_KEY_ID" and env "AWS_SECRET_ACCESS_KEY" and region
 local capacity, refill = env "DEFAULT_RATE_LIMIT_CAPACITY", env("DEFAULT_RATE_LIMIT_REFILL_RATE", 1)
 
 return {
@@ -39,15 +41,15 @@ return {
     -- An endpoint of your own; api_version "v1", or a date: then deployments are named in the path. Models: deployments, "azure/prod-4o".
     azure = { base_url = env "AZURE_OPENAI_ENDPOINT", key = env "AZURE_OPENAI_API_KEY" or env "AZURE_API_KEY",
       api_version = env "AZURE_API_VERSION", enabled = env("ENABLE_AZURE", true) },
-    -- AWS: a Bedrock API key; or, with ENABLE_BEDROCK=true, AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY. And AWS_REGION.
-    bedrock = { key = env "AWS_BEARER_TOKEN_BEDROCK", enabled = env("ENABLE_BEDROCK", env "AWS_BEARER_TOKEN_BEDROCK" ~= nil) },
+    -- AWS: AWS_REGION, and a Bedrock API key or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
+    bedrock = { key = env "AWS_BEARER_TOKEN_BEDROCK", enabled = env("ENABLE_BEDROCK", aws ~= nil) },
     -- Google Cloud: an OAuth access token (it is not renewed here), VERTEXAI_PROJECT and VERTEXAI_LOCATION; or an express-mode key.
     vertex_ai = { key = env "VERTEXAI_ACCESS_TOKEN", enabled = env("ENABLE_VERTEX_AI", true) },
     -- On this machine: OLLAMA_HOST or OLLAMA_API_BASE says where (kind = "ollama_compat" is its likeness of OpenAI's API);
     -- vLLM and the like: HOSTED_VLLM_API_BASE.
     ollama = { enabled = env("ENABLE_OLLAMA", (env "OLLAMA_HOST" or env "OLLAMA_API_BASE") ~= nil) },
     vllm = { base_url = env "HOSTED_VLLM_API_BASE", key = env "HOSTED_VLLM_API_KEY", enabled = env("ENABLE_VLLM", true) },
-    github = { key = env "GITHUB_TOKEN", enabled = env("ENABLE_GITHUB", false) },
+    github = { key = env "GITHUB_TOKEN", enabled = env("ENABLE_GITHUB", true) },
 
     -- Anything that speaks OpenAI's dialect: say where it is. `headers` go with every request to it; keys may be a list, used in turn.
     -- `check` asks again and again whether it lives, and leaves it out while it does not.
@@ -65,6 +67,9 @@ return {
     smart = { { "openai/gpt-5.1", weight = 3 }, "anthropic/claude-sonnet-5", "mock/hello" },
     fast = { "openai/gpt-5-mini", "anthropic/claude-haiku-4-5", "groq/llama-3.1-8b-instant", "mock/hello" },
   },
+
+  -- What models cost and can is in a catalog of our own; LiteLLM's table may stand in for it:
+  -- prices = "model_prices_and_context_window.json",
 
   -- How to choose among targets: a policy file, and the strategy it follows when a request names none
   -- (round_robin, weighted, priority, lowest_latency, least_busy, cost_optimized, quality, score, sticky; a client may ask for

@@ -9,6 +9,8 @@ local check = require "gateway.check"
 local leaderboard = require "gateway.leaderboard"
 local locate = require "gateway.locate"
 local models = require "gateway.models"
+local price_table = require "gateway.price_table"
+local prices = require "gateway.prices"
 local providers = require "gateway.providers"
 
 local config = {}
@@ -168,11 +170,11 @@ local TOP = {
   breaker = check.table(BREAKER), cors = { check.table { origins = { check_origins, {} } }, { origins = {} } },
   body_limit = { check.size(1024, 1 << 30), 32 << 20 },
   drain = { seconds_or_never, 600 }, log = check.table(LOG), settings = { check.plain, {} },
-  leaderboard = as_it_is,
+  leaderboard = as_it_is, prices = as_it_is,
 }
 local LATER = {
   cache = "this version has no response cache", otel = "this version sends no traces", redis = "this version shares nothing through Redis",
-  database = "this version keeps nothing in a database", prices = "this version knows no price tables but its own; say `price` per target",
+  database = "this version keeps nothing in a database",
   limits = "this version enforces no limits",
 }
 
@@ -194,8 +196,9 @@ local function check_all(raw, options)
   if top.leaderboard then
     board, top.board = leaderboard.check(top.leaderboard, "leaderboard", options.read, options.fetched)
   end
+  local catalog = top.prices == nil and prices or price_table.read(top.prices, "prices", options.read)
   local on, statuses = providers.check(top.providers, "providers", options)
-  top.targets, top.models = models.check(top.models, "models", on, statuses, board)
+  top.targets, top.models = models.check(top.models, "models", on, statuses, board, catalog)
   top.providers, top.statuses = on, statuses
   top.users, top.keys = top.keys, nil
   return top

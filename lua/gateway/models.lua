@@ -4,7 +4,6 @@
 -- and so health and breaker.
 -- SPDX-License-Identifier: MIT
 
-local catalog = require "gateway.prices"
 local check = require "gateway.check"
 local target = require "gateway.target"
 
@@ -27,7 +26,7 @@ end
 
 --- The target with these facts, made when it is new.
 local function add(state, provider, id, said, path)
-  local facts = target.facts(provider, id, said, state.board)
+  local facts = target.facts(provider, id, said, state.board, state.catalog)
   local mark = provider.name .. "/" .. fingerprint(facts)
   if not state.by_mark[mark] then
     if #state.targets == TARGETS_MAX then
@@ -125,11 +124,15 @@ local function add_owned(state, list)
   end
 end
 
+-- What these have is what their owner put there: no name of the catalog means that it is.
+local DEPLOYED = { azure = true, ollama = true, ollama_compat = true, vllm = true }
+
 --- Names of the catalog, each at every provider that is the vendor's own.
 local function add_catalog(state, list)
   local bare = {}
   for _, provider in ipairs(list) do
-    for _, id in ipairs(check.sorted_keys(provider.is_vendors and catalog[provider.kind] or {})) do
+    local rows = provider.is_vendors and not DEPLOYED[provider.kind] and state.catalog[provider.kind] or {}
+    for _, id in ipairs(check.sorted_keys(rows)) do
       local index = state.by_name[provider.name .. "/" .. id] or add(state, provider, id, nil, "providers." .. provider.name)
       local name = id:find("/", 1, true) and provider.name .. "/" .. id or id
       bare[name] = bare[name] or {}
@@ -157,10 +160,11 @@ local function add_auto(state)
   state.models[#state.models + 1] = { name = AUTO, targets = all, off = {}, from_catalog = false }
 end
 
---- `board`: points of the leaderboard by name.
+--- `board`: points of the leaderboard by name; `catalog`: kind -> id -> what is known of that model.
 -- -> targets (a list of facts), models (a list of { name, targets = indexes, off = names, from_catalog }).
-function models.check(value, path, on, statuses, board)
-  local state = { board = board, targets = {}, models = {}, by_mark = {}, by_name = {}, taken = {}, on = {}, off = {}, names = {} }
+function models.check(value, path, on, statuses, board, catalog)
+  local state = { board = board, catalog = catalog,
+    targets = {}, models = {}, by_mark = {}, by_name = {}, taken = {}, on = {}, off = {}, names = {} }
   for _, provider in ipairs(on) do
     state.on[provider.name] = provider
   end

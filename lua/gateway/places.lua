@@ -45,7 +45,10 @@ function kinds.azure(entry, _, path, env)
   if not text then
     return nil, "AZURE_OPENAI_ENDPOINT is not set"
   end
-  local version = entry.api_version or first(env, { "AZURE_API_VERSION" }) or "v1"
+  local said -- the portal's "target URI" ends in ?api-version=…
+  text, said = text:match "^([^?]*)%??(.*)$"
+  said = ("&" .. said):match "&api%-version=([^&]+)"
+  local version = entry.api_version or said or first(env, { "AZURE_API_VERSION" }) or "v1"
   local dated = version:find "^%d%d%d%d%-%d%d%-%d%d$" or version:find "^%d%d%d%d%-%d%d%-%d%d%-preview$"
   if not dated and version ~= "v1" and version ~= "preview" then
     fail(join(path, "api_version"), 'expected a date such as "2024-10-21" or "2025-04-01-preview", "v1" or "preview", got %q', version)
@@ -132,7 +135,7 @@ end
 
 --- Everybody else: an address, and the version that the wire's endpoints stand behind.
 local function plain(entry, vendor, path, env)
-  local text = entry.base_url or vendor.base_url or first(env, vendor.base_env)
+  local text = entry.base_url or first(env, vendor.base_env) or vendor.base_url
   if not text then
     if vendor.base_env[1] then
       return nil, vendor.base_env[1] .. " is not set"

@@ -1,10 +1,9 @@
 --- What is known of a target: one model at one provider.
 --
--- It comes from three places, each overriding the one before: the catalog (prices.lua), the provider's `models`, and the item that
--- names the target in `models`.
+-- It comes from three places, each overriding the one before: the catalog (prices.lua, or the table that stands in for it), the provider's
+-- `models`, and the item that names the target in `models`.
 -- SPDX-License-Identifier: MIT
 
-local catalog = require "gateway.prices"
 local check = require "gateway.check"
 local leaderboard = require "gateway.leaderboard"
 local limits = require "gateway.limits"
@@ -95,16 +94,17 @@ local function without_date(id)
   return id:match "^(.+)%-%d%d%d%d%-%d%d%-%d%d$" or id:match "^(.+)%-%d%d%d%d%d%d%d%d$"
 end
 
---- The catalog's row for a model, or nil.
-local function catalog_row(kind, id, base_model)
+--- The catalog's row for a model, or nil. A base_model may be anybody's: its provider's own first.
+local function catalog_row(catalog, kind, id, base_model)
   local rows = catalog[kind] or {}
-  if base_model then
-    for _, other in pairs(catalog) do
-      rows = rows[base_model] and rows or other
-    end
-    return rows[base_model]
+  if not base_model then
+    return rows[id] or rows[without_date(id)]
   end
-  return rows[id] or rows[without_date(id)]
+  local row = rows[base_model] or rows[without_date(base_model)]
+  for _, other in ipairs(row and {} or check.sorted_keys(catalog)) do
+    row = row or catalog[other][base_model] or catalog[other][without_date(base_model)]
+  end
+  return row
 end
 
 --- USD per million tokens -> pico-dollars per token.
@@ -112,15 +112,30 @@ local function pico(usd)
   return usd and math.tointeger(math.floor(usd * 1e6 + 0.5))
 end
 
---- All that is known of model `id` at `provider`, with `said` on top. `board`: points by name.
-function target.facts(provider, id, said, board)
+--- Pico-dollars per token as the runtime wants them: four rates; and for long prompts the threshold and four more. -1: unpriced.
+local function price_list(price, long)
+  local list = {}
+  for i, name in ipairs(PRICES) do
+    list[i] = pico(price[name]) or -1
+  end
+  if long then
+    list[#PRICES + 1] = long.above
+    for i, name in ipairs(PRICES) do
+      list[#PRICES + 1 + i] = pico(long[name]) or list[i]
+    end
+  end
+  return list
+end
+
+--- All that is known of model `id` at `provider`, with `said` on top. `board`: points by name; `catalog`: kind -> id -> row.
+function target.facts(provider, id, said, board, catalog)
   local facts = { model = id, provider = provider.index }
   for _, layer in ipairs { provider.defaults, provider.models[id] or {}, said or {} } do
     for key, value in pairs(layer) do
       facts[key] = value
     end
   end
-  local row = catalog_row(provider.kind, id, facts.base_model) or {}
+  local row = catalog_row(catalog, provider.kind, id, facts.base_model) or {}
   local known = row.capabilities and capability_bits(nil, check_capabilities(row.capabilities, ""))
   local own = provider.models[id]
   if own and own.capabilities and said and said.capabilities then
@@ -131,11 +146,11 @@ function target.facts(provider, id, said, board)
   facts.max_output = facts.max_output or row.max_output
   facts.leaderboard = facts.leaderboard
     or leaderboard.points(board, provider.name .. "/" .. id, id, without_date(id), facts.base_model)
-  local price = facts.price or (provider.is_vendors or facts.base_model) and row.price or {}
-  facts.price = {}
-  for i, name in ipairs(PRICES) do
-    facts.price[i] = pico(price[name]) or -1
+  if row.capabilities then
+    facts.makes = row.embeds and "vectors" or "text"
   end
+  local own_price, is_known = facts.price, provider.is_vendors or facts.base_model
+  facts.price = price_list(own_price or is_known and row.price or {}, not own_price and is_known and row.long_price)
   return facts
 end
 

@@ -4,7 +4,10 @@
 local url = {}
 
 -- Endpoints that belong to a wire, not to its base.
-local ENDPOINTS = { "/chat/completions", "/completions", "/embeddings", "/responses", "/messages", "/models" }
+local ENDPOINTS = { "/chat/completions$", "/completions$", "/embeddings$", "/responses$", "/messages$", "/messages/count_tokens$",
+  "/models$", "/models/[^/]+:%a+$", "/projects/.*$", "/model/[^/]+/converse$", "/model/[^/]+/converse%-stream$" }
+-- These may just as well be somebody's own path, unless they stand behind a version.
+local BEHIND_VERSION = { "(/v%d+)/chat$", "(/v%d+)/embed$" }
 
 --- "https://api.example.com/v1/" -> "https://api.example.com", "/v1"; nil and what is wrong.
 function url.split(text)
@@ -50,10 +53,14 @@ function url.base(text, version)
     return nil, path
   end
   for _, endpoint in ipairs(ENDPOINTS) do
-    if #path >= #endpoint and path:sub(-#endpoint) == endpoint then
-      path = path:sub(1, -#endpoint - 1):gsub("/+$", "")
+    local at = path:find(endpoint)
+    if at then
+      path = path:sub(1, at - 1):gsub("/+$", "")
       break
     end
+  end
+  for _, endpoint in ipairs(BEHIND_VERSION) do
+    path = path:gsub(endpoint, "%1")
   end
   local last = path:match "([^/]*)$"
   if version and not last:find "^v%d+%a*%d*$" then

@@ -101,7 +101,7 @@ static struct target *new_target(struct config *config, struct provider *provide
     target->priority = 1;
     target->max_temperature = slice_equals(slice_of(provider->vendor->wire->name), LIT("anthropic")) ? 1 : 2;
     target->model.capabilities = NEED_TOOLS | NEED_VISION | NEED_JSON_SCHEMA | NEED_REASONING | NEED_AUDIO | NEED_DOCUMENT;
-    for (unsigned i = 0; i < PRICE_COUNT; i++)
+    for (unsigned i = 0; i < PRICE_LIST; i++)
         target->price[i] = -1;
     if (config->provider_times != NULL) {
         target->timeout_us = config->provider_times[provider->index].timeout_us;
@@ -272,6 +272,7 @@ static void take_facts(struct target *target, const struct target *known)
     target->leaderboard = known->leaderboard;
     target->max_temperature = known->max_temperature;
     target->priority = known->priority;
+    target->makes = known->makes;
     target->context = known->context;
     target->timeout_us = known->timeout_us;
     target->first_token_us = known->first_token_us;

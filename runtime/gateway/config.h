@@ -37,14 +37,18 @@ struct board {
     int64_t every_us;
 };
 
+/* What a model of the catalog is for. */
+enum makes { MAKES_ANYTHING, MAKES_TEXT, MAKES_VECTORS };
+
 /* One model at one provider. */
 struct target {
     struct slice name; /* "openai/gpt-4o" */
     struct provider *provider;
     struct model_facts model; /* id at the provider, max_output, capabilities */
     double weight, quality, leaderboard, max_temperature;
-    int64_t priority, context;          /* context 0: unknown */
-    int64_t price[PRICE_COUNT];         /* pico-dollars per token; -1: unpriced */
+    int64_t priority, context; /* context 0: unknown */
+    enum makes makes;
+    int64_t price[PRICE_LIST];          /* pico-dollars per token; -1: unpriced */
     int64_t timeout_us, first_token_us; /* 0: the config's */
     struct health *health;              /* a reference of the generation's; NULL when the table is full */
     struct slice head_json,

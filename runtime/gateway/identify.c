@@ -196,6 +196,8 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     *permanent = true;
     if (client->operation == OPERATION_EMBED && wire != client && wire->write_embed == NULL)
         return "embeddings";
+    if (target->makes != MAKES_ANYTHING && (target->makes == MAKES_VECTORS) != (client->operation == OPERATION_EMBED))
+        return target->makes == MAKES_VECTORS ? "chat" : "embeddings";
     for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
         if (missing & needs[i].need)
             return needs[i].reason;
@@ -294,9 +296,10 @@ static int64_t times(int64_t tokens, int64_t price)
 
 int64_t request_cost_pico(const struct request *request, const struct target *target)
 {
-    if (target->price[PRICE_INPUT] < 0 || target->price[PRICE_OUTPUT] < 0)
+    const int64_t *price = price_rates(target->price, request->input_tokens);
+    if (price[PRICE_INPUT] < 0 || price[PRICE_OUTPUT] < 0)
         return -1;
-    return times(request->input_tokens, target->price[PRICE_INPUT]) + times(request->output_tokens, target->price[PRICE_OUTPUT]);
+    return times(request->input_tokens, price[PRICE_INPUT]) + times(request->output_tokens, price[PRICE_OUTPUT]);
 }
 
 int64_t request_usage_pico(const struct request *request)

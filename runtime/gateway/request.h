@@ -26,8 +26,9 @@ enum { REQUEST_ARENA_MAX = 8 * 1024 * 1024, REQUEST_ID_MAX = 128, BYTES_PER_TOKE
 /* Why a target cannot serve this request. */
 struct unfit {
     struct target *target;
-    const char *reason; /* "breaker" "cooldown" "warming" "tools" "vision" "json_schema" "reasoning" "embeddings" "context" "key" "limit" */
-    bool permanent;     /* no waiting would help */
+    const char
+        *reason; /* "breaker" "cooldown" "warming" "tools" "vision" "json_schema" "reasoning" "embeddings" "chat" "context" "key" "limit" */
+    bool permanent; /* no waiting would help */
 };
 
 enum cause { CAUSE_OK, CAUSE_CLIENT_CLOSED, CAUSE_LIMITED, CAUSE_REFUSED, CAUSE_FAILED, CAUSE_POLICY };

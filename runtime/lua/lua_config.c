@@ -250,10 +250,12 @@ static void take_facts(lua_State *L, struct config *config, struct target *targe
     target->model.base_model = take_string(L, config, "base_model");
     target->timeout_us = take_us(L, "timeout");
     target->first_token_us = take_us(L, "first_token");
+    struct slice makes = take_string(L, config, "makes");
+    target->makes = slice_equals(makes, LIT("vectors")) ? MAKES_VECTORS : slice_equals(makes, LIT("text")) ? MAKES_TEXT : MAKES_ANYTHING;
     enter(L, "price");
-    for (unsigned i = 0; i < PRICE_COUNT; i++) {
+    for (unsigned i = 0; i < PRICE_LIST; i++) {
         lua_rawgeti(L, -1, i + 1);
-        target->price[i] = lua_tointeger(L, -1);
+        target->price[i] = lua_isnil(L, -1) ? -1 : lua_tointeger(L, -1);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);

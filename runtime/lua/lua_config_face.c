@@ -83,7 +83,7 @@ static int config_target_face(lua_State *L)
     push_slice(L, target->head_stream);
     lua_setfield(L, -2, "head_stream");
     lua_newtable(L);
-    for (int i = 0; i < PRICE_COUNT; i++) {
+    for (int i = 0; i < (target->price[PRICE_ABOVE] > 0 ? PRICE_LIST : PRICE_COUNT); i++) {
         lua_pushinteger(L, target->price[i]);
         lua_rawseti(L, -2, i + 1);
     }

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024 };
+enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024, DATA_MAX = 2 };
 
 int luaopen_cjson_safe(lua_State *L); /* exported beside luaopen_cjson, but missing in its header */
 
@@ -29,7 +29,6 @@ struct source {
 struct sources {
     char *path;     /* of gateway.lua, as it was given */
     char *env_path; /* .env beside it */
-    char *board;    /* the leaderboard's file, once it was read; else NULL */
     char *folder;   /* of the policy, to open; NULL: the built-in policy */
     char *shown;    /* the same as messages name it */
     char *policy;   /* "default" */
@@ -40,6 +39,8 @@ struct sources {
     unsigned file_count;
     struct source adapters[ADAPTERS_MAX]; /* each by the name that the config gave it */
     unsigned adapter_count;
+    char *data[DATA_MAX]; /* files beside gateway.lua that it names: the leaderboard, the table of prices */
+    unsigned data_count;
 };
 
 /* ---------------------------------------------------------------- files */
@@ -149,10 +150,11 @@ static uint64_t stamp_name(const char *name)
 /* Sums, since a folder has no order. */
 uint64_t sources_stamp(const struct sources *sources)
 {
-    uint64_t stamp = mix(stamp_file(sources->path), 1) + mix(stamp_file(sources->env_path), 2) +
-                     (sources->board == NULL ? 0 : mix(stamp_file(sources->board), 3));
+    uint64_t stamp = mix(stamp_file(sources->path), 1) + mix(stamp_file(sources->env_path), 2);
     DIR *folder = sources->folder == NULL ? NULL : opendir(sources->folder);
     const struct dirent *entry;
+    for (unsigned i = 0; i < sources->data_count; i++)
+        stamp += mix(stamp_file(sources->data[i]), i + 3);
     for (unsigned i = 0; i < sources->adapter_count; i++) {
         char *path = beside(sources->path, sources->adapters[i].name);
         stamp += mix(stamp_file(path), stamp_name(sources->adapters[i].name));
@@ -182,7 +184,8 @@ void sources_free(struct sources *sources)
     }
     free(sources->path);
     free(sources->env_path);
-    free(sources->board);
+    for (unsigned i = 0; i < sources->data_count; i++)
+        free(sources->data[i]);
     free(sources->folder);
     free(sources->shown);
     free(sources->policy);
@@ -326,16 +329,17 @@ static int config_read(lua_State *L)
     struct sources *sources = lua_touserdata(L, lua_upvalueindex(1));
     const char *name = luaL_checkstring(L, 1);
     struct buffer text;
-    free(sources->board);
-    sources->board = beside(sources->path, name);
+    if (sources->data_count == DATA_MAX)
+        return luaL_error(L, "there are more than %d files of data", DATA_MAX);
+    char *path = sources->data[sources->data_count++] = beside(sources->path, name);
     buffer_init(&text, FILE_MAX);
-    if (read_file(sources->board, &text)) {
+    if (read_file(path, &text)) {
         lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
         buffer_free(&text);
         return 1;
     }
     lua_pushnil(L);
-    lua_pushfstring(L, "%s: %s", sources->board, strerror(errno));
+    lua_pushfstring(L, "%s: %s", path, strerror(errno));
     buffer_free(&text);
     return 2;
 }

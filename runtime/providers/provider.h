@@ -350,7 +350,7 @@ struct writer {
     struct slice body;       /* the client's request, where a dialect must echo it */
     int64_t created;         /* seconds */
     int64_t estimated_input; /* tokens of the prompt, before the provider says */
-    const int64_t *price;    /* pico-dollars per token: input, output, cache read, cache write; -1 unpriced; NULL in specs */
+    const int64_t *price;    /* a price list, in pico-dollars per token; -1 unpriced; NULL in specs */
 };
 
 enum { WRITTEN_CHOICES_MAX = 32 }; /* choices of an answer that is written anew; attempt_request.c refuses what asks for more */
@@ -471,7 +471,19 @@ int64_t facts_tokens(const struct facts *facts);
 
 /* ---------------------------------------------------------------- shared by the wires: usage.c */
 
-enum { PRICE_INPUT, PRICE_OUTPUT, PRICE_CACHE_READ, PRICE_CACHE_WRITE, PRICE_COUNT };
+/* A price list: four rates; then how long a prompt must be at most for them (0 and less: no matter), and the four rates of longer ones. */
+enum {
+    PRICE_INPUT,
+    PRICE_OUTPUT,
+    PRICE_CACHE_READ,
+    PRICE_CACHE_WRITE,
+    PRICE_COUNT,
+    PRICE_ABOVE = PRICE_COUNT,
+    PRICE_LONG,
+    PRICE_LIST = PRICE_LONG + PRICE_COUNT
+};
+/* The rates that hold for a request with a prompt of so many tokens: for all of it, not for the excess alone. */
+const int64_t *price_rates(const int64_t *price, int64_t prompt);
 /* Pico-dollars, from pico-dollars per token (-1: unpriced; a NULL list: nothing is). -1: not known, or not priced. */
 int64_t usage_cost_pico(const struct usage *usage, const int64_t *price);
 /* A count that a provider says; where it says none, what is there stays. */

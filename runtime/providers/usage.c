@@ -11,11 +11,23 @@ static bool add(int64_t *sum, int64_t tokens, int64_t price)
     return !__builtin_mul_overflow(tokens, price, &part) && !__builtin_add_overflow(*sum, part, sum);
 }
 
+static int64_t at_least_zero(int64_t count)
+{
+    return count > 0 ? count : 0;
+}
+
+const int64_t *price_rates(const int64_t *price, int64_t prompt)
+{
+    return price[PRICE_ABOVE] > 0 && prompt > price[PRICE_ABOVE] ? price + PRICE_LONG : price;
+}
+
 int64_t usage_cost_pico(const struct usage *usage, const int64_t *price)
 {
     int64_t sum = 0;
     if (usage->billed)
         return usage->cost_pico; /* who sends the bill knows best */
+    if (price != NULL)
+        price = price_rates(price, at_least_zero(usage->input) + at_least_zero(usage->cache_read) + at_least_zero(usage->cache_write));
     if (!usage->known || price == NULL || price[PRICE_INPUT] < 0 || (price[PRICE_OUTPUT] < 0 && usage->output > 0))
         return -1; /* embeddings have no output to be priced */
     /* A cache without a price of its own costs what plain input costs. */
@@ -31,11 +43,6 @@ void usage_take_count(struct slice object, const char *name, int64_t *into)
     int64_t count = json_find_count(object, name);
     if (count >= 0)
         *into = count;
-}
-
-static int64_t at_least_zero(int64_t count)
-{
-    return count > 0 ? count : 0;
 }
 
 int64_t usage_total(const struct usage *usage)

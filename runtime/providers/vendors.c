@@ -73,6 +73,7 @@ const struct vendor vendors[] = {
      .wire = &wire_openai,
      .also = {&wire_completions, &wire_embeddings, &wire_responses},
      .base_url = "https://api.openai.com/v1",
+     .base_env = {"OPENAI_BASE_URL"},
      .key_env = {"OPENAI_API_KEY"},
      .quirks = VENDOR_OPENAI_MODELS},
     {.name = "anthropic",

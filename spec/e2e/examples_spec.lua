@@ -6,7 +6,7 @@ local provider = require "support.provider"
 local KEYS = {
   OPENAI_API_KEY = "sk-openai-0123456789", ANTHROPIC_API_KEY = "sk-ant-0123456789", GROQ_API_KEY = "gsk-0123456789", GITHUB_TOKEN = "ghp-0123456789",
   TOGETHER_API_KEY = "tg-0123456789", MISTRAL_API_KEY = "ms-0123456789", OPENROUTER_API_KEY = "or-0123456789", DEEPSEEK_API_KEY = "ds-0123456789",
-  XAI_API_KEY = "xai-0123456789", OPENAI_KEY_1 = "sk-one-0123456789", LOCAL_URL = "http://127.0.0.1:9", ENABLE_GITHUB = "true",
+  XAI_API_KEY = "xai-0123456789", OPENAI_KEY_1 = "sk-one-0123456789", LOCAL_URL = "http://127.0.0.1:9",
   CORS_ORIGINS = "https://a.example.com, https://b.example.com", GATEWAY_KEY = "key-of-the-owner", GATEWAY_ADMIN_KEY = "key-of-the-admin",
 }
 

@@ -164,6 +164,42 @@ describe("config: providers", function()
     assert.equal("", checked.statuses[1].why_off)
   end)
 
+  it("the shipped config needs nothing but the usual variables, each by itself", function()
+    local file = assert(io.open "gateway.lua")
+    local text = file:read "a"
+    file:close()
+    for name, lists in pairs {
+      openai = { { "OPENAI_API_KEY" } }, anthropic = { { "ANTHROPIC_API_KEY" } }, groq = { { "GROQ_API_KEY" } }, mistral = { { "MISTRAL_API_KEY" } },
+      together = { { "TOGETHER_API_KEY" }, { "TOGETHERAI_API_KEY" } }, gemini = { { "GEMINI_API_KEY" }, { "GOOGLE_API_KEY" } },
+      cohere = { { "COHERE_API_KEY" }, { "CO_API_KEY" } }, openrouter = { { "OPENROUTER_API_KEY" } }, deepseek = { { "DEEPSEEK_API_KEY" } },
+      xai = { { "XAI_API_KEY" } }, github = { { "GITHUB_TOKEN" }, { "GITHUB_API_KEY" } }, vllm = { { "HOSTED_VLLM_API_BASE" } },
+      ollama = { { "OLLAMA_HOST" }, { "OLLAMA_API_BASE" } },
+      azure = { { "AZURE_API_KEY", "AZURE_API_BASE" }, { "AZURE_OPENAI_API_KEY", "AZURE_OPENAI_ENDPOINT" } },
+      bedrock = { { "AWS_BEARER_TOKEN_BEDROCK", "AWS_REGION" }, { "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_REGION" } },
+    } do
+      for _, list in ipairs(lists) do
+        local variables = {}
+        for _, variable in ipairs(list) do
+          variables[variable] = variable:find "REGION" and "us-east-1" or variable:find "KEY" and "k" or "http://10.0.0.1:8000"
+        end
+        local on = {}
+        for _, provider in ipairs(assert(check(text, variables)).providers) do
+          on[#on + 1] = provider.name
+        end
+        assert.same({ name }, on, list[1])
+      end
+    end
+    assert.equal("", why_off(text).mock) -- and without any of them the mock
+  end)
+
+  it("the shipped config leaves AWS alone where its keys are there for something else", function()
+    local file = assert(io.open "gateway.lua")
+    local text = file:read "a"
+    file:close()
+    assert.equal("enabled = false", why_off(text, { AWS_ACCESS_KEY_ID = "k", AWS_SECRET_ACCESS_KEY = "k" }).bedrock)
+    assert.matches("providers.bedrock.region: expected a region", complaint(text, { AWS_BEARER_TOKEN_BEDROCK = "k" }))
+  end)
+
   it("close the holes that unset variables leave in a pool of keys", function()
     local checked = assert(check "return { providers = { openai = { key = { nil, 'two', nil, 'four' } } } }")
     assert.same({ "two", "four" }, checked.providers[1].keys)
@@ -187,6 +223,45 @@ describe("config: base URLs", function()
       assert.same(expected, { url.base(given, "v1") })
     end)
   end
+
+  -- Every vendor's own address, as its documentation shows it: with its version, without, with a slash, with the whole endpoint.
+  for kind, addresses in pairs {
+    anthropic = { "https://x.test", "https://x.test/v1/", "https://x.test/v1/messages", "https://x.test/v1/messages/count_tokens", path = "/v1" },
+    groq = { "https://x.test/openai/v1", "https://x.test/openai/", "https://x.test/openai/v1/chat/completions", path = "/openai/v1" },
+    openrouter = { "https://x.test/api", "https://x.test/api/v1/", "https://x.test/api/v1/chat/completions", path = "/api/v1" },
+    cohere = { "https://x.test", "https://x.test/v2", "https://x.test/v2/chat", "https://x.test/v2/embed/", path = "/v2" },
+    gemini = { "https://x.test", "https://x.test/v1beta/", "https://x.test/v1beta/models/gemini-2.5-pro:generateContent", path = "/v1beta" },
+    github = { "https://x.test/inference", "https://x.test/inference/chat/completions", path = "/inference" },
+    deepseek = { "https://x.test", "https://x.test/v1", "https://x.test/chat/completions", path = "/v1" },
+    ollama = { "https://x.test", "https://x.test/api/", "https://x.test/api/chat", path = "/api" },
+    ollama_compat = { "https://x.test", "https://x.test/v1", "https://x.test/v1/chat/completions", path = "/v1" },
+    bedrock = { "https://x.test", "https://x.test/model/m/converse", "https://x.test/model/m/converse-stream", path = "" },
+    azure = { "https://x.test", "https://x.test/openai", "https://x.test/openai/v1/", "https://x.test/openai/v1/chat/completions?api-version=preview",
+      path = "/openai/v1" },
+  } do
+    it("of " .. kind .. ", however they were pasted", function()
+      for _, address in ipairs(addresses) do
+        local text = ("return { providers = { %s = { base_url = %q, key = 'k', region = 'us-east-1' } } }"):format(kind, address)
+        local provider = assert(check(text)).providers[1]
+        assert.same({ "https://x.test", addresses.path }, { provider.origin, provider.path }, address)
+      end
+    end)
+  end
+
+  it("of Azure may bring its api-version, as the portal shows it", function()
+    local text = [[return { providers = { azure = { key = 'k', base_url =
+      'https://x.test/openai/deployments/prod/chat/completions?api-version=2024-10-21' } } }]]
+    local provider = assert(check(text)).providers[1]
+    assert.same({ "https://x.test", "/openai", "2024-10-21", true }, { provider.origin, provider.path, provider.api_version, provider.dated_api })
+  end)
+
+  it("may come from the environment", function()
+    for variable, kind in pairs { OPENAI_BASE_URL = "openai", HOSTED_VLLM_API_BASE = "vllm", AZURE_API_BASE = "azure", OLLAMA_API_BASE = "ollama",
+      OLLAMA_HOST = "ollama" } do
+      local checked = assert(check(("return { providers = { %s = { key = 'k' } } }"):format(kind), { [variable] = "http://10.0.0.1:8000" }))
+      assert.equal("http://10.0.0.1:8000", checked.providers[1].origin, variable)
+    end
+  end)
 
   for _, given in ipairs { "", "example.com", "https://", "https://user:pass@example.com", "https://example.com/?key=x", "https://exa mple.com",
     "https://example.com:99999", "https://example.com/\r\nX: y", 12 } do
@@ -275,6 +350,37 @@ describe("config: facts of a target", function()
     assert.equal(16384, known.max_output)
   end)
 
+  it("come from the catalog for every vendor that is in it", function()
+    for name, price in pairs {
+      ["gemini/gemini-2.5-flash"] = { 300000, 2500000, 30000, -1 }, ["cohere/command-a-03-2025"] = { 2500000, 10000000, -1, -1 },
+      ["azure/gpt-5-mini"] = { 250000, 2000000, 25000, -1 }, ["bedrock/amazon.nova-pro-v1:0"] = { 800000, 3200000, -1, -1 },
+      ["mistral/mistral-embed"] = { 100000, 0, -1, -1 }, ["openai/text-embedding-3-small"] = { 20000, 0, -1, -1 },
+      ["ollama/llama3.1"] = { 0, 0, -1, -1 }, ["together/openai/gpt-oss-120b"] = { 150000, 600000, -1, -1 },
+      ["deepseek/deepseek-v4-pro"] = { 435000, 870000, 3625, 0 },
+    } do
+      local kind = name:match "^[^/]+"
+      local text = ("return { providers = { %s = { key = 'k' } }, models = { a = { %q } } }"):format(kind, name)
+      local variables = { AWS_REGION = "us-east-1", AWS_BEARER_TOKEN_BEDROCK = "k", AZURE_API_BASE = "https://x.test" }
+      assert.same(price, build(text, variables):target(name).price, name)
+    end
+  end)
+
+  it("bare names of the catalog find their vendor, but not what somebody deployed", function()
+    local built = build("return { providers = { cohere = {}, gemini = {}, azure = {}, ollama = {}, openai = {} } }", { CO_API_KEY = "k",
+      GOOGLE_API_KEY = "k", AZURE_API_KEY = "k", AZURE_API_BASE = "https://x.test", OPENAI_API_KEY = "k" })
+    assert.same({ "cohere/command-a-03-2025" }, built:model "command-a-03-2025")
+    assert.same({ "gemini/gemini-2.5-pro" }, built:model "gemini-2.5-pro")
+    assert.same({ "openai/gpt-4o" }, built:model "gpt-4o")
+    assert.same({ "openai/text-embedding-3-small" }, built:model "text-embedding-3-small")
+    assert.is_nil(built:model "llama3.1")
+  end)
+
+  it("have the rates of long prompts where there are such", function()
+    local price = target("'openai/gpt-5.4'", "openai/gpt-5.4").price
+    assert.same({ 2500000, 15000000, 250000, -1, 272000, 5000000, 22500000, 500000, -1 }, price)
+    assert.equal(4, #target("{ 'openai/gpt-5.4', price = { 1, 2 } }", "openai/gpt-5.4").price) -- who says a price means it
+  end)
+
   it("hold for a dated version as well", function()
     assert.equal(2500000, target("'openai/gpt-4o-2024-08-06'", "openai/gpt-4o-2024-08-06").price[1])
   end)
@@ -290,6 +396,13 @@ describe("config: facts of a target", function()
     local stranger = target("'lab/gpt-4o'", "lab/gpt-4o")
     assert.same({ -1, 128000 }, { stranger.price[1], stranger.context })
     assert.equal(2500000, target("{ 'lab/x', base_model = 'gpt-4o' }", "lab/x").price[1])
+  end)
+
+  it("of a base_model are the same whoever else has it", function()
+    for _ = 1, 5 do
+      assert.equal(150000, target("{ 'lab/x', base_model = 'openai/gpt-oss-120b' }", "lab/x").price[1])
+      assert.equal(2500000, target("{ 'lab/x', base_model = 'gpt-4o-2024-08-06' }", "lab/x").price[1])
+    end
   end)
 
   it("unknown models may do everything; a list says what they can, a table what they cannot", function()
@@ -498,5 +611,52 @@ describe("config: checks", function()
     } do
       assert.matches("^gateway.lua:1: providers." .. expected, complaint(TEXT:format(said)))
     end
+  end)
+end)
+
+describe("config: prices, LiteLLM's table in place of the catalog", function()
+  local TABLE = [[{
+    "sample_spec": { "litellm_provider": "one of ...", "mode": "one of ...", "input_cost_per_token": "a number", "max_tokens": "text" },
+    "gpt-4o": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_token": 3e-06,
+      "cache_read_input_token_cost": 5e-07, "max_input_tokens": 2000000.0, "max_output_tokens": 1000, "supports_function_calling": true },
+    "gpt-new": { "litellm_provider": "openai", "mode": "responses", "input_cost_per_token": 3.625e-09, "output_cost_per_token": 1e-06,
+      "input_cost_per_token_above_200k_tokens": 2e-06, "output_cost_per_token_above_200k_tokens": 4e-06,
+      "input_cost_per_token_above_500k_tokens": 9e-06, "supports_vision": true },
+    "text-embedding-x": { "litellm_provider": "openai", "mode": "embedding", "input_cost_per_token": 2e-08, "max_input_tokens": 10 },
+    "dall-e": { "litellm_provider": "openai", "mode": "image_generation", "input_cost_per_pixel": 1e-08 },
+    "no-price": { "litellm_provider": "openai", "mode": "chat", "max_tokens": 10 },
+    "groq/llama-x": { "litellm_provider": "groq", "mode": "chat", "input_cost_per_token": 5e-08, "output_cost_per_token": 8e-08 },
+    "together_ai/org/model": { "litellm_provider": "together_ai", "mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_token": 1e-06 },
+    "command-x": { "litellm_provider": "cohere_chat", "mode": "chat", "input_cost_per_token": 1e-06, "output_cost_per_token": 2e-06 },
+    "stranger": { "litellm_provider": "somebody", "mode": "chat", "input_cost_per_token": 1, "output_cost_per_token": 1 },
+    "odd": 7, "odder": { "litellm_provider": "openai", "mode": "chat", "input_cost_per_token": -1, "output_cost_per_token": "x" }
+  }]]
+  local TEXT = "return { providers = { openai = {}, groq = {}, together = {}, cohere = {} }, prices = 'prices.json' }"
+  local VARIABLES = { OPENAI_API_KEY = "k", GROQ_API_KEY = "k", TOGETHER_API_KEY = "k", COHERE_API_KEY = "k" }
+  local built = assert(runtime.config.build(assert(check(TEXT, VARIABLES, { ["prices.json"] = TABLE })), "gateway.lua"))
+
+  it("says what models cost and can, and which bare names there are", function()
+    assert.same({ 1000000, 3000000, 500000, -1 }, built:target("openai/gpt-4o").price)
+    assert.same({ 2000000, 1000, 1 }, { built:target("openai/gpt-4o").context, built:target("openai/gpt-4o").max_output,
+      built:target("openai/gpt-4o").capabilities })
+    assert.same({ "groq/llama-x" }, built:model "llama-x")
+    assert.same({ "together/org/model" }, built:model "together/org/model")
+    assert.same({ "cohere/command-x" }, built:model "command-x")
+    assert.same({ 20000, 0, -1, -1 }, built:target("openai/text-embedding-x").price)
+    assert.same({ 3625, 1000000, -1, -1, 200000, 2000000, 4000000, -1, -1 }, built:target("openai/gpt-new").price)
+  end)
+
+  it("passes over what it does not know, and the catalog is not asked any more", function()
+    for _, name in ipairs { "dall-e", "no-price", "stranger", "odd", "odder", "sample_spec", "gpt-5.1" } do
+      assert.is_nil(built:model(name), name)
+    end
+  end)
+
+  it("that cannot be read is a complaint", function()
+    for text, message in pairs { ["[1]"] = "expected a JSON object", ["{"] = "expected a JSON object", ["{}"] = "no model in it has a price" } do
+      assert.matches("^gateway.lua:1: prices: prices.json: " .. message, complaint(TEXT, VARIABLES, { ["prices.json"] = text }))
+    end
+    assert.matches("prices: prices.json: No such file", complaint(TEXT, VARIABLES))
+    assert.matches("prices: expected a file such as", complaint("return { providers = { mock = {} }, prices = 3 }"))
   end)
 end)
