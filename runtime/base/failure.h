@@ -41,6 +41,7 @@ enum {
     row(FORBIDDEN, "model_not_allowed", 403, "permission_error", "model_not_allowed", 403, "permission_error", FAILURE_OURS) \
     row(NO_ROUTE, "not_found", 404, "invalid_request_error", "not_found", 404, "not_found_error", FAILURE_OURS)       \
     row(NO_MODEL, "unknown_model", 404, "invalid_request_error", "model_not_found", 404, "not_found_error", FAILURE_OURS) \
+    row(NO_THREAD, "thread_not_found", 404, "invalid_request_error", "thread_not_found", 404, "not_found_error", FAILURE_OURS) \
     row(BAD_METHOD, "method_not_allowed", 405, "invalid_request_error", "method_not_allowed", 405, "invalid_request_error", FAILURE_OURS) \
     row(TOO_LARGE, "request_too_large", 413, "invalid_request_error", "request_too_large", 413, "request_too_large", FAILURE_OURS) \
     row(BAD_MEDIA_TYPE, "unsupported_media_type", 415, "invalid_request_error", "unsupported_media_type", 415, "invalid_request_error", FAILURE_OURS) \
@@ -91,13 +92,14 @@ struct failure {
     enum failure_kind kind;
     enum phase phase;
     enum sent sent;
-    enum deadline deadline; /* when kind is TIMEOUT and the deadline was ours */
-    int status;             /* the provider's HTTP status, 0 when there was none; for REFUSED the policy's */
-    int64_t retry_after_us; /* -1: no hint */
-    bool other_key;         /* it was this key's, and the provider has another one */
-    struct slice message;   /* UTF-8, safe to show: cleaned of secrets, at most FAILURE_MESSAGE_MAX bytes */
-    struct slice code;      /* the provider's or the policy's code, empty: the row's default */
-    struct slice param;     /* the parameter the message is about, or empty */
+    enum deadline deadline;    /* when kind is TIMEOUT and the deadline was ours */
+    int status;                /* the provider's HTTP status, 0 when there was none; for REFUSED the policy's */
+    int64_t retry_after_us;    /* -1: no hint */
+    bool other_key;            /* it was this key's, and the provider has another one */
+    struct slice message;      /* UTF-8, safe to show: cleaned of secrets, at most FAILURE_MESSAGE_MAX bytes */
+    struct slice code;         /* the provider's or the policy's code, empty: the row's default */
+    struct slice param;        /* the parameter the message is about, or empty */
+    struct slice details_json; /* Anthropic's `error.details`, what it says to programs: an object as it stood there, or empty */
 };
 
 enum { FAILURE_MESSAGE_MAX = 2048 };

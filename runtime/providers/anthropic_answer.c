@@ -327,6 +327,13 @@ static void fail_with(struct anthropic_reader *self, struct slice body)
     fail(self, failure);
 }
 
+/* SDKs choose the error's class by it, and some go on by themselves: a thread that is not found is begun anew with the whole conversation. */
+static struct slice details_of(struct slice error, struct arena *arena)
+{
+    struct slice details = json_find(error, "details");
+    return details.len > 0 && details.len <= FAILURE_MESSAGE_MAX && details.ptr[0] == '{' ? arena_copy(arena, details) : SLICE_NONE;
+}
+
 void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
                             int64_t wall_us, struct arena *arena, struct failure *failure)
 {
@@ -340,6 +347,7 @@ void anthropic_read_failure(int status, struct slice body, struct slice (*header
     failure->retry_after_us = retry_after_us(header, head, wall_us);
     if (slice_equals(type, LIT("request_too_large")))
         failure->code = LIT("request_too_large");
+    failure->details_json = details_of(json_find(slice_trim(body), "error"), arena);
 }
 
 /* ---------------------------------------------------------------- the two ways in */

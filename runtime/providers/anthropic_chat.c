@@ -507,6 +507,21 @@ static bool add_extra(struct scan *scan, struct slice name)
     return true;
 }
 
+/* COMPAT(anthropic, 2026-11): a turn may say no more than which answer it goes on from; the rest of the conversation is held at Anthropic. Told so, its
+ * SDKs say all of it again, as a new thread: that one is nobody's to hold, and left out by name. */
+static bool read_thread(struct scan *scan, struct slice name)
+{
+    struct json ahead = scan->json;
+    struct slice value = SLICE_NONE;
+    if (json_skip(&ahead, &value) && anthropic_is(json_find_string(value, "type"), LIT("continue"))) {
+        *scan->complaint = (struct complaint){
+            FAILURE_NO_THREAD,
+            LIT("the provider of this model does not hold the thread of previous_message_id: send the whole conversation"), LIT("thread")};
+        return false;
+    }
+    return add_extra(scan, name);
+}
+
 /* Values that are looked at when all are known. */
 struct later {
     struct slice model, max_tokens, stream, tool_choice, thinking, output_config, output_format, metadata, service_tier;
@@ -555,6 +570,8 @@ static bool read_field(struct scan *scan, struct slice key, struct later *later)
         return anthropic_read_tools(json, scan->arena, scan->chat);
     if (anthropic_is(key, LIT("stop_sequences")))
         return read_stops(scan);
+    if (anthropic_is(key, LIT("thread")))
+        return read_thread(scan, key);
     bool ours = anthropic_is(key, LIT("routing_strategy")) || anthropic_is(key, LIT("fallback")) ||
                 (anthropic_is(key, LIT("provider")) && json_peek(json) != JSON_OBJECT);
     return ours ? json_skip(json, NULL) : add_extra(scan, key);

@@ -115,7 +115,7 @@ static void put_too_long(struct slice message, struct buffer *out)
 
 /* ---------------------------------------------------------------- the body */
 
-/* {"type":"error","error":{"type":…,"message":…},"request_id":…} */
+/* {"type":"error","error":{"type":…,"message":…,"details":…},"request_id":…} */
 void anthropic_write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out)
 {
     const struct failure_row *row = failure_row(failure->kind);
@@ -131,6 +131,11 @@ void anthropic_write_failure(const struct failure *failure, struct slice request
         put_too_long(message, out);
     else
         json_append_string(out, auth ? LIT("upstream authentication failed") : message);
+    struct slice details = failure->kind == FAILURE_NO_THREAD ? LIT("{\"error_code\":\"thread_not_found\"}") : failure->details_json;
+    if (details.len > 0 && !auth) {
+        buffer_append_lit(out, ",\"details\":");
+        buffer_append_slice(out, details);
+    }
     buffer_append_lit(out, "},\"request_id\":");
     json_append_string(out, request_id);
     buffer_append_slice(out, stream ? LIT("}\n\n") : LIT("}"));

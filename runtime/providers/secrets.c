@@ -97,8 +97,8 @@ struct slice secret_hide(struct slice text, struct slice secret, struct arena *a
 
 void failure_hide(struct failure *failure, const struct provider *provider, struct arena *arena)
 {
-    struct slice *const texts[] = {&failure->message, &failure->code, &failure->param};
-    for (unsigned t = 0; t < 3; t++) {
+    struct slice *const texts[] = {&failure->message, &failure->code, &failure->param, &failure->details_json};
+    for (unsigned t = 0; t < sizeof texts / sizeof *texts; t++) {
         for (unsigned i = 0; i < provider->key_count; i++)
             *texts[t] = secret_hide(*texts[t], provider->keys[i], arena);
         *texts[t] = secret_hide(*texts[t], provider->secret_access_key, arena);

@@ -109,6 +109,21 @@ describe("facts", function()
     end
   end)
 
+  it("of a conversation that is held elsewhere are refused in the words that clients replay it for", function()
+    for _, vendor in ipairs { "openai", "gemini", "bedrock", "cohere", "ollama" } do
+      local out, complaint = dialect.chat_to("anthropic", body '"thread":{"type":"continue","previous_message_id":"msg_1"}', vendor, "m")
+      assert.is_nil(out)
+      assert.equal("thread_not_found", complaint.kind)
+    end
+    local text, status = wire.failure { client = "anthropic", kind = "thread_not_found", message = "gone" }
+    local error = json.decode(text).error
+    assert.same({ 404, "not_found_error", "gone", "thread_not_found" }, { status, error.type, error.message, error.details.error_code })
+    assert.equal("thread", select(2, sent(body '"thread":{"type":"create"}')))
+    for _, none in ipairs { "null", "{}", '{"type":"create"}', '"continue"' } do
+      assert.is_string((dialect.chat_to("anthropic", body('"thread":' .. none), "openai", "m")))
+    end
+  end)
+
   it("refuse what is no JSON object", function()
     for _, text in ipairs { "", " ", "[]", '"x"', "{", '{"model":"m",}', body() .. "x", '{"model":"\xff"}' } do
       assert.equal("invalid_json", select(2, message_of(text)))
@@ -691,6 +706,19 @@ describe("an error", function()
       ["Input is too long for requested model gpt-4-32768."] = "Input is too long for requested model gpt-4-32768.",
     } do
       assert.equal("prompt is too long: " .. words, (failed(400, message)))
+    end
+  end)
+
+  it("of Anthropic keeps what it says to programs", function()
+    local details = '{"error_code":"thread_unsupported_request","unsupported":["thinking"]}'
+    local function shown(given)
+      local answer = wire.answer { client = "anthropic", vendor = "anthropic", model = "m", status = 400, pass = true,
+        body = '{"type":"error","error":{"type":"invalid_request_error","message":"no","details":' .. given .. "}}" }
+      return json.decode(answer.failure.body).error
+    end
+    assert.same({ type = "invalid_request_error", message = "no", details = json.decode(details) }, shown(details))
+    for _, none in ipairs { "null", "7", '"x"', '{"a":"' .. ("x"):rep(5000) .. '"}' } do
+      assert.is_nil(shown(none).details)
     end
   end)
 

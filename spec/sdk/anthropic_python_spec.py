@@ -124,9 +124,11 @@ class Wire:
             asked.append(city)
             return "-3 C"
 
-        runner = client().beta.messages.tool_runner(model=f"scripted-{self.provider}/agent", max_tokens=200, messages=ASK, tools=[get_weather])
+        runner = client().beta.messages.tool_runner(model=f"scripted-{self.provider}/runner", max_tokens=200, messages=ASK, tools=[get_weather])
         self.assertEqual(runner.until_done().content[0].text, "The tool said: -3 C")
         self.assertEqual(asked, ["Oslo"])
+        # it sends no more than what is new, and all of it once told that nobody holds the rest
+        self.assertIn("Weather in Oslo?", json.dumps(last_received("runner")["messages"]))
 
     # ------------------------------------------------------------ errors: each class of the SDK
 

@@ -162,7 +162,9 @@ class Handler(BaseHTTPRequestHandler):
         with lock:
             ledger.append({"path": self.path, "model": body.get("model"), "stream": bool(body.get("stream")), "last": body["messages"][-1]["role"],
                            "tools": [(tool.get("function") or tool).get("name") for tool in body.get("tools") or []], "body": body})
-        if self.path.endswith("/count_tokens"):
+        if (body.get("thread") or {}).get("type") == "continue":
+            self.answer(404, {"type": "error", "error": {"type": "not_found_error", "message": "No such thread.", "details": {"error_code": "thread_not_found"}}})
+        elif self.path.endswith("/count_tokens"):
             self.answer(200, {"input_tokens": 20})
         elif self.path not in ("/v1/messages", "/v1/chat/completions"):
             self.answer(404, {"error": {"message": "No such route.", "type": "invalid_request_error", "param": None, "code": None}})
