@@ -43,7 +43,9 @@ return {
       api_version = env "AZURE_API_VERSION", enabled = env("ENABLE_AZURE", true) },
     -- AWS: AWS_REGION, and a Bedrock API key or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY.
     bedrock = { key = env "AWS_BEARER_TOKEN_BEDROCK", enabled = env("ENABLE_BEDROCK", aws ~= nil) },
-    -- Google Cloud: an OAuth access token (it is not renewed here), VERTEXAI_PROJECT and VERTEXAI_LOCATION; or an express-mode key.
+    -- Google Cloud: GOOGLE_APPLICATION_CREDENTIALS (or credentials = "file.json") names a file with which access tokens are asked for and
+    -- renewed; credentials = "metadata" does without in Google's own machines; or a token, or an express-mode key.
+    -- VERTEXAI_PROJECT (a service account's file has one) and VERTEXAI_LOCATION.
     vertex_ai = { key = env "VERTEXAI_ACCESS_TOKEN", enabled = env("ENABLE_VERTEX_AI", true) },
     -- On this machine: OLLAMA_HOST or OLLAMA_API_BASE says where (kind = "ollama_compat" is its likeness of OpenAI's API);
     -- vLLM and the like: HOSTED_VLLM_API_BASE.

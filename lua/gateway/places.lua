@@ -1,10 +1,11 @@
 --- Where a provider is: what was said in the config, else its usual variables, else the vendor's own address.
 --
--- places.find(entry, vendor, path, env) -> { origin, path, and fields of the provider that were looked up }, or nil and why it is off.
--- Complaints are raised with the field's path.
+-- places.find(entry, vendor, path, env, read) -> { origin, path, and fields of the provider that were looked up }, or nil and why it is
+-- off. Complaints are raised with the field's path.
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local credentials = require "gateway.credentials"
 local url = require "gateway.url"
 
 local places = {}
@@ -85,17 +86,20 @@ end
 local VERTEX_HOSTS = { global = "aiplatform.googleapis.com", us = "aiplatform.us.rep.googleapis.com",
   eu = "aiplatform.eu.rep.googleapis.com" }
 
---- With an API key ("express mode") neither project nor location is needed.
-function kinds.vertex_ai(entry, _, path, env)
-  local key = entry.key and entry.key[1] or first(env, { "VERTEXAI_ACCESS_TOKEN" })
-  if not key then
-    return nil, "VERTEXAI_ACCESS_TOKEN is not set"
+--- With an API key ("express mode") neither project nor location is needed. Without any key tokens are asked for with credentials.
+function kinds.vertex_ai(entry, _, path, env, read)
+  local key = entry.key and entry.key[1] or (not entry.credentials and first(env, { "VERTEXAI_ACCESS_TOKEN" }) or nil)
+  local credential = not key and credentials.find(entry.credentials, join(path, "credentials"), env, read) or nil
+  if not key and not credential then
+    return nil, "VERTEXAI_ACCESS_TOKEN or GOOGLE_APPLICATION_CREDENTIALS is not set"
   end
-  local place = { path = "/v1", origin = "https://" .. VERTEX_HOSTS.global }
-  if not key:find "^AIza" then
-    local project = entry.project or first(env, { "VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT" })
+  local place = { path = "/v1", origin = "https://" .. VERTEX_HOSTS.global, credential = credential }
+  if not key or not key:find "^AIza" then
+    local project = entry.project or first(env, { "VERTEXAI_PROJECT", "GOOGLE_CLOUD_PROJECT" }) or credential and credential.project
     local location = entry.location or first(env, { "VERTEXAI_LOCATION", "GOOGLE_CLOUD_LOCATION" }) or "global"
-    if not project then
+    if not project and credential and not entry.credentials then
+      return nil, "VERTEXAI_PROJECT is not set" -- the variable names a file for whatever else there is in Google's cloud
+    elseif not project then
       fail(join(path, "project"), "expected the project's id (or VERTEXAI_PROJECT)")
     end
     place.project = label(project, join(path, "project"), "my-project-1")
@@ -152,8 +156,8 @@ local function plain(entry, vendor, path, env)
   return { origin = origin, path = rest }
 end
 
-function places.find(entry, vendor, path, env)
-  return (kinds[vendor.name] or plain)(entry, vendor, path, env)
+function places.find(entry, vendor, path, env, read)
+  return (kinds[vendor.name] or plain)(entry, vendor, path, env, read)
 end
 
 return places

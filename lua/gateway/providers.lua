@@ -88,13 +88,13 @@ local PROVIDER = {
   proxy = check_proxy, api_version = check.string, default_max_tokens = check.count(1, 1e7), empty_text_placeholder = check.string,
   drop_params = { check.boolean, true }, reasoning_budgets = { check.table(BUDGETS), {} }, models = { check_model_facts, {} },
   timeout = check.duration, first_token = check.duration, limits = limits.of_config, check = checks.of_config,
-  region = check.string, project = check.string, location = check.string,
+  region = check.string, project = check.string, location = check.string, credentials = check.string,
   access_key_id = check_key, secret_access_key = check_key, session_token = check_key, include_thoughts = { check.boolean, false },
   default_input_type = check.one_of("search_document", "search_query", "classification", "clustering"),
 }
 -- What lua/gateway/places.lua may look up for a provider.
 local LOOKED_UP = { "origin", "path", "api_version", "dated_api", "region", "project", "location", "access_key_id", "secret_access_key",
-  "session_token" }
+  "session_token", "credential" }
 
 --- A file of Lua: loaded here to see whether it can be, and once more by every engine.
 local function adapter_of(file, path, context)
@@ -134,7 +134,7 @@ end
 
 --- The keys given; without any and at the vendor's own address, the first of its usual variables that is set.
 local function find_keys(entry, vendor, env)
-  if entry.key or entry.access_key_id or (entry.base_url and vendor.base_url) then
+  if entry.key or entry.credentials or entry.access_key_id or (entry.base_url and vendor.base_url) then
     return entry.key or {}
   end
   for _, name in ipairs(vendor.key_env) do
@@ -148,7 +148,8 @@ end
 
 --- Why a provider is off, or nil.
 local function why_off(provider, vendor, entry)
-  if #provider.keys == 0 and not vendor.no_key and not provider.access_key_id and (provider.is_vendors or entry.key) then
+  if #provider.keys == 0 and not vendor.no_key and not provider.access_key_id and not provider.credential and
+    (provider.is_vendors or entry.key) then
     return vendor.key_env[1] and vendor.key_env[1] .. " is not set" or "it has no key"
   end
 end
@@ -173,7 +174,10 @@ local function check_provider(name, value, path, context)
   if entry.enabled == false then
     return provider, "enabled = false"
   end
-  local place, off = places.find(entry, vendor, path, context.env)
+  if entry.credentials and vendor.name ~= "vertex_ai" then
+    fail(join(path, "credentials"), "only vertex_ai has them; other providers have `key`")
+  end
+  local place, off = places.find(entry, vendor, path, context.env, context.read)
   if not place then
     return provider, off
   end

@@ -78,8 +78,9 @@ static void fail(struct attempt *attempt, const struct failure *failure)
 {
     attempt->failed = true;
     attempt->failure = *failure;
-    failure_hide(&attempt->failure, attempt->target->provider, &attempt->request->arena);
+    failure_hide(&attempt->failure, attempt->target->provider, attempt->token, &attempt->request->arena);
     note_key(attempt, &attempt->failure);
+    attempt_note_token(attempt);
     if (attempt->call != NULL) {
         call_cancel(attempt->call);
         attempt->call = NULL;

@@ -36,6 +36,7 @@ struct attempt {
     bool probe;
     struct reservation capacity; /* what it took of its target's limits */
     unsigned key;                /* index of the provider's key in use */
+    struct slice token;          /* its access token, in the arena; empty: it has keys */
     bool reused;
     bool content, content_told; /* content came; the walk knows */
     bool ended, failed;         /* by the reader */
@@ -57,6 +58,8 @@ struct attempt {
 
 /* The request's bytes for this target: reader, writer, body and head (attempt_request.c). No parts: there is nothing to send. False: *complaint. */
 bool attempt_prepare(struct attempt *attempt, event_fn on_event, struct complaint *complaint);
+/* It failed: a token that was answered with 401 is asked for anew, once. */
+void attempt_note_token(const struct attempt *attempt);
 /* A writer of the client's dialect, or NULL when the request's memory is used up. */
 struct writer *attempt_new_writer(struct attempt *attempt);
 

@@ -4,6 +4,7 @@
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <stdio.h>
+#include <unistd.h>
 
 enum { LARGE_BODY = 64 * 1024, DROPPED_OWN = 4096 };
 
@@ -189,12 +190,36 @@ static char *put(char *at, struct slice text)
     return text.len == 0 ? at : mempcpy(at, text.ptr, text.len);
 }
 
-/* Keys in turn; without a key the request itself may be signed. */
+/* Another one may come while the attempt runs: it has a copy. False: there is none any more; there was one when its target was chosen. */
+static bool take_token(struct attempt *attempt, struct complaint *complaint)
+{
+    struct request *request = attempt->request;
+    struct token *token = request->config->tokens[attempt->target->provider->index];
+    if (token != NULL) {
+        *complaint = (struct complaint){FAILURE_NO_TARGET, LIT("there is no access token for this provider now"), SLICE_NONE};
+        attempt->token = token_copy(token, loop_now_us(request->worker->loop), &request->arena);
+    }
+    return token == NULL || attempt->token.len > 0;
+}
+
+void attempt_note_token(const struct attempt *attempt)
+{
+    const struct request *request = attempt->request;
+    struct token *token = request->config->tokens[attempt->target->provider->index];
+    uint64_t one = 1;
+    if (token != NULL && attempt->failure.status == 401 && token_refused(token, attempt->token, loop_now_us(request->worker->loop)) &&
+        write(request->worker->gateway->token_fd, &one, sizeof one) < 0)
+        return; /* the keeper is awake */
+}
+
+/* Keys in turn, or the token; without either the request itself may be signed. */
 static void write_auth(struct attempt *attempt, struct slice path, struct buffer *out)
 {
     const struct request *request = attempt->request;
     const struct provider *provider = attempt->target->provider;
-    if (provider->key_count == 0 && attempt->wire->write_signature != NULL)
+    if (attempt->token.len > 0)
+        attempt->wire->write_auth(provider, attempt->token, out);
+    else if (provider->key_count == 0 && attempt->wire->write_signature != NULL)
         attempt->wire->write_signature(provider, path, attempt->parts + 1, attempt->part_count - 1, loop_wall_us(request->worker->loop),
                                        out);
     else if (provider->key_count == 0)
@@ -272,5 +297,6 @@ static bool prepare_head(struct attempt *attempt)
 bool attempt_prepare(struct attempt *attempt, event_fn on_event, struct complaint *complaint)
 {
     *complaint = (struct complaint){FAILURE_TOO_LARGE, LIT("the request needs more memory than one request may have"), SLICE_NONE};
-    return new_reader(attempt, on_event) && prepare_body(attempt, complaint) && (attempt->part_count == 0 || prepare_head(attempt));
+    return new_reader(attempt, on_event) && prepare_body(attempt, complaint) &&
+           (attempt->part_count == 0 || (take_token(attempt, complaint) && prepare_head(attempt)));
 }

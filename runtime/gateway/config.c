@@ -191,8 +191,9 @@ void config_write_heads(struct config *config, struct target *target)
     const struct provider *provider = target->provider;
     target->head_json = made_head(config, target, false);
     target->head_stream = made_head(config, target, true);
-    /* A pool takes its keys in turn, and a signature covers the body. */
-    target->head_has_auth = provider->key_count == 1 || (provider->key_count == 0 && provider->vendor->wire->write_signature == NULL);
+    /* A pool takes its keys in turn, a signature covers the body, and a token is renewed. */
+    target->head_has_auth = provider->key_count == 1 ||
+                            (provider->key_count == 0 && provider->vendor->wire->write_signature == NULL && provider->credential == NULL);
 }
 
 static void begin_get(struct slice origin, struct slice path, struct buffer *out)

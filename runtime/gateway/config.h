@@ -15,6 +15,7 @@
 #include "shared/limiter.h"
 #include "shared/keyring.h"
 #include "shared/pools.h"
+#include "shared/tokens.h"
 #include <pthread.h>
 
 enum { TARGETS_MAX = 4096, CHECK_STATUSES_MAX = 16 };
@@ -95,6 +96,7 @@ struct config {
     struct check **checks;                 /* by provider->index; NULL: none */
     struct board board;
     struct key_state ***key_pools; /* by provider->index: how each of its keys is doing; bound by generation.c */
+    struct token **tokens; /* by provider->index: what it is sent, where it has a credential; else NULL. References of the generation's */
     struct provider_status *statuses;
     unsigned status_count;
     bool wants_mock; /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */

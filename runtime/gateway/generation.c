@@ -1,6 +1,7 @@
 /* generation.c -- see generation.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/generation.h"
+#include "providers/google.h"
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -8,11 +9,12 @@ void gateway_init(struct gateway *gateway, const struct script_engine *engine, i
 {
     uint64_t seed = 0;
     hash_random(&seed, sizeof seed);
-    *gateway = (struct gateway){.engine = engine, .started_us = now_us, .started_wall_us = wall_us, .reload_fd = -1};
+    *gateway = (struct gateway){.engine = engine, .started_us = now_us, .started_wall_us = wall_us, .reload_fd = -1, .token_fd = -1};
     gateway->health = health_table_new(HEALTH_RECORDS_MAX, seed);
     gateway->pools = pools_new(POOLS_MAX);
     gateway->other_pool = pools_find(gateway->pools, SLICE_NONE);
     gateway->keys = key_states_new(KEY_STATES_MAX);
+    gateway->tokens = tokens_new();
     gateway->limiter = limiter_new(LIMIT_RECORDS_MAX);
     gateway->copies = copies_new();
     pthread_mutex_init(&gateway->swap_lock, NULL);
@@ -25,6 +27,7 @@ void gateway_fini(struct gateway *gateway)
     health_table_free(gateway->health);
     pools_free(gateway->pools);
     key_states_free(gateway->keys);
+    tokens_free(gateway->tokens);
     limiter_free(gateway->limiter);
     copies_free(gateway->copies);
     pthread_mutex_destroy(&gateway->swap_lock);
@@ -59,6 +62,19 @@ static bool bind_keys(struct gateway *gateway, struct config *config)
     return config->key_pools != NULL;
 }
 
+static bool bind_tokens(struct gateway *gateway, struct config *config)
+{
+    config->tokens = arena_zalloc(&config->arena, sizeof *config->tokens * (config->provider_count + 1));
+    for (unsigned i = 0; config->tokens != NULL && i < config->provider_count; i++) {
+        uint8_t digest[SHA256_BYTES];
+        if (config->providers[i].credential == NULL)
+            continue;
+        google_digest(config->providers[i].credential, digest);
+        config->tokens[i] = tokens_find(gateway->tokens, digest);
+    }
+    return config->tokens != NULL;
+}
+
 /* What outlives generations is found by name. */
 static void bind_shared(struct gateway *gateway, struct config *config, int64_t now_us)
 {
@@ -81,6 +97,9 @@ static void generation_free(struct generation *generation)
     for (unsigned i = 0; config != NULL && i < atomic_load(&config->target_count); i++)
         if (config->targets[i]->health != NULL)
             health_unref(config->targets[i]->health);
+    for (unsigned i = 0; config != NULL && config->tokens != NULL && i < config->provider_count; i++)
+        if (config->tokens[i] != NULL)
+            token_unref(config->tokens[i]);
     if (generation->sources != NULL)
         engine->sources_free(generation->sources);
     if (config != NULL)
@@ -101,7 +120,7 @@ struct generation *generation_load(struct gateway *gateway, const char *config_p
         generation_free(generation);
         return NULL;
     }
-    if (!bind_keys(gateway, generation->config)) {
+    if (!bind_keys(gateway, generation->config) || !bind_tokens(gateway, generation->config)) {
         snprintf(complaint, COMPLAINT_MAX, "the config is too large");
         generation_free(generation);
         return NULL;

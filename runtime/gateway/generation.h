@@ -28,6 +28,7 @@ struct gateway {
     struct pools *pools;
     struct pool *other_pool; /* of all names that no config lists */
     struct key_states *keys; /* of providers */
+    struct tokens *tokens;   /* of those that have credentials */
     struct limiter *limiter;
     struct copies *copies; /* of what is fetched */
     struct trust *trust;
@@ -40,13 +41,14 @@ struct gateway {
     atomic_bool draining;
     atomic_uint_fast64_t reload_asked; /* tickets given out */
     int reload_fd;                     /* eventfd of the process: somebody asked for a reload */
+    int token_fd;                      /* eventfd of the keeper: a provider refused a token */
     struct slice mock_origin;          /* "http://127.0.0.1:PORT" of the embedded mock, empty when it does not run */
     int64_t started_us, started_wall_us;
 };
 
 enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096, LIMIT_RECORDS_MAX = 262144 };
 
-/* Everything but log, trust, workers and reload_fd; the caller sets those. */
+/* Everything but log, trust, workers, reload_fd and token_fd; the caller sets those. */
 void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us);
 void gateway_fini(struct gateway *gateway);
 

@@ -33,7 +33,8 @@ struct provider_health {
     int64_t cost_pico, cooldown_until_us;
     double p50, p95, p99;
     bool measured;
-    bool checked, down; /* the config asks for a check; what it says */
+    bool checked, down;          /* the config asks for a check; what it says */
+    bool wants_token, tokenless; /* it wants an access token; there is none */
 };
 
 static double slower(double a, double b)
@@ -94,6 +95,9 @@ static struct provider_health add_up(const struct request *request, const struct
     const struct check *check = request->config->checks[provider->index];
     sum.checked = check != NULL;
     sum.down = check != NULL && atomic_load(&check->down);
+    struct token *token = request->config->tokens[provider->index];
+    sum.wants_token = token != NULL;
+    sum.tokenless = token != NULL && !token_is_good(token, loop_now_us(request->worker->loop));
     unsigned at = 0;
     for (struct target *target; (target = next_target(request, provider, &at)) != NULL;) {
         struct health_view view = view_of(request, target);
@@ -108,9 +112,14 @@ static double success_rate(const struct provider_health *health)
     return all == 0 ? 1.0 : (double)health->successes / (double)all;
 }
 
+static bool is_ill(const struct provider_health *health)
+{
+    return health->down || health->tokenless || health->breaker == BREAKER_OPEN;
+}
+
 static const char *status_name(const struct provider_health *health)
 {
-    if (health->down || health->breaker == BREAKER_OPEN)
+    if (is_ill(health))
         return "unhealthy";
     return health->breaker == BREAKER_HALF_OPEN ? "degraded" : "healthy";
 }
@@ -119,6 +128,8 @@ static void put_check(struct buffer *out, const struct provider_health *health)
 {
     if (health->checked)
         buffer_printf(out, ",\"check\":\"%s\"", health->down ? "down" : "up");
+    if (health->wants_token)
+        buffer_printf(out, ",\"token\":\"%s\"", health->tokenless ? "missing" : "good");
 }
 
 static void put_latency(struct buffer *out, const struct provider_health *health)
@@ -158,7 +169,7 @@ void health_page_summary(struct request *request)
     buffer_init(&out, 1024 * 1024);
     for (unsigned i = 0; i < config->provider_count; i++) {
         struct provider_health health = add_up(request, &config->providers[i]);
-        ill += health.down || health.breaker == BREAKER_OPEN;
+        ill += is_ill(&health);
         if (i > 0)
             buffer_append_byte(&providers, ',');
         put_provider(&providers, &config->providers[i], &health);

@@ -184,6 +184,13 @@ static bool key_allows(const struct request *request, const struct target *targe
     return user_may_use(request->user, target->name);
 }
 
+/* Without an access token nothing can be sent there. */
+static bool lacks_token(const struct request *request, const struct target *target)
+{
+    struct token *token = request->config->tokens[target->provider->index];
+    return token != NULL && !token_is_good(token, loop_now_us(request->worker->loop));
+}
+
 const char *request_unfit_reason(struct request *request, const struct target *target, bool *permanent)
 {
     static const struct {
@@ -208,7 +215,7 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     if (!key_allows(request, target))
         return "key";
     *permanent = false;
-    return NULL;
+    return lacks_token(request, target) ? "token" : NULL;
 }
 
 /* Targets that the config's limits leave no room for are left out, every one of them: sending there would break the limit. */

@@ -1,36 +1,17 @@
-/* keeper.c -- see keeper.h.
+/* keeper.c -- see keeper.h: how things are asked for, checks, the leaderboard.
  *
- * Whatever is asked again and again is an `asking`: its schedule, one timer (when it is due; once it was asked, how long it may take), one call. What the
- * answer means is its owner's. Requests are sent on fresh connections: a check shall find out whether new ones are taken.
+ * Whatever is asked again and again is an `asking` (keeper_private.h). What the answer means is its owner's. Requests are sent on fresh connections: a
+ * check shall find out whether new ones are taken.
  * SPDX-License-Identifier: MIT */
-#include "gateway/keeper.h"
-#include "gateway/schedule.h"
+#include "gateway/keeper_private.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
 
-enum { BOARD_MAX = 1024 * 1024, REQUEST_MAX = 128 * 1024, LOG_FIELD_MAX = 8 * COMPLAINT_MAX };
+enum { BODY_MAX = 1024 * 1024, REQUEST_MAX = 128 * 1024 };
 
 #define BOARD_RETRY_US   (10 * US_PER_S)
 #define BOARD_TIMEOUT_US (10 * US_PER_S)
-
-#define CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-
-struct asking {
-    struct keeper *keeper;
-    struct schedule schedule;
-    struct timer timer;
-    struct call *call; /* NULL: not under way */
-    int64_t asked_us;
-    struct buffer request; /* what the call sends: a copy, for the config may go while it is under way */
-    struct slice part;
-    bool wants_body;
-    struct buffer body;
-    int status;
-    void (*ask)(struct asking *asking);
-    /* status 0: no whole answer came, and why. -> was it good? */
-    bool (*judge)(struct asking *asking, int status, struct slice why);
-};
 
 /* A check of one provider. */
 struct watched {
@@ -43,31 +24,19 @@ struct watched {
     bool kept;   /* the generation that is being taken over has it */
 };
 
-struct keeper {
-    struct gateway *gateway;
-    struct loop *loop;
-    struct upstream *upstream;
-    pthread_t thread;
-    struct generation *generation; /* followed; a reference */
-    struct watched *watched;
-    struct asking board;
-    char said[COMPLAINT_MAX]; /* what was last wrong with the board; empty: nothing */
-
-    pthread_mutex_t lock;    /* guards the two below */
-    struct generation *next; /* to be followed; a reference */
-    bool stopping;
-};
-
 /* ---------------------------------------------------------------- asking */
 
-static void end(struct asking *asking, int status, struct slice why)
+void asking_end(struct asking *asking, int status, struct slice why)
 {
     struct keeper *keeper = asking->keeper;
-    call_cancel(asking->call); /* nothing to cancel inside its last event */
+    if (asking->call != NULL)
+        call_cancel(asking->call); /* nothing to cancel inside its last event */
     asking->call = NULL;
     bool good = asking->judge(asking, status, why);
     buffer_free(&asking->body);
     schedule_next(&asking->schedule, good, asking->asked_us);
+    if (asking->planned != NULL)
+        asking->planned(asking, good);
     loop_timer_set(keeper->loop, &asking->timer, asking->schedule.due_us);
 }
 
@@ -77,19 +46,19 @@ static void on_event(void *owner, const struct call_event *event)
     switch (event->kind) {
     case CALL_HEAD:
         asking->status = event->head->status;
-        if (!asking->wants_body || asking->status != 200)
-            end(asking, asking->status, SLICE_NONE);
+        if (asking->wants_body == BODY_NONE || (asking->wants_body == BODY_OF_200 && asking->status != 200))
+            asking_end(asking, asking->status, SLICE_NONE);
         break;
     case CALL_DATA:
         buffer_append_slice(&asking->body, event->data);
         if (asking->body.overflow)
-            end(asking, 0, LIT("it is longer than 1 MB"));
+            asking_end(asking, 0, LIT("it is longer than 1 MB"));
         break;
     case CALL_END:
-        end(asking, asking->status, SLICE_NONE);
+        asking_end(asking, asking->status, SLICE_NONE);
         break;
     case CALL_FAILED:
-        end(asking, 0, event->failure.message);
+        asking_end(asking, 0, event->failure.message);
         break;
     default:
         break;
@@ -98,18 +67,16 @@ static void on_event(void *owner, const struct call_event *event)
 
 static void on_timer(struct timer *timer)
 {
-    struct asking *asking = CONTAINER(timer, struct asking, timer);
+    struct asking *asking = KEEPER_CONTAINER(timer, struct asking, timer);
     if (asking->call == NULL)
         asking->ask(asking);
     else
-        end(asking, 0, LIT("no answer in time"));
+        asking_end(asking, 0, LIT("no answer in time"));
 }
 
-static void send_request(struct asking *asking, struct slice origin, struct slice proxy, struct slice head, int64_t timeout_us)
+void asking_send(struct asking *asking, struct slice origin, struct slice proxy, int64_t timeout_us)
 {
     struct keeper *keeper = asking->keeper;
-    buffer_clear(&asking->request);
-    buffer_append_slice(&asking->request, head);
     asking->part = buffer_slice(&asking->request);
     asking->status = 0;
     asking->asked_us = loop_now_us(keeper->loop);
@@ -123,28 +90,32 @@ static void send_request(struct asking *asking, struct slice origin, struct slic
     loop_timer_set(keeper->loop, &asking->timer, asking->asked_us + timeout_us);
 }
 
-static void begin_asking(struct asking *asking, struct keeper *keeper, int64_t every_us, int64_t retry_us)
+void asking_begin(struct asking *asking, struct keeper *keeper, int64_t every_us, int64_t retry_us)
 {
     uint64_t seed;
     hash_random(&seed, sizeof seed);
     asking->keeper = keeper;
     asking->timer.due = on_timer;
     buffer_init(&asking->request, REQUEST_MAX);
-    buffer_init(&asking->body, BOARD_MAX);
+    buffer_init(&asking->body, BODY_MAX);
     schedule_begin(&asking->schedule, every_us, retry_us, seed, loop_now_us(keeper->loop));
     loop_timer_set(keeper->loop, &asking->timer, asking->schedule.due_us);
+}
+
+void asking_hurry(struct asking *asking, int64_t latest_us)
+{
+    if (asking->call == NULL && asking->schedule.due_us > latest_us)
+        loop_timer_set(asking->keeper->loop, &asking->timer, asking->schedule.due_us = latest_us);
 }
 
 /* The config may have become impatient. */
 static void go_on_asking(struct asking *asking, int64_t every_us)
 {
-    int64_t latest_us = loop_now_us(asking->keeper->loop) + every_us;
     asking->schedule.every_us = every_us;
-    if (asking->call == NULL && asking->schedule.due_us > latest_us)
-        loop_timer_set(asking->keeper->loop, &asking->timer, asking->schedule.due_us = latest_us);
+    asking_hurry(asking, loop_now_us(asking->keeper->loop) + every_us);
 }
 
-static void stop_asking(struct asking *asking)
+void asking_stop(struct asking *asking)
 {
     if (asking->call != NULL)
         call_cancel(asking->call);
@@ -182,8 +153,8 @@ static void log_check(const struct watched *watched, enum log_level level, const
     struct log *log = watched->asking.keeper->gateway->log;
     struct buffer name, text;
     char answered[32];
-    buffer_init(&name, LOG_FIELD_MAX);
-    buffer_init(&text, LOG_FIELD_MAX);
+    buffer_init(&name, KEEPER_LOG_FIELD_MAX);
+    buffer_init(&text, KEEPER_LOG_FIELD_MAX);
     snprintf(answered, sizeof answered, "it answered %d", status);
     json_append_string(&name, watched->provider->name);
     json_append_string(&text, status == 0 ? why : slice_of(answered));
@@ -209,7 +180,7 @@ static bool is_askew(int status)
 
 static bool judge_check(struct asking *asking, int status, struct slice why)
 {
-    struct watched *watched = CONTAINER(asking, struct watched, asking);
+    struct watched *watched = KEEPER_CONTAINER(asking, struct watched, asking);
     bool expected = is_expected(watched->check, status), good = expected || is_askew(status);
     if (!expected && status == 429)
         return true;
@@ -222,11 +193,32 @@ static bool judge_check(struct asking *asking, int status, struct slice why)
     return good;
 }
 
+/* With a token where the provider wants one, and there is one: before the blank line. */
+static void write_check(const struct watched *watched, struct buffer *out)
+{
+    const struct provider *provider = watched->provider;
+    const struct keeper *keeper = watched->asking.keeper;
+    struct token *token = keeper->generation->config->tokens[provider->index];
+    struct slice head = watched->check->head, blank = LIT("\r\n");
+    struct arena arena;
+    buffer_clear(out);
+    if (token == NULL || head.len < blank.len) {
+        buffer_append_slice(out, head);
+        return;
+    }
+    arena_init(&arena, NULL, REQUEST_MAX);
+    buffer_append(out, head.ptr, head.len - blank.len);
+    provider->vendor->wire->write_auth(provider, token_copy(token, loop_now_us(keeper->loop), &arena), out);
+    buffer_append_slice(out, blank);
+    arena_free(&arena);
+}
+
 static void ask_check(struct asking *asking)
 {
-    const struct watched *watched = CONTAINER(asking, struct watched, asking);
+    const struct watched *watched = KEEPER_CONTAINER(asking, struct watched, asking);
     const struct provider *provider = watched->provider;
-    send_request(asking, provider->origin, provider->proxy, watched->check->head, watched->check->timeout_us);
+    write_check(watched, &asking->request);
+    asking_send(asking, provider->origin, provider->proxy, watched->check->timeout_us);
 }
 
 /* ---------------------------------------------------------------- the leaderboard */
@@ -234,8 +226,8 @@ static void ask_check(struct asking *asking)
 static void log_board(const struct keeper *keeper, enum log_level level, const char *result, const char *message)
 {
     struct buffer url, text;
-    buffer_init(&url, LOG_FIELD_MAX);
-    buffer_init(&text, LOG_FIELD_MAX);
+    buffer_init(&url, KEEPER_LOG_FIELD_MAX);
+    buffer_init(&text, KEEPER_LOG_FIELD_MAX);
     json_append_string(&url, keeper->generation->config->board.url);
     json_append_string(&text, slice_of(message));
     log_event(keeper->gateway->log, level, "leaderboard", ",\"url\":%.*s,\"result\":\"%s\",\"message\":%.*s", (int)url.len, url.ptr, result,
@@ -286,7 +278,9 @@ static bool judge_board(struct asking *asking, int status, struct slice why)
 static void ask_board(struct asking *asking)
 {
     const struct board *board = &asking->keeper->generation->config->board;
-    send_request(asking, board->origin, SLICE_NONE, board->head, BOARD_TIMEOUT_US);
+    buffer_clear(&asking->request);
+    buffer_append_slice(&asking->request, board->head);
+    asking_send(asking, board->origin, SLICE_NONE, BOARD_TIMEOUT_US);
 }
 
 /* ---------------------------------------------------------------- following generations */
@@ -298,11 +292,11 @@ static void follow_board(struct keeper *keeper, const struct board *old, const s
         return;
     }
     if (old != NULL && old->url.len > 0)
-        stop_asking(&keeper->board);
+        asking_stop(&keeper->board);
     keeper->said[0] = '\0';
-    keeper->board = (struct asking){.wants_body = true, .ask = ask_board, .judge = judge_board};
+    keeper->board = (struct asking){.wants_body = BODY_OF_200, .ask = ask_board, .judge = judge_board};
     if (fresh->url.len > 0)
-        begin_asking(&keeper->board, keeper, fresh->every_us, BOARD_RETRY_US);
+        asking_begin(&keeper->board, keeper, fresh->every_us, BOARD_RETRY_US);
 }
 
 static struct watched *find_watched(const struct keeper *keeper, const struct provider *provider, const struct check *check)
@@ -325,7 +319,7 @@ static void follow_check(struct keeper *keeper, const struct provider *provider,
         watched->asking = (struct asking){.ask = ask_check, .judge = judge_check};
         watched->next = keeper->watched;
         keeper->watched = watched;
-        begin_asking(&watched->asking, keeper, check->every_us, 0);
+        asking_begin(&watched->asking, keeper, check->every_us, 0);
     }
     watched->provider = provider;
     watched->check = check;
@@ -345,7 +339,7 @@ static void drop_watched(struct keeper *keeper)
             continue;
         }
         *link = watched->next;
-        stop_asking(&watched->asking);
+        asking_stop(&watched->asking);
         free(watched);
     }
 }
@@ -376,6 +370,7 @@ static void adopt(struct keeper *keeper, struct generation *fresh)
     struct config *config = fresh->config;
     keeper->generation = fresh;
     follow_board(keeper, old == NULL ? NULL : &old->config->board, &config->board);
+    tokens_follow(keeper);
     for (unsigned i = 0; i < config->provider_count; i++)
         if (config->checks[i] != NULL)
             follow_check(keeper, &config->providers[i], config->checks[i]);
@@ -406,7 +401,7 @@ static void on_wake(void *owner)
 
 bool keeper_is_needed(const struct config *config)
 {
-    bool needed = config->board.url.len > 0;
+    bool needed = config->board.url.len > 0 || tokens_are_needed(config);
     for (unsigned i = 0; i < config->provider_count; i++)
         needed |= config->checks[i] != NULL;
     return needed;
@@ -423,8 +418,9 @@ static void keeper_free(struct keeper *keeper)
 {
     struct generation *followed = keeper->generation;
     drop_watched(keeper);
+    tokens_stop(keeper);
     if (followed != NULL && followed->config->board.url.len > 0)
-        stop_asking(&keeper->board);
+        asking_stop(&keeper->board);
     if (followed != NULL && !atomic_load(&keeper->gateway->draining)) {
         loop_refresh_us(keeper->loop);
         lift_marks(keeper, followed->config, NULL);
@@ -449,6 +445,7 @@ struct keeper *keeper_start(struct gateway *gateway)
     keeper->upstream = keeper->loop == NULL ? NULL : upstream_new(keeper->loop, gateway->trust, &settings);
     if (keeper->upstream != NULL) {
         loop_set_wake(keeper->loop, on_wake, keeper);
+        tokens_watch(keeper);
         keeper_follow(keeper);
         if (pthread_create(&keeper->thread, NULL, run, keeper) == 0)
             return keeper;

@@ -19,7 +19,9 @@
 #include <unistd.h>
 
 /* How often the files are looked at: an edited policy is in force before its author has changed windows. */
-enum { WATCH_MS = 250, DRAIN_POLL_MS = 20 };
+enum { WATCH_MS = 250, DRAIN_POLL_MS = 20, TOKEN_POLL_MS = 5 };
+
+static const int64_t TOKENS_WITHIN_US = 5 * US_PER_S;
 
 struct process {
     struct gateway gateway;
@@ -116,6 +118,23 @@ static bool start_workers(struct process *process, unsigned count)
         if (!worker_start(gateway->workers[i]))
             return false;
     return true;
+}
+
+static bool has_unanswered(const struct config *config)
+{
+    bool unanswered = false;
+    for (unsigned i = 0; i < config->provider_count; i++)
+        unanswered |= config->tokens[i] != NULL && !token_is_answered(config->tokens[i]);
+    return unanswered;
+}
+
+/* Access tokens were asked for: whoever comes first shall find them, if that does not take long. A signal is for watch(). */
+static void wait_for_tokens(const struct process *process, const struct config *config)
+{
+    int64_t until_us = clock_monotonic_us() + TOKENS_WITHIN_US;
+    struct pollfd fd = {process->signal_fd, POLLIN, 0};
+    while (process->keeper != NULL && has_unanswered(config) && clock_monotonic_us() < until_us && poll(&fd, 1, TOKEN_POLL_MS) == 0)
+        continue;
 }
 
 /* What a newcomer needs to see: where, how to try it, what is on, what is off and why. */
@@ -302,6 +321,7 @@ int process_run(const struct script_engine *engine, const char *path)
         return complain("the embedded mock provider cannot listen on the loopback");
     gateway->log = log_open(STDERR_FILENO, LOG_INFO, LOG_JSON);
     gateway->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+    gateway->token_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     gateway->trust = trust_new(NULL);
     struct generation *first = generation_load(gateway, path, 0, 1, clock_monotonic_us(), complaint);
     if (first == NULL) {
@@ -311,15 +331,26 @@ int process_run(const struct script_engine *engine, const char *path)
     uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and whoever sees that may edit */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
     generation_swap(gateway, first);
-    if (!open_listeners(&process, first->config, first->script_count) || !start_workers(&process, first->script_count))
+    if (!open_listeners(&process, first->config, first->script_count))
+        return 1;
+    keep_watch(&process);
+    wait_for_tokens(&process, first->config);
+    if (!start_workers(&process, first->script_count))
         return 1;
     greet(&process, first->config);
-    keep_watch(&process);
     watch(&process, seen);
     return stop(&process, drain(&process));
 }
 
 /* ---------------------------------------------------------------- check and explain */
+
+/* Nothing is asked for here: the policy is asked as if tokens had come. */
+static void pretend_tokens(const struct config *config)
+{
+    for (unsigned i = 0; i < config->provider_count; i++)
+        if (config->tokens[i] != NULL)
+            token_put(config->tokens[i], LIT("none"), INT64_MAX, INT64_MAX);
+}
 
 static void say_not_fetched(const struct config *config)
 {
@@ -414,6 +445,7 @@ int process_explain(const struct script_engine *engine, const char *path, const 
     }
     generation_swap(&gateway, generation);
     say_not_fetched(generation->config);
+    pretend_tokens(generation->config);
     buffer_init(&body, generation->config->body_limit);
     int status = 1;
     if (!find_user(generation->config, user_name, &user))

@@ -23,11 +23,11 @@ enum { STREAM_HIGH = 256 * 1024, STREAM_LOW = 64 * 1024 };
 
 enum { REQUEST_ARENA_MAX = 8 * 1024 * 1024, REQUEST_ID_MAX = 128, BYTES_PER_TOKEN = 4 };
 
-/* Why a target cannot serve this request. */
+/* Why a target cannot serve this request. Just now: "breaker" "check" "cooldown" "warming" "limit" "token"; at all: "tools" "vision" "json_schema"
+ * "reasoning" "audio" "document" "embeddings" "chat" "context" "provider" "key". */
 struct unfit {
     struct target *target;
-    const char
-        *reason; /* "breaker" "cooldown" "warming" "tools" "vision" "json_schema" "reasoning" "embeddings" "chat" "context" "key" "limit" */
+    const char *reason;
     bool permanent; /* no waiting would help */
 };
 

@@ -6,6 +6,7 @@
 #include "lua/lua_config.h"
 #include "lua/lua_adapter.h"
 #include "lua/lua_limiter.h"
+#include "providers/google.h"
 #include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>
@@ -115,6 +116,31 @@ static void take_headers(lua_State *L, struct config *config, struct provider *p
     lua_pop(L, 1);
 }
 
+/* What lua/gateway/credentials.lua read; NULL: the provider has keys, or needs none. */
+static const struct google_credential *take_credential(lua_State *L, struct config *config)
+{
+    struct google_credential *credential = NULL;
+    if (lua_getfield(L, -1, "credential") == LUA_TTABLE) {
+        struct slice kind = take_string(L, config, "kind");
+        credential = take_memory(L, config, 1, sizeof *credential);
+        credential->kind = slice_equals(kind, LIT("service_account"))   ? GOOGLE_SERVICE_ACCOUNT
+                           : slice_equals(kind, LIT("authorized_user")) ? GOOGLE_USER
+                                                                        : GOOGLE_METADATA;
+        credential->origin = take_string(L, config, "origin");
+        credential->path = take_string(L, config, "path");
+        credential->token_uri = take_string(L, config, "token_uri");
+        credential->client_email = take_string(L, config, "client_email");
+        credential->private_key = take_string(L, config, "private_key");
+        credential->private_key_id = take_string(L, config, "private_key_id");
+        credential->client_id = take_string(L, config, "client_id");
+        credential->client_secret = take_string(L, config, "client_secret");
+        credential->refresh_token = take_string(L, config, "refresh_token");
+        credential->quota_project = take_string(L, config, "quota_project");
+    }
+    lua_pop(L, 1);
+    return credential;
+}
+
 static void take_provider(lua_State *L, struct config *config, struct provider *provider)
 {
     struct slice kind = take_string(L, config, "kind");
@@ -130,6 +156,7 @@ static void take_provider(lua_State *L, struct config *config, struct provider *
     provider->path = take_string(L, config, "path");
     provider->proxy = take_string(L, config, "proxy");
     provider->keys = take_strings(L, config, "keys", &provider->key_count);
+    provider->credential = take_credential(L, config);
     take_headers(L, config, provider);
     provider->api_version = take_string(L, config, "api_version");
     provider->dated_api = take_bool(L, "dated_api");

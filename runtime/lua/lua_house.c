@@ -231,13 +231,22 @@ static int house_admit(lua_State *L)
 
 /* ---------------------------------------------------------------- route */
 
+/* When it may serve again; 0: nobody can say. */
+static int64_t serves_at_us(struct run *run, const struct target *target, int64_t now_us)
+{
+    struct token *token = run->request->config->tokens[target->provider->index];
+    if (token != NULL && !token_is_good(token, now_us))
+        return now_us + token_wait_us(token, now_us);
+    const struct health_view *view = target_view(run->script, target);
+    return view->retry_at_us > view->cooldown_until_us ? view->retry_at_us : view->cooldown_until_us;
+}
+
 static int64_t soonest_us(struct run *run)
 {
     int64_t now_us = loop_now_us(run->request->worker->loop), soonest = -1;
     run->script->deciding = run;
     for (unsigned i = 0; i < run->request->unfit_count; i++) {
-        const struct health_view *view = target_view(run->script, run->request->unfits[i].target);
-        int64_t at_us = view->retry_at_us > view->cooldown_until_us ? view->retry_at_us : view->cooldown_until_us;
+        int64_t at_us = serves_at_us(run, run->request->unfits[i].target, now_us);
         if (at_us > now_us && !run->request->unfits[i].permanent && (soonest < 0 || at_us - now_us < soonest))
             soonest = at_us - now_us;
     }

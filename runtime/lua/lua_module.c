@@ -38,6 +38,8 @@ int luaopen_gateway_runtime(lua_State *L)
         {"keyring", open_keyring},
         {"pools", open_pools},
         {"key_states", open_key_states},
+        {"tokens", open_tokens},
+        {"google", open_google},
         {"sandbox", open_sandbox},
         {"call", open_call},
         {"blocks", open_blocks},

@@ -17,7 +17,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024, DATA_MAX = 2 };
+enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024, DATA_MAX = 64 };
 
 int luaopen_cjson_safe(lua_State *L); /* exported beside luaopen_cjson, but missing in its header */
 
@@ -39,7 +39,7 @@ struct sources {
     unsigned file_count;
     struct source adapters[ADAPTERS_MAX]; /* each by the name that the config gave it */
     unsigned adapter_count;
-    char *data[DATA_MAX]; /* files beside gateway.lua that it names: the leaderboard, the table of prices */
+    char *data[DATA_MAX]; /* files beside gateway.lua that it names: the leaderboard, the table of prices, credentials */
     unsigned data_count;
 };
 
@@ -154,7 +154,7 @@ uint64_t sources_stamp(const struct sources *sources)
     DIR *folder = sources->folder == NULL ? NULL : opendir(sources->folder);
     const struct dirent *entry;
     for (unsigned i = 0; i < sources->data_count; i++)
-        stamp += mix(stamp_file(sources->data[i]), i + 3);
+        stamp += mix(stamp_file(sources->data[i]), stamp_name(sources->data[i]));
     for (unsigned i = 0; i < sources->adapter_count; i++) {
         char *path = beside(sources->path, sources->adapters[i].name);
         stamp += mix(stamp_file(path), stamp_name(sources->adapters[i].name));
@@ -323,15 +323,33 @@ static bool evaluate(lua_State *L, const struct sources *sources, int text, int 
     return false;
 }
 
+/* The whole name of a data file beside gateway.lua, noted as one; NULL: there are too many. */
+static const char *note_data(struct sources *sources, const char *name)
+{
+    char *path = beside(sources->path, name);
+    for (unsigned i = 0; i < sources->data_count; i++) {
+        if (strcmp(sources->data[i], path) == 0) {
+            free(path);
+            return sources->data[i];
+        }
+    }
+    if (sources->data_count < DATA_MAX)
+        return sources->data[sources->data_count++] = path;
+    free(path);
+    return NULL;
+}
+
 /* read(name) -> text | nil, why: of a data file beside gateway.lua, which is then watched with it. Upvalue 1: the sources. */
 static int config_read(lua_State *L)
 {
     struct sources *sources = lua_touserdata(L, lua_upvalueindex(1));
-    const char *name = luaL_checkstring(L, 1);
+    const char *path = note_data(sources, luaL_checkstring(L, 1));
     struct buffer text;
-    if (sources->data_count == DATA_MAX)
-        return luaL_error(L, "there are more than %d files of data", DATA_MAX);
-    char *path = sources->data[sources->data_count++] = beside(sources->path, name);
+    if (path == NULL) {
+        lua_pushnil(L);
+        lua_pushfstring(L, "there are more than %d files of data", DATA_MAX);
+        return 2;
+    }
     buffer_init(&text, FILE_MAX);
     if (read_file(path, &text)) {
         lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);

@@ -3,6 +3,7 @@
  * One wire for both: they differ in where they are, who asks, and a few fields. The model and what is asked of it stand in the path.
  * SPDX-License-Identifier: MIT */
 #include "providers/gemini.h"
+#include "providers/google.h"
 
 /* ---------------------------------------------------------------- where */
 
@@ -77,7 +78,7 @@ static void write_path(const struct provider *provider, const struct model_facts
         buffer_append_slice(out, stream ? LIT(":streamGenerateContent?alt=sse") : LIT(":generateContent"));
 }
 
-/* Vertex wants an OAuth token, or an API key, which is told by its first letters. */
+/* Vertex wants an OAuth token, or an API key, which is told by its first letters. A user's token says whose project pays. */
 static void write_auth(const struct provider *provider, struct slice key, struct buffer *out)
 {
     bool bearer = gemini_is_vertex(provider->vendor) && !slice_starts_with(key, LIT("AIza"));
@@ -85,6 +86,11 @@ static void write_auth(const struct provider *provider, struct slice key, struct
         return;
     buffer_append_slice(out, bearer ? LIT("Authorization: Bearer ") : LIT("x-goog-api-key: "));
     buffer_append_slice(out, key);
+    buffer_append_lit(out, "\r\n");
+    if (provider->credential == NULL || provider->credential->quota_project.len == 0)
+        return;
+    buffer_append_lit(out, "X-Goog-User-Project: ");
+    buffer_append_slice(out, provider->credential->quota_project);
     buffer_append_lit(out, "\r\n");
 }
 

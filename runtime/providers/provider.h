@@ -232,6 +232,7 @@ struct provider {
     bool is_vendors;    /* it stands at the vendor's own address */
     struct slice *keys; /* at least one unless the vendor needs none */
     unsigned key_count;
+    const struct google_credential *credential; /* in place of keys: access tokens are asked for with it (google.h); NULL: none */
     struct slice header_names[PROVIDER_HEADERS_MAX], header_values[PROVIDER_HEADERS_MAX]; /* config `headers` */
     unsigned header_count;
     struct slice api_version;
@@ -459,8 +460,8 @@ struct slice failure_object(struct slice body);
 
 /* The text without the secret: whole, in pieces of eight bytes and more, or in base64 wherever it may stand there. A copy only where there was any of it. */
 struct slice secret_hide(struct slice text, struct slice secret, struct arena *arena);
-/* The same for all that a failure says and all that the provider is sent as a secret. */
-void failure_hide(struct failure *failure, const struct provider *provider, struct arena *arena);
+/* The same for all that a failure says and all that the provider is sent as a secret; `token`: an access token, or empty. */
+void failure_hide(struct failure *failure, const struct provider *provider, struct slice token, struct arena *arena);
 
 /* ---------------------------------------------------------------- shared by the wires: estimate.c */
 

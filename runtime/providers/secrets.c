@@ -95,7 +95,7 @@ struct slice secret_hide(struct slice text, struct slice secret, struct arena *a
     return text;
 }
 
-void failure_hide(struct failure *failure, const struct provider *provider, struct arena *arena)
+void failure_hide(struct failure *failure, const struct provider *provider, struct slice token, struct arena *arena)
 {
     struct slice *const texts[] = {&failure->message, &failure->code, &failure->param, &failure->details_json};
     for (unsigned t = 0; t < sizeof texts / sizeof *texts; t++) {
@@ -103,6 +103,7 @@ void failure_hide(struct failure *failure, const struct provider *provider, stru
             *texts[t] = secret_hide(*texts[t], provider->keys[i], arena);
         *texts[t] = secret_hide(*texts[t], provider->secret_access_key, arena);
         *texts[t] = secret_hide(*texts[t], provider->session_token, arena);
+        *texts[t] = secret_hide(*texts[t], token, arena);
         for (unsigned i = 0; i < provider->header_count; i++)
             *texts[t] = secret_hide(*texts[t], provider->header_values[i], arena);
     }

@@ -660,3 +660,141 @@ describe("config: prices, LiteLLM's table in place of the catalog", function()
     assert.matches("prices: expected a file such as", complaint("return { providers = { mock = {} }, prices = 3 }"))
   end)
 end)
+
+describe("config: credentials of Google Cloud", function()
+  local google = require "support.google"
+  local TEXT = 'return { providers = {\n  vertex_ai = { credentials = "sa.json"%s },\n} }'
+  local BARE = "return { providers = { vertex_ai = {}, mock = {} } }"
+  local account, user = google.service_account(), google.user()
+
+  local function credential(text, variables, files)
+    for _, provider in ipairs(assert(check(text, variables, files)).providers) do
+      if provider.name == "vertex_ai" then
+        return provider.credential, provider
+      end
+    end
+  end
+
+  it("are read from the file that the entry names", function()
+    local found, provider = credential(TEXT:format "", {}, { ["sa.json"] = account })
+    assert.same({ kind = "service_account", client_email = "robot@my-project-1.iam.gserviceaccount.com", private_key = google.key().pem,
+      private_key_id = "kid-canary-0123456789", project = "my-project-1", origin = "https://oauth2.googleapis.com", path = "/token",
+      token_uri = "https://oauth2.googleapis.com/token" }, found)
+    assert.same({ {}, "my-project-1", "global" }, { provider.keys, provider.project, provider.location })
+    found, provider = credential(TEXT:format ', project = "other-1", location = "us-east1"', {}, { ["sa.json"] = user })
+    assert.same({ kind = "authorized_user", client_id = "12345.apps.googleusercontent.com", client_secret = google.SECRETS.client_secret,
+      refresh_token = google.SECRETS.refresh_token, quota_project = "payer-1", origin = "https://oauth2.googleapis.com", path = "/token",
+      token_uri = "https://oauth2.googleapis.com/token" }, found)
+    assert.same({ "other-1", "us-east1" }, { provider.project, provider.location })
+  end)
+
+  it("have a project of their own, under what the config or the environment says", function()
+    local files = { ["sa.json"] = account }
+    local function project(more, variables)
+      return select(2, credential(TEXT:format(more), variables, files)).project
+    end
+    assert.equal("my-project-1", project("", {}))
+    assert.equal("of-env", project("", { VERTEXAI_PROJECT = "of-env" }))
+    assert.equal("of-config", project(', project = "of-config"', { VERTEXAI_PROJECT = "of-env" }))
+  end)
+
+  it("come from GOOGLE_APPLICATION_CREDENTIALS where nothing else is said", function()
+    local files = { ["/etc/sa.json"] = account, ["sa.json"] = google.service_account { client_email = "other@x" } }
+    local variables = { GOOGLE_APPLICATION_CREDENTIALS = "/etc/sa.json" }
+    assert.matches("^robot@", credential(BARE, variables, files).client_email)
+    assert.equal("other@x", credential(TEXT:format "", variables, files).client_email)
+    assert.equal("VERTEXAI_ACCESS_TOKEN or GOOGLE_APPLICATION_CREDENTIALS is not set", check(BARE).statuses[2].why_off)
+  end)
+
+  it("stand behind a key of the config, and before a token of the environment", function()
+    local files = { ["sa.json"] = account }
+    local variables = { VERTEXAI_ACCESS_TOKEN = "ya29.env", GOOGLE_APPLICATION_CREDENTIALS = "sa.json", VERTEXAI_PROJECT = "p" }
+    local found, provider = credential(TEXT:format ', key = "ya29.config"', variables, files)
+    assert.same({ nil, { "ya29.config" } }, { found, provider.keys })
+    found, provider = credential(TEXT:format "", variables, files)
+    assert.same({ "service_account", {} }, { found.kind, provider.keys })
+    found, provider = credential(BARE, variables, files)
+    assert.same({ nil, { "ya29.env" } }, { found, provider.keys })
+  end)
+
+  it("may be the metadata server's", function()
+    local text = 'return { providers = { vertex_ai = { credentials = "metadata", project = "p" } } }'
+    local path = "/computeMetadata/v1/instance/service-accounts/default/token"
+    assert.same({ kind = "metadata", origin = "http://metadata.google.internal", path = path, token_uri = "http://metadata.google.internal" .. path },
+      credential(text, {}))
+    assert.equal("http://169.254.169.254:8080", credential(text, { GCE_METADATA_HOST = "169.254.169.254:8080" }).origin)
+    assert.equal("gateway.lua: GCE_METADATA_HOST: expected a URL without blanks and control characters", complaint(text, { GCE_METADATA_HOST = "a b" }))
+  end)
+
+  it("are not looked at by an entry that is off", function()
+    assert.truthy(check "return { providers = { mock = {}, vertex_ai = { credentials = 'gone.json', enabled = false } } }")
+    assert.truthy(check("return { providers = { mock = {}, vertex_ai = { enabled = false } } }", { GOOGLE_APPLICATION_CREDENTIALS = "gone.json" }))
+  end)
+
+  local WRONG_FILES = {
+    { nil, "credentials: sa.json: No such file or directory" },
+    { "", "credentials: sa.json: expected a JSON object with credentials of Google Cloud" },
+    { "not JSON", "credentials: sa.json: expected a JSON object with credentials of Google Cloud" },
+    { account:sub(1, -2), "credentials: sa.json: expected a JSON object with credentials of Google Cloud" },
+    { "[" .. account .. "]", "credentials: sa.json: expected a JSON object with credentials of Google Cloud" },
+    { account .. (" "):rep(65536), "credentials: sa.json: expected at most 64 KB" },
+    { '{"client_id":"x"}', "credentials.type: sa.json: expected the kind of credentials, found nothing" },
+    { google.user { type = "external_account" }, 'credentials.type: sa.json: expected "service_account" or "authorized_user"; others are not supported' },
+    { google.service_account { type = 5 }, "credentials.type: sa.json: expected text" },
+    { google.service_account { client_email = "" }, "credentials.client_email: sa.json: expected text" },
+    { google.service_account { private_key = {} }, "credentials.private_key: sa.json: expected text" },
+    { google.service_account { private_key = "-----BEGIN canary" },
+      "credentials.private_key: sa.json: expected an RSA key of 2048 bits or more in PEM, without a passphrase" },
+    { google.service_account { token_uri = "http://oauth2.googleapis.com/token" },
+      "credentials.token_uri: sa.json: expected https:// (http:// only on this machine)" },
+    { google.service_account { token_uri = "ftp://x" }, "credentials.token_uri: sa.json: expected a URL that begins with http:// or https://" },
+    { google.service_account { token_uri = "https://x/y?z" }, "credentials.token_uri: sa.json: expected a URL without a query" },
+    { google.service_account { private_key_id = 5 }, "credentials.private_key_id: sa.json: expected text" },
+    { google.user { quota_project_id = "a\r\nX: y" }, "credentials.quota_project_id: sa.json: expected a word without blanks" },
+    { google.user(), "project: expected the project's id (or VERTEXAI_PROJECT)" },
+  }
+  for field, what in pairs { client_email = "the account's address", private_key = "the private key" } do
+    local text = account:gsub('"' .. field .. '":"[^"]*",?', ""):gsub(",}", "}")
+    WRONG_FILES[#WRONG_FILES + 1] = { text, ("credentials.%s: sa.json: expected %s, found nothing"):format(field, what) }
+  end
+  for field, what in pairs { client_id = "the client's id", client_secret = "the client's secret", refresh_token = "the user's refresh token" } do
+    local text = user:gsub('"' .. field .. '":"[^"]*",?', ""):gsub(",}", "}")
+    WRONG_FILES[#WRONG_FILES + 1] = { text, ("credentials.%s: sa.json: expected %s, found nothing"):format(field, what) }
+  end
+  for i, case in ipairs(WRONG_FILES) do
+    it(("refuse what is wrong with a file (%d): %s"):format(i, case[2]), function()
+      local files = { ["sa.json"] = case[1] }
+      local said = complaint(TEXT:format "", {}, files)
+      assert.equal("gateway.lua:2: providers.vertex_ai." .. case[2], said:sub(1, #case[2] + 35))
+      for _, secret in ipairs { "canary", "PRIVATE", google.key().pem:sub(100, 120) } do
+        assert.is_nil(said:find(secret, 1, true), said)
+      end
+      local variables = { GOOGLE_APPLICATION_CREDENTIALS = "sa.json" }
+      if case[2]:find "^project" then -- nobody said anything of Vertex
+        assert.equal("VERTEXAI_PROJECT is not set", assert(check(BARE, variables, files)).statuses[2].why_off)
+        return
+      end
+      local of_env = complaint(BARE, variables, files)
+      assert.is_truthy(of_env:find((case[2]:gsub("^credentials", "GOOGLE_APPLICATION_CREDENTIALS")), 1, true), of_env)
+    end)
+  end
+
+  it("refuse what is no file's name, without showing it, and other providers", function()
+    for _, said in ipairs { account, user, "{canary" } do
+      local message = complaint(("return { providers = { vertex_ai = { credentials = %q } } }"):format(said))
+      assert.matches("providers.vertex_ai.credentials: expected ", message)
+      assert.is_nil(message:find("canary", 1, true))
+      assert.is_nil(message:find("PRIVATE", 1, true))
+    end
+    assert.matches("providers.vertex_ai.credentials: expected a string", complaint "return { providers = { vertex_ai = { credentials = 5 } } }")
+    assert.matches("providers.gemini.credentials: only vertex_ai has them",
+      complaint "return { providers = { gemini = { credentials = 'sa.json' } } }")
+  end)
+
+  it("write no auth into the heads that are made once", function()
+    local checked = assert(check(TEXT:format "" :gsub("} }$", "}, models = { a = { 'vertex_ai/gemini-2.5-pro' } } }"), {}, { ["sa.json"] = account }))
+    local head = assert(runtime.config.build(checked, "gateway.lua")):target "vertex_ai/gemini-2.5-pro"
+    assert.matches("^POST /v1/projects/my%-project%-1/locations/global/publishers/google/models/gemini%-2.5%-pro:generateContent", head.head_json)
+    assert.is_nil(head.head_json:lower():find("authorization", 1, true))
+  end)
+end)

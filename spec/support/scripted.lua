@@ -49,6 +49,11 @@ function Scripted:request()
   return request
 end
 
+--- How often it was asked.
+function Scripted:count()
+  return #(process.read_file(self.folder .. "/count") or "")
+end
+
 function Scripted:forget()
   os.remove(self.folder .. "/request")
 end

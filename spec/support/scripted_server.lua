@@ -1,5 +1,5 @@
 --- The server of support/scripted.lua: `lua5.4 scripted_server.lua FOLDER`. Answers each request with the bytes of FOLDER/answer, as they stand there,
--- and closes; what was asked goes to FOLDER/request. One at a time. Says its port on stdout.
+-- and closes; what was asked goes to FOLDER/request, and a byte for each to FOLDER/count. One at a time. Says its port on stdout.
 -- SPDX-License-Identifier: MIT
 local socket = require "socket"
 
@@ -28,6 +28,9 @@ while true do
     file:write(request)
     file:close()
     assert(os.rename(folder .. "/request.new", folder .. "/request"))
+    file = assert(io.open(folder .. "/count", "ab"))
+    file:write "."
+    file:close()
     file = assert(io.open(folder .. "/answer", "rb"))
     connection:send(file:read "a")
     file:close()

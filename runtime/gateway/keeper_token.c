@@ -1,0 +1,191 @@
+/* keeper_token.c -- see keeper.h: access tokens are asked for, and kept fresh.
+ *
+ * One asking per credential (struct token), however many providers name it. An asking that stays over a reload goes on as it was; one that begins for a
+ * token that is still good, since a keeper was there before, waits until that is worth renewing.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/keeper_private.h"
+#include "providers/google.h"
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/epoll.h>
+#include <unistd.h>
+
+enum { ANSWER_ARENA_MAX = 256 * 1024 };
+
+#define RETRY_US     (US_PER_S)
+#define RETRY_MAX_US (300 * US_PER_S)
+#define TIMEOUT_US   (10 * US_PER_S)
+
+struct minted {
+    struct asking asking;
+    struct minted *next;
+    const struct provider *provider; /* both of the generation followed: the first one that wants it */
+    struct token *token;
+    const char *result;       /* what was last said; NULL: nothing yet */
+    char said[COMPLAINT_MAX]; /* and why */
+    bool kept;                /* the generation that is being taken over has it */
+};
+
+static void log_token(const struct minted *minted, enum log_level level, const char *result, struct slice message)
+{
+    struct buffer name, text;
+    buffer_init(&name, KEEPER_LOG_FIELD_MAX);
+    buffer_init(&text, KEEPER_LOG_FIELD_MAX);
+    json_append_string(&name, minted->provider->name);
+    json_append_string(&text, message);
+    log_event(minted->asking.keeper->gateway->log, level, "token", ",\"provider\":%.*s,\"result\":\"%s\",\"message\":%.*s", (int)name.len,
+              name.ptr, result, (int)text.len, text.ptr);
+    buffer_free(&name);
+    buffer_free(&text);
+}
+
+/* News are said once: the first token, one after a failure, a failure, and that no old token is left. */
+static void say(struct minted *minted, const char *result, struct slice why)
+{
+    char text[COMPLAINT_MAX];
+    int len = (int)(why.len < sizeof text - 1 ? why.len : sizeof text - 1);
+    snprintf(text, sizeof text, "%.*s", len, len == 0 ? "" : why.ptr);
+    if (minted->result != NULL && strcmp(minted->result, result) == 0 && strcmp(minted->said, text) == 0)
+        return;
+    log_token(minted, why.len == 0 ? LOG_INFO : LOG_WARN, result, slice_of(text));
+    minted->result = result;
+    memcpy(minted->said, text, sizeof text);
+}
+
+static bool judge_token(struct asking *asking, int status, struct slice why)
+{
+    struct minted *minted = KEEPER_CONTAINER(asking, struct minted, asking);
+    struct slice body = buffer_slice(&asking->body), sent = buffer_slice(&asking->request);
+    struct google_token fresh;
+    struct arena arena;
+    const char *wrong = "";
+    arena_init(&arena, NULL, ANSWER_ARENA_MAX);
+    bool good = status == 200 && google_read_token(body, &arena, &fresh, &wrong);
+    if (good) {
+        token_put(minted->token, fresh.text, asking->asked_us + fresh.life_us, asking->asked_us + google_renew_us(fresh.life_us));
+        say(minted, "taken", SLICE_NONE);
+    } else {
+        bool left = token_is_good(minted->token, loop_now_us(asking->keeper->loop));
+        if (status == 200)
+            why = slice_of(wrong);
+        else if (status != 0)
+            why = google_read_refusal(minted->provider->credential, sent, status, body, &arena);
+        say(minted, left ? "kept" : "missing", why);
+    }
+    arena_free(&arena);
+    return good;
+}
+
+/* A good one decides itself when the next is due. */
+static void plan_token(struct asking *asking, bool good)
+{
+    struct minted *minted = KEEPER_CONTAINER(asking, struct minted, asking);
+    if (good)
+        asking->schedule.due_us = token_renew_us(minted->token, asking->asked_us);
+    else
+        token_missed(minted->token, asking->schedule.due_us);
+}
+
+static void ask_token(struct asking *asking)
+{
+    struct minted *minted = KEEPER_CONTAINER(asking, struct minted, asking);
+    const struct google_credential *credential = minted->provider->credential;
+    struct slice proxy = credential->kind == GOOGLE_METADATA ? SLICE_NONE
+                                                             : minted->provider->proxy; /* that server is on this machine's link */
+    buffer_clear(&asking->request);
+    asking->asked_us = loop_now_us(asking->keeper->loop);
+    if (google_write_request(credential, loop_wall_us(asking->keeper->loop), &asking->request))
+        asking_send(asking, credential->origin, proxy, TIMEOUT_US);
+    else
+        asking_end(asking, 0, LIT("the private key does not sign"));
+}
+
+/* ---------------------------------------------------------------- following generations */
+
+static void begin(struct keeper *keeper, struct minted *minted)
+{
+    struct asking *asking = &minted->asking;
+    int64_t now_us = loop_now_us(keeper->loop), renew_us = token_renew_us(minted->token, now_us);
+    *asking = (struct asking){.wants_body = BODY_ALWAYS, .ask = ask_token, .judge = judge_token, .planned = plan_token};
+    asking_begin(asking, keeper, RETRY_MAX_US, RETRY_US);
+    asking->schedule.due_us = renew_us > now_us ? renew_us : now_us;
+    loop_timer_set(keeper->loop, &asking->timer, asking->schedule.due_us);
+}
+
+static void follow(struct keeper *keeper, const struct provider *provider, struct token *token)
+{
+    struct minted *minted = keeper->minted;
+    while (minted != NULL && minted->token != token)
+        minted = minted->next;
+    if (minted != NULL && minted->kept)
+        return; /* another provider has the same */
+    bool is_new = minted == NULL;
+    if (is_new) {
+        minted = xcalloc(1, sizeof *minted);
+        minted->next = keeper->minted;
+        keeper->minted = minted;
+    }
+    minted->provider = provider;
+    minted->token = token;
+    minted->kept = true;
+    if (is_new)
+        begin(keeper, minted);
+}
+
+static void drop(struct keeper *keeper)
+{
+    for (struct minted **link = &keeper->minted; *link != NULL;) {
+        struct minted *minted = *link;
+        if (minted->kept) {
+            minted->kept = false;
+            link = &minted->next;
+            continue;
+        }
+        *link = minted->next;
+        asking_stop(&minted->asking);
+        free(minted);
+    }
+}
+
+bool tokens_are_needed(const struct config *config)
+{
+    bool needed = false;
+    for (unsigned i = 0; i < config->provider_count; i++)
+        needed |= config->tokens[i] != NULL;
+    return needed;
+}
+
+void tokens_follow(struct keeper *keeper)
+{
+    const struct config *config = keeper->generation->config;
+    for (unsigned i = 0; i < config->provider_count; i++)
+        if (config->tokens[i] != NULL)
+            follow(keeper, &config->providers[i], config->tokens[i]);
+    drop(keeper);
+}
+
+void tokens_stop(struct keeper *keeper)
+{
+    drop(keeper);
+}
+
+/* ---------------------------------------------------------------- wishes */
+
+static void on_wish(struct watch *watch, uint32_t events)
+{
+    struct keeper *keeper = KEEPER_CONTAINER(watch, struct keeper, wishes);
+    uint64_t count;
+    (void)events;
+    if (read(watch->fd, &count, sizeof count) < 0)
+        return; /* somebody else's wish was counted with an earlier one */
+    for (struct minted *minted = keeper->minted; minted != NULL; minted = minted->next)
+        if (token_take_wish(minted->token))
+            asking_hurry(&minted->asking, loop_now_us(keeper->loop));
+}
+
+void tokens_watch(struct keeper *keeper)
+{
+    keeper->wishes = (struct watch){.ready = on_wish, .fd = keeper->gateway->token_fd};
+    if (keeper->wishes.fd >= 0)
+        loop_watch(keeper->loop, &keeper->wishes, EPOLLIN);
+}

@@ -1,0 +1,178 @@
+/* tokens.c -- see tokens.h. A config names few credentials: a list will do.
+ * SPDX-License-Identifier: MIT */
+#include "shared/tokens.h"
+#include "base/clock.h"
+#include <pthread.h>
+#include <stdlib.h>
+
+static const int64_t EARLY_EVERY_US = 300 * US_PER_S, WAIT_LEAST_US = US_PER_S;
+
+struct token {
+    struct tokens *tokens;
+    struct token *next;
+    uint8_t digest[SHA256_BYTES];
+    unsigned references; /* guarded by the table's lock, like `next` */
+
+    pthread_mutex_t lock; /* guards what follows */
+    struct slice text;    /* ours; empty: none came yet */
+    int64_t until_us, renew_us, again_us, early_from_us;
+    bool answered, wished;
+};
+
+struct tokens {
+    pthread_mutex_t lock;
+    struct token *first;
+};
+
+struct tokens *tokens_new(void)
+{
+    struct tokens *tokens = xcalloc(1, sizeof *tokens);
+    pthread_mutex_init(&tokens->lock, NULL);
+    return tokens;
+}
+
+void tokens_free(struct tokens *tokens)
+{
+    if (tokens == NULL)
+        return;
+    pthread_mutex_destroy(&tokens->lock);
+    free(tokens);
+}
+
+struct token *tokens_find(struct tokens *tokens, const uint8_t digest[SHA256_BYTES])
+{
+    pthread_mutex_lock(&tokens->lock);
+    struct token *token = tokens->first;
+    while (token != NULL && memcmp(token->digest, digest, SHA256_BYTES) != 0)
+        token = token->next;
+    if (token == NULL) {
+        token = xcalloc(1, sizeof *token);
+        memcpy(token->digest, digest, SHA256_BYTES);
+        pthread_mutex_init(&token->lock, NULL);
+        token->tokens = tokens;
+        token->next = tokens->first;
+        tokens->first = token;
+    }
+    token->references++;
+    pthread_mutex_unlock(&tokens->lock);
+    return token;
+}
+
+static void forget(struct token *token)
+{
+    if (token->text.len > 0)
+        explicit_bzero((char *)token->text.ptr, token->text.len);
+    free((char *)token->text.ptr);
+    token->text = SLICE_NONE;
+}
+
+void token_unref(struct token *token)
+{
+    struct tokens *tokens = token->tokens;
+    pthread_mutex_lock(&tokens->lock);
+    bool last = --token->references == 0;
+    for (struct token **link = &tokens->first; last && *link != NULL; link = &(*link)->next) {
+        if (*link == token) {
+            *link = token->next;
+            break;
+        }
+    }
+    pthread_mutex_unlock(&tokens->lock);
+    if (!last)
+        return;
+    forget(token);
+    pthread_mutex_destroy(&token->lock);
+    free(token);
+}
+
+/* ---------------------------------------------------------------- who asks for it */
+
+void token_put(struct token *token, struct slice text, int64_t until_us, int64_t renew_us)
+{
+    pthread_mutex_lock(&token->lock);
+    forget(token);
+    token->text = (struct slice){xstrndup(text.len == 0 ? "" : text.ptr, text.len), text.len};
+    token->until_us = until_us;
+    token->renew_us = renew_us;
+    token->again_us = renew_us;
+    token->answered = true;
+    token->wished = false;
+    pthread_mutex_unlock(&token->lock);
+}
+
+void token_missed(struct token *token, int64_t again_us)
+{
+    pthread_mutex_lock(&token->lock);
+    token->again_us = again_us;
+    token->answered = true;
+    pthread_mutex_unlock(&token->lock);
+}
+
+bool token_is_answered(struct token *token)
+{
+    pthread_mutex_lock(&token->lock);
+    bool answered = token->answered;
+    pthread_mutex_unlock(&token->lock);
+    return answered;
+}
+
+/* Under the lock. */
+static bool is_good(const struct token *token, int64_t now_us)
+{
+    return token->text.len > 0 && now_us < token->until_us;
+}
+
+int64_t token_renew_us(struct token *token, int64_t now_us)
+{
+    pthread_mutex_lock(&token->lock);
+    int64_t renew_us = is_good(token, now_us) ? token->renew_us : 0;
+    pthread_mutex_unlock(&token->lock);
+    return renew_us;
+}
+
+bool token_take_wish(struct token *token)
+{
+    pthread_mutex_lock(&token->lock);
+    bool wished = token->wished;
+    token->wished = false;
+    pthread_mutex_unlock(&token->lock);
+    return wished;
+}
+
+/* ---------------------------------------------------------------- who sends it */
+
+bool token_is_good(struct token *token, int64_t now_us)
+{
+    pthread_mutex_lock(&token->lock);
+    bool good = is_good(token, now_us);
+    pthread_mutex_unlock(&token->lock);
+    return good;
+}
+
+int64_t token_wait_us(struct token *token, int64_t now_us)
+{
+    pthread_mutex_lock(&token->lock);
+    int64_t wait_us = token->again_us - now_us;
+    pthread_mutex_unlock(&token->lock);
+    return wait_us < WAIT_LEAST_US ? WAIT_LEAST_US : wait_us;
+}
+
+struct slice token_copy(struct token *token, int64_t now_us, struct arena *arena)
+{
+    pthread_mutex_lock(&token->lock);
+    struct slice copy = is_good(token, now_us) ? arena_copy(arena, token->text) : SLICE_NONE;
+    pthread_mutex_unlock(&token->lock);
+    return copy;
+}
+
+bool token_refused(struct token *token, struct slice text, int64_t now_us)
+{
+    pthread_mutex_lock(&token->lock);
+    bool early = slice_equals(text, token->text) && now_us >= token->early_from_us; /* a late answer speaks of another token */
+    if (early) {
+        token->early_from_us = now_us + EARLY_EVERY_US;
+        token->wished = true;
+    }
+    pthread_mutex_unlock(&token->lock);
+    return early;
+}

@@ -1,0 +1,102 @@
+--- Access tokens that all workers share: good until their end, asked for early once in a while when a provider refuses one.
+local tokens = require("gateway.runtime").tokens
+
+describe("an access token", function()
+  local table, token
+
+  before_each(function()
+    table = tokens.new()
+    token = table:find "one"
+  end)
+
+  it("is not there before it came", function()
+    assert.is_nil(token:copy(0))
+    assert.is_false(token:is_good(0))
+    assert.is_false(token:answered())
+    assert.equal(0, token:renew(0))
+  end)
+
+  it("is good until its end, to the microsecond", function()
+    token:put("ya29.one", 110, 107)
+    assert.equal("ya29.one", token:copy(10))
+    assert.equal("ya29.one", token:copy(109.999999))
+    assert.is_true(token:is_good(109.999999))
+    assert.is_nil(token:copy(110))
+    assert.is_false(token:is_good(110))
+    assert.is_true(token:answered())
+  end)
+
+  it("says when it is worth renewing, while there is anything to renew", function()
+    token:put("ya29.one", 110, 107)
+    assert.equal(107, token:renew(10))
+    assert.equal(107, token:renew(108))
+    assert.equal(0, token:renew(110))
+  end)
+
+  it("is replaced by the next one", function()
+    token:put("ya29.one", 110, 107)
+    token:put("ya29.second", 210, 207)
+    assert.equal("ya29.second", token:copy(109))
+    assert.equal("ya29.second", token:copy(209))
+  end)
+
+  it("outlives that no new one came", function()
+    token:put("ya29.one", 110, 107)
+    token:missed(108)
+    assert.equal("ya29.one", token:copy(109))
+    assert.is_nil(token:copy(110))
+  end)
+
+  it("says how long until there may be one, a second at least", function()
+    assert.equal(1, token:wait(50))
+    token:missed(80)
+    assert.is_true(token:answered())
+    assert.equal(30, token:wait(50))
+    assert.equal(1, token:wait(79.5))
+    assert.equal(1, token:wait(90))
+  end)
+
+  it("is found again by its digest as long as somebody holds it, and then no more", function()
+    token:put("ya29.one", 110, 107)
+    local same, other = table:find "one", table:find "two"
+    assert.equal("ya29.one", same:copy(10))
+    assert.is_nil(other:copy(10))
+    token:close()
+    assert.equal("ya29.one", table:find("one"):copy(10))
+    same:close()
+    collectgarbage()
+    assert.is_nil(table:find("one"):copy(10))
+    assert.has_error(function() token:copy(10) end)
+  end)
+
+  it("that a provider refuses is asked for early, once", function()
+    token:put("ya29.one", 5000, 4000)
+    assert.is_false(token:take_wish())
+    assert.is_true(token:refused("ya29.one", 10))
+    assert.is_false(token:refused("ya29.one", 10))
+    assert.is_true(token:take_wish())
+    assert.is_false(token:take_wish())
+    assert.is_false(token:refused("ya29.one", 11))
+    assert.is_false(token:take_wish())
+  end)
+
+  it("that is refused although it is new is not asked for over and over", function()
+    token:put("ya29.one", 5000, 4000)
+    assert.is_true(token:refused("ya29.one", 10))
+    token:put("ya29.second", 5010, 4010)
+    assert.is_false(token:take_wish(), "it came")
+    for now = 11, 309, 10 do
+      assert.is_false(token:refused("ya29.second", now))
+    end
+    assert.is_true(token:refused("ya29.second", 310))
+  end)
+
+  it("is not refused by a late answer to another one", function()
+    token:put("ya29.one", 5000, 4000)
+    token:put("ya29.second", 5010, 4010)
+    assert.is_false(token:refused("ya29.one", 10))
+    assert.is_false(token:refused("", 10))
+    assert.is_false(token:take_wish())
+    assert.is_true(token:refused("ya29.second", 10))
+  end)
+end)
