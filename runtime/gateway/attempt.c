@@ -341,20 +341,22 @@ static void on_data(struct attempt *attempt, struct slice data)
     }
     attempt->wrote = false;
     read_events(attempt, data);
-    if (attempt->content && !attempt->content_told) {
-        attempt->content_told = true;
-        tell(attempt, WALK_CONTENT);
-    } else {
-        tell(attempt, WALK_CHUNK);
-    }
-    if (attempt->failed) {
+    if (attempt->failed) { /* content that came together with its failure is not committed: another attempt may still do better */
         struct failure failure = attempt->failure;
         if (attempt->content)
             failure.sent = SENT_CONTENT;
         if (failure.phase == PHASE_NONE)
             failure.phase = attempt->content ? PHASE_STREAM : PHASE_FIRST_TOKEN;
         fail(attempt, &failure);
-    } else if (attempt->ended) {
+        return;
+    }
+    if (attempt->content && !attempt->content_told) {
+        attempt->content_told = true;
+        tell(attempt, WALK_CONTENT);
+    } else {
+        tell(attempt, WALK_CHUNK);
+    }
+    if (attempt->ended) {
         struct request *request = attempt->request;
         loop_timer_set(request->worker->loop, &request->timer, now_us(attempt) + LINGER_US);
     }

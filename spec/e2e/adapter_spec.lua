@@ -212,7 +212,7 @@ describe("an adapter in Lua", function()
     end
 
     it("fault within a stream that it failed, and gives no end", function()
-      server:answer(200, "text/event-stream", events { { "piece", { text = "Hel" } }, { "fault", { reason = "busy", detail = "too many" } } }, "")
+      server:stream(events { { "piece", { text = "Hel" } }, { "fault", { reason = "busy", detail = "too many" } } })
       local answer = gateway:stream { model = "house/large" }
       assert.equal("Hel", answer.text)
       assert.is_nil(answer.done)
@@ -227,7 +227,7 @@ describe("an adapter in Lua", function()
     end)
 
     it("ending that nobody knows that it is no end", function()
-      server:answer(200, "text/event-stream", events { { "piece", { text = "Hel" } }, { "end", { ended = "tired" } } }, "")
+      server:stream(events { { "piece", { text = "Hel" } }, { "end", { ended = "tired" } } })
       local answer = gateway:stream { model = "house/large" }
       assert.is_nil(answer.done)
       assert.matches("adapter", answer.failure.message)
@@ -241,7 +241,7 @@ describe("an adapter in Lua", function()
       assert.matches("not valid JSON", answer:json().error.message)
       server:answer(200, "text/html", "<html>no</html>")
       assert.matches("HTML", gateway:chat({ model = "house/large" }):json().error.message)
-      server:answer(200, "text/event-stream", events { { "piece", { text = "Hel" } }, { "piece", '{"text":"lo' }, { "end", { ended = "eos" } } }, "")
+      server:stream(events { { "piece", { text = "Hel" } }, { "piece", '{"text":"lo' }, { "end", { ended = "eos" } } })
       answer = gateway:stream { model = "house/large" }
       assert.equal("Hel", answer.text)
       assert.is_nil(answer.done)
@@ -342,7 +342,7 @@ describe("an adapter in Lua", function()
 
     it("after the first content breaks the stream, and says so", function()
       change { decode_event = "function(event) if event.data == '[DONE]' then error 'no' end return event.json end" }
-      server:answer(200, "text/event-stream", (CHUNKS:gsub(',"finish_reason":"stop"', "")), "")
+      server:stream((CHUNKS:gsub(',"finish_reason":"stop"', "")))
       local answer = gateway:stream { model = "odd/m" }
       assert.equal("hello", answer.text)
       assert.is_nil(answer.done)

@@ -24,6 +24,18 @@ local function good_body(form, usage, behind)
     "data: [DONE]\n\n" .. (behind and chunk:format("", ',"usage":' .. behind) or "")
 end
 
+--- The beginning of a good stream, and then an error event.
+local function broken_off(form, message)
+  local beginning = good_body(form):gsub("data: [^\n]*finish_reason\":\"stop.*$", "")
+  return beginning .. 'data: {"error":' .. require("cjson").encode { message = message, code = message } .. "}\n\n"
+end
+
+--- A stream whose events have a chunk each.
+local function chunked(body)
+  local chunks = body:gsub("\n\n", "\n\n\0"):gsub("%Z+", function(event) return ("%x\r\n%s\r\n"):format(#event, event) end):gsub("%z", "")
+  return ("HTTP/1.1 200 Said\r\n%sTransfer-Encoding: chunked\r\n\r\n%s0\r\n\r\n"):format(SSE, chunks)
+end
+
 local function good(usage, headers, behind)
   return function(form)
     return answer_of(200, (form == "whole" and JSON or SSE) .. (headers or ""), good_body(form, usage, behind))
@@ -230,12 +242,12 @@ for name, text in pairs {
   row("U44", "401, the key " .. name, error_of(401, text), { 401, "invalid_api_key" }, { check = no_key })
   row("U44", "500, the key " .. name, error_of(500, text), FAILED, { check = no_key })
   row("U44", "200 with an error, the key " .. name, error_of(200, text), FAILED, { check = no_key })
-  row("U44", "an error event behind content, the key " .. name, function(form)
-    local body = good_body(form):gsub("data: [^\n]*finish_reason\":\"stop.*$", "") .. 'data: {"error":' ..
-      require("cjson").encode { message = text, code = text } .. "}\n\n"
-    return answer_of(200, SSE, body)
-  end, nil, { stream = "cut", check = no_key })
+  row("U44", "an error event behind content, the key " .. name, function(form) return chunked(broken_off(form, text)) end, nil,
+    { stream = "cut", check = no_key })
 end
+-- What came together with its failure reached nobody: another may still answer.
+row("U20", "an error event in one piece with content", function(form) return answer_of(200, SSE, broken_off(form, "no more")) end, nil,
+  { stream = FAILED, phase = "stream", sent = "content_started", says = "no more" })
 row("U44", "HTML, the key whole", answer_of(500, "Content-Type: text/html\r\n", "<html>" .. KEY .. "</html>"), FAILED, { check = no_key })
 row("U44", "plain text, the key whole", answer_of(400, "Content-Type: text/plain\r\n", "no: " .. KEY), { 400 }, { final = true, check = no_key })
 

@@ -36,6 +36,12 @@ function Scripted:answer(status, content_type, body, headers)
   process.write_file(self.folder .. "/answer", head .. body)
 end
 
+--- A stream whose events come one by one, each in a chunk of its own: what came before a fault was an answer already.
+function Scripted:stream(events)
+  local chunks = events:gsub("(.-\n\n)", function(event) return ("%x\r\n%s\r\n"):format(#event, event) end)
+  self:answer(200, "text/event-stream", chunks .. "0\r\n\r\n", "Transfer-Encoding: chunked\r\n")
+end
+
 --- The last request: { line, headers (names in lower case), body, json }.
 function Scripted:request()
   local text = assert(process.read_file(self.folder .. "/request"), "nobody asked")
