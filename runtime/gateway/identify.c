@@ -30,15 +30,27 @@ static bool no_key(struct request *request)
     return refuse(request, FAILURE_NO_KEY, LIT("Incorrect API key provided. Send yours as 'Authorization: Bearer KEY'."), SLICE_NONE);
 }
 
-static bool identify_admin(struct request *request, struct slice key)
+static bool is_admin(const struct config *config, struct slice key)
 {
-    const struct config *config = request->config;
     uint8_t digest[SHA256_BYTES];
     if (!config->has_admin_key)
-        return config->listen_is_loopback ||
-               refuse(request, FAILURE_NO_KEY, LIT("admin routes want an admin key (config: admin.key) on this listener"), SLICE_NONE);
+        return config->listen_is_loopback;
     hash_sha256(key, digest);
-    return hash_equal(digest, config->admin_digest, sizeof digest) || no_key(request);
+    return hash_equal(digest, config->admin_digest, sizeof digest);
+}
+
+static bool identify_admin(struct request *request, struct slice key)
+{
+    if (is_admin(request->config, key))
+        return true;
+    if (request->config->has_admin_key)
+        return no_key(request);
+    return refuse(request, FAILURE_NO_KEY, LIT("admin routes want an admin key (config: admin.key) on this listener"), SLICE_NONE);
+}
+
+static bool wants_keys(const struct config *config)
+{
+    return config->keyring != NULL && keyring_count(config->keyring) > 0;
 }
 
 bool identify_caller(struct request *request)
@@ -49,10 +61,19 @@ bool identify_caller(struct request *request)
     struct slice key = request->exchange == NULL ? SLICE_NONE : identify_key(request->exchange);
     if (request->route->access == ACCESS_ADMIN)
         return identify_admin(request, key);
-    if (config->keyring == NULL || keyring_count(config->keyring) == 0)
+    if (!wants_keys(config))
         return true;
     request->user = keyring_find(config->keyring, key, request->began_wall_us);
     return request->user != NULL || no_key(request);
+}
+
+bool identify_knows(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
+{
+    if (route->access == ACCESS_ALL)
+        return true;
+    if (route->access == ACCESS_ADMIN)
+        return is_admin(config, identify_key(exchange));
+    return !wants_keys(config) || keyring_find(config->keyring, identify_key(exchange), wall_us) != NULL;
 }
 
 /* ---------------------------------------------------------------- the body */

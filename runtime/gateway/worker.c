@@ -105,11 +105,15 @@ struct origin *worker_origin(struct worker *worker, struct engine *engine, const
 
 /* ---------------------------------------------------------------- what the server tells */
 
+/* Who asks before sending the body is refused before: a key that is not good is not good with any body. */
 static int on_head(void *owner, struct exchange *exchange)
 {
-    (void)owner;
-    (void)exchange;
-    return 0;
+    struct worker *worker = owner;
+    if (exchange_header(exchange, "expect").len == 0)
+        return 0;
+    const struct route *route = route_find(exchange_method(exchange), exchange_path(exchange));
+    const struct config *config = worker_engine(worker)->generation->config;
+    return identify_knows(config, route, exchange, loop_wall_us(worker->loop)) ? 0 : HEAD_SUFFICES;
 }
 
 /* Health checks are too many to be worth a line each. */

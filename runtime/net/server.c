@@ -310,12 +310,26 @@ static bool has_room(const struct server *server, uint64_t len)
     return server->body_bytes < server->settings.bodies_limit && len <= server->settings.bodies_limit - server->body_bytes;
 }
 
+static void hand_over(struct server *server, struct exchange *exchange)
+{
+    exchange->started = true;
+    server->open++;
+    server->counts.requests++;
+    exchange->in_handler = true;
+    server->owner.on_request(server->owner.owner, exchange);
+    exchange->in_handler = false;
+}
+
 static enum MHD_Result on_first(struct server *server, struct exchange *exchange, const char *method, const char *url)
 {
     int64_t length = 0;
     if (exchange->connection->guard == NULL || !guard_on_head(exchange->connection->guard) || !copy_head(exchange, method, url))
         return MHD_NO;
     int status = server->owner.on_head(server->owner.owner, exchange);
+    if (status == HEAD_SUFFICES) {
+        hand_over(server, exchange);
+        return exchange->answered && !exchange->aborted ? MHD_YES : MHD_NO;
+    }
     if (status != 0)
         return refuse(exchange, status, "refused");
     if (!slice_to_int(exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH), &length) || length == 0)
@@ -351,12 +365,7 @@ static enum MHD_Result on_whole(struct server *server, struct exchange *exchange
     struct connection *connection = exchange->connection;
     if (exchange->shed || !guard_on_final(connection->guard))
         return MHD_NO;
-    exchange->started = true;
-    server->open++;
-    server->counts.requests++;
-    exchange->in_handler = true;
-    server->owner.on_request(server->owner.owner, exchange);
-    exchange->in_handler = false;
+    hand_over(server, exchange);
     if (exchange->aborted)
         return MHD_NO;
     if (exchange->answered)

@@ -25,9 +25,13 @@ struct server_settings {
     size_t stream_high, stream_low; /* bytes buffered for a slow client: pause above, resume below; 256 KB, 64 KB */
 };
 
+/* on_head's answer when no body could change the answer: on_request comes at once, without one, and must answer. A client that asked first
+ * (Expect: 100-continue) is not told to send it. */
+enum { HEAD_SUFFICES = -1 };
+
 struct server_owner {
     void *owner;
-    /* The head is in (before the body). Return 0 to go on, or an HTTP status to refuse: then the refusal below is asked for its body.
+    /* The head is in (before the body). Return 0 to go on, HEAD_SUFFICES, or an HTTP status to refuse: then the refusal below is asked for its body.
      * It must not keep the exchange: a client that leaves before its request is whole is never heard of again. */
     int (*on_head)(void *owner, struct exchange *exchange);
     /* The whole request is in. The owner answers now or later. */

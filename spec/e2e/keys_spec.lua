@@ -1,5 +1,6 @@
 --- Keys: who may come in, what each may ask for; nothing that is refused goes upstream or is shown.
 local house = require "support.house"
+local http = require "support.http"
 
 local CONFIG = [[
 return {
@@ -47,6 +48,28 @@ describe("keys", function()
     end
     for _, value in ipairs { "", "Bearer", "Bearer ", "Basic c2stYWxpY2U=", "sk-alice-secret-0001x" } do
       assert.equal(401, chat(nil, nil, { Authorization = value }).status, value)
+    end
+  end)
+
+  it("that are not good are refused before the client is told to send its body", function()
+    local body = require("cjson").encode(house.body { model = "gpt-house" })
+    for _, path in ipairs { "/v1/chat/completions", "/v1/messages", "/admin/reload" } do
+      for key, status in pairs { ["sk-nobody-knows-this"] = 401, ["sk-alice-secret-0001"] = path == "/admin/reload" and 401 or 100 } do
+        for _, late in ipairs { true, false } do
+          local connection, id = http.connect { port = gateway.port }, house.next_id()
+          local head = http.format { path = path, body = body, headers = { ["X-API-Key"] = key, ["X-Request-ID"] = id, Expect = "100-continue" } }
+          assert(connection:send(late and head:sub(1, -#body - 1) or head))
+          local answer = assert(connection:answer())
+          assert.equal(status, answer.status, path)
+          if status == 401 then
+            assert.equal("authentication_error", answer:read():json().error.type)
+            assert.equal(path == "/v1/messages" and "error" or nil, answer:json().type)
+            assert.is_true(connection:is_closed(5))
+            assert.equal(401, gateway:record(id).status)
+          end
+          connection:close()
+        end
+      end
     end
   end)
 
