@@ -251,7 +251,8 @@ static bool should_say_no_retry(const struct request *request, const struct fail
 {
     bool can_never_pass = request->limits != NULL && request->limits->refused.len > 0;
     bool was_tried = request->walk_begun && request->walk.attempt_count > 0;
-    return (can_never_pass || was_tried) && failure->retry_after_us < 0;
+    bool elsewhere = failure->kind == FAILURE_DRAINING; /* our successor may do better */
+    return (can_never_pass || was_tried) && !elsewhere && failure->retry_after_us < 0;
 }
 
 static const struct target *last_target(const struct request *request)

@@ -290,13 +290,13 @@ static void let_go(struct process *process)
 static int stop(struct process *process, bool drained)
 {
     struct gateway *gateway = &process->gateway;
-    if (!drained)
-        log_event(gateway->log, LOG_WARN, "stopped", ",\"cut\":%u", in_flight(gateway));
+    unsigned left = in_flight(gateway);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_stop(gateway->workers[i]);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_join(gateway->workers[i]);
     if (!drained) {
+        log_event(gateway->log, LOG_WARN, "stopped", ",\"cut\":%u", left);
         log_close(gateway->log);
         return 1;
     }

@@ -354,6 +354,15 @@ void request_gone(struct request *request)
     request_drain(request);
 }
 
+void request_cut(struct request *request)
+{
+    struct failure failure = failure_make(FAILURE_DRAINING, LIT("The gateway is stopping."));
+    if (request->over || request->waits_for_reload)
+        return;
+    request_refuse(request, &failure);
+    request_wake_script(request);
+}
+
 void request_drained(struct request *request)
 {
     struct attempt *winner = request->winner;

@@ -149,6 +149,7 @@ void request_release(struct request *request);
 struct request *request_new(struct worker *worker, struct exchange *exchange, const struct route *route);
 void request_begin(struct request *request);   /* starts the pipeline; the request may be gone when it returns */
 void request_gone(struct request *request);    /* the client left */
+void request_cut(struct request *request);     /* the process ends: the client is told what can be told at once */
 void request_drained(struct request *request); /* the client took what was buffered */
 /* Carries out what the walk wants; the request may be gone when it returns. */
 void request_drain(struct request *request);

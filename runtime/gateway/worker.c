@@ -233,6 +233,13 @@ void worker_post_verdict(struct worker *worker, const struct verdict *verdict)
     worker_wake(worker);
 }
 
+static void cut(struct exchange *exchange)
+{
+    struct request *request = exchange_tag(exchange);
+    if (request != NULL)
+        request_cut(request);
+}
+
 static void on_wake(void *owner)
 {
     static const struct verdict stopping = {.upto = UINT64_MAX, .text = "the gateway is stopping"};
@@ -247,8 +254,11 @@ static void on_wake(void *owner)
         server_quiesce(worker->server);
         deliver_verdict(worker, &stopping); /* nobody reloads any more */
     }
-    if (atomic_load(&worker->wants_stop))
+    if (atomic_load(&worker->wants_stop)) {
+        if (worker->server != NULL)
+            server_each(worker->server, cut); /* this turn's end sends what the clients' sockets take */
         loop_stop(worker->loop);
+    }
 }
 
 void worker_wake(struct worker *worker)

@@ -613,6 +613,13 @@ unsigned server_connections(const struct server *server)
     return server->connections;
 }
 
+void server_each(struct server *server, void (*visit)(struct exchange *exchange))
+{
+    for (struct connection *connection = server->all; connection != NULL; connection = connection->next)
+        if (connection->exchange != NULL && connection->exchange->started && !connection->exchange->closed)
+            visit(connection->exchange);
+}
+
 unsigned server_exchanges(const struct server *server)
 {
     return server->open;

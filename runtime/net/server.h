@@ -48,6 +48,8 @@ struct server_owner {
 struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner);
 void server_quiesce(struct server *server); /* drain: stop accepting; answers carry Connection: close from now on */
 unsigned server_connections(const struct server *server);
+/* Calls visit for each exchange that the owner has; visit may close it. */
+void server_each(struct server *server, void (*visit)(struct exchange *exchange));
 unsigned server_exchanges(const struct server *server); /* given to the owner and not both closed and sent to the last byte */
 void server_free(struct server *server);                /* every exchange must be closed */
 

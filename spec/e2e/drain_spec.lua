@@ -5,7 +5,10 @@ local http = require "support.http"
 local CONFIG = [[
 return {
   workers = 2,
-  providers = { openai = { base_url = "%s/v1", key = "sk-openai-provider-key" } },
+  providers = {
+    openai = { base_url = "%s/v1", key = "sk-openai-provider-key" },
+    claude = { kind = "anthropic", base_url = "%s", key = "sk-anthropic-provider-key" },
+  },
   drain = "%s",
 }]]
 
@@ -16,7 +19,7 @@ describe("draining", function()
   teardown(function() mock:stop() end)
 
   local function start(drain)
-    gateway = house.start { config = CONFIG:format(mock.origin, drain or "20s") }
+    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin, drain or "20s") }
   end
   after_each(function() gateway:stop() end)
 
@@ -95,21 +98,74 @@ describe("draining", function()
     assert.equal(0, gateway.process:wait(5))
   end)
 
-  it("a second signal ends it at once, and the exit status says that something was cut", function()
+  -- What is open when the time is up: a stream of each dialect, passed on and written anew, and one that was not begun.
+  local function begin_all()
+    local messages, open = { { role = "user", content = "Hello there" } }, {}
+    for _, path in ipairs { "/v1/chat/completions", "/v1/completions", "/v1/responses", "/completion", "/v1/messages" } do
+      for _, provider in ipairs { "openai", "claude" } do
+        if path ~= "/v1/completions" or provider == "claude" then -- the mock has no completions
+          local body = { model = provider .. "/fault-stall-event-6", stream = true, max_tokens = 9, messages = messages }
+          if path == "/v1/completions" or path == "/v1/responses" then
+            body.messages, body[path == "/v1/responses" and "input" or "prompt"], body.max_tokens = nil, "Hello there", nil
+          end
+          local name = path .. " " .. provider
+          open[name] = gateway:open { path = path, body = body }
+          assert.equal(200, open[name].status, name)
+        end
+      end
+    end
+    local waiting = http.connect { port = gateway.port }
+    assert(waiting:send(http.format { path = "/v1/chat/completions", body = house.body { model = "openai/slow-60000", stream = true } }))
+    assert.equal(1, #mock:ledger_when(function(row) return row.model == "slow-60000" and row.outcome == "open" end, function(rows) return #rows == 1 end))
+    return open, waiting
+  end
+
+  local function assert_told(open, waiting)
+    for name, stream in pairs(open) do
+      local list, last = stream:events(), nil
+      for _, event in ipairs(list) do
+        assert.not_equal("[DONE]", event.data, name)
+        last = event
+      end
+      assert.matches("The gateway is stopping", last.data, 1, true)
+      assert.equal(name:find "/v1/messages" and "error" or name:find "/v1/responses" and "response.failed" or nil, last.name, name)
+      assert.is_true(stream.complete, name)
+      local record = gateway:record(stream.id)
+      assert.same({ "draining", 200 }, { record.error, record.status }, name)
+      stream:close()
+    end
+    local answer = assert(waiting:answer()):read()
+    assert.same({ 503, "draining" }, { answer.status, answer:json().error.code })
+    assert.is_nil(answer.headers["x-should-retry"])
+    waiting:close()
+    assert.equal(10, gateway:log_line(function(line) return line.event == "stopped" end).cut)
+  end
+
+  it("a second signal ends it at once, says so to whoever waits, and to the exit status", function()
     start()
-    local stream = begin_stream "fault-stall-event-6"
+    local open, waiting = begin_all()
     gateway:signal "TERM"
     assert.is_true(is_draining())
     gateway:signal "TERM"
     assert.equal(1, gateway.process:wait(3))
-    stream:close()
+    assert_told(open, waiting)
   end)
 
   it("does not wait longer than the config says", function()
     start "300ms"
-    local stream = begin_stream "fault-stall-event-6"
+    local open, waiting = begin_all()
     gateway:signal "TERM"
     assert.equal(1, gateway.process:wait(5))
+    assert_told(open, waiting)
+  end)
+
+  it("is not held up by a client who does not read", function()
+    start()
+    local stream = gateway:open_stream({ model = "openai/fault-endless-stream" }, { receive_buffer = 4096 })
+    gateway:signal "TERM"
+    assert.is_true(is_draining())
+    gateway:signal "TERM"
+    assert.equal(1, gateway.process:wait(3))
     stream:close()
   end)
 end)
