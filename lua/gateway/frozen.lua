@@ -33,7 +33,7 @@ local function freeze(value, name, seen, depth)
   local copy = {}
   seen[value] = view(copy, name)
   for key, item in next, value do
-    copy[key] = freeze(item, ("%s.%s"):format(name, tostring(key)), seen, depth + 1)
+    copy[key] = type(item) == "table" and freeze(item, ("%s.%s"):format(name, tostring(key)), seen, depth + 1) or item
   end
   return seen[value]
 end

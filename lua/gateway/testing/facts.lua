@@ -105,10 +105,21 @@ local function overlay(what, defaults, given, level)
   return values
 end
 
-local function fill(what, defaults, optional, given)
+--- The defaults as policies see them: read-only, so that all may have the same.
+local function frozen_defaults(what, defaults)
   local values = {}
   for key, value in pairs(defaults) do
     values[key] = NESTED[key] and frozen.copy(value, what .. "." .. key) or value
+  end
+  return values
+end
+
+local FROZEN = { [REQUEST] = frozen_defaults("a request", REQUEST), [TARGET] = frozen_defaults("a target", TARGET) }
+
+local function fill(what, defaults, optional, given)
+  local values = {}
+  for key, value in next, FROZEN[defaults] do
+    values[key] = value
   end
   for key, value in pairs(given) do
     if defaults[key] == nil and not optional[key] then
