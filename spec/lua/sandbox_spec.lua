@@ -1,3 +1,7 @@
+-- Asked for by the million, and busted looks a global up in all its contexts.
+local assert, error, ipairs, math, pairs, pcall, rawget, select, string, table, tostring, type, utf8 =
+  assert, error, ipairs, math, pairs, pcall, rawget, select, string, table, tostring, type, utf8
+
 local runtime = require "gateway.runtime"
 local call, sandbox = runtime.call, runtime.sandbox
 
@@ -314,12 +318,24 @@ end)
 describe("the library of policies", function()
   local env = sandbox.environment()
 
+  --- The same packed values, number by number and text by text.
+  local function alike(theirs, ours)
+    for i = 1, theirs.n do
+      if theirs[i] ~= ours[i] or math.type(theirs[i]) ~= math.type(ours[i]) then
+        return false
+      end
+    end
+    return theirs.n == ours.n
+  end
+
   --- Both libraries must say the same, errors apart.
   local function same(name, ...)
     local theirs, ours = table.pack(pcall(string[name], ...)), table.pack(pcall(env.string[name], ...))
-    assert.equal(theirs[1], ours[1], ("%s: %s"):format(name, tostring(ours[2])))
-    if theirs[1] then
+    if theirs[1] ~= ours[1] then
+      assert.equal(theirs[1], ours[1], ("%s: %s"):format(name, tostring(ours[2])))
+    elseif theirs[1] and not alike(theirs, ours) then
       assert.same(theirs, ours)
+      error("the values are of other types")
     end
   end
 
@@ -338,9 +354,12 @@ describe("the library of policies", function()
           local ours = table.pack(pcall(env.string.find, subject, pattern, init))
           local theirs = table.pack(pcall(string.find, subject, pattern, init))
           if theirs[1] and ours[1] then
-            assert.same(theirs, ours, ("find %q %q %d"):format(subject, pattern, init))
+            if not alike(theirs, ours) then
+              assert.same(theirs, ours, ("find %q %q %d"):format(subject, pattern, init))
+              error("the values are of other types")
+            end
             same("match", subject, pattern, init)
-          else
+          elseif ours[1] then
             assert.is_false(ours[1], ("%q %q %d: %s"):format(subject, pattern, init, tostring(theirs[2])))
           end
         end
@@ -361,7 +380,9 @@ describe("the library of policies", function()
           local theirs, ours = {}, {}
           for a, b in string.gmatch(subject, pattern) do theirs[#theirs + 1] = tostring(a) .. ":" .. tostring(b) end
           for a, b in env.string.gmatch(subject, pattern) do ours[#ours + 1] = tostring(a) .. ":" .. tostring(b) end
-          assert.same(theirs, ours, ("gmatch %q %q"):format(subject, pattern))
+          if table.concat(theirs, "\0") ~= table.concat(ours, "\0") or #theirs ~= #ours then
+            assert.same(theirs, ours, ("gmatch %q %q"):format(subject, pattern))
+          end
         end
       end
     end

@@ -1,5 +1,8 @@
 -- framing_spec.lua -- the strict checker of client bytes: its verdict on every case, and that no cut changes it.
 -- SPDX-License-Identifier: MIT
+-- Asked for by the million, and busted looks a global up in all its contexts.
+local assert, ipairs, math, string, table, type = assert, ipairs, math, string, table, type
+
 local framing = require("gateway.runtime").framing
 local cases = require "net.framing_cases"
 
@@ -55,8 +58,17 @@ for _, case in ipairs(cases) do
     end)
 
     local function same_as_whole(cut, where)
+      local alike = whole.status == cut.status and whole.requests == cut.requests and whole.closing == cut.closing
+      if whole.status == 0 then
+        alike = alike and whole.passed == cut.passed and whole.body_bytes == cut.body_bytes and whole.in_body == cut.in_body
+      else
+        alike = alike and whole.passed == cut.passed:sub(1, #whole.passed)
+      end
+      if alike then
+        return
+      end
       local message = "cut at " .. where
-      assert.equal(whole.status, cut.status, message)
+      assert.equal(whole.status, cut.status, message) -- which of them it is
       assert.equal(whole.requests, cut.requests, message)
       assert.equal(whole.closing, cut.closing, message)
       if whole.status == 0 then
@@ -97,7 +109,9 @@ describe("every byte", function()
       local fine = code == 9 or (code >= 32 and code ~= 127)
       for before = 0, 9 do
         local facts = check { get("X: " .. ("v"):rep(before) .. string.char(code) .. "vvvvvvvvv\r\n") }
-        assert.equal(fine and 0 or 400, facts.status, ("byte %d behind %d"):format(code, before))
+        if facts.status ~= (fine and 0 or 400) then
+          assert.equal(fine and 0 or 400, facts.status, ("byte %d behind %d"):format(code, before))
+        end
       end
     end
   end)

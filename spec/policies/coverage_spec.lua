@@ -1,7 +1,7 @@
 --- Every line of every policy is reached by the policy's own spec.
 --
--- The specs run once more, under a hook that counts lines. A policy runs in a thread of its own with the hook of its budget, so for
--- this one run calls into policies are plain calls.
+-- The specs run once more, under a hook that counts lines while a policy runs. A policy runs in a thread of its own with the hook of its
+-- budget, so for this one run calls into policies are plain calls.
 local lfs = require "lfs"
 local runtime = require "gateway.runtime"
 
@@ -36,16 +36,26 @@ end
 --- Runs `body` -> the lines of the file at `path` that were reached.
 local function count(path, body)
   local reached, run, source = {}, runtime.call.run, "@" .. path
-  runtime.call.run = function(fn, _, _, _, ...)
-    return pcall(fn, ...)
-  end
-  debug.sethook(function(_, line)
-    if debug.getinfo(2, "S").source == source then
+  local sethook, getinfo, depth = debug.sethook, debug.getinfo, 0
+  local function seen(_, line)
+    if getinfo(2, "S").source == source then
       reached[line] = true
     end
-  end, "l")
+  end
+  local function leave(...)
+    depth = depth - 1
+    if depth == 0 then
+      sethook()
+    end
+    return ...
+  end
+  runtime.call.run = function(fn, _, _, _, ...)
+    depth = depth + 1
+    sethook(seen, "l")
+    return leave(pcall(fn, ...))
+  end
   local ok, message = pcall(body)
-  debug.sethook()
+  sethook()
   runtime.call.run = run
   assert(ok, message)
   return reached

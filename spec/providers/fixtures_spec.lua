@@ -4,6 +4,9 @@
 -- what they say, pieces of one text joined; chunks that only carry thinking_blocks may be there or not. The settings go through the config that
 -- people write, so an address or a name that gateway.lua cannot say fails here.
 
+-- Asked for by the million, and busted looks a global up in all its contexts.
+local assert, io, ipairs, math, next, pairs, table, tostring, type = assert, io, ipairs, math, next, pairs, table, tostring, type
+
 local lfs = require "lfs"
 local cjson = require "cjson"
 local compare = require "support.compare"
@@ -301,12 +304,15 @@ local function heard(answer)
 end
 
 local function check_cuts(call, raw)
-  local first
+  local one, first = with(call, {}), nil
   for _, pieces in ipairs(stream.cuts(raw)) do
-    local answer = wire.answer(with(call, { pieces = pieces }))
+    one.pieces = pieces
+    local answer = wire.answer(one)
     local seen = json.encode { answer.out or "", answer.failure and answer.failure.body or "", answer.finish, answer.ended, answer.usage or "" }
     first = first or seen
-    assert.equal(first, seen)
+    if seen ~= first then
+      assert.equal(first, seen)
+    end
   end
 end
 
@@ -322,9 +328,14 @@ end
 
 --- A vendor whose bytes go back as they came: they say the same.
 local function check_passed(meta, call, raw, expected)
-  local said = heard(wire.answer(with(call, { pieces = { raw }, pass = true, wants_end = true })))
+  local one, said = with(call, { pass = true, wants_end = true }), nil
   for _, pieces in ipairs(stream.cuts(raw)) do -- to the byte, wherever it is cut
-    assert.equal(said, heard(wire.answer(with(call, { pieces = pieces, pass = true, wants_end = true }))))
+    one.pieces = pieces
+    local got = heard(wire.answer(one))
+    said = said or got
+    if got ~= said then
+      assert.equal(said, got)
+    end
   end
   local chunks = {}
   for i, event in ipairs(stream.events(said)) do

@@ -369,8 +369,13 @@ function run.choice(client, name)
   return outcome
 end
 
+local played = {}
+
 local function play(client, name, pieces)
-  return wire.answer(pair(client, name, { stream = true, pieces = pieces, wants_end = true }))
+  local key = client .. " " .. name
+  played[key] = played[key] or pair(client, name, { stream = true, wants_end = true })
+  played[key].pieces = pieces
+  return wire.answer(played[key])
 end
 
 --- What a client hears of a stream: before the first content a failure is an answer of its own.

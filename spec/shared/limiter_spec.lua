@@ -1,5 +1,9 @@
 --- Limits: all or none, never more than promised in any window, settled exactly once; against a small model over random histories.
 -- SEQUENCES=1000000 for a night; SEED=n SEQUENCES=1 repeats one that failed.
+-- Asked for by the million, and busted looks a global up in all its contexts.
+local assert, error, ipairs, math, os, pairs, pcall, setmetatable, table, tonumber, tostring =
+  assert, error, ipairs, math, os, pairs, pcall, setmetatable, table, tonumber, tostring
+
 local runtime = require "gateway.runtime"
 local limits = require "gateway.limits"
 
@@ -462,21 +466,29 @@ local function pass_time(meter, now)
     meter.missing = math.max(0, meter.missing - (now - meter.at) * meter.count / (meter.seconds * 1e6))
     meter.at = now
   elseif meter.seconds then
-    local width, kept, used = math.ceil(meter.seconds * 1e6 / 63), {}, 0
-    for _, taking in ipairs(meter.takings) do
-      if taking.at // width > now // width - 64 then
-        kept[#kept + 1], used = taking, used + taking.amount
-      end
+    local width, takings, first, used = math.ceil(meter.seconds * 1e6 / 63), meter.takings, 1, 0
+    local oldest = now // width - 64
+    while takings[first] and takings[first].at // width <= oldest do
+      first = first + 1
     end
-    meter.takings, meter.used = kept, used
+    if first > 1 then -- a list of its own: who asks what will be keeps what is
+      takings = table.move(takings, first, #takings, 1, {})
+    end
+    for i = 1, #takings do
+      used = used + takings[i].amount
+    end
+    meter.takings, meter.used = takings, used
   end
 end
 
 --- The record's meter for this promise, which from now on is as large as the promise says.
 local function follow(record, promise, now)
-  local key = key_of(promise)
-  local meter = record.meters[key] or { unit = promise.unit, seconds = promise.seconds, takings = {}, used = 0, missing = 0, at = now, burst = promise.burst }
-  record.meters[key] = meter
+  local key = promise.key
+  local meter = record.meters[key]
+  if not meter then
+    meter = { unit = promise.unit, seconds = promise.seconds, takings = {}, used = 0, missing = 0, at = now, burst = promise.burst }
+    record.meters[key] = meter
+  end
   meter.count = meter.count or promise.count
   pass_time(meter, now)
   meter.changed = meter.changed or meter.count ~= promise.count
@@ -570,9 +582,10 @@ function Model:charge(asks, tokens, now)
   for _, hold in ipairs(holds) do
     hold.record.open = hold.record.open - 1
     for _, taken in ipairs(hold.taken) do
-      local meter = taken.meter
-      local remaining = math.max(0, left_of(meter))
-      left[taken.unit] = math.min(left[taken.unit] or math.huge, remaining)
+      local remaining = math.max(0, left_of(taken.meter))
+      if remaining < (left[taken.unit] or math.huge) then
+        left[taken.unit] = remaining
+      end
     end
   end
   return verdict, holds, left
@@ -652,6 +665,8 @@ local function changed(promises)
 end
 
 local PER = { a = {}, b = { "user" } }
+local USERS, ASKS = { "ann", "bob", "cat" }, { { "a" }, { "b" }, { "a", "b" }, { "b", "a" }, { "b", "b" }, { "a", "b", "a" } }
+local NAMES = { "a", "b" }
 local JUMPS = { 1, 999, 15873, 15874, 250000, 999999, 1000000, 1000001, 1015873, 1015874, 20000000, 60000000, 60952381, 60952382, 3600000000 }
 
 local function random_history(seed, tally)
@@ -660,6 +675,9 @@ local function random_history(seed, tally)
   local real, reference, now = runtime.limiter.new(size), Model.new(size), 1000000 + math.random(2000000)
   local promises, rules, open = {}, {}, {}
   local function load(name, list)
+    for _, promise in ipairs(list) do
+      promise.key = key_of(promise)
+    end
     promises[name] = list
     rules[name] = runtime.limiter.rule { name = name, per = PER[name], meters = list }
   end
@@ -668,15 +686,17 @@ local function random_history(seed, tally)
   local lasts = size == 4096 and #JUMPS or #JUMPS - 4 -- a small table must not forget by age, which the model does not
 
   local function ask(taking)
-    local user, tokens = one_of { "ann", "bob", "cat" }, math.random(0, 25)
+    local user, tokens = one_of(USERS), math.random(0, 25)
     local asked, asks = {}, {}
-    for i, name in ipairs(one_of { { "a" }, { "b" }, { "a", "b" }, { "b", "a" }, { "b", "b" }, { "a", "b", "a" } }) do
+    for i, name in ipairs(one_of(ASKS)) do
       asked[i], asks[i] = rules[name], { name = name == "b" and "b/" .. user or "a", promises = promises[name] }
     end
     local verdict, holds, left = reference:charge(asks, tokens, now)
     local reservation, facts = real[taking and "charge" or "look"](real, asked, { user = user }, now / 1e6, tokens)
     local fits = reservation ~= nil
-    assert(verdict == "either" or fits == (verdict == "fits"), ("the model says %s"):format(verdict))
+    if verdict ~= "either" and fits ~= (verdict == "fits") then
+      error(("the model says %s"):format(verdict))
+    end
     tally[fits and "fits" or "refused"] = (tally[fits and "fits" or "refused"] or 0) + 1
     if fits and taking then
       reference:take(holds, now)
@@ -686,7 +706,9 @@ local function random_history(seed, tally)
       for unit, remaining in pairs(left) do
         local told = facts[unit] and facts[unit].remaining
         local least, most = math.floor(remaining - 1e-5), math.floor(remaining + 1e-5)
-        assert(told >= least and told <= most, ("%s: %s remain, not %s"):format(unit, remaining, told))
+        if not (told >= least and told <= most) then
+          error(("%s: %s remain, not %s"):format(unit, remaining, told))
+        end
       end
     end
     local wait = facts.retry_after
@@ -701,7 +723,7 @@ local function random_history(seed, tally)
       local record = reference.records[name]
       if record then
         for _, promise in ipairs(rule.promises) do
-          local meter = record.meters[key_of(promise)]
+          local meter = record.meters[promise.key]
           if promise.unit == facts.unit and (promise.seconds or 0) == (facts.seconds or 0) then
             local copy = { unit = meter.unit, seconds = meter.seconds, burst = meter.burst, count = meter.count, missing = meter.missing,
               at = meter.at, takings = meter.takings, used = meter.used }
@@ -734,25 +756,29 @@ local function random_history(seed, tally)
     elseif dice <= 19 then
       now = now + JUMPS[math.random(lasts)]
     else
-      local name = one_of { "a", "b" }
+      local name = one_of(NAMES)
       load(name, changed(promises[name]))
     end
-    local count = 0
-    for _ in pairs(reference.records) do
-      count = count + 1
+    if size ~= 4096 then
+      local count = 0
+      for _ in pairs(reference.records) do
+        count = count + 1
+      end
+      assert(real:count() == count, "records")
     end
-    assert(size == 4096 or real:count() == count, "records")
   end
   -- Whoever leaves gives everything back: slots are free again, and a day later so is the rest.
   for _, pick in ipairs(open) do
     pick.reservation:settle(now / 1e6, 0)
   end
   for name, rule in pairs(rules) do
-    for _, user in ipairs { "ann", "bob", "cat" } do
+    for _, user in ipairs(USERS) do
       local _, facts = real:look({ rule }, { user = user }, now / 1e6 + 1e9)
       for _, promise in ipairs(promises[name]) do
         local told = facts[promise.unit]
-        assert(told.remaining == told.limit, promise.unit .. " leaked")
+        if told.remaining ~= told.limit then
+          error(promise.unit .. " leaked")
+        end
       end
     end
   end

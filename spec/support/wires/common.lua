@@ -143,9 +143,17 @@ for byte = 0, 255 do
 end
 
 local function crc32(text)
-  local sum = 0xffffffff
-  for i = 1, #text do
-    sum = CRC[(sum ~ text:byte(i)) & 0xff] ~ (sum >> 8)
+  local sum, table, byte = 0xffffffff, CRC, string.byte
+  local whole = #text - #text % 4
+  for i = 1, whole, 4 do
+    local a, b, c, d = byte(text, i, i + 3)
+    sum = table[(sum ~ a) & 0xff] ~ (sum >> 8)
+    sum = table[(sum ~ b) & 0xff] ~ (sum >> 8)
+    sum = table[(sum ~ c) & 0xff] ~ (sum >> 8)
+    sum = table[(sum ~ d) & 0xff] ~ (sum >> 8)
+  end
+  for i = whole + 1, #text do
+    sum = table[(sum ~ byte(text, i)) & 0xff] ~ (sum >> 8)
   end
   return sum ~ 0xffffffff
 end
