@@ -175,7 +175,7 @@ local TOP = {
 local LATER = {
   cache = "this version has no response cache", otel = "this version sends no traces", redis = "this version shares nothing through Redis",
   database = "this version keeps nothing in a database",
-  limits = "this version enforces no limits",
+  limits = "limits of users are made in policies (policies/tiers.lua), those of providers and targets stand in their own `limits`",
 }
 
 --- Where the defaults of a table that was left out come from.

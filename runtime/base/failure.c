@@ -41,6 +41,20 @@ const char *deadline_name(enum deadline deadline)
     return names[deadline];
 }
 
+const struct failure_row *failure_type_row(const struct failure *failure)
+{
+    int status = failure->kind == FAILURE_REFUSED ? failure->status : 0;
+    if (status == 0 || status == 403)
+        return failure_row(failure->kind);
+    enum failure_kind kind = status == 401                    ? FAILURE_NO_KEY
+                             : status == 404                  ? FAILURE_NO_MODEL
+                             : status == 413                  ? FAILURE_TOO_LARGE
+                             : status < 500                   ? FAILURE_BAD_PARAMETER
+                             : status == 503 || status == 529 ? FAILURE_NO_TARGET
+                                                              : FAILURE_INTERNAL;
+    return failure_row(kind);
+}
+
 struct failure failure_make(enum failure_kind kind, struct slice message)
 {
     return (struct failure){.kind = kind, .message = message, .retry_after_us = -1};

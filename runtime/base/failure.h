@@ -115,6 +115,8 @@ struct failure_row {
 
 /* All pure; any thread; static storage. */
 const struct failure_row *failure_row(enum failure_kind kind);
+/* The row whose types it is shown with: its own, but a policy's refusal has those that belong to its status. */
+const struct failure_row *failure_type_row(const struct failure *failure);
 bool failure_kind_of(struct slice name, enum failure_kind *kind); /* by row name */
 const char *phase_name(enum phase phase);                         /* "connect" ... */
 const char *sent_name(enum sent sent);                            /* "not_sent" ... */

@@ -37,6 +37,7 @@ static void settle_health(struct attempt *attempt, bool ok, bool neutral)
     if (attempt->target->health == NULL)
         return;
     const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
+    const struct usage usage = attempt_billed(attempt);
     int64_t now = now_us(attempt);
     struct health_outcome outcome = {
         .ok = ok,
@@ -44,33 +45,20 @@ static void settle_health(struct attempt *attempt, bool ok, bool neutral)
         .failure = attempt->failure,
         .duration_us = now - walked->began_us,
         .first_token_us = walked->content_us == 0 ? 0 : walked->content_us - walked->began_us,
-        .input_tokens = attempt->usage.known ? attempt->usage.input : -1,
-        .output_tokens = attempt->usage.known ? attempt->usage.output : -1,
-        .cost_pico = usage_cost_pico(&attempt->usage, attempt->target->price),
+        .input_tokens = usage.known ? usage.input : -1,
+        .output_tokens = usage.known ? usage.output : -1,
+        .cost_pico = usage_cost_pico(&usage, attempt->target->price),
     };
     health_end(attempt->target->health, &outcome, attempt->probe, now);
 }
 
-/* A pooled connection that its provider had given up: says nothing of how the provider is doing. */
+/* A pooled connection that its provider had given up says nothing of how the provider is doing: a fresh one tells. Where none follows, as another
+ * target is asked in its place, it counts. */
 static bool is_stale(const struct attempt *attempt, const struct failure *failure)
 {
+    if (failure->sent == SENT_UNCERTAIN && walk_has_other(&attempt->request->walk))
+        return false;
     return attempt->reused && failure->kind == FAILURE_UNAVAILABLE && attempt->status == 0 && failure->sent != SENT_REFUSED;
-}
-
-/* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
-static void note_key(struct attempt *attempt, struct failure *failure)
-{
-    const struct provider *provider = attempt->target->provider;
-    struct key_state *const *pool = attempt->request->config->key_pools[provider->index];
-    bool refused = failure->kind == FAILURE_AUTH, throttled = failure->kind == FAILURE_RATE_LIMITED || failure->kind == FAILURE_QUOTA;
-    int64_t now = now_us(attempt);
-    if (provider->key_count < 2 || (!refused && !throttled))
-        return;
-    if (refused)
-        key_refused(pool[attempt->key], now);
-    else
-        key_throttled(pool[attempt->key], failure->retry_after_us, now);
-    failure->other_key = key_has_other(pool, provider->key_count, attempt->key, now);
 }
 
 /* The attempt failed: its connection is of no use any more, the walk decides what follows. */
@@ -79,13 +67,14 @@ static void fail(struct attempt *attempt, const struct failure *failure)
     attempt->failed = true;
     attempt->failure = *failure;
     failure_hide(&attempt->failure, attempt->target->provider, attempt->token, &attempt->request->arena);
-    note_key(attempt, &attempt->failure);
+    attempt_note_key(attempt, &attempt->failure);
     attempt_note_token(attempt);
     if (attempt->call != NULL) {
         call_cancel(attempt->call);
         attempt->call = NULL;
     }
-    settle_health(attempt, false, attempt->failure.other_key || is_stale(attempt, failure));
+    bool renewed = attempt->token.len > 0 && failure->kind == FAILURE_AUTH; /* there is a new one soon */
+    settle_health(attempt, false, attempt->failure.other_key || renewed || is_stale(attempt, failure));
     tell(attempt, WALK_FAILED);
 }
 
@@ -129,7 +118,9 @@ static void on_answer_event(void *owner, const struct event *event)
     case EVENT_ERROR:
         attempt->failed = true;
         attempt->failure = event->failure;
-        return; /* the client hears of it only when the walk gives up */
+        if (!attempt->content && event->failure.sent == SENT_CONTENT)
+            attempt->failure.sent = SENT_REFUSED; /* an id or a role came before it: no answer yet, and nobody is told of it */
+        return;                                   /* the client hears of it only when the walk gives up */
     default:
         break;
     }
@@ -366,7 +357,7 @@ static void on_data(struct attempt *attempt, struct slice data)
 static void done(struct attempt *attempt)
 {
     const struct provider *provider = attempt->target->provider;
-    if (provider->key_count > 1)
+    if (provider->key_count > 0)
         key_worked(attempt->request->config->key_pools[provider->index][attempt->key]);
     settle_health(attempt, true, false);
     if (attempt->content && !attempt->content_told) {
@@ -551,6 +542,8 @@ static void spend(struct attempt *attempt)
         again |= walk->attempts[i].target == walked->target;
     if (again || walked->hedge || (attempt->target->health != NULL && !health_is_well(attempt->target->health, now_us(attempt))))
         pool_spend(attempt->request->pool);
+    if (walked->hedge)
+        pool_hedge(attempt->request->pool);
 }
 
 struct attempt *attempt_start(struct request *request, const struct walk_action *action)

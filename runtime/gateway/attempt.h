@@ -70,6 +70,11 @@ void attempt_cancel(struct attempt *attempt);
 /* Told to the walk as complete although the connection did not end: the provider's end marker was seen and its connection lingers. */
 bool attempt_finish_lingering(struct attempt *attempt);
 /* Sends what is held, and everything from now on, to the client. */
+/* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
+void attempt_note_key(struct attempt *attempt, struct failure *failure);
+/* What its provider may bill for it: what was counted; else an estimate of what came, or of the prompt alone where it was sent whole and nobody
+ * knows what became of it (lost hedges, time that ran out, clients that left). Unknown where it cannot have been done. */
+struct usage attempt_billed(const struct attempt *attempt);
 void attempt_commit(struct attempt *attempt);
 /* Sends a keep-alive of the client's dialect; only once it is committed. */
 void attempt_ping(struct attempt *attempt);

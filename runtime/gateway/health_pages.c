@@ -69,14 +69,23 @@ static void add_target(struct provider_health *sum, const struct health_view *vi
     }
 }
 
-/* The next target of this provider from *at on that has a record; NULL behind the last one. */
+/* Two lists that say different things of one target make two of it with one record: the first stands for both. */
+static bool is_repeated(const struct config *config, const struct target *target)
+{
+    for (unsigned i = 0; i < target->index && target->index < config->listed_target_count; i++)
+        if (config->targets[i]->health == target->health)
+            return true;
+    return false;
+}
+
+/* The next target of this provider from *at on that has a record of its own; NULL behind the last one. */
 static struct target *next_target(const struct request *request, const struct provider *provider, unsigned *at)
 {
     const struct config *config = request->config;
     unsigned count = atomic_load(&config->target_count);
     while (*at < count) {
         struct target *target = config->targets[(*at)++];
-        if (target->provider == provider && target->health != NULL)
+        if (target->provider == provider && target->health != NULL && !is_repeated(config, target))
             return target;
     }
     return NULL;

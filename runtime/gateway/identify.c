@@ -108,6 +108,20 @@ static bool read_body(struct request *request)
     return true;
 }
 
+/* How long the caller will wait, in milliseconds: what comes later is of no use to it. */
+static bool read_time(struct request *request)
+{
+    int64_t ms;
+    struct slice text = request->exchange == NULL ? SLICE_NONE : exchange_header(request->exchange, "x-request-timeout-ms");
+    if (text.len == 0)
+        return true;
+    if (!slice_to_int(slice_trim(text), &ms) || ms <= 0)
+        return refuse(request, FAILURE_BAD_PARAMETER, LIT("Invalid header 'x-request-timeout-ms': expected milliseconds above zero."),
+                      LIT("x-request-timeout-ms"));
+    request->time_us = ms < INT64_MAX / US_PER_MS ? ms * US_PER_MS : 0;
+    return true;
+}
+
 /* Body first, then header, then the config. */
 static bool read_wishes(struct request *request)
 {
@@ -178,14 +192,19 @@ static void estimate(struct request *request)
     const struct facts *facts = &request->facts;
     request->input_tokens = facts_tokens(facts);
     request->output_tokens = route_wire(request->route)->operation == OPERATION_CHAT ? DEFAULT_OUTPUT_TOKENS : 0;
+    /* Choosing goes by what answers of this model are like; what is reserved must not depend on what others asked before. */
+    int64_t usual = request->output_tokens > 0 && request->model->pool != NULL ? pool_output_p95(request->pool) : -1;
+    request->expected_tokens = usual > 0 ? usual : request->output_tokens;
     if (facts->max_tokens >= 0 && facts->max_tokens < request->output_tokens)
         request->output_tokens = facts->max_tokens;
+    if (facts->max_tokens >= 0 && facts->max_tokens < request->expected_tokens)
+        request->expected_tokens = facts->max_tokens;
 }
 
 bool request_identify(struct request *request)
 {
     request->random = worker_random(request->worker);
-    if (!identify_caller(request) || !read_body(request) || !read_wishes(request) || !find_model(request))
+    if (!identify_caller(request) || !read_body(request) || !read_time(request) || !read_wishes(request) || !find_model(request))
         return false;
     estimate(request);
     request_candidates(request);
@@ -327,7 +346,7 @@ int64_t request_cost_pico(const struct request *request, const struct target *ta
     const int64_t *price = price_rates(target->price, request->input_tokens);
     if (price[PRICE_INPUT] < 0 || price[PRICE_OUTPUT] < 0)
         return -1;
-    return times(request->input_tokens, price[PRICE_INPUT]) + times(request->output_tokens, price[PRICE_OUTPUT]);
+    return times(request->input_tokens, price[PRICE_INPUT]) + times(request->expected_tokens, price[PRICE_OUTPUT]);
 }
 
 int64_t request_usage_pico(const struct request *request)

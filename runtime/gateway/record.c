@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
 #include "gateway/answer.h"
+#include "gateway/attempt.h"
 #include "gateway/limits.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
@@ -65,6 +66,22 @@ static const char *outcome_name(const struct walk_attempt *walked)
     return "cancelled";
 }
 
+static void put_tokens(struct buffer *out, const struct usage *usage);
+
+/* What an attempt that did not win may be billed for; the winner's are the request's own. */
+static void put_billed(struct buffer *out, const struct request *request, unsigned number)
+{
+    const struct attempt *attempt = request->attempts[number];
+    if (attempt == NULL || attempt == request->winner)
+        return;
+    struct usage usage = attempt_billed(attempt);
+    int64_t pico = usage_cost_pico(&usage, attempt->target->price);
+    if (usage.known)
+        put_tokens(out, &usage);
+    if (usage.known && pico >= 0)
+        put_usd(out, "cost_usd", pico);
+}
+
 static void put_attempt(struct buffer *out, const struct request *request, const struct walk_attempt *walked)
 {
     const struct failure *failure = &walked->failure;
@@ -85,6 +102,7 @@ static void put_attempt(struct buffer *out, const struct request *request, const
         put_bool(out, "hedge", true);
     if (walked->fresh)
         put_bool(out, "fresh", true);
+    put_billed(out, request, (unsigned)(walked - request->walk.attempts));
     buffer_append_byte(out, '}');
 }
 

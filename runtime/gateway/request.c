@@ -214,6 +214,8 @@ static void finish(struct request *request, enum cause cause)
         request->finish = request->winner->finish;
         request->served = request->winner->target;
         request->cost_pico = request_usage_pico(request);
+        if (cause == CAUSE_OK && request->model->pool != NULL && request->usage.known && request->usage.output > 0)
+            pool_answered(request->pool, request->usage.output + (request->usage.reasoning > 0 ? request->usage.reasoning : 0));
         request->first_content_us = request->walk.attempts[request->winner->number].content_us;
     }
     waiting_leave(request);
@@ -314,9 +316,16 @@ void request_drain(struct request *request)
         request_wake_script(request);
 }
 
+/* What the pool has to give now. */
+static void look_at_pool(const struct request *request, struct walk_limits *limits)
+{
+    limits->frugal = !pool_has_spare(request->pool);
+    limits->hedge = request->fallback && pool_has_hedge(request->pool);
+}
+
 void request_event(struct request *request, const struct walk_event *event)
 {
-    request->walk.limits.frugal = !pool_has_spare(request->pool);
+    look_at_pool(request, &request->walk.limits);
     walk_event(&request->walk, event, loop_now_us(request->worker->loop));
 }
 
@@ -384,11 +393,12 @@ static void begin_walk(struct request *request)
     struct walk_limits limits = request->config->limits;
     limits.stream = request->facts.stream;
     limits.replay_uncertain = limits.replay_uncertain && request->replayable;
-    limits.frugal = !pool_has_spare(request->pool);
+    look_at_pool(request, &limits);
+    limits.fallback = request->fallback;
     limits.ping_us = PING_US;
     limits.seed = worker_random64(request->worker);
-    if (!request->fallback)
-        limits.hedge = false;
+    if (request->time_us > 0 && (limits.total_us == 0 || request->time_us < limits.total_us))
+        limits.total_us = request->time_us;
     walk_begin(&request->walk, &limits, loop_now_us(request->worker->loop));
     request->walk_begun = true;
 }

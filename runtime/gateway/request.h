@@ -58,12 +58,14 @@ struct request {
     struct facts facts;
     struct slice model_name; /* plain */
     const struct model *model;
+    int64_t time_us;                   /* the caller's own deadline, x-request-timeout-ms; 0: the config's alone */
     struct slice strategy, preference; /* asked for by the client (plain), else the config's strategy / empty */
     bool fallback, replayable;
     struct pool *pool;
     uint64_t turn;
     double random;                       /* 0..1, drawn once */
-    int64_t input_tokens, output_tokens; /* estimate */
+    int64_t input_tokens, output_tokens; /* estimate; the answer as it is reserved */
+    int64_t expected_tokens;             /* the answer as others of this model were of late */
     struct target **targets;             /* fit candidates, config order */
     unsigned target_count;
     struct unfit *unfits;

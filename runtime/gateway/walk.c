@@ -213,6 +213,8 @@ static bool try_same_target(struct walk *walk, unsigned number, bool reused, int
     const struct walk_attempt *attempt = &walk->attempts[number];
     const struct failure *failure = &attempt->failure;
     if (is_stale(failure, reused) && count_tries(walk, attempt->step, true) == 0) {
+        if (failure->sent == SENT_UNCERTAIN && walk_has_other(walk))
+            return false; /* there is one replay at most: elsewhere it fails for no cause that this one failed for */
         start(walk, attempt->step, false, true, now_us);
         return true;
     }
@@ -382,7 +384,8 @@ static void total_passed(struct walk *walk, int64_t now_us)
 static void start_hedge(struct walk *walk, int64_t now_us)
 {
     unsigned step = next_startable(walk);
-    if (!walk->limits.frugal && walk->in_flight == 1 && step < walk->plan.count && may_start(walk, now_us) && count_uncertain(walk) == 0) {
+    if (walk->limits.hedge && !walk->limits.frugal && walk->in_flight == 1 && step < walk->plan.count && may_start(walk, now_us) &&
+        count_uncertain(walk) == 0) {
         start(walk, step, true, false, now_us);
     }
 }
@@ -617,6 +620,11 @@ void walk_rest(const struct walk *walk, struct plan *rest)
             rest->steps[rest->count++] = walk->plan.steps[i];
         }
     }
+}
+
+bool walk_has_other(const struct walk *walk)
+{
+    return walk->limits.fallback && next_startable(walk) < walk->plan.count;
 }
 
 bool walk_is_over(const struct walk *walk)

@@ -19,7 +19,8 @@
  * A hedge sends twice by intent, so it needs replay_uncertain as well, and no uncertain failure before it.
  * ASK comes only where a START would be allowed; otherwise a failure ends in FAIL, unasked.
  * Stale connections: UNAVAILABLE on a reused one before any byte of the answer is made again at once on a fresh one, once a
- * step, without using up the step's retries (but the budget and the rule above hold).
+ * step, without using up the step's retries (but the budget and the rule above hold). Where the request was out whole, so that this
+ * is the one replay there is, and the plan names another target, that one is asked for instead (with `fallback`).
  * Deadlines are looked at when WALK_TIME comes: an event that was reported before it wins. connect and tls rule until the next
  * event; headers from READY to HEADERS (so a peer that does not read is caught as well); first_token, streams only, from START to
  * first content; idle, streams only, between bytes after it; timeout and total rule throughout. A body that is not streamed has only
@@ -52,7 +53,8 @@ struct walk_limits {
     unsigned attempts;     /* in all: 1 .. WALK_ATTEMPTS_MAX, clamped */
     bool stream;           /* commit at first content; otherwise at the complete answer */
     bool replay_uncertain; /* after an attempt that may have been done one more may follow */
-    bool hedge;            /* hedging allowed for this request */
+    bool fallback;         /* another target may be asked */
+    bool hedge;            /* hedging allowed for this request. The caller keeps it true to the moment, like frugal */
     bool frugal;           /* no attempts to spare: neither retries nor hedges. The caller keeps it true to the moment */
     int64_t connect_us, tls_us, headers_us, first_token_us, idle_us, total_us; /* 0: no such deadline */
     int64_t backoff_base_us, backoff_max_us;                                   /* full jitter: random(0, min(max, base * 2^n)) */
@@ -177,6 +179,8 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
 bool walk_next(struct walk *walk, struct walk_action *action);
 /* The steps of the current plan that were not begun and whose target did not fail: what recover gets as `rest`. */
 void walk_rest(const struct walk *walk, struct plan *rest);
+/* Another target may be asked, and the plan names one that neither failed nor runs. */
+bool walk_has_other(const struct walk *walk);
 bool walk_is_over(const struct walk *walk);
 bool walk_is_committed(const struct walk *walk);
 /* True when no further attempt would have been allowed (budget, total deadline, uncertain): then the answer says

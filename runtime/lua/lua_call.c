@@ -229,6 +229,22 @@ static void find_where(lua_State *thread, char where[WHERE_MAX])
         write_where(thread, &ar, where);
 }
 
+/* A message that names no file (raised in C, or with level 0) gets the place in front. */
+static void add_where(lua_State *thread, struct call_result *result)
+{
+    char where[WHERE_MAX] = "";
+    size_t len = strlen(result->message), place;
+
+    if (strstr(result->message, ".lua:") != NULL)
+        return;
+    find_where(thread, where);
+    place = strlen(where);
+    if (place + len > CALL_MESSAGE_MAX)
+        return;
+    memmove(result->message + place, result->message, len + 1);
+    memcpy(result->message, where, place);
+}
+
 /* The message of the error value at the top of the dead thread; no API call here allocates. */
 static void write_message(lua_State *thread, struct call_result *result)
 {
@@ -244,6 +260,7 @@ static void write_message(lua_State *thread, struct call_result *result)
             len--; /* text[len] exists: it is the terminator at worst; do not cut inside a character */
         memcpy(result->message, text, len);
         result->message[len] = '\0';
+        add_where(thread, result);
         return;
     }
     find_where(thread, where);

@@ -95,6 +95,16 @@ static bool ask(lua_State *L, struct run *run, enum policy_function function, in
     return false;
 }
 
+/* What a policy returned has no line: the function's own place stands in front. */
+static struct slice with_place(lua_State *L, struct run *run, enum policy_function function, struct slice message)
+{
+    lua_Debug at;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.policy[function]);
+    if (!lua_isfunction(L, -1) || !lua_getinfo(L, ">S", &at) || at.linedefined <= 0)
+        return message;
+    return arena_printf(&run->request->arena, "%s:%d: %.*s", at.short_src, at.linedefined, (int)message.len, message.ptr);
+}
+
 /* A complaint of plan.lua at `index`: { kind, message [, status, code, retry_after_s] }. */
 static void refuse_by(lua_State *L, struct run *run, enum policy_function function, int index)
 {
@@ -102,7 +112,7 @@ static void refuse_by(lua_State *L, struct run *run, enum policy_function functi
     struct slice name = take_text(L, run, index, "kind"), message = take_text(L, run, index, "message");
     failure_kind_of(name, &kind);
     if (kind != FAILURE_REFUSED && kind != FAILURE_NO_TARGET) {
-        policy_failed(run, function, kind, message);
+        policy_failed(run, function, kind, with_place(L, run, function, message));
         return;
     }
     if (kind == FAILURE_NO_TARGET && function == POLICY_ROUTE && run->request->target_count == 0) {
@@ -571,7 +581,7 @@ static int house_settle(lua_State *L)
     if (lua_istable(L, 2))
         run->request->labels_json = write_labels(L, run, 2);
     else if (lua_istable(L, 3))
-        policy_failed(run, POLICY_SETTLE, FAILURE_POLICY_BAD_RESULT, take_text(L, run, 3, "message"));
+        policy_failed(run, POLICY_SETTLE, FAILURE_POLICY_BAD_RESULT, with_place(L, run, POLICY_SETTLE, take_text(L, run, 3, "message")));
     return 0;
 }
 

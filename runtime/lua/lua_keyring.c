@@ -1,7 +1,8 @@
 /* lua_keyring.c -- shared/keyring and shared/pools for specs.
  *
  * keyring.new { { key, user, models, expires (seconds) }, … } gives a ring with find(key, now) -> index, user; count().
- * keyring.matches(pattern, text); keyring.may_use(patterns, model). pools.new(limit) gives a table with request(name), has_spare(name), spend(name), next(name) -> the counter
+ * keyring.matches(pattern, text); keyring.may_use(patterns, model). pools.new(limit) gives a table with request(name), has_spare(name), spend(name),
+ * has_hedge(name), hedge(name), answered(name, tokens), output_p95(name), next(name) -> the counter
  * before this turn.
  * SPDX-License-Identifier: MIT */
 #include "lua/bindings.h"
@@ -178,11 +179,36 @@ static int pools_spend(lua_State *L)
     return 0;
 }
 
+static int pools_has_hedge(lua_State *L)
+{
+    lua_pushboolean(L, pool_has_hedge(check_pool(L)));
+    return 1;
+}
+
+static int pools_hedge(lua_State *L)
+{
+    pool_hedge(check_pool(L));
+    return 0;
+}
+
+static int pools_answered(lua_State *L)
+{
+    pool_answered(check_pool(L), luaL_checkinteger(L, 3));
+    return 0;
+}
+
+static int pools_output_p95(lua_State *L)
+{
+    lua_pushinteger(L, pool_output_p95(check_pool(L)));
+    return 1;
+}
+
 int open_pools(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"new", pools_new_face}, {NULL, NULL}};
-    static const luaL_Reg methods[] = {
-        {"next", pools_next}, {"request", pools_request}, {"has_spare", pools_has_spare}, {"spend", pools_spend}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"next", pools_next},         {"request", pools_request},       {"has_spare", pools_has_spare},
+                                       {"spend", pools_spend},       {"has_hedge", pools_has_hedge},   {"hedge", pools_hedge},
+                                       {"answered", pools_answered}, {"output_p95", pools_output_p95}, {NULL, NULL}};
     new_type(L, POOLS_TYPE, methods, pools_gc);
     luaL_newlib(L, functions);
     return 1;

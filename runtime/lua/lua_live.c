@@ -70,7 +70,7 @@ static double pool_ms(struct script *script, const struct request *request)
     double paces[PACES_MAX];
     unsigned count = 0;
     for (unsigned i = 0; i < request->target_count && count < PACES_MAX; i++) {
-        double ms = measured_ms(script, request->targets[i], request->output_tokens);
+        double ms = measured_ms(script, request->targets[i], request->expected_tokens);
         unsigned at = count;
         if (isnan(ms))
             continue;
@@ -85,10 +85,10 @@ static double pool_ms(struct script *script, const struct request *request)
 double target_expected_ms(struct script *script, const struct target *target)
 {
     const struct request *request = script->deciding->request;
-    double ms = measured_ms(script, target, request->output_tokens);
+    double ms = measured_ms(script, target, request->expected_tokens);
     if (!isnan(ms))
         return ms;
-    struct pool_pace *pace = &script->pace, wanted = {request->model, turn_us(script), request->output_tokens, NAN};
+    struct pool_pace *pace = &script->pace, wanted = {request->model, turn_us(script), request->expected_tokens, NAN};
     if (pace->model != wanted.model || pace->at_us != wanted.at_us || pace->tokens != wanted.tokens) {
         wanted.ms = pool_ms(script, request);
         *pace = wanted;

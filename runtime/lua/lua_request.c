@@ -290,7 +290,7 @@ static int push_client_fact(lua_State *L, struct run *run, lua_Integer fact)
 static int push_needs_fact(lua_State *L, const struct request *request, lua_Integer fact)
 {
     if (fact == NEEDS_CONTEXT)
-        lua_pushinteger(L, request->input_tokens + request->output_tokens);
+        lua_pushinteger(L, request->input_tokens + request->expected_tokens);
     else
         lua_pushboolean(L, (request->facts.needs >> (fact - 1) & 1) != 0);
     return 1;
@@ -304,7 +304,7 @@ static int push_sub_fact(lua_State *L, struct run *run, enum kind kind, lua_Inte
     case KIND_CLIENT:
         return push_client_fact(L, run, fact);
     case KIND_ESTIMATE:
-        lua_pushinteger(L, fact == ESTIMATE_INPUT ? run->request->input_tokens : run->request->output_tokens);
+        lua_pushinteger(L, fact == ESTIMATE_INPUT ? run->request->input_tokens : run->request->expected_tokens);
         return 1;
     default:
         return push_needs_fact(L, run->request, fact);

@@ -70,6 +70,7 @@ static const struct field limit_fields[] = {
     {"attempts", FIELD_COUNT, offsetof(struct walk_limits, attempts)},
     {"stream", FIELD_FLAG, offsetof(struct walk_limits, stream)},
     {"replay_uncertain", FIELD_FLAG, offsetof(struct walk_limits, replay_uncertain)},
+    {"fallback", FIELD_FLAG, offsetof(struct walk_limits, fallback)},
     {"hedge", FIELD_FLAG, offsetof(struct walk_limits, hedge)},
     {"frugal", FIELD_FLAG, offsetof(struct walk_limits, frugal)},
     {"connect", FIELD_SECONDS, offsetof(struct walk_limits, connect_us)},

@@ -126,7 +126,7 @@ void anthropic_write_failure(const struct failure *failure, struct slice request
     buffer_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":",
                   auth                    ? "api_error"
                   : is_too_large(failure) ? "request_too_large"
-                                          : row->anthropic_type);
+                                          : failure_type_row(failure)->anthropic_type);
     if (failure->kind == FAILURE_CONTEXT_LENGTH)
         put_too_long(message, out);
     else

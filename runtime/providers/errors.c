@@ -266,11 +266,13 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
     if (text.len > 0 && json_to_double(text, &ms) && ms >= 0)
         return ms > 1e3 * HINT_MAX_S ? HINT_MAX_S * US_PER_S : (int64_t)(ms * (double)US_PER_MS);
     text = header(head, LIT("retry-after"));
-    if (text.len > 0)
-        return parse_when(slice_trim(text), wall_us);
+    int64_t said = text.len > 0 ? parse_when(slice_trim(text), wall_us) : -1;
+    if (said >= 0)
+        return said;
     int64_t longest = -1; /* the limit that frees last is the one that holds us */
     for (unsigned i = 0; i < sizeof limits / sizeof *limits; i++) {
-        if (!slice_equals(slice_trim(header(head, limits[i].remaining)), LIT("0")))
+        struct slice left = slice_trim(header(head, limits[i].remaining));
+        if (left.len > 0 && !slice_equals(left, LIT("0"))) /* one that does not say what is left may be the one that ran out */
             continue;
         text = header(head, limits[i].reset);
         int64_t us = text.len == 0 ? -1 : parse_reset(slice_trim(text), wall_us);

@@ -104,7 +104,7 @@ void openai_write_failure(const struct failure *failure, struct slice request_id
         buffer_append_lit(out, "data: ");
     buffer_append_lit(out, "{\"error\":{\"message\":");
     json_append_string(out, failure->message.len > 0 ? failure->message : slice_of(row->name));
-    buffer_printf(out, ",\"type\":\"%s\",\"param\":", forbidden ? "permission_error" : row->openai_type);
+    buffer_printf(out, ",\"type\":\"%s\",\"param\":", forbidden ? "permission_error" : failure_type_row(failure)->openai_type);
     struct slice param = failure->param;
     if (param.len == 0 && failure->kind == FAILURE_CONTEXT_LENGTH)
         param = LIT("messages");

@@ -478,11 +478,13 @@ static void succeeded(struct health *health, const struct health_outcome *outcom
 static void cool_down(struct health *health, const struct failure *failure, int64_t now_us)
 {
     int64_t span = failure->retry_after_us;
-    if (failure->kind != FAILURE_RATE_LIMITED && failure->kind != FAILURE_QUOTA && (failure->kind != FAILURE_OVERLOADED || span < 0)) {
+    bool refused = failure->kind == FAILURE_AUTH; /* no key is left that it takes */
+    if (failure->kind != FAILURE_RATE_LIMITED && failure->kind != FAILURE_QUOTA && !refused &&
+        (failure->kind != FAILURE_OVERLOADED || span < 0)) {
         return;
     }
-    if (span < 0) {
-        span = failure->kind == FAILURE_QUOTA ? COOL_MAX_US : COOL_DEFAULT_US;
+    if (span < 0 || refused) {
+        span = failure->kind == FAILURE_RATE_LIMITED || failure->kind == FAILURE_OVERLOADED ? COOL_DEFAULT_US : COOL_MAX_US;
     }
     span = span < COOL_MIN_US ? COOL_MIN_US : span > COOL_MAX_US ? COOL_MAX_US : span;
     if (now_us + span > health->cooldown_until_us) {

@@ -7,7 +7,7 @@
  * when the slow start was survived. What counts as failure is the FAILURE_HEALTH column; everything else (the client's cancel and
  * 4xx, 429, quota, a refused key) is neutral and only frees the slot. While the breaker is not closed only probes move it.
  * Cool-down, apart from the breaker: RATE_LIMITED by its hint clamped to 1..60 s (5 s without), QUOTA the same (60 s without),
- * OVERLOADED only when it hints. The later end wins.
+ * AUTH 60 s (the pool of keys has none left that is taken), OVERLOADED only when it hints. The later end wins.
  * Down, apart from both: a check that the config asks for found its provider ill (health_check). It is not fit then, and what traffic comes all the
  * same counts as ever; brought back by its checks it starts slowly, as after a breaker. Checks are no traffic: they move neither breaker nor measures.
  * A target nobody measured yet is fit here: whether that is news depends on the rest of its pool, so who builds the pool decides

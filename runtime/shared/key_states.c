@@ -117,13 +117,15 @@ static bool set_aside(struct key_state *state, int64_t span_us, int64_t now_us)
     return true;
 }
 
-void key_refused(struct key_state *state, int64_t now_us)
+bool key_refused(struct key_state *state, int64_t now_us)
 {
     if (state == NULL)
-        return;
+        return false;
     unsigned before = atomic_load_explicit(&state->refusals, memory_order_relaxed);
-    if (set_aside(state, REFUSED_US << (before < 6 ? before : 6), now_us))
-        atomic_fetch_add_explicit(&state->refusals, 1, memory_order_relaxed);
+    if (!set_aside(state, REFUSED_US << (before < 6 ? before : 6), now_us))
+        return false;
+    atomic_fetch_add_explicit(&state->refusals, 1, memory_order_relaxed);
+    return true;
 }
 
 void key_throttled(struct key_state *state, int64_t retry_after_us, int64_t now_us)

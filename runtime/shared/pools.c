@@ -26,6 +26,13 @@ struct pools {
     struct entry **buckets;
 };
 
+static void begin(struct pool *pool)
+{
+    atomic_init(&pool->spare, SPARE_BEGIN);
+    atomic_init(&pool->hedges, HEDGES_MAX * HEDGE_UNIT);
+    atomic_init(&pool->output_p95, -1);
+}
+
 struct pools *pools_new(size_t limit)
 {
     struct pools *pools = xcalloc(1, sizeof *pools);
@@ -36,7 +43,7 @@ struct pools *pools_new(size_t limit)
     pools->mask = buckets - 1;
     pools->buckets = xcalloc(buckets, sizeof(struct entry *));
     hash_random(pools->key, sizeof pools->key);
-    atomic_init(&pools->rest.spare, SPARE_BEGIN);
+    begin(&pools->rest);
     pthread_mutex_init(&pools->lock, NULL);
     return pools;
 }
@@ -63,7 +70,7 @@ static struct entry *new_entry(struct pools *pools, struct slice name)
     entry->len = name.len;
     if (name.len > 0)
         memcpy(entry->name, name.ptr, name.len);
-    atomic_init(&entry->pool.spare, SPARE_BEGIN);
+    begin(&entry->pool);
     pools->count++;
     return entry;
 }
@@ -85,6 +92,8 @@ void pool_request(struct pool *pool)
 {
     if (atomic_load_explicit(&pool->spare, memory_order_relaxed) < SPARE_MAX * SPARE_UNIT)
         atomic_fetch_add_explicit(&pool->spare, 1, memory_order_relaxed);
+    if (atomic_load_explicit(&pool->hedges, memory_order_relaxed) < HEDGES_MAX * HEDGE_UNIT)
+        atomic_fetch_add_explicit(&pool->hedges, 1, memory_order_relaxed);
 }
 
 bool pool_has_spare(const struct pool *pool)
@@ -95,4 +104,61 @@ bool pool_has_spare(const struct pool *pool)
 void pool_spend(struct pool *pool)
 {
     atomic_fetch_sub_explicit(&pool->spare, SPARE_UNIT, memory_order_relaxed);
+}
+
+bool pool_has_hedge(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->hedges, memory_order_relaxed) >= HEDGE_UNIT;
+}
+
+void pool_hedge(struct pool *pool)
+{
+    atomic_fetch_sub_explicit(&pool->hedges, HEDGE_UNIT, memory_order_relaxed);
+}
+
+/* ---------------------------------------------------------------- how long answers are */
+
+static unsigned bucket_of(int64_t tokens)
+{
+    unsigned octave = 0;
+    while (octave < 23 && tokens >> (octave + 1) > 0)
+        octave++;
+    int64_t within = tokens - ((int64_t)1 << octave);
+    unsigned fine = within <= 0 ? 0 : (unsigned)(within * OUTPUT_FINE >> octave);
+    return octave * OUTPUT_FINE + (fine < OUTPUT_FINE ? fine : OUTPUT_FINE - 1);
+}
+
+/* The most that falls into a bucket. */
+static int64_t edge_of(unsigned bucket)
+{
+    int64_t low = (int64_t)1 << bucket / OUTPUT_FINE;
+    int64_t edge = (low * (OUTPUT_FINE + bucket % OUTPUT_FINE + 1) + OUTPUT_FINE - 1) / OUTPUT_FINE - 1;
+    return edge > low ? edge : low;
+}
+
+/* Of two that look at the same moment one may miss what the other counts: it is there the next time. */
+static void look_at_outputs(struct pool *pool)
+{
+    enum { KEPT_MAX = 1024 };
+    unsigned total = 0, seen = 0, bucket = 0;
+    for (unsigned i = 0; i < OUTPUT_BUCKETS; i++)
+        total += atomic_load_explicit(&pool->outputs[i], memory_order_relaxed);
+    while (bucket < OUTPUT_BUCKETS - 1 && (seen += atomic_load_explicit(&pool->outputs[bucket], memory_order_relaxed)) * 20 < total * 19)
+        bucket++;
+    atomic_store_explicit(&pool->output_p95, edge_of(bucket), memory_order_relaxed);
+    for (unsigned i = 0; total > KEPT_MAX && i < OUTPUT_BUCKETS; i++) /* older ones fade */
+        atomic_store_explicit(&pool->outputs[i], (uint16_t)(atomic_load_explicit(&pool->outputs[i], memory_order_relaxed) / 2),
+                              memory_order_relaxed);
+}
+
+void pool_answered(struct pool *pool, int64_t tokens)
+{
+    atomic_fetch_add_explicit(&pool->outputs[bucket_of(tokens > 0 ? tokens : 1)], 1, memory_order_relaxed);
+    if (atomic_fetch_add_explicit(&pool->answers, 1, memory_order_relaxed) % OUTPUT_LOOK == OUTPUT_LOOK - 1)
+        look_at_outputs(pool);
+}
+
+int64_t pool_output_p95(const struct pool *pool)
+{
+    return atomic_load_explicit(&pool->output_p95, memory_order_relaxed);
 }

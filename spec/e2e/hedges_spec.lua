@@ -17,6 +17,8 @@ return {
     dumb = { "first/fault-stall-event-1", "second/hello" },
     quick = { "first/slow-100", "second/fault-stall-head" },
     both = { "first/fault-stall-head", "second/fault-stall-head" },
+    billed = { { "first/fault-stall-head", price = { 3, 15 } }, "second/hello" },
+    budget = { "first/slow-60", "second/hello" },
     neither = { "first/fault-stall-head", "second/fault-status-500" },
   },
   retry = { uncertain = true },
@@ -110,6 +112,35 @@ for _, kind in ipairs { "openai", "anthropic" } do
         assert.equal("client_closed", gateway:record(id).cause)
         mock:reset()
       end
+    end)
+
+    it("is in the log with what its loser may cost, and in the provider's sums", function()
+      local function input_of(name)
+        for _, provider in ipairs(gateway:get("/providers"):json().providers) do
+          if provider.provider == name then
+            return provider.tokens.input
+          end
+        end
+      end
+      local before = input_of "first"
+      local answer = gateway:chat { model = "billed" }
+      assert.equal("second", answer.headers["x-provider"])
+      local record = gateway:record(answer.id)
+      local lost = record.attempts[1].tokens
+      assert.is_true(lost.estimated)
+      assert.is_true(lost.input > 0 and lost.output == 0)
+      assert.is_true(math.abs(record.attempts[1].cost_usd - 3 * lost.input / 1e6) < 1e-12)
+      assert.is_nil(record.attempts[2].tokens) -- the winner's are the request's
+      assert.is_truthy(record.tokens)
+      assert.equal(lost.input, input_of "first" - before)
+    end)
+
+    it("is begun for one request of fifty, ten apart", function()
+      local hedged = 0
+      for _ = 1, 60 do
+        hedged = hedged + (gateway:chat({ model = "budget" }).headers["x-attempts"] == "2" and 1 or 0)
+      end
+      assert.equal(11, hedged)
     end)
 
     it("fails only when both did", function()

@@ -130,7 +130,10 @@ function Reference:failed(number, failure, now)
   local tries = self:count(function(a) return same_step(a) and not a.fresh end)
   local stale = failure.reused and failure.kind == "unavailable" and not failure.status
     and (failure.sent == "not_sent" or failure.sent == "uncertain")
-  if stale and fresh == 0 then
+  if stale and fresh == 0 and failure.sent == "uncertain" and self.limits.fallback and self:startable() then
+    self.stage = "asking"
+    return self:say("ask", number, words_of(failure))
+  elseif stale and fresh == 0 then
     return self:start(attempt.step, now, { fresh = true })
   elseif failure.other_key then
     return self:start(attempt.step, now, {})
@@ -325,7 +328,8 @@ end
 local function random_limits()
   return {
     attempts = math.random(8), seed = math.random(1 << 40),
-    stream = math.random(2) == 1, replay_uncertain = math.random(3) > 1, hedge = math.random(2) == 1, frugal = math.random(4) == 1,
+    stream = math.random(2) == 1, replay_uncertain = math.random(3) > 1, hedge = math.random(2) == 1,
+    fallback = math.random(2) == 1, frugal = math.random(4) == 1,
     connect = span(3000000), tls = span(3000000), headers = span(9000000), first_token = span(9000000),
     idle = span(5000000), total = span(20000000), ping = span(1000000),
     backoff_base = span(300000), backoff_max = span(1000000), retry_after_max = span(2000000),

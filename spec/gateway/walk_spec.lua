@@ -494,6 +494,16 @@ describe("a reused connection that was stale", function()
     assert.same({ "start 2 -> 1 fresh" }, run:event("failed", 1, maybe))
   end)
 
+  it("is replaced by another target when the request may have been done, since that is the one replay there is", function()
+    local maybe = failure("unavailable", { sent = "uncertain", reused = true })
+    local run = begin({ fallback = true }, { 1, 2 })
+    assert.same({ "ask 1 unavailable headers uncertain -" }, run:event("failed", 1, maybe))
+    run = begin({ fallback = true }, { 1, 1 }) -- nobody else
+    assert.same({ "start 2 -> 1 fresh" }, run:event("failed", 1, maybe))
+    run = begin({ fallback = true }, { 1, 2 }) -- it cannot have been done: the same one at once
+    assert.same({ "start 2 -> 1 fresh" }, run:event("failed", 1, stale))
+  end)
+
   it("is no excuse for an answer that came over it", function()
     local run = begin({}, { 1 })
     assert.same({ "ask 1 unavailable headers refused -" },

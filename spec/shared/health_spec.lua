@@ -146,7 +146,7 @@ describe("the breaker", function()
   end)
 
   it("frees the probe's slot whatever became of the probe", function()
-    for _, outcome in ipairs { { neutral = true }, failed("rate_limited", 0), failed("auth"), failed("quota", 9) } do
+    for _, outcome in ipairs { { neutral = true }, failed("rate_limited", 0), failed("invalid_request"), failed("quota", 9) } do
       local record, at = opened()
       assert.is_true(attempt(record, at, outcome))
       assert.equal("half_open", record:view(at).breaker)
@@ -280,8 +280,8 @@ describe("the cool-down", function()
     -- kind, hint, seconds
     { "rate_limited", nil, 5 }, { "rate_limited", 7, 7 }, { "rate_limited", 0, 1 }, { "rate_limited", 0.2, 1 },
     { "rate_limited", 1e9, 60 }, { "rate_limited", 59.5, 59.5 },
-    { "quota", nil, 60 }, { "quota", 20, 20 }, { "overloaded", 12, 12 }, { "overloaded", nil, nil },
-    { "unavailable", 30, nil }, { "auth", 30, nil },
+    { "quota", nil, 60 }, { "quota", 20, 20 }, { "auth", nil, 60 }, { "auth", 3, 60 }, { "overloaded", 12, 12 }, { "overloaded", nil, nil },
+    { "unavailable", 30, nil },
   }
   for _, case in ipairs(cases) do
     local kind, hint, span = case[1], case[2], case[3]
@@ -508,8 +508,8 @@ function Reference:finish(now, probe, outcome, view)
     return
   end
   local kind, hint = outcome.failure.kind, outcome.failure.retry_after_s
-  if kind == "rate_limited" or kind == "quota" or kind == "overloaded" and hint then
-    local span = hint or (kind == "quota" and 60 or 5)
+  if kind == "rate_limited" or kind == "quota" or kind == "auth" or kind == "overloaded" and hint then
+    local span = kind ~= "auth" and hint or (kind == "rate_limited" and 5 or 60)
     self.cool = math.max(self.cool, now + math.max(1, math.min(60, span)))
   end
   if blamed[kind] then

@@ -78,6 +78,69 @@ describe("spare attempts", function()
   end)
 end)
 
+describe("hedges", function()
+  it("are ten for a pool that nobody used yet, and then one for fifty requests: 2 %", function()
+    local pool, hedges = pools.new(10), 0
+    for _ = 1, 10000 do
+      pool:request "m"
+      if pool:has_hedge "m" then -- as many as a policy might wish
+        pool:hedge "m"
+        hedges = hedges + 1
+      end
+    end
+    assert.equal(10 + 10000 // 50 - 1, hedges) -- what the first request would bring did not fit
+  end)
+
+  it("are saved up to ten", function()
+    local pool, hedges = pools.new(10), 0
+    for _ = 1, 10000 do
+      pool:request "m"
+    end
+    while pool:has_hedge "m" do
+      pool:hedge "m"
+      hedges = hedges + 1
+    end
+    assert.equal(10, hedges)
+  end)
+end)
+
+describe("the length of answers", function()
+  it("is unknown before sixteen were counted", function()
+    local pool = pools.new(10)
+    for _ = 1, 15 do
+      pool:answered("m", 100)
+    end
+    assert.equal(-1, pool:output_p95 "m")
+    pool:answered("m", 100)
+    assert.is_true(pool:output_p95 "m" >= 100)
+    assert.equal(-1, pool:output_p95 "another")
+  end)
+
+  it("is that of all but one of twenty, at most a quarter over", function()
+    for _, tokens in ipairs { 1, 2, 3, 5, 8, 100, 127, 128, 129, 1000, 4096, 100000, (1 << 24) - 1 } do
+      local pool = pools.new(10)
+      for i = 1, 320 do
+        pool:answered("m", i % 21 == 0 and 1 << 40 or tokens)
+      end
+      local p95 = pool:output_p95 "m"
+      assert.is_true(p95 >= tokens and p95 <= tokens * 1.25 + 1, ("%d for %d"):format(p95, tokens))
+    end
+  end)
+
+  it("is that of late", function()
+    local pool = pools.new(10)
+    for _ = 1, 5000 do
+      pool:answered("m", 1000)
+    end
+    for _ = 1, 30000 do
+      pool:answered("m", 10)
+    end
+    assert.is_true(pool:output_p95 "m" <= 13, pool:output_p95 "m")
+    pool:answered("m", -1) -- nothing that comes from outside breaks it
+    pool:answered("m", math.maxinteger)
+  end)
+end)
+
 -- ---------------------------------------------------------------- random events against a model
 
 local NAMES = { "a", "b", "c", "", "a\0b" }

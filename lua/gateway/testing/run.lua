@@ -67,6 +67,9 @@ function run.new(policy, scenario)
   if limits.replay_uncertain == nil then
     limits.replay_uncertain = self.request.replayable
   end
+  if limits.fallback == nil then
+    limits.fallback = self.request.fallback
+  end
   if limits.hedge == nil then
     limits.hedge = true
   end
