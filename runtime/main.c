@@ -36,7 +36,7 @@ static const char explain_help[] =
     "\n"
     "  Reads the body of a chat request from a file (- for standard input) and prints, as JSON, the facts a policy sees, which targets\n"
     "  are fit or why not, the limits and the plan. Nothing is sent. --user says whose key it comes with; without it nobody's, as user\n"
-    "  \"anonymous\". Exit status 1 when the request would be refused.\n";
+    "  \"anonymous\". Exit status 1 when no policy would be asked (bad JSON, no such model); what a policy refuses is explained.\n";
 
 static int wants_help(int argc, char **argv)
 {

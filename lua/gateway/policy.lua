@@ -82,8 +82,16 @@ local function make_require(options, modules, loading)
   end
 end
 
+--- Goes through a table of a policy, which may be another policy's: then it is a view of the house's, whose pairs are harmless.
+local function each(map)
+  if getmetatable(map) == false then
+    return pairs(map)
+  end
+  return next, map
+end
+
 local function check_strategies(file, strategies)
-  for name, strategy in next, strategies do
+  for name, strategy in each(strategies) do
     if type(name) ~= "string" then
       return ("%s: strategies: expected names, got a %s"):format(file, type(name))
     elseif type(strategy) ~= "table" or type(strategy.route) ~= "function" then
@@ -142,7 +150,7 @@ function policy.load(options)
   end
   if module.strategies then
     loaded.strategies = {}
-    for strategy in next, module.strategies do
+    for strategy in each(module.strategies) do
       loaded.strategies[strategy] = true
     end
     if options.strategy and not loaded.strategies[options.strategy] then

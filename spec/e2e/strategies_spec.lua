@@ -1,6 +1,7 @@
 --- The strategies of the stock policy behind the real doors: who may ask for which, and what is said of who was left out.
 local cjson = require "cjson"
 local house = require "support.house"
+local lfs = require "lfs"
 
 local NAMES = "cost_optimized, least_busy, least_latency, lowest_cost, lowest_latency, priority, quality, round_robin, score, sticky, weighted"
 
@@ -120,4 +121,16 @@ describe("explain", function()
       { explained.plan[1].target, explained.plan[2].target, explained.plan[3].target })
     assert.same({ 0.9, 0, 1 }, { explained.targets[1].quality, explained.targets[1].leaderboard, explained.targets[2].leaderboard })
   end)
+end)
+
+describe("each file of policies/", function()
+  for file in lfs.dir "policies" do
+    if file:find "%.lua$" then
+      it("can be the config's policy: " .. file, function()
+        local status, _, err = house.run { arguments = { "check", "gateway.lua" },
+          config = ('return { providers = { mock = {} }, policy = "policies/%s" }'):format(file) }
+        assert.same({ 0, "" }, { status, err })
+      end)
+    end
+  end
 end)

@@ -2,6 +2,13 @@ local testing = require "gateway.testing"
 local policy = testing.load "policies/queue.lua"
 
 describe("queue", function()
+  it("knows the strategies of the default policy", function()
+    local known = testing.load("policies/queue.lua", { strategy = "round_robin" }).strategies
+    assert.same(testing.load("policies/default.lua").strategies, known)
+    assert.is_true(known.sticky)
+    assert.has_error(function() testing.load("policies/queue.lua", { strategy = "nobody's" }) end)
+  end)
+
   it("goes on as the default does while there is room", function()
     local run = testing.run(policy, {
       targets = { "a/m", "b/m" }, turn = 1, waited_ms = 250,
