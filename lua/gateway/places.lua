@@ -50,13 +50,14 @@ function kinds.azure(entry, _, path, env)
   text, said = text:match "^([^?]*)%??(.*)$"
   said = ("&" .. said):match "&api%-version=([^&]+)"
   local version = entry.api_version or said or first(env, { "AZURE_API_VERSION" }) or "v1"
-  local dated = version:find "^%d%d%d%d%-%d%d%-%d%d$" or version:find "^%d%d%d%d%-%d%d%-%d%d%-preview$"
+  local month, day = version:gsub("%-preview$", ""):match "^%d%d%d%d%-(%d%d)%-(%d%d)$"
+  local dated = month and month >= "01" and month <= "12" and day >= "01" and day <= "31"
   if not dated and version ~= "v1" and version ~= "preview" then
     fail(join(path, "api_version"), 'expected a date such as "2024-10-21" or "2025-04-01-preview", "v1" or "preview", got %q', version)
   end
   local origin, rest = base(text, nil, path)
   rest = rest:gsub("/openai.*$", "") .. (dated and "/openai" or "/openai/v1")
-  return { origin = origin, path = rest, api_version = version, dated_api = dated ~= nil }
+  return { origin = origin, path = rest, api_version = version, dated_api = dated or false }
 end
 
 function kinds.bedrock(entry, _, path, env)

@@ -98,8 +98,10 @@ static void on_answer_event(void *owner, const struct event *event)
         attempt->failure = incomplete(attempt, "the provider called a tool that it was not given", PHASE_NONE);
         return;
     }
-    if (event_is_content(event))
+    if (event_is_content(event)) {
         attempt->content = true;
+        attempt->held.limit = ATTEMPT_BODY_MAX; /* one event may bring much, and a dialect may say it several times over */
+    }
     switch (event->kind) {
     case EVENT_TEXT:
     case EVENT_REASONING:

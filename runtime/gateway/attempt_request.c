@@ -64,7 +64,8 @@ static const struct chat *chat_of(struct request *request, struct complaint *com
     if (request->chat != NULL)
         return request->chat;
     struct chat *chat = arena_zalloc(&request->arena, sizeof *chat);
-    if (chat == NULL || !route_wire(request->route)->read_chat(request->body, &request->arena, chat, complaint))
+    if (chat == NULL || !route_wire(request->route)->read_chat(request->body, &request->arena, chat, complaint) ||
+        !chat_check(chat, &request->arena, complaint))
         return NULL;
     chat->asker = request;
     request->chat = chat;
@@ -78,8 +79,10 @@ static bool write_body(struct attempt *attempt, struct buffer *dropped, struct c
     const struct wire *client = client_wire(attempt), *wire = attempt->wire;
     if (client->operation == OPERATION_EMBED) {
         struct embed embed;
-        return client->read_embed(request->body, &request->arena, &embed, complaint) &&
-               wire->write_embed(&embed, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
+        if (!client->read_embed(request->body, &request->arena, &embed, complaint))
+            return false;
+        buffer_append_slice(dropped, embed.dropped);
+        return wire->write_embed(&embed, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
     }
     attempt->reader->chat = chat_of(request, complaint);
     if (attempt->reader->chat == NULL)

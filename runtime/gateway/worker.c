@@ -166,7 +166,7 @@ static void on_drained(void *owner, struct exchange *exchange)
 }
 
 /* What the server refuses by itself, before there is a request: framing, size, time. */
-static void write_refusal(void *owner, int status, struct slice reason, struct buffer *body, char id[REFUSAL_ID_SIZE])
+static void write_refusal(void *owner, int status, struct slice reason, struct slice path, struct buffer *body, char id[REFUSAL_ID_SIZE])
 {
     worker_make_id(owner, id);
     struct failure failure = failure_make(status == 413   ? FAILURE_TOO_LARGE
@@ -178,7 +178,7 @@ static void write_refusal(void *owner, int status, struct slice reason, struct b
         int len = snprintf(code, sizeof code, "http_%d", status);
         failure.code = (struct slice){code, (size_t)len};
     }
-    wire_openai.write_failure(&failure, SLICE_NONE, false, body);
+    route_wire(route_find(LIT("POST"), path))->write_failure(&failure, slice_of(id), false, body);
 }
 
 /* ---------------------------------------------------------------- reload and drain */

@@ -136,6 +136,8 @@ static void target_step(struct framing *f, unsigned char byte)
         return refuse(f, 400, "bad character in target");
     if (++f->target_len > f->limits->target)
         return refuse(f, 414, "request target too long");
+    if (f->target_len <= sizeof f->path)
+        f->path[f->target_len - 1] = (char)byte;
     if (f->percent)
         return percent_step(f, byte);
     if (byte == '%') {
@@ -679,6 +681,12 @@ size_t framing_check(struct framing *framing, unsigned char *buf, size_t len)
             return (size_t)(cursor.whole - buf);
     }
     return (size_t)(cursor.to - buf);
+}
+
+size_t framing_path_len(const struct framing *f)
+{
+    const char *query = memchr(f->path, '?', f->target_len < sizeof f->path ? f->target_len : sizeof f->path);
+    return query != NULL ? (size_t)(query - f->path) : f->target_len > sizeof f->path ? 0 : f->target_len;
 }
 
 bool framing_in_request(const struct framing *framing)

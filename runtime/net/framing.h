@@ -85,9 +85,12 @@ struct framing {
     uint16_t value_len, extension_len;
     bool in_query;
     char method[8], version[8], name[20], value[256];
+    char path[32]; /* how the target begins, for those who refuse: the body is refused before anybody else saw the head */
 };
 
 extern const struct framing_limits framing_defaults;
+
+size_t framing_path_len(const struct framing *framing); /* of `path`, without the query; 0 where it is longer */
 
 void framing_init(struct framing *framing, const struct framing_limits *limits);
 /* Checks buf[0..len), edits it in place, returns how many bytes of it may pass on. After a refusal (status != 0) give it nothing more. */

@@ -98,9 +98,10 @@ static bool send_refusal(struct guard *guard, int status, const char *reason)
 {
     struct buffer body, head;
     char id[33] = "";
+    struct slice path = {guard->framing.path, framing_path_len(&guard->framing)};
     buffer_init(&body, 4096);
     buffer_init(&head, 8192);
-    guard->guards->write_refusal(guard->guards->owner, status, slice_of(reason), &body, id);
+    guard->guards->write_refusal(guard->guards->owner, status, slice_of(reason), path, &body, id);
     buffer_printf(
         &head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
         status, reason_phrase(status), id, body.len);

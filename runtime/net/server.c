@@ -272,7 +272,7 @@ static enum MHD_Result refuse(struct exchange *exchange, int status, const char 
     const struct answer_header headers[] = {{"Content-Type", "application/json"}, {"X-Request-ID", id}};
     struct buffer body;
     buffer_init(&body, 4096);
-    server->owner.write_refusal(server->owner.owner, status, slice_of(reason), &body, id);
+    server->owner.write_refusal(server->owner.owner, status, slice_of(reason), exchange->path, &body, id);
     struct MHD_Response *response = MHD_create_response_from_buffer(body.len, body.ptr, MHD_RESPMEM_MUST_COPY);
     buffer_free(&body);
     if (response == NULL)
@@ -528,10 +528,11 @@ static int64_t run_turn(struct turn_hook *hook)
     return (int64_t)timeout * 1000;
 }
 
-static void write_guard_refusal(void *owner, int status, struct slice reason, struct buffer *body, char id[REFUSAL_ID_SIZE])
+static void write_guard_refusal(void *owner, int status, struct slice reason, struct slice path, struct buffer *body,
+                                char id[REFUSAL_ID_SIZE])
 {
     struct server *server = owner;
-    server->owner.write_refusal(server->owner.owner, status, reason, body, id);
+    server->owner.write_refusal(server->owner.owner, status, reason, path, body, id);
 }
 
 /* ---------------------------------------------------------------- life */

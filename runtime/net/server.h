@@ -41,8 +41,9 @@ struct server_owner {
     void (*on_gone)(void *owner, struct exchange *exchange);
     /* The bytes buffered for this stream fell below stream_low again. */
     void (*on_drained)(void *owner, struct exchange *exchange);
-    /* A refusal of the server itself (413, on_head's status, 503) or of its guard: write the JSON body for it, and a request id for its header. */
-    void (*write_refusal)(void *owner, int status, struct slice reason, struct buffer *body, char id[REFUSAL_ID_SIZE]);
+    /* A refusal of the server itself (413, on_head's status, 503) or of its guard: write the JSON body for it, and a request id for its header.
+     * `path` as far as it is known. */
+    void (*write_refusal)(void *owner, int status, struct slice reason, struct slice path, struct buffer *body, char id[REFUSAL_ID_SIZE]);
 };
 
 struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner);

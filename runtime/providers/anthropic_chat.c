@@ -417,8 +417,10 @@ static bool read_stops(struct scan *scan)
     struct json *json = &scan->json;
     struct chat *chat = scan->chat;
     enum { STOPS_MAX = 64 };
-    if (json_peek(json) != JSON_ARRAY)
+    if (json_peek(json) == JSON_NULL)
         return json_skip(json, NULL);
+    if (json_peek(json) != JSON_ARRAY)
+        return complain(scan, LIT("stop_sequences: Input should be a valid list"), LIT("stop_sequences"));
     chat->stops_raw = arena_zalloc(scan->arena, sizeof *chat->stops_raw * STOPS_MAX);
     if (chat->stops_raw == NULL)
         return false;
@@ -567,7 +569,8 @@ static bool read_field(struct scan *scan, struct slice key, struct later *later)
     if (anthropic_is(key, LIT("system")))
         return read_system(scan);
     if (anthropic_is(key, LIT("tools")))
-        return anthropic_read_tools(json, scan->arena, scan->chat);
+        return anthropic_read_tools(json, scan->arena, scan->chat) || scan->arena->overflow ||
+               complain(scan, LIT("tools: Input should be a list of objects"), LIT("tools"));
     if (anthropic_is(key, LIT("stop_sequences")))
         return read_stops(scan);
     if (anthropic_is(key, LIT("thread")))
@@ -585,10 +588,14 @@ static bool is_number(struct slice value)
 static bool finish(struct scan *scan, const struct later *later)
 {
     struct chat *chat = scan->chat;
-    struct slice *const numbers[] = {&chat->temperature, &chat->top_p, &chat->top_k};
+    const struct {
+        struct slice value;
+        const char *name;
+    } numbers[] = {{chat->temperature, "temperature"}, {chat->top_p, "top_p"}, {chat->top_k, "top_k"}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
-        if (!is_number(*numbers[i]))
-            *numbers[i] = SLICE_NONE;
+        if (numbers[i].value.len > 0 && !is_number(numbers[i].value))
+            return complain(scan, arena_printf(scan->arena, "%s: Input should be a valid number", numbers[i].name),
+                            slice_of(numbers[i].name));
     if (scan->system != NULL) {
         scan->system->next = chat->messages;
         chat->messages = scan->system;

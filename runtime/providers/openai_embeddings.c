@@ -44,13 +44,39 @@ static bool read_inputs(struct slice input_json, struct arena *arena, struct emb
     return json.error == JSON_OK;
 }
 
+/* The names of what is neither carried nor the gateway's own. */
+static struct slice unknown_members(struct slice body, struct arena *arena)
+{
+    static const struct slice known[] = {LIT("model"),      LIT("input"), LIT("dimensions"),       LIT("encoding_format"),
+                                         LIT("input_type"), LIT("user"),  LIT("routing_strategy"), LIT("provider"),
+                                         LIT("fallback")};
+    enum { NAME_MAX = 64, NAMES_MAX = 512 };
+    struct slice key, names = SLICE_NONE;
+    struct json json;
+    json_init(&json, body, JSON_DEPTH_MAX);
+    for (bool in = json_object(&json); in && json_member(&json, &key); json_skip(&json, NULL)) {
+        bool found = json_peek(&json) == JSON_NULL || key.len > NAME_MAX || names.len > NAMES_MAX;
+        for (unsigned i = 0; !found && i < sizeof known / sizeof *known; i++)
+            found = openai_is(key, known[i]);
+        if (!found)
+            names = arena_printf(arena, "%.*s%s%.*s", (int)names.len, names.len == 0 ? "" : names.ptr, names.len == 0 ? "" : ", ",
+                                 (int)key.len, key.ptr);
+    }
+    return names;
+}
+
 static bool read_embed(struct slice body, struct arena *arena, struct embed *embed, struct complaint *complaint)
 {
     *complaint = (struct complaint){FAILURE_BAD_JSON, LIT("The request body could not be read."), SLICE_NONE};
     *embed = (struct embed){.model_raw = json_find_string(body, "model"),
                             .input_type_raw = json_find_string(body, "input_type"),
                             .user_raw = json_find_string(body, "user"),
-                            .base64 = json_raw_equals(json_find_string(body, "encoding_format"), LIT("base64"))};
+                            .base64 = json_raw_equals(json_find_string(body, "encoding_format"), LIT("base64")),
+                            .dropped = unknown_members(body, arena)};
+    struct slice format = json_find(body, "encoding_format");
+    if (format.len > 0 && !embed->base64 && !slice_equals(format, LIT("null")) && !slice_equals(format, LIT("\"float\"")))
+        return refuse(complaint, FAILURE_BAD_PARAMETER, LIT("Invalid 'encoding_format': expected 'float' or 'base64'."),
+                      LIT("encoding_format"));
     int64_t dimensions;
     struct slice digits = json_find(body, "dimensions");
     if (slice_to_int(digits, &dimensions) && dimensions > 0)

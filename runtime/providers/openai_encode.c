@@ -95,12 +95,25 @@ void openai_write_image(struct buffer *out, const struct part *part)
     buffer_append_lit(out, "}}");
 }
 
-static void document(struct buffer *out, const struct part *part)
+/* COMPAT(mistral, 2026-06): files have a word of their own. */
+static void document(const struct vendor *vendor, struct buffer *out, const struct part *part)
 {
     if (part->text_raw.len > 0) {
         buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
         json_append_quoted(out, part->text_raw);
         buffer_append_byte(out, '}');
+        return;
+    }
+    if (part->id_raw.len > 0 && part->url_raw.len == 0 && part->data_raw.len == 0) {
+        buffer_append_lit(out, "{\"type\":\"file\",\"file\":{\"file_id\":");
+        json_append_quoted(out, part->id_raw);
+        buffer_append_lit(out, "}}");
+        return;
+    }
+    if (vendor->quirks & VENDOR_STRICT_FIELDS) {
+        buffer_append_lit(out, "{\"type\":\"document_url\",\"document_url\":\"");
+        put_url(out, part);
+        buffer_append_lit(out, "\"}");
         return;
     }
     buffer_append_lit(out, "{\"type\":\"file\",\"file\":{\"filename\":");
@@ -110,14 +123,15 @@ static void document(struct buffer *out, const struct part *part)
     buffer_append_lit(out, "\"}}");
 }
 
-static void content_part(struct buffer *out, const struct part *part)
+/* A refusal in the history is OpenAI's own kind of text. */
+static void content_part(const struct vendor *vendor, struct buffer *out, const struct part *part)
 {
     switch (part->kind) {
     case PART_IMAGE:
         openai_write_image(out, part);
         break;
     case PART_DOCUMENT:
-        document(out, part);
+        document(vendor, out, part);
         break;
     case PART_AUDIO:
         buffer_append_lit(out, "{\"type\":\"input_audio\",\"input_audio\":{\"data\":");
@@ -127,7 +141,8 @@ static void content_part(struct buffer *out, const struct part *part)
         buffer_append_lit(out, "}}");
         break;
     case PART_REFUSAL:
-        buffer_append_lit(out, "{\"type\":\"refusal\",\"refusal\":");
+        buffer_append_slice(out, vendor->quirks & VENDOR_OPENAI_MODELS ? LIT("{\"type\":\"refusal\",\"refusal\":")
+                                                                       : LIT("{\"type\":\"text\",\"text\":"));
         json_append_quoted(out, part->text_raw);
         buffer_append_byte(out, '}');
         break;
@@ -151,8 +166,9 @@ static bool is_content(const struct encode *encode, const struct part *part)
 
 static bool is_all_text(const struct encode *encode, const struct part *parts)
 {
+    bool refusals = encode->vendor->quirks & VENDOR_OPENAI_MODELS;
     for (; parts != NULL; parts = parts->next)
-        if (is_content(encode, parts) && parts->kind != PART_TEXT)
+        if (is_content(encode, parts) && parts->kind != PART_TEXT && (refusals || parts->kind != PART_REFUSAL))
             return false;
     return true;
 }
@@ -178,7 +194,7 @@ static void content(struct encode *encode, const struct part *parts, bool plain)
         if (!first)
             buffer_append_byte(out, ',');
         first = false;
-        content_part(out, parts);
+        content_part(encode->vendor, out, parts);
     }
     buffer_append_byte(out, ']');
 }

@@ -41,6 +41,12 @@ static bool take_flag(struct json *json, int *flag)
     return true;
 }
 
+/* A member of the request itself must be what it should: nobody else would see that it is not. */
+static bool wrong_type(struct scan *scan, struct slice name, const char *expected)
+{
+    return complain(scan, arena_printf(scan->arena, "Invalid type for '%.*s': expected %s.", (int)name.len, name.ptr, expected), name);
+}
+
 /* Any value but null. */
 static bool take_value(struct json *json, struct slice *text)
 {
@@ -214,8 +220,10 @@ static bool read_call(struct scan *scan, struct part ***tail)
 static bool read_calls(struct scan *scan, struct part ***tail)
 {
     struct json *json = &scan->json;
-    if (json_peek(json) != JSON_ARRAY)
+    if (json_peek(json) == JSON_NULL)
         return json_skip(json, NULL);
+    if (json_peek(json) != JSON_ARRAY)
+        return wrong_type(scan, LIT("messages"), "a list of tool_calls");
     json_array(json);
     while (json_element(json))
         if (!read_call(scan, tail))
@@ -413,6 +421,8 @@ static bool read_tool(struct scan *scan, struct tool ***tail)
     struct slice key, type = SLICE_NONE;
     json_peek(json);
     const char *begin = json->at;
+    if (json_peek(json) != JSON_OBJECT)
+        return wrong_type(scan, LIT("tools"), "an array of objects");
     if (tool == NULL || !json_object(json))
         return false;
     tool->strict = -1;
@@ -479,21 +489,26 @@ static bool read_tool_choice(struct scan *scan, struct slice raw)
     return true;
 }
 
-static void read_format(struct chat *chat, struct slice raw)
+static bool read_format(struct scan *scan, struct slice raw)
 {
+    struct chat *chat = scan->chat;
     struct slice type = json_find_string(raw, "type"), schema = json_find(raw, "json_schema"), strict;
     if (slice_equals(type, LIT("json_object")))
         chat->format = FORMAT_JSON;
     else if (slice_equals(type, LIT("text")))
         chat->format = FORMAT_TEXT;
+    else if (!slice_equals(type, LIT("json_schema")))
+        return raw.len == 0 || complain(scan, LIT("Invalid 'response_format': expected the type 'text', 'json_object' or 'json_schema'."),
+                                        LIT("response_format"));
     if (!slice_equals(type, LIT("json_schema")))
-        return;
+        return true;
     chat->format = FORMAT_SCHEMA;
     chat->schema_json = json_find(schema, "schema");
     chat->schema_name_raw = json_find_string(schema, "name");
     chat->schema_description_raw = json_find_string(schema, "description");
     strict = json_find(schema, "strict");
     chat->schema_strict = strict.len == 0 ? -1 : slice_equals(strict, LIT("true"));
+    return true;
 }
 
 static bool read_stop(struct scan *scan)
@@ -507,12 +522,16 @@ static bool read_stop(struct scan *scan)
     chat->stop_plain = json_peek(json) == JSON_STRING;
     if (chat->stop_plain)
         return json_string(json, &chat->stops_raw[chat->stop_count++]);
-    if (json_peek(json) != JSON_ARRAY)
+    if (json_peek(json) == JSON_NULL)
         return json_skip(json, NULL);
+    if (json_peek(json) != JSON_ARRAY)
+        return wrong_type(scan, LIT("stop"), "a string or an array of strings");
     json_array(json);
     while (json_element(json)) {
         if (chat->stop_count == STOPS_MAX)
             return complain(scan, LIT("Invalid 'stop': too many sequences."), LIT("stop"));
+        if (json_peek(json) != JSON_STRING)
+            return wrong_type(scan, LIT("stop"), "a string or an array of strings");
         if (!json_string(json, &chat->stops_raw[chat->stop_count++]))
             return false;
     }
@@ -565,6 +584,13 @@ static bool read_simple(struct scan *scan, struct slice key, bool *known)
     for (unsigned i = 0; i < sizeof simple / sizeof *simple; i++) {
         if (!json_raw_equals(key, simple[i].name))
             continue;
+        enum json_type type = json_peek(json);
+        if (simple[i].number != NULL && type != JSON_NUMBER && type != JSON_NULL)
+            return wrong_type(scan, simple[i].name, "a number");
+        if (simple[i].string != NULL && type != JSON_STRING && type != JSON_NULL)
+            return wrong_type(scan, simple[i].name, "a string");
+        if (simple[i].flag != NULL && type != JSON_TRUE && type != JSON_FALSE && type != JSON_NULL)
+            return wrong_type(scan, simple[i].name, "a boolean");
         return simple[i].number != NULL   ? take_number(json, simple[i].number)
                : simple[i].string != NULL ? take_string(json, simple[i].string)
                : simple[i].value != NULL  ? take_value(json, simple[i].value)
@@ -604,9 +630,8 @@ static bool read_field(struct scan *scan, struct slice key, struct later *later)
         if (!take_value(json, &raw))
             return false;
         if (key.ptr[0] == 'r')
-            read_format(scan->chat, raw);
-        else
-            scan->chat->include_usage = slice_equals(json_find(raw, "include_usage"), LIT("true"));
+            return read_format(scan, raw);
+        scan->chat->include_usage = slice_equals(json_find(raw, "include_usage"), LIT("true"));
         return true;
     }
     if (json_raw_equals(key, LIT("routing_strategy")) || json_raw_equals(key, LIT("fallback")))

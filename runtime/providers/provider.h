@@ -151,8 +151,9 @@ struct embed {
     struct slice dimensions;     /* digits; empty: not given */
     struct slice input_type_raw; /* "search_query" …: an extension */
     struct slice user_raw;
-    bool plain;  /* input was one string, not a list */
-    bool base64; /* encoding_format: the writer packs little-endian float32 */
+    bool plain;           /* input was one string, not a list */
+    bool base64;          /* encoding_format: the writer packs little-endian float32 */
+    struct slice dropped; /* names of members that no field of this carries, ", " between */
 };
 
 /* ---------------------------------------------------------------- the neutral answer, as events */
@@ -455,6 +456,11 @@ struct slice failure_message(struct slice body, int status, struct arena *arena)
 struct slice header_none(void *head, struct slice name);
 /* The body of an error without what may stand around its object: blanks, a byte order mark, a list of one. */
 struct slice failure_object(struct slice body);
+
+/* ---------------------------------------------------------------- shared by the wires: chat_check.c */
+
+/* What was read can be said in another dialect. False: *complaint names what is missing. A choice of tools without any is left out, and named. */
+bool chat_check(struct chat *chat, struct arena *arena, struct complaint *complaint);
 
 /* ---------------------------------------------------------------- what is known to be secret: secrets.c */
 

@@ -102,6 +102,20 @@ describe("bad input", function()
     assert.equal(200, gateway:chat({ model = "smart" }).status)
   end)
 
+  it("on Anthropic's paths: its shape, whoever refuses", function()
+    local connection = http.connect { port = gateway.port }
+    connection:send("POST /v1/messages?beta=true HTTP/1.1\r\nHost: a\r\nContent-Length: 999999999\r\n\r\n")
+    local answers = { [413] = { connection:answer():read(), "request_too_large" },
+      [405] = { gateway:get "/v1/messages", "invalid_request_error" }, [404] = { gateway:get "/v1/messages/batches", "not_found_error" },
+      [415] = { gateway:request { path = "/v1/messages", body = "a=b", content_type = "text/plain" }, "invalid_request_error" } }
+    connection:close()
+    for status, case in pairs(answers) do
+      local answer, body = case[1], case[1]:json()
+      assert.same({ status, "error", case[2] }, { answer.status, body.type, body.error.type })
+      assert.is_truthy(#body.request_id > 0 and #answer.headers["x-request-id"] > 0)
+    end
+  end)
+
   it("a body of 30 MB is served", function()
     local answer = gateway:chat { model = "smart", messages = { { role = "user", content = ("word "):rep(6000000) } } }
     assert.equal(200, answer.status)

@@ -248,6 +248,16 @@ describe("config: base URLs", function()
     end)
   end
 
+  it("of Azure want an api-version that is a day", function()
+    local text = "return { providers = { azure = { key = 'k', base_url = 'https://x.test', api_version = '%s' } } }"
+    for _, version in ipairs { "2024-13-01", "2024-00-10", "2024-10-32", "2024-10", "v2", "2024-10-21-beta" } do
+      assert.matches("providers.azure.api_version: expected a date", complaint(text:format(version)))
+    end
+    for version, dated in pairs { ["2024-10-21"] = true, ["2025-04-01-preview"] = true, v1 = false, preview = false } do
+      assert.equal(dated, assert(check(text:format(version))).providers[1].dated_api, version)
+    end
+  end)
+
   it("of Azure may bring its api-version, as the portal shows it", function()
     local text = [[return { providers = { azure = { key = 'k', base_url =
       'https://x.test/openai/deployments/prod/chat/completions?api-version=2024-10-21' } } }]]

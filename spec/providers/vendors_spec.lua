@@ -53,6 +53,32 @@ describe("a vendor", function()
   end)
 end)
 
+describe("content", function()
+  local BODY = [[{"model":"x","messages":[{"role":"user","content":[{"type":"text","text":"a"},%s]},{"role":"assistant","content":null,"refusal":"no"},
+    {"role":"user","content":"b"}],"seed":1,"max_completion_tokens":5}]]
+
+  it("of files goes as OpenAI says it, but to Mistral in its own word", function()
+    local file = '{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,JVBERi0="}}'
+    assert.same(json.decode(file), sent("together", BODY:format(file)).messages[1].content[2])
+    assert.same({ type = "document_url", document_url = "data:application/pdf;base64,JVBERi0=" },
+      sent("mistral", BODY:format(file)).messages[1].content[2])
+  end)
+
+  it("of a file that was uploaded is its id, never an empty file", function()
+    local file = '{"type":"file","file":{"file_id":"file-1"}}'
+    for _, name in ipairs { "together", "mistral", "openai" } do
+      assert.same(json.decode(file), sent(name, BODY:format(file)).messages[1].content[2], name)
+    end
+  end)
+
+  it("that was a refusal is text for whoever knows no refusals", function()
+    local image = '{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}'
+    for _, name in ipairs { "together", "mistral", "deepseek" } do
+      assert.equal("no", sent(name, BODY:format(image)).messages[2].content, name)
+    end
+  end)
+end)
+
 describe("openai", function()
   it("gets everything as it was", function()
     local body, dropped = sent "openai"
