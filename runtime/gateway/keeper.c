@@ -12,6 +12,7 @@ enum { BODY_MAX = 1024 * 1024, REQUEST_MAX = 128 * 1024 };
 
 #define BOARD_RETRY_US   (10 * US_PER_S)
 #define BOARD_TIMEOUT_US (10 * US_PER_S)
+#define CHECK_LATER_US   (US_PER_S)
 
 /* A check of one provider. */
 struct watched {
@@ -193,22 +194,26 @@ static bool judge_check(struct asking *asking, int status, struct slice why)
     return good;
 }
 
-/* With a token where the provider wants one, and there is one: before the blank line. */
+static struct token *token_of(const struct watched *watched)
+{
+    return watched->asking.keeper->generation->config->tokens[watched->provider->index];
+}
+
+/* With a token where the provider wants one: before the blank line. */
 static void write_check(const struct watched *watched, struct buffer *out)
 {
     const struct provider *provider = watched->provider;
-    const struct keeper *keeper = watched->asking.keeper;
-    struct token *token = keeper->generation->config->tokens[provider->index];
     struct slice head = watched->check->head, blank = LIT("\r\n");
+    struct token *token = token_of(watched);
     struct arena arena;
     buffer_clear(out);
-    if (token == NULL || head.len < blank.len) {
+    if (token == NULL) {
         buffer_append_slice(out, head);
         return;
     }
     arena_init(&arena, NULL, REQUEST_MAX);
     buffer_append(out, head.ptr, head.len - blank.len);
-    provider->vendor->wire->write_auth(provider, token_copy(token, loop_now_us(keeper->loop), &arena), out);
+    provider->vendor->wire->write_auth(provider, token_copy(token, loop_now_us(watched->asking.keeper->loop), &arena), out);
     buffer_append_slice(out, blank);
     arena_free(&arena);
 }
@@ -217,6 +222,12 @@ static void ask_check(struct asking *asking)
 {
     const struct watched *watched = KEEPER_CONTAINER(asking, struct watched, asking);
     const struct provider *provider = watched->provider;
+    struct loop *loop = asking->keeper->loop;
+    int64_t now_us = loop_now_us(loop);
+    if (token_of(watched) != NULL && !token_is_good(token_of(watched), now_us)) { /* its refusal would say nothing */
+        loop_timer_set(loop, &asking->timer, asking->schedule.due_us = now_us + CHECK_LATER_US);
+        return;
+    }
     write_check(watched, &asking->request);
     asking_send(asking, provider->origin, provider->proxy, watched->check->timeout_us);
 }

@@ -102,7 +102,7 @@ static bool open_listeners(struct process *process, const struct config *config,
     return true;
 }
 
-static bool start_workers(struct process *process, unsigned count)
+static bool make_workers(struct process *process, unsigned count)
 {
     struct gateway *gateway = &process->gateway;
     gateway->workers = xcalloc(count, sizeof *gateway->workers);
@@ -114,7 +114,12 @@ static bool start_workers(struct process *process, unsigned count)
             return false;
         }
     }
-    for (unsigned i = 0; i < count; i++)
+    return true;
+}
+
+static bool start_workers(const struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->worker_count; i++)
         if (!worker_start(gateway->workers[i]))
             return false;
     return true;
@@ -331,11 +336,11 @@ int process_run(const struct script_engine *engine, const char *path)
     uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and whoever sees that may edit */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
     generation_swap(gateway, first);
-    if (!open_listeners(&process, first->config, first->script_count))
+    if (!open_listeners(&process, first->config, first->script_count) || !make_workers(&process, first->script_count))
         return 1;
-    keep_watch(&process);
+    keep_watch(&process); /* not before: the guard's table, made with the workers, is looked at by the keeper's calls as well */
     wait_for_tokens(&process, first->config);
-    if (!start_workers(&process, first->script_count))
+    if (!start_workers(gateway))
         return 1;
     greet(&process, first->config);
     watch(&process, seen);

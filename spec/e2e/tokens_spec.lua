@@ -235,9 +235,13 @@ describe("an access token", function()
     assert.equal(1, endpoint:count())
   end)
 
-  it("goes along with the checks of its provider", function()
+  it("goes along with the checks of its provider, which wait for it", function()
+    endpoint:answer(500, "text/html", "<html>")
     start { entry = FROM_FILE .. ', check = { path = "/up", every = "1s" }' }
-    assert.is_truthy(http.eventually(function() return vertex:was_asked() end, 5))
+    assert.is_truthy(http.eventually(function() return endpoint:count() >= 3 end, 15), "it is not asked for again")
+    assert.is_false(vertex:was_asked())
+    token "ya29.first-canary-0001"
+    assert.is_truthy(http.eventually(function() return vertex:was_asked() end, 20))
     local request = vertex:request()
     assert.same({ "GET /v1/up HTTP/1.1", "Bearer ya29.first-canary-0001" }, { request.line, request.headers.authorization })
   end)
