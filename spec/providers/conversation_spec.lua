@@ -18,6 +18,13 @@ json.decode_max_depth(200)
 
 local SEEDS, TURNS = 12, 5
 
+local function assert_same(expected, got, seed, turn)
+  if cases.differ(expected, got, "items") then
+    assert.same(expected, got, ("seed %d, turn %d"):format(seed, turn))
+    error(cases.differ(expected, got, "items"))
+  end
+end
+
 -- ------------------------------------------------------------------ drawing
 
 local Draw = {}
@@ -265,7 +272,7 @@ for _, client in ipairs(SIGNING) do
             if CACHED[name] and client ~= "responses" then -- which has no words for them
               check_marks(name, read)
             end
-            assert.same(expected_at(client, name, items), plain(read.items), ("seed %d, turn %d"):format(seed, turn))
+            assert_same(expected_at(client, name, items), plain(read.items), seed, turn)
           end
         end
       end)
@@ -290,7 +297,10 @@ local function pairs_of(items)
       calls[#calls + 1] = { item.name, item.arguments }
       open[#open + 1] = item.id
     elseif item.kind == "result" then
-      assert.equal(table.remove(open, 1), item.id)
+      local called = table.remove(open, 1)
+      if called ~= item.id then
+        assert.equal(called, item.id)
+      end
       calls[#calls + 1] = item.text
     end
   end
@@ -344,7 +354,7 @@ for _, client in ipairs(SIGNING) do
                   local edited = wire.edited(cases.pair(client, to, { foreign = false, body = dialects[client].request(ask) }))
                   assert.is_nil(contains_any(read.text .. (edited or ""), old), ("seed %d, turn %d"):format(seed, turn))
                 end
-                assert.same(pairs_of(items), pairs_of(read.items), ("seed %d, turn %d"):format(seed, turn))
+                assert_same(pairs_of(items), pairs_of(read.items), seed, turn)
                 if to == "gemini" then
                   check_signed(read.items)
                 end

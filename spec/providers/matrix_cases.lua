@@ -99,6 +99,8 @@ local function differ(expected, got, path)
   end
 end
 
+cases.differ = differ
+
 local function same(expected, got, what)
   local found = differ(expected, got, what)
   if found then
