@@ -303,15 +303,30 @@ local function heard(answer)
   return (answer.out or "") .. (answer.failure and answer.content and answer.failure.body or "")
 end
 
+local function refusal_of(answer)
+  return answer.failure and answer.failure.body
+end
+
+local function is_same_usage(one, other)
+  for name, count in pairs(one or {}) do
+    if not other or other[name] ~= count then
+      return false
+    end
+  end
+  return (one == nil) == (other == nil)
+end
+
 local function check_cuts(call, raw)
   local one, first = with(call, {}), nil
   for _, pieces in ipairs(stream.cuts(raw)) do
     one.pieces = pieces
     local answer = wire.answer(one)
-    local seen = json.encode { answer.out or "", answer.failure and answer.failure.body or "", answer.finish, answer.ended, answer.usage or "" }
-    first = first or seen
-    if seen ~= first then
-      assert.equal(first, seen)
+    first = first or answer
+    if answer.out ~= first.out or refusal_of(answer) ~= refusal_of(first) or answer.finish ~= first.finish or answer.ended ~= first.ended
+      or not is_same_usage(first.usage, answer.usage) or not is_same_usage(answer.usage, first.usage) then
+      assert.same({ first.out, refusal_of(first), first.finish, first.ended, first.usage },
+        { answer.out, refusal_of(answer), answer.finish, answer.ended, answer.usage })
+      error("cut elsewhere the answer is another")
     end
   end
 end
