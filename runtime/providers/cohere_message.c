@@ -50,16 +50,26 @@ static bool has_reasoning(const struct part *part)
     return false;
 }
 
-/* All texts as one string. */
-static void put_texts(struct cohere_encode *encode, const struct part *part)
+/* All texts as one string; `between` stands between two of them. */
+static void put_joined(struct cohere_encode *encode, const struct part *part, struct slice between)
 {
+    bool some = false;
     buffer_append_byte(encode->out, '"');
     for (; part != NULL; part = part->next) {
         names_drop_marker(encode->dropped, &encode->lost_markers, part->cache_control_json);
-        if (is_text(part))
-            buffer_append_slice(encode->out, part->text_raw);
+        if (!is_text(part) || part->text_raw.len == 0)
+            continue;
+        if (some)
+            buffer_append_slice(encode->out, between);
+        some = true;
+        buffer_append_slice(encode->out, part->text_raw);
     }
     buffer_append_byte(encode->out, '"');
+}
+
+static void put_texts(struct cohere_encode *encode, const struct part *part)
+{
+    put_joined(encode, part, SLICE_NONE);
 }
 
 static void put_reasoning(struct cohere_encode *encode, const struct part *part)
@@ -133,7 +143,7 @@ static bool put_plain(struct cohere_encode *encode, const struct message *messag
     if (image)
         put_blocks(encode, message->parts);
     else if (has_text(message->parts) || placeholder.len == 0)
-        put_texts(encode, message->parts);
+        put_joined(encode, message->parts, user ? SLICE_NONE : LIT("\\n")); /* a prompt of several blocks: a line each */
     else
         json_append_string(encode->out, placeholder);
     buffer_append_byte(encode->out, '}');

@@ -11,16 +11,26 @@ static bool is_text(const struct part *part)
     return part->kind == PART_TEXT || part->kind == PART_REFUSAL || (part->kind == PART_DOCUMENT && part->text_raw.len > 0);
 }
 
-/* ,"content":"…": all texts as one. */
-static void put_content(struct ollama_encode *encode, const struct part *part)
+/* ,"content":"…": all texts as one; `between` stands between two of them. */
+static void put_joined(struct ollama_encode *encode, const struct part *part, struct slice between)
 {
+    bool some = false;
     buffer_append_lit(encode->out, ",\"content\":\"");
     for (; part != NULL; part = part->next) {
         names_drop_marker(encode->dropped, &encode->lost_markers, part->cache_control_json);
-        if (is_text(part))
-            buffer_append_slice(encode->out, part->text_raw);
+        if (!is_text(part) || part->text_raw.len == 0)
+            continue;
+        if (some)
+            buffer_append_slice(encode->out, between);
+        some = true;
+        buffer_append_slice(encode->out, part->text_raw);
     }
     buffer_append_byte(encode->out, '"');
+}
+
+static void put_content(struct ollama_encode *encode, const struct part *part)
+{
+    put_joined(encode, part, SLICE_NONE);
 }
 
 /* ,"thinking":"…": all reasoning as one; signatures mean nothing here. */
@@ -162,7 +172,8 @@ static bool put_message(struct ollama_encode *encode, const struct message *mess
         [ROLE_SYSTEM] = LIT("system"), [ROLE_USER] = LIT("user"), [ROLE_ASSISTANT] = LIT("assistant"), [ROLE_TOOL] = LIT("tool")};
     buffer_append_lit(encode->out, "{\"role\":");
     json_append_quoted(encode->out, roles[message->role]);
-    put_content(encode, message->parts);
+    put_joined(encode, message->parts,
+               message->role == ROLE_SYSTEM ? LIT("\\n") : SLICE_NONE); /* a prompt of several blocks: a line each */
     put_thinking(encode, message->parts);
     if (!check_parts(encode, message->parts) || !put_images(encode, message->parts) || !put_calls(encode, message->parts))
         return false;

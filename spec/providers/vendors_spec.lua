@@ -71,6 +71,15 @@ describe("content", function()
     end
   end)
 
+  it("of a prompt in several blocks keeps them apart, a line each where one string must do", function()
+    local body = [[{"model":"x","messages":[{"role":"system","content":[{"type":"text","text":"a."},{"type":"text","text":""},
+      {"type":"text","text":"b."}]},{"role":"user","content":[{"type":"text","text":"c"},{"type":"text","text":"d"}]}]}]]
+    for _, name in ipairs { "cohere", "ollama" } do
+      local messages = sent(name, body).messages
+      assert.same({ "a.\nb.", "cd" }, { messages[1].content, messages[2].content }, name)
+    end
+  end)
+
   it("that was a refusal is text for whoever knows no refusals", function()
     local image = '{"type":"image_url","image_url":{"url":"data:image/png;base64,iVBORw0KGgo="}}'
     for _, name in ipairs { "together", "mistral", "deepseek" } do
