@@ -86,7 +86,8 @@ static void add_cors(struct headers *headers)
         if (!any)
             add(headers, "Vary", LIT("Origin"));
         add(headers, "Access-Control-Expose-Headers",
-            LIT("X-Request-ID, X-Provider, X-Model, X-Cache-Status, X-Attempts, X-Policy, Server-Timing, Retry-After, x-should-retry, "
+            LIT("X-Request-ID, request-id, X-Provider, X-Model, X-Cache-Status, X-Attempts, X-Policy, X-Dropped-Params, "
+                "X-Tokens-Estimated, Server-Timing, Retry-After, x-should-retry, "
                 "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
                 "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"));
         return;
