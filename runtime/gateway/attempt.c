@@ -370,6 +370,18 @@ static void done(struct attempt *attempt)
     tell(attempt, WALK_DONE);
 }
 
+/* Where a provider has no count of tokens the gateway's own estimate is the answer, and its header says so. */
+static void estimate(struct attempt *attempt)
+{
+    struct event count = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
+    count.usage.input = attempt->request->input_tokens;
+    count.usage.known = count.usage.estimated = true;
+    on_answer_event(attempt, &count);
+    on_answer_event(attempt, &(struct event){.kind = EVENT_END});
+    settle_health(attempt, false, true); /* says nothing of the provider */
+    done(attempt);
+}
+
 static void end_of_error(struct attempt *attempt)
 {
     struct request *request = attempt->request;
@@ -378,6 +390,9 @@ static void end_of_error(struct attempt *attempt)
                                 &request->arena, &failure);
     if (attempt->wire->refine_failure != NULL)
         attempt->wire->refine_failure(attempt->reader, attempt->status, buffer_slice(&attempt->body), &failure);
+    bool cannot = failure.kind == FAILURE_INVALID_REQUEST || failure.kind == FAILURE_MODEL_NOT_FOUND; /* few models of Bedrock count */
+    if (cannot && attempt->writer != NULL && route_wire(request->route)->operation == OPERATION_COUNT)
+        return estimate(attempt);
     failure.phase = PHASE_HEADERS;
     failure.sent = SENT_REFUSED;
     fail(attempt, &failure);
@@ -490,18 +505,6 @@ static void on_call_event(void *owner, const struct call_event *event)
 }
 
 /* ---------------------------------------------------------------- beginning and ending */
-
-/* Where a provider has no count of tokens the gateway's own estimate is the answer, and its header says so. */
-static void estimate(struct attempt *attempt)
-{
-    struct event count = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
-    count.usage.input = attempt->request->input_tokens;
-    count.usage.known = count.usage.estimated = true;
-    on_answer_event(attempt, &count);
-    on_answer_event(attempt, &(struct event){.kind = EVENT_END});
-    settle_health(attempt, false, true); /* says nothing of the provider */
-    done(attempt);
-}
 
 /* A buffer of an earlier attempt. */
 static void reuse(struct buffer *to, struct buffer had, size_t limit)

@@ -9,6 +9,8 @@ return {
   providers = {
     lab = { kind = "openai", base_url = "%s/v1", key = "]] .. KEY .. [[" },
     anew = { kind = "vllm", base_url = "%s/v1" },
+    aws = { kind = "bedrock", base_url = "%s", region = "us-east-1", key = "bedrock-key-0123456789" },
+    claude = { kind = "anthropic", base_url = "%s/v1", key = "sk-ant-0123456789" },
   },
   retry = { attempts = 1 },
 }]]
@@ -49,6 +51,23 @@ describe("a refusal", function()
       assert.same({ "server_error", ("the provider answered %d with an HTML page"):format(status) },
         { (answer:json().error.type:gsub("timeout_error", "server_error")), answer:json().error.message })
     end
+  end)
+
+  it("to count tokens is an estimate, where the provider's dialect is not the client's", function()
+    local function count(model)
+      return gateway:request { method = "POST", path = "/v1/messages/count_tokens",
+        body = '{"model":"' .. model .. '","messages":[{"role":"user","content":"one two three"}]}' }
+    end
+    for _, words in ipairs { '{"message":"The provided model doesn\'t support counting tokens."}', '{"__type":"UnknownOperationException"}' } do
+      server:answer(words:find "Unknown" and 404 or 400, "application/json", words)
+      local answer = count "aws/m"
+      assert.same({ 200, "true" }, { answer.status, answer.headers["x-tokens-estimated"] }, answer.body)
+      assert.is_truthy(answer:json().input_tokens > 3)
+    end
+    server:answer(400, "application/json", '{"type":"error","error":{"type":"invalid_request_error","message":"no"}}')
+    assert.equal(400, count("claude/m").status)
+    server:answer(403, "application/json", '{"__type":"AccessDeniedException","message":"no"}')
+    assert.equal(500, count("aws/m").status)
   end)
 
   it("comes before more answers are made than can be told", function()
