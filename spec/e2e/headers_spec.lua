@@ -173,6 +173,9 @@ describe("headers", function()
   it("of CORS: only for the origins of the config", function()
     local yes = gateway:get("/health", { Origin = "https://app.example.com" })
     assert.equal("https://app.example.com", yes.headers["access-control-allow-origin"])
+    for _, name in ipairs { "X-Request-ID", "request-id", "X-Dropped-Params", "X-Tokens-Estimated", "Retry-After" } do
+      assert.is_truthy((yes.headers["access-control-expose-headers"] .. ","):find(name .. ",", 1, true), name)
+    end
     assert.is_nil(gateway:get("/health", { Origin = "https://evil.example.com" }).headers["access-control-allow-origin"])
     local preflight = gateway:request { method = "OPTIONS", path = "/v1/chat/completions",
       headers = { Origin = "https://app.example.com", ["Access-Control-Request-Method"] = "POST" } }
