@@ -379,9 +379,10 @@ static bool read_item(struct responses_scan *scan, struct slice json, unsigned i
     if (openai_is(item.type, LIT("reasoning")))
         return read_reasoning(scan, &item);
     if (untyped || openai_is(item.type, LIT("item_reference")))
-        return responses_refuse(scan, FAILURE_UNSUPPORTED_PARAMETER,
-                                LIT("this gateway stores no responses, so an item cannot be named by its id: send the item itself"),
-                                item.param);
+        return responses_refuse(
+            scan, FAILURE_UNSUPPORTED_PARAMETER,
+            LIT("this gateway stores no responses, so an item cannot be named by its id: send the item itself (SDKs do with store: false)"),
+            item.param);
     responses_drop(scan, LIT("input"), item.type);
     return true;
 }
