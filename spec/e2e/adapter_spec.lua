@@ -370,7 +370,7 @@ describe("an adapter in Lua", function()
       assert.equal("hello", house.text(gateway:chat { model = "odd/m" }))
       process.write_file(gateway.folder .. "/odd.lua",
         odd { decode = "function(answer) answer.choices[1].message.content = 'changed' return answer end" })
-      assert.is_truthy(http.eventually(function() return house.text(gateway:chat { model = "odd/m" }) == "changed" end, 5))
+      assert.is_truthy(http.eventually(function() return house.text(gateway:chat { model = "odd/m" }) == "changed" end))
     end)
 
     for what, case in pairs {

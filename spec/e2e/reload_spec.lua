@@ -31,7 +31,7 @@ describe("reload", function()
   end
 
   local function becomes(model)
-    return http.eventually(function() return served() == model end, 5)
+    return http.eventually(function() return served() == model end)
   end
 
   local function reloaded(count, result)
@@ -41,7 +41,7 @@ describe("reload", function()
         seen = seen + ((line.event == "reload" and (result == nil or line.result == result)) and 1 or 0)
       end
       return seen >= count
-    end, 5)
+    end)
   end
 
   it("follows a changed policy file by itself", function()

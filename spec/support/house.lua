@@ -40,7 +40,7 @@ function house.run(options)
   local command = { provider.program() }
   table.move(options.arguments, 1, #options.arguments, 2, command)
   local run = process.start { command = command, env = options.env, directory = folder, name = "gateway", cwd = folder }
-  local status = run:wait(options.seconds or 10)
+  local status = run:wait(options.seconds)
   run:kill()
   local out, err = run:out(), run:err()
   os.execute("rm -rf " .. process.quote(folder))
@@ -62,13 +62,13 @@ function house.start(options)
       error("the gateway did not start: " .. self.process:err(), 0)
     end
     return math.tointeger(tonumber(self.process:err():match "on http://[^%s]-:(%d+),"))
-  end, 20)
+  end)
   assert(self.port, "the gateway does not say its port")
   self.url = ("http://127.0.0.1:%d"):format(self.port)
   assert(http.eventually(function()
     local ok, answer = pcall(http.request, { port = self.port, path = "/health/live", timeout = 1 })
     return ok and answer.status == 200
-  end, 20), "the gateway does not answer")
+  end), "the gateway does not answer")
   return self
 end
 
@@ -223,7 +223,7 @@ function Gateway:log_line(pick, seconds)
         return line
       end
     end
-  end, seconds or 5)
+  end, seconds)
 end
 
 --- The request_complete line of a request, by the id it was sent with.
@@ -265,7 +265,7 @@ function Gateway:stop()
   local status = self.process:status()
   if not status then
     self:signal "TERM"
-    status = self.process:wait(10)
+    status = self.process:wait()
     self.process:kill()
   end
   self.last_log = self.process:err()

@@ -6,7 +6,8 @@
 local cjson = require "cjson"
 local socket = require "socket"
 
-local http = { TIMEOUT = 10 }
+-- How long anything is waited for that is to happen. Long: only what is broken waits for all of it, and a busy machine may stand still for seconds.
+local http = { TIMEOUT = 30 }
 
 -- ---------------------------------------------------------------- waiting
 
@@ -436,12 +437,17 @@ function http.request(request)
   return answer
 end
 
---- A port that nobody listens on (it was free a moment ago).
+--- A port that nobody listens on, and that nobody is given who asks for any: it lies below those that the kernel gives to listeners and clients.
 function http.free_port()
-  local server = assert(socket.bind("127.0.0.1", 0))
-  local _, port = server:getsockname()
-  server:close()
-  return math.tointeger(tonumber(port))
+  for _ = 1, 1000 do
+    local port = math.random(12000, 31999)
+    local server = socket.bind("127.0.0.1", port)
+    if server then
+      server:close()
+      return port
+    end
+  end
+  error "no port is free"
 end
 
 return http

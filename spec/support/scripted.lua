@@ -23,7 +23,7 @@ function scripted.start()
   self.port = http.eventually(function()
     assert(not self.process:status(), "the scripted provider ended: " .. self.process:err())
     return math.tointeger(tonumber(self.process:out():match "^(%d+)\n"))
-  end, 10)
+  end)
   assert(self.port, "the scripted provider does not say its port")
   self.origin = ("http://127.0.0.1:%d"):format(self.port)
   return self

@@ -56,7 +56,7 @@ function tls.start(port)
   assert(http.eventually(function()
     assert(not self.process:status(), "the doors ended: " .. self.process:err())
     return self.process:out():find "\nready\n"
-  end, 10), "the doors do not open")
+  end), "the doors do not open")
   for name, number in self.process:out():gmatch "([%w_]+) (%d+)\n" do
     self.ports[name] = math.tointeger(tonumber(number))
   end
