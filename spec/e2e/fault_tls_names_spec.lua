@@ -98,7 +98,7 @@ describe("U35 a name that led somewhere", function()
         moving = { kind = "openai", base_url = "http://moving.test:%d/v1", key = "sk-moving" },
         mock = { kind = "openai", base_url = "%s/v1", key = "sk-mock" },
       },
-      timeouts = { connect = "500ms", headers = "60s", total = "60s" },
+      timeouts = { connect = "20s", headers = "60s", total = "60s" },
       breaker = { failures = 1000 },
     }]]
   local mock, gateway, earth
@@ -156,7 +156,16 @@ describe("U35 a name that led somewhere", function()
     local id = house.next_id()
     local waiting = http.connect { port = gateway.port }
     assert(waiting:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id }, body = house.body { model = "moving/hello" } }))
+    assert.is_truthy(http.eventually(function()
+      for _, one in ipairs(gateway:get("/providers"):json().providers) do
+        if one.provider == "moving" then
+          return one.in_flight == 1
+        end
+      end
+    end))
     assert.equal(200, gateway:chat({ model = "mock/hello" }).status)
+    earth:pass(21)
+    gateway:get "/health" -- who sleeps until a deadline does not see that the clock was put forward
     assert.equal(504, waiting:answer().status)
     assert.equal("connect", gateway:record(id).attempts[1].deadline)
     waiting:close()
