@@ -14,7 +14,8 @@ return {
   models = {
     few = { "few/hello" },
     spill = { { "few/other", priority = 1, limits = { requests = "2/h" } }, { "free/hello", priority = 2 } },
-    slots = { { "slots/slow-300", priority = 1 }, { "free/slow-300", priority = 2 } },
+    slots = { { "slots/fault-stall-head", priority = 1 }, { "free/fault-stall-head", priority = 2 } },
+    after = { { "slots/hello", priority = 1 }, { "free/hello", priority = 2 } },
     tokens = { "tokens/hello" },
   },
   policy = "policies/priority.lua",
@@ -55,16 +56,20 @@ describe("limits of providers and targets", function()
   end)
 
   it("of concurrency count streams and answers alike", function()
-    local served, asks = {}, {}
-    for i = 1, 6 do
-      asks[i] = function()
-        local answer = gateway:chat { model = "slots" }
-        served[answer.headers["x-provider"]] = (served[answer.headers["x-provider"]] or 0) + 1
-      end
+    local clients, served = {}, {}
+    for i = 1, 6 do -- none of them is answered before it leaves
+      clients[i] = http.connect { port = gateway.port }
+      assert(clients[i]:send(http.format { path = "/v1/chat/completions", body = house.body { model = "slots", stream = i % 2 == 0 } }))
     end
-    http.all(asks)
-    assert.same({ slots = 2, free = 4 }, served)
-    assert.equal("slots", gateway:chat({ model = "slots" }).headers["x-provider"])
+    for _, row in ipairs(mock:ledger_when(function(row) return row.model == "fault-stall-head" end, function(rows) return #rows == 6 end)) do
+      served[row.auth] = (served[row.auth] or 0) + 1
+    end
+    assert.same({ lots = 2, free = 4 }, served) -- the ends of their keys
+    assert.equal("free", gateway:chat({ model = "after" }).headers["x-provider"])
+    for _, client in ipairs(clients) do
+      client:close()
+    end
+    assert.is_truthy(http.eventually(function() return gateway:chat({ model = "after" }).headers["x-provider"] == "slots" end))
   end)
 
   it("of tokens reserve what a request may use, and give back what it did not", function()

@@ -17,11 +17,15 @@ return {
     hung = { "one/fault-stall-head", "two/hello" }, mute = { "two/fault-stall-first", "one/gap-5" }, both = { "one/fault-stall-head", "two/fault-stall-head" },
     broken = { "one/fault-reset-after", "two/fault-cut-event-3" }, refused = { "gone/hello", "one/fault-status-500" },
   },
-  timeouts = { headers = "400ms", first_token = "400ms", idle = "400ms", total = "5s" },
+  timeouts = { headers = "%s", first_token = "%s", idle = "%s", total = "%s" },
   keys = { { key = "key-of-alice", user = "alice" }, { key = "key-of-bob", user = "bob" } },
   admin = { key = "key-of-admin" },
   breaker = { failures = 1000 },
 }]]
+
+local function config(mock, patience, total)
+  return CONFIG:format(mock.origin, mock.origin, patience, patience, patience, total)
+end
 
 local POLICY = [[
 local limit = require "gateway.limit"
@@ -51,7 +55,7 @@ describe("what requests hold", function()
 
   setup(function()
     mock = house.mock()
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin), policies = { mine = POLICY:format(12, 40) }, key = "key-of-alice" }
+    gateway = house.start { config = config(mock, "400ms", "5s"), policies = { mine = POLICY:format(12, 40) }, key = "key-of-alice" }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())
@@ -85,7 +89,7 @@ describe("what requests hold", function()
     local jobs = {}
     for i = 1, count do
       jobs[i] = function()
-        local answer = gateway:open_stream { model = provider .. "/gap-300" }
+        local answer = gateway:open_stream { model = provider .. "/fault-stall-event-6" } -- until its client leaves
         open[#open + 1] = answer
       end
     end
@@ -118,6 +122,7 @@ describe("what requests hold", function()
     for _, status in ipairs { "left", 200, 429, 502, 503, 504 } do
       assert.is_true((statuses[status] or 0) > 0, ("SEED=%d: nobody got %s"):format(seed, status))
     end
+    gateway:edit_config(config(mock, "60s", "60s")) -- who stands still for a while now is no fault
     load(100, 12)
     assert.is_truthy(http.eventually(function()
       local flying = 0
@@ -125,7 +130,7 @@ describe("what requests hold", function()
         flying = flying + provider.in_flight
       end
       return flying == 0
-    end, 5), ("SEED=%d: attempts are in flight"):format(seed))
+    end), ("SEED=%d: attempts are in flight"):format(seed))
 
     local open = {}
     fill("one", 6, open)
@@ -139,6 +144,6 @@ describe("what requests hold", function()
     for _, answer in ipairs(open) do
       answer:close()
     end
-    assert.is_truthy(http.eventually(function() return gateway:chat({ model = "one/hello" }).status == 200 end, 5))
+    assert.is_truthy(http.eventually(function() return gateway:chat({ model = "one/hello" }).status == 200 end))
   end)
 end)

@@ -14,7 +14,7 @@ return {
     mock = {}, ghost = { kind = "openai", base_url = "http://127.0.0.1:1/v1", key = "sk-ghost" },
   },
   models = { smart = { "mock/hello" }, nowhere = { "ghost/gone" }, broken = { "mock/fault-reset-after" } },
-  timeouts = { first_token = "30s", total = "30s" },
+  timeouts = { first_token = "120s", idle = "120s", total = "120s" },
   keys = { { key = "key-of-alice", user = "alice" }, { key = "key-of-bob", user = "bob" } },
   admin = { key = "key-of-admin" },
 }]]
@@ -86,7 +86,7 @@ describe("limits", function()
 
   --- Until a request of this model passes (what was held or reserved came back).
   local function passes_again(fields)
-    return http.eventually(function() return gateway:chat(fields).status == 200 end, 5)
+    return http.eventually(function() return gateway:chat(fields).status == 200 end)
   end
 
   local function tokens_left(fields)
@@ -125,7 +125,7 @@ describe("limits", function()
       crowds[i] = process.start { command = { "lua5.4", "-e", CROWD:format(gateway.port, 500) }, directory = gateway.folder, name = "crowd" .. i }
     end
     for _, crowd in ipairs(crowds) do
-      assert.equal(0, crowd:wait(20))
+      assert.equal(0, crowd:wait())
       for status, count in crowd:out():gmatch "(%d+)%s+(%d+)" do
         counts[status] = (counts[status] or 0) + math.tointeger(tonumber(count))
       end
@@ -133,16 +133,17 @@ describe("limits", function()
     assert.same({ ["200"] = 10, ["429"] = 990 }, counts)
   end)
 
-  --- When each request that was let in was charged, by the gateway's own log: milliseconds, ascending.
+  --- Between which moments each request that was let in was charged, by the gateway's own log: milliseconds, ascending.
   local function moments_of_passed()
     local moments = {}
     for _, line in ipairs(gateway:log()) do
       if line.event == "request_complete" and line.status == 200 and line.provider then
         local h, m, sec = line.time:match "T(%d+):(%d+):([%d.]+)Z"
-        moments[#moments + 1] = (h * 3600 + m * 60 + sec) * 1000 - line.duration_ms
+        local last = (h * 3600 + m * 60 + sec) * 1000
+        moments[#moments + 1] = { first = last - line.duration_ms, last = last }
       end
     end
-    table.sort(moments)
+    table.sort(moments, function(a, b) return a.last < b.last end)
     return moments
   end
 
@@ -150,7 +151,7 @@ describe("limits", function()
     local PER_SECOND, LASTS = 50, 6.0
     local rate = 'limit { name = "rate", requests = "50/s" }'
     start(rate)
-    local times, asked, reloaded, began = {}, 0, 0, socket.gettime()
+    local times, refusals, refused, asked, reloaded, began = {}, {}, 0, 0, 0, socket.gettime()
     local jobs = {}
     for i = 1, 64 do
       jobs[i] = function()
@@ -165,6 +166,9 @@ describe("limits", function()
           assert.is_truthy(answer.status == 200 or answer.status == 429, answer.status)
           if answer.status == 200 then
             times[#times + 1] = { before = before, after = socket.gettime() }
+          else
+            refused = refused + 1
+            refusals[#refusals + 1] = refused % 10 == 0 and { before = before, after = socket.gettime() } or nil
           end
         end
         connection:close()
@@ -181,7 +185,8 @@ describe("limits", function()
     http.all(jobs)
     local took = socket.gettime() - began
     assert.equal(3, reloaded)
-    assert.is_true(asked >= 10 * PER_SECOND * took, ("only %d were asked for in %.1f s"):format(asked, took))
+    assert.is_true(asked >= 2 * PER_SECOND * took, ("only %d were asked for in %.1f s"):format(asked, took)) -- ten times on a machine that is quick
+    assert.is_true(#refusals > 0)
     table.sort(times, function(a, b) return a.after < b.after end)
     for i = PER_SECOND + 1, #times do -- these were let in somewhere between the first of them being sent and the last being answered
       local first = math.huge
@@ -193,9 +198,21 @@ describe("limits", function()
     assert.is_truthy(http.eventually(function() return #moments_of_passed() == #times end))
     local moments = moments_of_passed()
     for i = PER_SECOND + 1, #moments do -- the log's clock shows milliseconds
-      assert.is_true(moments[i] - moments[i - PER_SECOND] > 1000 - 5, ("51 within %.1f ms"):format(moments[i] - moments[i - PER_SECOND]))
+      local first = math.huge
+      for j = i - PER_SECOND, i do
+        first = math.min(first, moments[j].first)
+      end
+      assert.is_true(moments[i].last - first > 1000 - 5, ("51 within %.1f ms"):format(moments[i].last - first))
     end
-    assert.is_true(#times >= 0.97 * PER_SECOND * LASTS, ("%d in %.1f s"):format(#times, took))
+    -- Little is wasted: who was refused came when at least 97 of 100 of what may pass had passed within the second before
+    -- and the tenth by which a window may be late.
+    for _, refusal in ipairs(refusals) do
+      local passed = 0
+      for _, time in ipairs(times) do
+        passed = passed + (time.after >= refusal.before - 1.1 and time.before <= refusal.after and 1 or 0)
+      end
+      assert.is_true(passed >= 0.97 * PER_SECOND, ("refused when %d had passed"):format(passed))
+    end
   end)
 
   it("refuse with 429, the wait and the reason, and the log names the limit", function()
@@ -220,7 +237,7 @@ describe("limits", function()
   end)
 
   it("say what is left on every answer of a limited request, and nothing on others", function()
-    start 'limit { name = "some", requests = "100/min" }'
+    start 'limit { name = "some", requests = "100/hour" }'
     local left = 100
     local function says(answer)
       left = left - 1
@@ -324,21 +341,24 @@ describe("limits", function()
 
   it("hold slots as long as a request lasts, and free them when its client leaves", function()
     start 'limit { name = "slots", per = "user", concurrent = 2 }'
-    local first, second = gateway:open_stream { model = "mock/gap-50" }, gateway:open_stream { model = "mock/gap-50" }
+    local function hold() -- until its client leaves
+      local answer = gateway:open_stream { model = "mock/fault-stall-event-6" }
+      assert.equal(200, answer.status)
+      return answer
+    end
+    local first, second = hold(), hold()
     local refused = gateway:chat { model = "smart" }
     assert.same({ 429, "1" }, { refused.status, refused.headers["retry-after"] })
     assert.equal("Limit 'slots' of 2 requests at a time reached.", refused:json().error.message)
     assert.equal(200, gateway:chat({ model = "smart" }, { key = "key-of-bob" }).status)
     first:close()
     assert.is_truthy(passes_again { model = "smart" })
-    second.list = second:events()
-    house.read_stream(second)
-    assert.is_true(second.done)
+    assert.is_true(gateway:stream({ model = "mock/gap-20" }).done)
+    local third = hold()
+    assert.equal(429, gateway:chat({ model = "smart" }).status)
     second:close()
-    local third, fourth = gateway:open_stream { model = "mock/gap-20" }, gateway:open_stream { model = "mock/gap-20" }
-    assert.same({ 200, 200 }, { third.status, fourth.status })
+    assert.is_truthy(passes_again { model = "smart" })
     third:close()
-    fourth:close()
   end)
 
   for way, fields in pairs {
