@@ -31,7 +31,7 @@ describe("a provider's bytes", function()
 
   setup(function()
     server = assert(socket.bind("127.0.0.1", 0))
-    server:settimeout(10)
+    server:settimeout(http.TIMEOUT)
     local _, port = server:getsockname()
     gateway = house.start { config = CONFIG:format(port) }
   end)
@@ -45,7 +45,7 @@ describe("a provider's bytes", function()
     local client = http.connect { port = gateway.port }
     client:send(http.format { path = "/v1/chat/completions", body = house.body { model = "openai/x", stream = true } })
     local provider = assert(server:accept())
-    provider:settimeout(10)
+    provider:settimeout(http.TIMEOUT)
     provider:setoption("tcp-nodelay", true)
     local length = 0
     for line in function() return assert(provider:receive "*l") end do
@@ -124,7 +124,7 @@ describe("a provider's bytes", function()
     for _ = 1, 2 do
       assert.equal(502, gateway:chat({ model = model }).status)
     end
-    assert.equal("open", breaker())
+    assert.are_not.equal("closed", breaker()) -- open, or half-open where the machine took its time
     assert.is_truthy(http.eventually(function()
       gateway:chat { model = model } -- the only target: it is asked in any case
       return breaker() == "closed"
