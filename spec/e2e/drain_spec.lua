@@ -19,7 +19,7 @@ describe("draining", function()
   teardown(function() mock:stop() end)
 
   local function start(drain)
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin, drain or "20s") }
+    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin, drain or "60s") }
   end
   after_each(function() gateway:stop() end)
 
@@ -38,13 +38,13 @@ describe("draining", function()
     start()
     assert.equal(200, gateway:get("/health/ready").status)
     gateway:signal "TERM"
-    assert.equal(0, gateway.process:wait(5))
+    assert.equal(0, gateway.process:wait())
   end)
 
   it("SIGINT does the same", function()
     start()
     gateway:signal "INT"
-    assert.equal(0, gateway.process:wait(5))
+    assert.equal(0, gateway.process:wait())
   end)
 
   it("lets streams and whole answers finish, says it is not ready, and exits 0", function()
@@ -77,7 +77,7 @@ describe("draining", function()
     for _, connection in ipairs { probe, whole, stream.connection } do
       connection:close()
     end
-    assert.equal(0, gateway.process:wait(5))
+    assert.equal(0, gateway.process:wait())
   end)
 
   it("accepts nobody new", function()
@@ -95,7 +95,7 @@ describe("draining", function()
       return stream.done
     end)))
     stream:close()
-    assert.equal(0, gateway.process:wait(5))
+    assert.equal(0, gateway.process:wait())
   end)
 
   -- What is open when the time is up: a stream of each dialect, passed on and written anew, and one that was not begun.
@@ -147,7 +147,7 @@ describe("draining", function()
     gateway:signal "TERM"
     assert.is_true(is_draining())
     gateway:signal "TERM"
-    assert.equal(1, gateway.process:wait(3))
+    assert.equal(1, gateway.process:wait())
     assert_told(open, waiting)
   end)
 
@@ -155,7 +155,7 @@ describe("draining", function()
     start "300ms"
     local open, waiting = begin_all()
     gateway:signal "TERM"
-    assert.equal(1, gateway.process:wait(5))
+    assert.equal(1, gateway.process:wait())
     assert_told(open, waiting)
   end)
 
@@ -165,7 +165,7 @@ describe("draining", function()
     gateway:signal "TERM"
     assert.is_true(is_draining())
     gateway:signal "TERM"
-    assert.equal(1, gateway.process:wait(3))
+    assert.equal(1, gateway.process:wait())
     stream:close()
   end)
 end)

@@ -121,15 +121,16 @@ describe("a pool", function()
 
     it("U26 that is throttled says when the first of it is free again, " .. form, function()
       for model, expected in pairs {
-        ["429"] = { "3", 3 }, ["429-two"] = { "4", 2 }, ["429-many"] = { "7", 3 },
+        ["429"] = { 3, 3 }, ["429-two"] = { 4, 2 }, ["429-many"] = { 7, 3 },
       } do
         for _, part in ipairs(PARTS) do
           gateway:request { method = "POST", path = "/admin/providers/" .. part .. "/circuit-breaker/reset", body = "" }
         end
         local answer = ask(form, { model = model })
-        assert.same({ 429, expected[1] }, { answer.status, answer.headers["retry-after"] }, model)
-        assert.is_nil(answer.headers["x-should-retry"])
         local status, code, attempts, heard, record = outcome(answer)
+        local wait, passed = tonumber(answer.headers["retry-after"]), record.duration_ms // 1000 + 1 -- of which something may be over by then
+        assert.is_truthy(wait == expected[1] or record.duration_ms > 500 and wait < expected[1] and wait >= expected[1] - passed, wait)
+        assert.is_nil(answer.headers["x-should-retry"])
         assert.same({ 429, "rate_limit_exceeded", expected[2], expected[2] }, { status, code, attempts, heard }, model)
         assert.same({}, { record.tokens, record.cost_usd })
       end

@@ -12,7 +12,7 @@ return {
     brief = { kind = "openai", base_url = "%s/v1", key = "sk-mock-provider-key", timeout = "500ms" },
   },
   models = { endless = { { "mock/fault-endless-stream", price = { 1, 2 } } } },
-  timeouts = { headers = "60s", first_token = "60s", idle = "%s", total = "%s" },
+  timeouts = { connect = "60s", headers = "60s", first_token = "60s", idle = "%s", total = "%s" },
   breaker = { failures = 1000 },
 }]]
 
@@ -26,7 +26,7 @@ return {
     openai = { base_url = "http://127.0.0.1:%d/v1", key = "sk-provider-key" },
     claude = { kind = "anthropic", base_url = "http://127.0.0.1:%d", key = "sk-provider-key" },
   },
-  timeouts = { idle = "%s" },
+  timeouts = { connect = "60s", idle = "%s" },
   breaker = { failures = 1000 },
 }]]
 

@@ -22,7 +22,7 @@ return {
     neither = { "first/fault-stall-head", "second/fault-status-500" },
   },
   retry = { uncertain = true },
-  timeouts = { first_token = "60s", idle = "60s", headers = "60s", total = "60s" },
+  timeouts = { connect = "60s", first_token = "60s", idle = "60s", headers = "60s", total = "60s" },
   breaker = { failures = 1000 },
 }]]
 

@@ -17,7 +17,7 @@ return {
     hung = { "one/fault-stall-head", "two/hello" }, mute = { "two/fault-stall-first", "one/gap-5" }, both = { "one/fault-stall-head", "two/fault-stall-head" },
     broken = { "one/fault-reset-after", "two/fault-cut-event-3" }, refused = { "gone/hello", "one/fault-status-500" },
   },
-  timeouts = { headers = "%s", first_token = "%s", idle = "%s", total = "%s" },
+  timeouts = { connect = "60s", headers = "%s", first_token = "%s", idle = "%s", total = "%s" },
   keys = { { key = "key-of-alice", user = "alice" }, { key = "key-of-bob", user = "bob" } },
   admin = { key = "key-of-admin" },
   breaker = { failures = 1000 },

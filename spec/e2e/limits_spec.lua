@@ -14,7 +14,7 @@ return {
     mock = {}, ghost = { kind = "openai", base_url = "http://127.0.0.1:1/v1", key = "sk-ghost" },
   },
   models = { smart = { "mock/hello" }, nowhere = { "ghost/gone" }, broken = { "mock/fault-reset-after" } },
-  timeouts = { first_token = "120s", idle = "120s", total = "120s" },
+  timeouts = { connect = "60s", first_token = "120s", idle = "120s", total = "120s" },
   keys = { { key = "key-of-alice", user = "alice" }, { key = "key-of-bob", user = "bob" } },
   admin = { key = "key-of-admin" },
 }]]

@@ -10,7 +10,7 @@ return {
     openai = { base_url = "%s/v1", key = "sk-openai-provider-key" },
     claude = { kind = "anthropic", base_url = "%s", key = "sk-anthropic-provider-key" },
   },
-  timeouts = { first_token = "60s", idle = "60s", headers = "60s" },
+  timeouts = { connect = "60s", first_token = "60s", idle = "60s", headers = "60s" },
   breaker = { failures = 1000 },
 }]]
 

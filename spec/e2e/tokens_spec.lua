@@ -53,7 +53,7 @@ describe("an access token", function()
   end
 
   local function becomes(text)
-    assert.is_truthy(http.eventually(function() return used() == text end, 15), "it does not become " .. tostring(text))
+    assert.is_truthy(http.eventually(function() return used() == text end), "it does not become " .. tostring(text))
   end
 
   local function lines(result)
@@ -68,7 +68,7 @@ describe("an access token", function()
 
   local function reload(generation)
     gateway:signal "HUP"
-    assert.is_truthy(http.eventually(function() return gateway:generation() == generation end, 10))
+    assert.is_truthy(http.eventually(function() return gateway:generation() == generation end))
   end
 
   local function health()
@@ -128,7 +128,7 @@ describe("an access token", function()
   end)
 
   it("is renewed before it ends, without a request in between that has none", function()
-    token("ya29.first-canary-0001", 4)
+    token("ya29.first-canary-0001", 8)
     start()
     assert.equal("ya29.first-canary-0001", (used()))
     token "ya29.second-canary-0002"
@@ -136,7 +136,7 @@ describe("an access token", function()
       local text, answer = used()
       assert.equal(200, answer.status)
       return text == "ya29.second-canary-0002"
-    end, 15), "it is not renewed")
+    end), "it is not renewed")
     assert.equal(1, #lines(), "renewals are no news")
   end)
 
@@ -157,7 +157,7 @@ describe("an access token", function()
     assert.equal(1, endpoint:count())
     token "ya29.second-canary-0002"
     process.write_file(gateway.folder .. "/sa.json", account { client_email = "another@x.iam" }) -- seen like any other file of the config
-    assert.is_truthy(http.eventually(function() return gateway:generation() == 5 end, 10))
+    assert.is_truthy(http.eventually(function() return gateway:generation() == 5 end))
     becomes "ya29.second-canary-0002"
     assert.equal(2, endpoint:count())
     assert.equal("another@x.iam", google.verify(google.form(endpoint:request().body).assertion).iss)
@@ -182,7 +182,7 @@ describe("an access token", function()
     assert.equal("degraded", gateway:get("/health"):json().status)
     assert.equal("missing", gateway:get("/providers"):json().providers[2].token)
     assert.is_false(vertex:was_asked())
-    assert.is_truthy(http.eventually(function() return endpoint:count() >= 3 end, 15), "it is not asked for again")
+    assert.is_truthy(http.eventually(function() return endpoint:count() >= 3 end), "it is not asked for again")
     assert.equal(1, #lines())
     assert.same({ "warn", "vertex_ai", "missing", "it answered 503: temporarily_unavailable: try later" },
       { lines()[1].level, lines()[1].provider, lines()[1].result, lines()[1].message })
@@ -196,12 +196,12 @@ describe("an access token", function()
     token("ya29.first-canary-0001", 4)
     start()
     endpoint:answer(500, "text/html", "<html>")
-    assert.is_truthy(gateway:log_line(function(line) return line.event == "token" and line.result == "kept" end, 10))
+    assert.is_truthy(gateway:log_line(function(line) return line.event == "token" and line.result == "kept" end))
     assert.is_truthy(http.eventually(function()
       local text, answer = used()
       assert.is_truthy(text == "ya29.first-canary-0001" or (text == nil and answer.status == 503))
       return text == nil
-    end, 15), "it does not end")
+    end), "it does not end")
     token "ya29.second-canary-0002"
     becomes "ya29.second-canary-0002"
   end)
@@ -214,7 +214,7 @@ describe("an access token", function()
     assert.is_truthy(http.eventually(function()
       gateway:chat { model = "alone" }
       return asked_with() == "Bearer ya29.second-canary-0002"
-    end, 10), "it is not renewed")
+    end), "it is not renewed")
     for _ = 1, 5 do
       assert.equal(401, gateway:chat({ model = "alone" }).status)
     end
@@ -238,10 +238,10 @@ describe("an access token", function()
   it("goes along with the checks of its provider, which wait for it", function()
     endpoint:answer(500, "text/html", "<html>")
     start { entry = FROM_FILE .. ', check = { path = "/up", every = "1s" }' }
-    assert.is_truthy(http.eventually(function() return endpoint:count() >= 3 end, 15), "it is not asked for again")
+    assert.is_truthy(http.eventually(function() return endpoint:count() >= 3 end), "it is not asked for again")
     assert.is_false(vertex:was_asked())
     token "ya29.first-canary-0001"
-    assert.is_truthy(http.eventually(function() return vertex:was_asked() end, 20))
+    assert.is_truthy(http.eventually(function() return vertex:was_asked() end))
     local request = vertex:request()
     assert.same({ "GET /v1/up HTTP/1.1", "Bearer ya29.first-canary-0001" }, { request.line, request.headers.authorization })
   end)
@@ -289,14 +289,14 @@ describe("an access token", function()
     endpoint:answer(400, "application/json", cjson.encode { error = "invalid_grant",
       error_description = ("%s and %s are wrong"):format(google.SECRETS.client_secret, google.SECRETS.refresh_token) })
     process.write_file(gateway.folder .. "/sa.json", google.user { token_uri = endpoint.origin .. "/token", client_id = "another" })
-    assert.is_truthy(gateway:log_line(function(line) return line.event == "token" and line.result == "missing" end, 10))
+    assert.is_truthy(gateway:log_line(function(line) return line.event == "token" and line.result == "missing" end))
     look(gateway:chat({ model = "alone" }).body)
     endpoint:answer(500, "text/html", "<html>")
     process.write_file(gateway.folder .. "/sa.json", account())
-    assert.is_truthy(http.eventually(function() return google.form(endpoint:request().body).assertion end, 10))
+    assert.is_truthy(http.eventually(function() return google.form(endpoint:request().body).assertion end))
     local assertion = google.form(endpoint:request().body).assertion
     endpoint:answer(400, "application/json", cjson.encode { error = "invalid_grant", error_description = "bad " .. assertion })
-    assert.is_truthy(gateway:log_line(function(line) return line.event == "token" and line.message:find "bad " end, 15))
+    assert.is_truthy(gateway:log_line(function(line) return line.event == "token" and line.message:find "bad " end))
     for _, path in ipairs { "/health", "/providers", "/admin/providers/vertex_ai/circuit-breaker" } do
       look(gateway:get(path).body)
     end

@@ -19,6 +19,11 @@ local function absolute(path)
   return path:sub(1, 1) == "/" and path or lfs.currentdir() .. "/" .. path
 end
 
+-- A gateway that stands still for two seconds finds that they passed before it was connected: a config that says nothing of it gets more.
+local function patient(config)
+  return (config:gsub("^return {", '%0 timeouts = { connect = "60s" },', 1))
+end
+
 --- Lays out a folder: the config as gateway.lua, the project's policies, and `policies` (name -> text) over them.
 local function lay_out(options)
   local folder = process.temporary_directory()
@@ -50,6 +55,7 @@ end
 --- Starts a gateway and waits until it answers. options: config (text), policies, files, env. The config need not say `listen`.
 function house.start(options)
   local folder = lay_out(options)
+  process.write_file(folder .. "/gateway.lua", patient(options.config))
   local env = { HOST = "127.0.0.1", PORT = "0" }
   for name, value in pairs(options.env or {}) do
     env[name] = value
@@ -253,7 +259,7 @@ function Gateway:edit_policy(name, text)
 end
 
 function Gateway:edit_config(text)
-  process.write_file(self.folder .. "/gateway.lua", text)
+  process.write_file(self.folder .. "/gateway.lua", patient(text))
 end
 
 function Gateway:signal(name)
