@@ -12,6 +12,8 @@ return {
   },
   models = {
     ["limited"] = { "openai/hello" },
+    ["stalled-openai"] = { { "openai/fault-stall-first", first_token = "2s" } },
+    ["stalled-anthropic"] = { { "anthropic/fault-stall-first", first_token = "2s" } },
     ["rescued"] = { "openai/fault-status-503", "anthropic/hello" },
   },
   policy = "../../policies/default.lua",
@@ -19,5 +21,5 @@ return {
     { key = "sdk-key-0123456789", user = "sdk" },
     { key = "sdk-key-narrow-0123", user = "narrow", models = { "limited" } },
   },
-  timeouts = { connect = "1s", headers = "5s", first_token = "2s", idle = "2s", total = "20s" },
+  timeouts = { connect = "20s", headers = "60s", first_token = "60s", idle = "60s", total = "120s" },
 }

@@ -16,7 +16,7 @@ const rows = async (model) => {
   const ledger = await (await fetch(MOCK + "/__ledger")).json();
   return ledger.requests.filter((row) => row.model === model);
 };
-const until = async (check, ms = 5000) => {
+const until = async (check, ms = 30000) => {
   for (const end = Date.now() + ms; Date.now() < end; await new Promise((done) => setTimeout(done, 20))) if (await check()) return true;
   return false;
 };

@@ -34,7 +34,7 @@ class Program:
 
     def run_program(self, arguments, environment):
         try:
-            done = subprocess.run([self.path, *arguments], cwd=os.path.join(self.home, "work"), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=60,
+            done = subprocess.run([self.path, *arguments], cwd=os.path.join(self.home, "work"), stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=200,
                                   env={"PATH": os.environ["PATH"], "HOME": self.home, **environment})
         except (OSError, subprocess.TimeoutExpired) as error:
             self.fail(f"{self.program} did not come to its end: {error}")

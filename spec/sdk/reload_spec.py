@@ -4,6 +4,7 @@ Environment: BUILD (absolute), MOCK (URL of the scripted provider). A version of
 generation (X-Policy) and its target (X-Model): each generation must have had exactly one.
 """
 import asyncio, json, os, re, shutil, signal, socket, subprocess, sys, tempfile, time
+from free_port import free_port
 
 BUILD, MOCK = os.environ["BUILD"], os.environ["MOCK"]
 STREAMS, RATE, SECONDS, CONNECTIONS = 200, 2000, 6, 32
@@ -15,12 +16,6 @@ end
 return policy
 """
 served, problems, counts = {}, [], {"answers": 0, "streams": 0}
-
-
-def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
 
 
 def write_policy(folder, version):
@@ -95,18 +90,18 @@ def main():
     write_policy(os.path.join(folder, "policies"), 10)
     with open(os.path.join(folder, "gateway.lua"), "w") as f:
         f.write(f'return {{ listen = "127.0.0.1:{port}", workers = 2, providers = {{ up = {{ kind = "openai", base_url = "{MOCK}/v1", key = "upstream-key-0" }} }},\n'
-                f'models = {{ any = {{ "up/gap-10", "up/gap-20" }} }}, policy = "policies/one.lua", strategy = "round_robin" }}\n')
+                f'timeouts = {{ connect = "20s" }}, models = {{ any = {{ "up/gap-10", "up/gap-20" }} }}, policy = "policies/one.lua", strategy = "round_robin" }}\n')
     with open(os.path.join(folder, "log"), "w") as log:
         gateway = subprocess.Popen([f"{BUILD}/gateway", "run", os.path.join(folder, "gateway.lua")], stderr=log)
-    for _ in range(200):
+    for _ in range(1500):
         try:
-            socket.create_connection(("127.0.0.1", port), 0.2).close()
+            socket.create_connection(("127.0.0.1", port), 5).close()
             break
         except OSError:
             time.sleep(0.02)
     asyncio.run(load(port, os.path.join(folder, "policies")))
     gateway.send_signal(signal.SIGTERM)
-    status = gateway.wait(20)
+    status = gateway.wait(60)
     mixed = {name: models for name, models in served.items() if len(models) > 1}
     print(f"reload: {counts['answers']} answers ({counts['answers'] / SECONDS:.0f}/s), {counts['streams']} streams on {STREAMS} connections, {len(served)} generations")
     checks = {"no failed request, no cut stream": not problems, "no mixture of versions": not mixed, "several generations served": len(served) >= 5,
