@@ -110,16 +110,26 @@ local function from_metadata(env)
   return { kind = "metadata", token_uri = uri, origin = origin, path = METADATA_PATH }
 end
 
---- What the config says (`value`, at `path`), else GOOGLE_APPLICATION_CREDENTIALS -> { kind, origin, path, project, … }; nil where
--- neither is there.
-function credentials.find(value, path, env, read)
-  if not value then
-    value, path = env "GOOGLE_APPLICATION_CREDENTIALS", "GOOGLE_APPLICATION_CREDENTIALS"
-  end
-  if not value or value == "" then
-    return nil
-  end
+--- What the config says -> { kind, origin, path, project, … }; complains where it cannot be used.
+function credentials.of_config(value, path, env, read)
   return value == "metadata" and from_metadata(env) or from_file(value, path, read)
+end
+
+--- The same of GOOGLE_APPLICATION_CREDENTIALS, or nil and why. Many set it for other programs: what is wrong with it is no reason
+-- not to start.
+function credentials.of_env(env, read)
+  local name <const> = "GOOGLE_APPLICATION_CREDENTIALS"
+  local value = env(name)
+  if not value or value == "" then
+    return nil, "VERTEXAI_ACCESS_TOKEN or GOOGLE_APPLICATION_CREDENTIALS is not set"
+  end
+  local ok, found = pcall(credentials.of_config, value, name, env, read)
+  if ok then
+    return found
+  elseif type(found) ~= "table" then
+    error(found, 0)
+  end
+  return nil, ("%s: %s"):format(found.path, found.message)
 end
 
 return credentials

@@ -90,9 +90,14 @@ local VERTEX_HOSTS = { global = "aiplatform.googleapis.com", us = "aiplatform.us
 --- With an API key ("express mode") neither project nor location is needed. Without any key tokens are asked for with credentials.
 function kinds.vertex_ai(entry, _, path, env, read)
   local key = entry.key and entry.key[1] or (not entry.credentials and first(env, { "VERTEXAI_ACCESS_TOKEN" }) or nil)
-  local credential = not key and credentials.find(entry.credentials, join(path, "credentials"), env, read) or nil
+  local credential, why_off
+  if entry.credentials and not key then
+    credential = credentials.of_config(entry.credentials, join(path, "credentials"), env, read)
+  elseif not key then
+    credential, why_off = credentials.of_env(env, read)
+  end
   if not key and not credential then
-    return nil, "VERTEXAI_ACCESS_TOKEN or GOOGLE_APPLICATION_CREDENTIALS is not set"
+    return nil, why_off
   end
   local place = { path = "/v1", origin = "https://" .. VERTEX_HOSTS.global, credential = credential }
   if not key or not key:find "^AIza" then
