@@ -4,7 +4,7 @@
  * collected for a watch that is gone (or for a descriptor closed and opened again within the turn) finds an
  * older generation and is dropped. Forgetting a watch is therefore O(1) and safe anywhere.
  * A turn runs only the timers that were armed before it, so a timer that re-arms itself for now cannot starve
- * the descriptors.
+ * the descriptors. They come last: where the process itself was held up, what arrived meanwhile is no late answer.
  * SPDX-License-Identifier: MIT */
 #include "net/loop.h"
 
@@ -116,6 +116,11 @@ void loop_timer_clear(struct loop *loop, struct timer *timer)
     struct timer *last = loop->heap[--loop->timer_count];
     if (last != timer)
         heap_settle(loop, at, last);
+}
+
+static bool timers_are_due(const struct loop *loop)
+{
+    return loop->timer_count > 0 && loop->heap[0]->at_us <= loop->now_us;
 }
 
 static void run_timers(struct loop *loop)
@@ -343,23 +348,31 @@ static void run_hooks(struct loop *loop)
     }
 }
 
-static void take_turn(struct loop *loop)
+static void end_turn(struct loop *loop)
 {
-    int count = wait_for_events(loop);
-    assert(count >= 0 || errno == EINTR);
-    loop->now_us = clock_monotonic_us();
-    loop->wall_known = false;
-    run_timers(loop);
-    run_watches(loop, count);
-    if (loop->aside_ready && loop->aside != NULL)
-        loop->aside->ready(loop->aside, EPOLLIN);
-    loop->aside_ready = false;
     int passes = 0;
     do {
         run_hooks(loop);
     } while (loop->again && ++passes < HOOK_PASSES_MAX);
     if (loop->again)
         loop->wait_us = 0;
+}
+
+static void take_turn(struct loop *loop)
+{
+    int count = wait_for_events(loop);
+    assert(count >= 0 || errno == EINTR);
+    loop->now_us = clock_monotonic_us();
+    loop->wall_known = false;
+    run_watches(loop, count);
+    if (loop->aside_ready && loop->aside != NULL)
+        loop->aside->ready(loop->aside, EPOLLIN);
+    loop->aside_ready = false;
+    end_turn(loop);
+    if (timers_are_due(loop)) {
+        run_timers(loop);
+        end_turn(loop);
+    }
 }
 
 void loop_run(struct loop *loop)

@@ -1,8 +1,8 @@
 /* loop.h -- one epoll, its timers, and the order of a turn. One loop per worker thread; nothing here is shared.
  *
- * A turn: wait -> timers that are due -> file descriptors that are ready -> the turn-end hooks in the order they were added
- * (upstream flushes and pumps libcurl, then streams are flushed, then the server runs libmicrohttpd once). A hook
- * may ask for another turn without waiting. Only loop_wake may be called from another thread.
+ * A turn: wait -> file descriptors that are ready -> the turn-end hooks in the order they were added (upstream flushes and
+ * pumps libcurl, then streams are flushed, then the server runs libmicrohttpd once) -> timers that are due, and where there were any the hooks
+ * again. A hook may ask for another turn without waiting. Only loop_wake may be called from another thread.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
