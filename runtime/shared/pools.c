@@ -121,11 +121,12 @@ void pool_hedge(struct pool *pool)
 static unsigned bucket_of(int64_t tokens)
 {
     unsigned octave = 0;
-    while (octave < 23 && tokens >> (octave + 1) > 0)
+    if (tokens >> OUTPUT_OCTAVES > 0)
+        return OUTPUT_BUCKETS - 1;
+    while (tokens >> (octave + 1) > 0)
         octave++;
     int64_t within = tokens - ((int64_t)1 << octave);
-    unsigned fine = within <= 0 ? 0 : (unsigned)(within * OUTPUT_FINE >> octave);
-    return octave * OUTPUT_FINE + (fine < OUTPUT_FINE ? fine : OUTPUT_FINE - 1);
+    return octave * OUTPUT_FINE + (unsigned)(within * OUTPUT_FINE >> octave);
 }
 
 /* The most that falls into a bucket. */

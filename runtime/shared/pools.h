@@ -14,7 +14,7 @@
 #include <stdatomic.h>
 
 /* Lengths of answers: four buckets to an octave, up to 2^24 tokens. */
-enum { OUTPUT_FINE = 4, OUTPUT_BUCKETS = 24 * OUTPUT_FINE };
+enum { OUTPUT_OCTAVES = 24, OUTPUT_FINE = 4, OUTPUT_BUCKETS = OUTPUT_OCTAVES * OUTPUT_FINE };
 enum { SPARE_UNIT = 6, SPARE_MAX = 100, HEDGE_UNIT = 50, HEDGES_MAX = 10, OUTPUT_LOOK = 16 };
 
 struct pool {
