@@ -162,7 +162,7 @@ fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
 $(BUILD)/fuzz/%: runtime/fuzz/%.c runtime/fuzz/fuzz_wire.h $(FUZZED)
 	@mkdir -p $(@D)
 	@echo "  clang  $@"
-	@clang -std=gnu11 -D_GNU_SOURCE= -g -O1 -fsanitize=fuzzer,address,undefined -Iruntime -o $@ $(filter %.c,$^) -lcrypto -lpthread -lm
+	@clang -std=gnu11 -D_GNU_SOURCE= -g -O1 -fsanitize=fuzzer,address,undefined -DGATEWAY_VERSION='"fuzz"' -Iruntime -o $@ $(filter %.c,$^) -lcrypto -lpthread -lm
 
 # ---------------------------------------------------------------- reading the code
 

@@ -223,9 +223,19 @@ static bool scan_string(struct json *json, struct slice *raw)
     return true;
 }
 
+/* What could not be read is empty, never whatever the caller's memory held: a reader that goes on to the end of the text may look at it. */
+static bool nothing(struct slice *raw)
+{
+    if (raw != NULL)
+        *raw = SLICE_NONE;
+    return false;
+}
+
 bool json_string(struct json *json, struct slice *raw)
 {
-    return expect(json, JSON_STRING) && scan_string(json, raw);
+    if (expect(json, JSON_STRING) && scan_string(json, raw))
+        return true;
+    return nothing(raw);
 }
 
 /* ---------------------------------------------------------------- numbers and words */
@@ -269,7 +279,9 @@ static bool scan_number(struct json *json, struct slice *raw)
 
 bool json_number(struct json *json, struct slice *raw)
 {
-    return expect(json, JSON_NUMBER) && scan_number(json, raw);
+    if (expect(json, JSON_NUMBER) && scan_number(json, raw))
+        return true;
+    return nothing(raw);
 }
 
 static bool scan_word(struct json *json, struct slice word)
@@ -283,9 +295,9 @@ static bool scan_word(struct json *json, struct slice word)
 bool json_bool(struct json *json, bool *value)
 {
     enum json_type type = json_peek(json);
+    *value = type == JSON_TRUE;
     if (type != JSON_TRUE && type != JSON_FALSE)
         return fail(json, JSON_WRONG_TYPE);
-    *value = type == JSON_TRUE;
     return scan_word(json, *value ? LIT("true") : LIT("false"));
 }
 
@@ -412,16 +424,16 @@ bool json_skip(struct json *json, struct slice *raw)
 {
     unsigned floor = json->depth;
     if (peek(json) == JSON_BAD)
-        return false;
+        return nothing(raw);
     const char *begin = json->at;
     if (!scan_value(json))
-        return false;
+        return nothing(raw);
     while (json->depth > floor) {
         bool object = in_object(json), more = next_item(json, object);
         if (!more && json->error != JSON_OK)
-            return false;
+            return nothing(raw);
         if (more && ((object && !scan_key(json, NULL)) || !scan_value(json)))
-            return false;
+            return nothing(raw);
     }
     if (raw != NULL)
         *raw = (struct slice){begin, (size_t)(json->at - begin)};
