@@ -22,15 +22,10 @@ static void next(struct cohere_encode *encode, struct list *list)
     list->any = true;
 }
 
-static bool is_text(const struct part *part)
-{
-    return part->kind == PART_TEXT || part->kind == PART_REFUSAL || (part->kind == PART_DOCUMENT && part->text_raw.len > 0);
-}
-
 static bool has_text(const struct part *part)
 {
     for (; part != NULL; part = part->next)
-        if (is_text(part) && part->text_raw.len > 0)
+        if (part_is_text(part) && part->text_raw.len > 0)
             return true;
     return false;
 }
@@ -53,18 +48,7 @@ static bool has_reasoning(const struct part *part)
 /* All texts as one string; `between` stands between two of them. */
 static void put_joined(struct cohere_encode *encode, const struct part *part, struct slice between)
 {
-    bool some = false;
-    buffer_append_byte(encode->out, '"');
-    for (; part != NULL; part = part->next) {
-        names_drop_marker(encode->dropped, &encode->lost_markers, part->cache_control_json);
-        if (!is_text(part) || part->text_raw.len == 0)
-            continue;
-        if (some)
-            buffer_append_slice(encode->out, between);
-        some = true;
-        buffer_append_slice(encode->out, part->text_raw);
-    }
-    buffer_append_byte(encode->out, '"');
+    parts_write_text(part, between, encode->out, encode->dropped, &encode->lost_markers);
 }
 
 static void put_texts(struct cohere_encode *encode, const struct part *part)
@@ -106,7 +90,7 @@ static void put_blocks(struct cohere_encode *encode, const struct part *part)
     buffer_append_byte(encode->out, '[');
     for (; part != NULL; part = part->next) {
         names_drop_marker(encode->dropped, &encode->lost_markers, part->cache_control_json);
-        if (is_text(part))
+        if (part_is_text(part))
             put_text_block(encode, part, &blocks);
         else if (part->kind == PART_IMAGE)
             put_image(encode, part, &blocks);

@@ -6,26 +6,11 @@
 enum { AROUND = 8 };          /* what stands around arguments counts for the depth as well */
 enum { LOOKS_MAX = 1 << 22 }; /* parts that one request may look at: every result looks for its call */
 
-static bool is_text(const struct part *part)
-{
-    return part->kind == PART_TEXT || part->kind == PART_REFUSAL || (part->kind == PART_DOCUMENT && part->text_raw.len > 0);
-}
-
 /* ,"content":"…": all texts as one; `between` stands between two of them. */
 static void put_joined(struct ollama_encode *encode, const struct part *part, struct slice between)
 {
-    bool some = false;
-    buffer_append_lit(encode->out, ",\"content\":\"");
-    for (; part != NULL; part = part->next) {
-        names_drop_marker(encode->dropped, &encode->lost_markers, part->cache_control_json);
-        if (!is_text(part) || part->text_raw.len == 0)
-            continue;
-        if (some)
-            buffer_append_slice(encode->out, between);
-        some = true;
-        buffer_append_slice(encode->out, part->text_raw);
-    }
-    buffer_append_byte(encode->out, '"');
+    buffer_append_lit(encode->out, ",\"content\":");
+    parts_write_text(part, between, encode->out, encode->dropped, &encode->lost_markers);
 }
 
 static void put_content(struct ollama_encode *encode, const struct part *part)

@@ -511,6 +511,13 @@ enum effort { EFFORT_NOT_GIVEN, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_
 /* How hard a model is asked to think, at most so hard as this wire can say. */
 enum effort effort_of(struct slice effort_raw, enum effort most);
 
+/* ---------------------------------------------------------------- shared by the wires: parts.c */
+
+/* What a wire that knows text alone can carry: text, a refusal, a document that is text. */
+bool part_is_text(const struct part *part);
+/* All of it as one JSON string; `between` (escaped) stands between two of them. Cache markers are named as dropped, as names_drop_marker does. */
+void parts_write_text(const struct part *part, struct slice between, struct buffer *out, struct buffer *dropped, bool *lost_markers);
+
 /* ---------------------------------------------------------------- shared by the wires: names.c */
 
 /* Appends the name of what a writer leaves out, ", " between. */
