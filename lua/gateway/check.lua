@@ -9,9 +9,10 @@ local units = require "gateway.units"
 
 local check = {}
 
---- What was given, short enough for a message.
+--- What was given, short enough for a message. What stands before an "@" may be a user and a password of a URL.
 local function shown(value)
   if type(value) == "string" then
+    value = value:gsub("^.*@", "...@")
     return #value > 40 and ("%q..."):format(value:sub(1, 40)) or ("%q"):format(value)
   elseif type(value) == "number" or type(value) == "boolean" or value == nil then
     return tostring(value)
@@ -26,8 +27,29 @@ function check.fail(path, message, ...)
 end
 local fail = check.fail
 
+-- Where keys stand, or are put by mistake: a complaint about these fields says of what type a value is, and nothing else of it.
+local SECRETS = { "^keys$", "^keys%[%d+%]$", "^admin$", "^providers$", "^providers%.[^.]+$", "%.key$", "%.key%[%d+%]$", "%.sha256$",
+  "^providers%..*%.headers", "^providers%..*%.credentials$", "_key$", "_key_id$", "_token$", "_url$", "%.proxy$" }
+
+local function is_secret(path)
+  for _, pattern in ipairs(SECRETS) do
+    if path:find(pattern) then
+      return true
+    end
+  end
+end
+
+--- What was given at `path`, as a message may show it.
+local function shown_at(path, value)
+  return is_secret(path) and value ~= nil and "a " .. type(value) or shown(value)
+end
+
+local function found(path, key)
+  return is_secret(path) and "a name" or "the key " .. shown(key)
+end
+
 local function expected(path, what, value)
-  fail(path, "expected %s, got %s", what, shown(value))
+  fail(path, "expected %s, got %s", what, shown_at(path, value))
 end
 check.expected = expected
 
@@ -201,7 +223,7 @@ function check.list(item, what)
     local places, list = {}, {}
     for key in next, value do
       if math.type(key) ~= "integer" or key < 1 or key > 1e6 then
-        fail(path, "expected %s, found the key %s", what or "a list", shown(key))
+        fail(path, "expected %s, found %s", what or "a list", found(path, key))
       end
       places[#places + 1] = key
     end
@@ -239,10 +261,14 @@ function check.fields(value, path, schema, later)
       end
       local known = check.sorted_keys(schema)
       if type(key) ~= "string" then
-        fail(path, "expected names (%s), found the key %s", table.concat(known, ", "), shown(key))
+        fail(path, "expected names (%s), found %s", table.concat(known, ", "), found(path, key))
       end
       local hint = check.hint(key, known)
-      fail(join(path, key:sub(1, 60)), "nobody knows this name%s", hint ~= "" and hint or ": expected one of " .. table.concat(known, ", "))
+      if is_secret(path) and not key:find "^[%a_]+$" then
+        fail(path, "expected one of %s, found another name", table.concat(known, ", "))
+      end
+      fail(join(path, key:sub(1, 60)), "nobody knows this name%s",
+        hint ~= "" and hint or ": expected one of " .. table.concat(known, ", "))
     end
   end
   local checked = {}

@@ -229,6 +229,19 @@ end
 
 -- ---------------------------------------------------------------- the door
 
+local RESERVED = "and break do else elseif end false for function goto if in local nil not or repeat return then true until while"
+local is_reserved = {}
+for word in RESERVED:gmatch "%a+" do
+  is_reserved[word] = true
+end
+
+--- What Lua's compiler says of the file, without the piece of text that it stumbled over: that may be a key.
+function config.without_text(message)
+  return (message:gsub(" near '(.*)'$", function(text)
+    return not is_reserved[text] and text:find "[^%p]" and "" or nil
+  end))
+end
+
 --- Checks what gateway.lua returned -> the config, or nil and one line.
 --
 -- options: file (its name in complaints), text (of the file, for lines), env (name -> value or nil), read (name of a file beside it -> its

@@ -40,7 +40,7 @@ local function check_headers(value, path)
   local list = {}
   for name, text in pairs(value) do
     if type(name) ~= "string" or not name:find "^[%w!#$%%&'*+.^_`|~-]+$" then
-      fail(path, "expected names of headers, got %s", check.shown(name))
+      fail(path, "expected names of headers such as X-Team")
     elseif OWN_HEADERS[name:lower()] then
       fail(join(path, name), "this header is written by the gateway")
     end
@@ -195,7 +195,7 @@ function providers.check(value, path, context)
   end
   for name in next, value do
     if type(name) ~= "string" then
-      fail(path, "expected names of providers, found the key %s", check.shown(name))
+      fail(path, "expected names of providers, found a %s as a key", type(name))
     end
   end
   local on, off, others = {}, {}, 0

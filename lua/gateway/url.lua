@@ -9,7 +9,8 @@ local ENDPOINTS = { "/chat/completions$", "/completions$", "/embeddings$", "/res
 -- These may just as well be somebody's own path, unless they stand behind a version.
 local BEHIND_VERSION = { "(/v%d+)/chat$", "(/v%d+)/embed$" }
 
---- "https://api.example.com/v1/" -> "https://api.example.com", "/v1"; nil and what is wrong.
+--- "https://api.example.com/v1/" -> "https://api.example.com", "/v1"; nil and what is wrong: of a URL, which may hold a password or a key,
+--- a complaint repeats the scheme and nothing else.
 function url.split(text)
   if type(text) ~= "string" or #text > 1000 then
     return nil, 'expected a URL such as "https://api.example.com/v1"'
@@ -17,7 +18,8 @@ function url.split(text)
   local scheme, rest = text:match "^(%a+)://(.+)$"
   scheme = scheme and scheme:lower()
   if scheme ~= "http" and scheme ~= "https" then
-    return nil, ('expected a URL that begins with http:// or https://, got %q'):format(text)
+    local given = text:match "^%a[%w+.%-]*:/*"
+    return nil, "expected a URL that begins with http:// or https://" .. (given and (", got %q"):format(given .. "...") or "")
   elseif rest:find "[^\33-\126]" then
     return nil, "expected a URL without blanks and control characters"
   elseif rest:find "[?#]" then
@@ -32,7 +34,7 @@ function url.split(text)
     host, port = authority:match "^([%w.%-_]+):?(%d*)$"
   end
   if not host or (port ~= "" and (tonumber(port) < 1 or tonumber(port) > 65535)) then
-    return nil, ("%q is not a host"):format(authority)
+    return nil, "expected a URL with a host, and a port from 1 to 65535 where it has one"
   end
   local default = scheme == "http" and "80" or "443"
   local origin = scheme .. "://" .. host:lower() .. ((port == "" or port == default) and "" or ":" .. port)

@@ -306,8 +306,12 @@ static bool evaluate(lua_State *L, const struct sources *sources, int text, int 
     size_t len;
     const char *bytes = lua_tolstring(L, text, &len);
     lua_pushfstring(L, "@%s", sources->path);
-    if (!sandbox_compile(L, bytes, len, lua_tostring(L, -1)))
+    if (!sandbox_compile(L, bytes, len, lua_tostring(L, -1))) {
+        require(L, "gateway.config", "without_text");
+        lua_insert(L, -2);
+        lua_call(L, 1, 1);
         return false;
+    }
     lua_createtable(L, 0, 1); /* its _ENV */
     lua_pushvalue(L, env);
     lua_setfield(L, -2, "env");
