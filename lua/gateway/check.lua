@@ -5,6 +5,7 @@
 -- Values that come from the environment are text: numbers and booleans are taken in words too.
 -- SPDX-License-Identifier: MIT
 
+local spelling = require "gateway.spelling"
 local units = require "gateway.units"
 
 local check = {}
@@ -54,42 +55,6 @@ end
 check.expected = expected
 
 -- ---------------------------------------------------------------- names
-
---- Edit distance, for names people mistyped.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local change = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
-      diagonal = row[j]
-      row[j] = math.min(row[j] + 1, row[j - 1] + 1, change)
-    end
-  end
-  return row[#b]
-end
-
---- The name nearest to `name`, or nil when none is near.
-function check.nearest(name, names)
-  local best, best_score
-  for _, candidate in ipairs(names) do
-    local score = #name <= 64 and distance(name:lower(), candidate:lower())
-    if score and score <= #name // 3 + 1 and (not best or score < best_score) then
-      best, best_score = candidate, score
-    end
-  end
-  return best
-end
-
---- " (did you mean 'x'?)", or nothing.
-function check.hint(name, names)
-  local near = check.nearest(name, names)
-  return near and (" (did you mean '%s'?)"):format(near) or ""
-end
 
 function check.sorted_keys(map)
   local keys = {}
@@ -263,7 +228,7 @@ function check.fields(value, path, schema, later)
       if type(key) ~= "string" then
         fail(path, "expected names (%s), found %s", table.concat(known, ", "), found(path, key))
       end
-      local hint = check.hint(key, known)
+      local hint = spelling.hint(key, known)
       if is_secret(path) and not key:find "^[%a_]+$" then
         fail(path, "expected one of %s, found another name", table.concat(known, ", "))
       end

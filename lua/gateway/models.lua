@@ -5,6 +5,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local spelling = require "gateway.spelling"
 local target = require "gateway.target"
 
 local models = {}
@@ -59,7 +60,7 @@ local function check_item(state, item, path)
   if not prefix then
     check.expected(path, 'a target such as "openai/gpt-4o"', name)
   elseif state.off[prefix] == nil and not state.on[prefix] then
-    fail(path, "there is no provider '%s'%s", prefix, check.hint(prefix, state.names))
+    fail(path, "there is no provider '%s'%s", prefix, spelling.hint(prefix, state.names))
   end
   if not state.on[prefix] then
     return nil, name

@@ -6,6 +6,7 @@ local check = require "gateway.check"
 local checks = require "gateway.checks"
 local limits = require "gateway.limits"
 local places = require "gateway.places"
+local spelling = require "gateway.spelling"
 local target = require "gateway.target"
 local url = require "gateway.url"
 
@@ -127,7 +128,7 @@ local function vendor_of(name, entry, path, context)
       fail(join(path, "kind"), "expected one of %s, or an adapter's file.lua, got %q", table.concat(kinds, ", "), kind)
     end
     fail(path, "nobody knows a provider of this name%s: say which one it is like, kind = \"openai\" for instance (%s)",
-      check.hint(name, kinds), table.concat(kinds, ", "))
+      spelling.hint(name, kinds), table.concat(kinds, ", "))
   end
   return vendor
 end
