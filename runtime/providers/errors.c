@@ -174,8 +174,10 @@ enum failure_kind failure_classify(int status, struct slice code, struct slice t
 
 /* ---------------------------------------------------------------- when to come back */
 
-/* What is further away is this far away: a hint is for waiting. */
-enum { HINT_MAX_S = 31 * 86400 };
+int64_t retry_hint_us(double seconds)
+{
+    return seconds > RETRY_HINT_MAX_S ? RETRY_HINT_MAX_S * US_PER_S : (int64_t)(seconds * (double)US_PER_S);
+}
 
 /* Floats of seconds, or a Go duration: "7", "7.66s", "6m0s", "1h2m3s", "120ms". -1: neither. */
 static int64_t parse_duration(struct slice text)
@@ -206,13 +208,13 @@ static int64_t parse_duration(struct slice text)
     }
     if (text.len == 0 || !isfinite(total))
         return -1;
-    return total > HINT_MAX_S ? HINT_MAX_S * US_PER_S : (int64_t)(total * (double)US_PER_S);
+    return retry_hint_us(total);
 }
 
 static int64_t until(int64_t when_us, int64_t wall_us)
 {
     int64_t left = when_us - wall_us;
-    return left < 0 ? 0 : left > HINT_MAX_S * US_PER_S ? HINT_MAX_S * US_PER_S : left;
+    return left < 0 ? 0 : left > RETRY_HINT_MAX_S * US_PER_S ? RETRY_HINT_MAX_S * US_PER_S : left;
 }
 
 /* An HTTP-date (RFC 9110 5.6.7) or RFC 3339; -1: neither. A time that has passed is 0. */
@@ -264,7 +266,7 @@ int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), vo
     double ms;
     struct slice text = header(head, LIT("retry-after-ms"));
     if (text.len > 0 && json_to_double(text, &ms) && ms >= 0)
-        return ms > 1e3 * HINT_MAX_S ? HINT_MAX_S * US_PER_S : (int64_t)(ms * (double)US_PER_MS);
+        return retry_hint_us(ms / 1e3);
     text = header(head, LIT("retry-after"));
     int64_t said = text.len > 0 ? parse_when(slice_trim(text), wall_us) : -1;
     if (said >= 0)
@@ -296,7 +298,7 @@ static int64_t parse_said(struct slice text)
     int64_t us = parse_duration(said), factor = !bare || slice_starts_with(rest, LIT(" second")) ? 1
                                                 : slice_starts_with(rest, LIT(" minute"))        ? 60
                                                                                                  : -1;
-    return us < 0 || factor < 0 || us > 86400 * US_PER_S / factor ? -1 : us * factor;
+    return us < 0 || factor < 0 ? -1 : retry_hint_us((double)(us * factor) / 1e6);
 }
 
 /* COMPAT(azure, 2026-08): "Please retry after 6 seconds." COMPAT(groq, 2026-08): "Please try again in 7.66s." Where no header says so. */

@@ -33,7 +33,7 @@ static int64_t delay_of(struct slice text)
     if (text.len < 2 || text.ptr[text.len - 1] != 's')
         return -1;
     text.len--;
-    return json_to_double(text, &seconds) && seconds >= 0 && seconds < 1e9 ? (int64_t)(seconds * (double)US_PER_S) : -1;
+    return json_to_double(text, &seconds) && seconds >= 0 && seconds < 1e9 ? retry_hint_us(seconds) : -1;
 }
 
 static bool any_per_day(struct slice violations)

@@ -445,6 +445,9 @@ void reader_end(struct reader *reader);
 
 /* The first pass by status, then by code and text (wires/errors: sections 2 and 3). */
 enum failure_kind failure_classify(int status, struct slice code, struct slice text);
+/* A hint is for waiting: what is further away than an hour is an hour away, whichever way a provider says it. */
+enum { RETRY_HINT_MAX_S = 3600 };
+int64_t retry_hint_us(double seconds); /* of a finite time that is not negative */
 /* Retry-After in all its forms: seconds, floats, HTTP-date, retry-after-ms, Go durations ("6m0s"), RFC 3339. -1: none. */
 int64_t retry_after_us(struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us);
 /* The same from the words of a message, for providers that say it nowhere else. -1: none. */

@@ -115,7 +115,8 @@ describe("the time to come back", function()
 
   it("is read in every form", function()
     local forms = {
-      ["7"] = 7, ["0"] = 0, ["7.66"] = 7.66, ["7.66s"] = 7.66, ["6m0s"] = 360, ["1h2m3s"] = 3723, ["120ms"] = 0.12, ["2m59.56s"] = 179.56, [" 3 "] = 3,
+      ["7"] = 7, ["0"] = 0, ["7.66"] = 7.66, ["7.66s"] = 7.66, ["6m0s"] = 360, ["1h0m0s"] = 3600, ["0h2m3s"] = 123, ["120ms"] = 0.12,
+      ["2m59.56s"] = 179.56, [" 3 "] = 3,
       ["Thu, 01 Jan 1970 00:02:00 GMT"] = 120, ["1970-01-01T00:02:00Z"] = 120, ["1970-01-01T00:02:00.5Z"] = 120, ["1970-01-01T00:02:00+00:00"] = 120,
     }
     for text, seconds in pairs(forms) do
@@ -130,19 +131,23 @@ describe("the time to come back", function()
     assert.is_nil(after {})
   end)
 
-  it("is a month at most", function()
-    local month = 31 * 86400
+  it("is an hour at most, in whichever form a provider says it", function()
     for _, headers in ipairs {
+      { ["retry-after"] = "3601" }, { ["retry-after"] = "2678400" }, { ["retry-after"] = "1h0m1s" }, { ["retry-after-ms"] = "3600001" },
+      { ["x-ratelimit-remaining-tokens"] = "0", ["x-ratelimit-reset-tokens"] = "23h59m" },
+      { ["anthropic-ratelimit-requests-remaining"] = "0", ["anthropic-ratelimit-requests-reset"] = "1970-01-02T00:00:00Z" },
       { ["retry-after"] = "1000000000" }, { ["retry-after"] = "999999999" }, { ["retry-after-ms"] = "1e15" }, { ["retry-after"] = "1000000h" },
       { ["retry-after"] = "Fri, 31 Dec 2100 23:59:59 GMT" }, { ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = "4133980799" },
     } do
-      assert.equal(month, after(headers))
+      assert.equal(3600, after(headers))
     end
+    assert.equal(3600, after { ["retry-after"] = "3600" })
+    assert.equal(3599, after { ["retry-after-ms"] = "3599000" })
   end)
 
   it("may be the seconds or milliseconds since 1970 where a limit says it", function()
     local now = 1700000000
-    for text, seconds in pairs { ["1700000007"] = 7, ["1700000007500"] = 7.5, ["1600000000"] = 0, ["999999999"] = 31 * 86400, ["7"] = 7, ["1m30s"] = 90 } do
+    for text, seconds in pairs { ["1700000007"] = 7, ["1700000007500"] = 7.5, ["1600000000"] = 0, ["999999999"] = 3600, ["7"] = 7, ["1m30s"] = 90 } do
       assert.near(seconds, after({ ["x-ratelimit-remaining"] = "0", ["x-ratelimit-reset"] = text }, now), 1e-5, text)
     end
   end)
@@ -176,11 +181,13 @@ describe("the time to come back", function()
     for text, seconds in pairs {
       ["Please retry after 6 seconds."] = 6, ["Please retry after 1 second."] = 1, ["Please retry after 2 minutes."] = 120,
       ["Rate limit reached. Please try again in 7.66s. Need more?"] = 7.66, ["Please try again in 300ms."] = 0.3,
-      ["Please try again in 6m0s."] = 360, ["Please try again in 20 seconds"] = 20,
+      ["Please try again in 6m0s."] = 360,
+      ["Please try again in 8h0m0s."] = 3600, ["Please retry after 90 minutes."] = 3600,
+      ["try again in 99999999h"] = 3600, ["Please try again in 20 seconds"] = 20,
     } do
       assert.near(seconds, said(text), 1e-6, text)
     end
-    for _, text in ipairs { "retry after a while", "try again in 5", "try again in x", "try again in 99999999h", "retry after " } do
+    for _, text in ipairs { "retry after a while", "try again in 5", "try again in x", "retry after " } do
       assert.is_nil(said(text), text)
     end
     assert.is_nil(said("the words: try again in 5s", 400))

@@ -818,6 +818,9 @@ describe("a refusal", function()
     assert.equal("rate_limited", got.kind)
     assert.equal(7.25, got.retry_after_s)
     assert.equal(3, failure(429, google(429, "RESOURCE_EXHAUSTED", "m", quota:format("x", "7s")), { ["retry-after"] = "3" }).retry_after_s)
+    for _, long in ipairs { "3601s", "86400s", "900000000s" } do
+      assert.equal(3600, failure(429, google(429, "RESOURCE_EXHAUSTED", "m", quota:format("x", long))).retry_after_s)
+    end
     for _, odd in ipairs { "", "s", "-1s", "7", "1e30s", "xs" } do
       assert.is_nil(failure(429, google(429, "RESOURCE_EXHAUSTED", "m", quota:format("x", odd))).retry_after_s)
     end
