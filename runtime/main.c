@@ -1,5 +1,6 @@
 /* main.c -- the program: what the command line says, with Lua as the scripting engine.
  * SPDX-License-Identifier: MIT */
+#include "begin.h"
 #include "gateway/mock.h"
 #include "gateway/process.h"
 #include "lua/lua_engine.h"
@@ -66,6 +67,8 @@ int main(int argc, char **argv)
         return say("gateway " GATEWAY_VERSION "\n");
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0)
         return say(help);
+    if (strcmp(command, "mock") == 0 || strcmp(command, "check") == 0 || strcmp(command, "explain") == 0)
+        begin_without_reload();
     if (strcmp(command, "mock") == 0)
         return mock_main(argc - 1, argv + 1);
     if (strcmp(command, "check") == 0)

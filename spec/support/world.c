@@ -1,12 +1,14 @@
 /* world.c -- names and time as a spec wants them: preloaded into the gateway it starts (support/world.lua).
  *
  * WORLD_HOSTS is a file of lines "name answer": addresses with commas between them, "nobody" (the name does not exist), "wait" (the look-up hangs until the line
- * says something else). WORLD_CLOCK is a file of eight bytes: nanoseconds that CLOCK_MONOTONIC and time() are ahead.
+ * says something else). WORLD_CLOCK is a file of eight bytes: nanoseconds that CLOCK_MONOTONIC and time() are ahead. WORLD_SIGNAL is the number of a signal
+ * that comes while libraries begin, before main.
  * SPDX-License-Identifier: MIT */
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <netdb.h>
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,6 +25,8 @@ __attribute__((constructor)) static void begin(void)
     int fd = getenv("WORLD_CLOCK") == NULL ? -1 : open(getenv("WORLD_CLOCK"), O_RDONLY | O_CLOEXEC);
     void *page = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *ahead, PROT_READ, MAP_SHARED, fd, 0);
     ahead = page == MAP_FAILED ? NULL : page;
+    if (getenv("WORLD_SIGNAL") != NULL)
+        raise(atoi(getenv("WORLD_SIGNAL")));
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time)
