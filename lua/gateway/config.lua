@@ -6,6 +6,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local keys = require "gateway.keys"
 local leaderboard = require "gateway.leaderboard"
 local locate = require "gateway.locate"
 local models = require "gateway.models"
@@ -15,7 +16,7 @@ local providers = require "gateway.providers"
 
 local config = {}
 
-local fail, join = check.fail, check.join
+local fail = check.fail
 
 -- ---------------------------------------------------------------- listen
 
@@ -43,78 +44,6 @@ end
 local function default_listen(env)
   local host, port = env "HOST" or "127.0.0.1", env "PORT" or "8080"
   return check_listen((host:find(":", 1, true) and "[%s]:%s" or "%s:%s"):format(host, port), "HOST, PORT")
-end
-
--- ---------------------------------------------------------------- keys
-
-local USER_MAX = 128
-
-local function check_name(value, path)
-  if #check.string(value, path) > USER_MAX then
-    fail(path, "expected at most %d characters", USER_MAX)
-  end
-  return value
-end
-
-local function check_key(value, path)
-  if type(value) ~= "string" or #value < 8 or #value > 512 or value:find "[^\33-\126]" then
-    fail(path, "expected a key of 8 to 512 characters without blanks") -- never shown
-  end
-  return value
-end
-
-local function check_sha256(value, path)
-  if type(value) ~= "string" or not value:find("^" .. ("%x"):rep(64) .. "$") then
-    fail(path, "expected the SHA-256 of a key: 64 hex digits (printf %%s KEY | sha256sum)")
-  end
-  return value:lower()
-end
-
-local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
-
---- Days from 1970-01-01 to a day of the Gregorian calendar, or nil where there is no such day.
-local function days_to(year, month, day)
-  local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
-  if month < 1 or month > 12 or day < 1 or day > DAYS[month] + ((leap and month == 2) and 1 or 0) then
-    return nil
-  end
-  local y = month <= 2 and year - 1 or year
-  local m = (month + 9) % 12
-  return 365 * y + y // 4 - y // 100 + y // 400 + (153 * m + 2) // 5 + day - 1 - 719468
-end
-
---- "2027-01-01" or "2027-01-01T12:00:00Z" -> seconds since 1970 (UTC): the key is good until then.
-local function check_time(value, path)
-  local text = type(value) == "string" and value or ""
-  local year, month, day, rest = text:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$"
-  local hour, minute, second = 0, 0, 0
-  if rest and rest ~= "" then
-    hour, minute, second = rest:match "^[T ](%d%d):(%d%d):(%d%d)Z$"
-  end
-  local days = year and hour and days_to(tonumber(year), tonumber(month), tonumber(day))
-  hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
-  if not days or hour > 23 or minute > 59 or second > 60 then
-    check.expected(path, 'a day such as "2027-01-01" or a time such as "2027-01-01T12:00:00Z"', value)
-  end
-  return ((days * 24 + hour) * 60 + minute) * 60 + second
-end
-
-local KEY = {
-  key = check_key, sha256 = check_sha256, user = check_name, tier = { check_name, "default" }, name = check_name,
-  models = check.words(check_name), expires = check_time, metadata = check.plain,
-}
-
-local function check_user(value, path)
-  local entry = check.fields(value, path, KEY)
-  if (entry.key == nil) == (entry.sha256 == nil) then
-    fail(path, entry.key and "expected key or sha256, not both" or
-      "expected key or sha256: is the environment variable set that it is read from?")
-  elseif not entry.user then
-    fail(join(path, "user"), "expected whose key this is")
-  end
-  entry.name = entry.name or entry.user
-  entry.models = entry.models or {}
-  return entry
 end
 
 -- ---------------------------------------------------------------- the rest
@@ -165,8 +94,8 @@ end
 
 local TOP = {
   listen = check_listen, workers = { check_workers, 0 }, open = { check.boolean, false }, providers = as_it_is, models = { as_it_is, {} },
-  policy = check_policy, strategy = { check_name, "round_robin" }, keys = { check.list(check_user, "a list of keys"), {} },
-  admin = { check.table { key = check_key }, {} }, timeouts = check.table(TIMEOUTS), retry = check.table(RETRY),
+  policy = check_policy, strategy = { keys.check_name, "round_robin" }, keys = { keys.check, {} },
+  admin = { check.table { key = keys.check_key }, {} }, timeouts = check.table(TIMEOUTS), retry = check.table(RETRY),
   breaker = check.table(BREAKER), cors = { check.table { origins = { check_origins, {} } }, { origins = {} } },
   body_limit = { check.size(1024, 1 << 30), 32 << 20 },
   drain = { seconds_or_never, 600 }, log = check.table(LOG), settings = { check.plain, {} },
@@ -192,6 +121,7 @@ local function check_all(raw, options)
     fail("listen", "%s can be reached from outside, and there are no keys: add keys = { { key = …, user = … } }, or say open = true",
       top.listen.host)
   end
+  keys.refuse_twins(top.keys, top.admin)
   local board = {}
   if top.leaderboard then
     board, top.board = leaderboard.check(top.leaderboard, "leaderboard", options.read, options.fetched)

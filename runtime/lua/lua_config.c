@@ -425,25 +425,6 @@ static bool take_digest(lua_State *L, uint8_t digest[SHA256_BYTES])
     return found;
 }
 
-static int compare_digests(const void *a, const void *b)
-{
-    const struct user *const *left = a, *const *right = b;
-    return memcmp((*left)->digest, (*right)->digest, SHA256_BYTES);
-}
-
-/* One key cannot be two users'. */
-static void refuse_twins(lua_State *L, struct config *config)
-{
-    const struct user **sorted = take_memory(L, config, config->user_count, sizeof *sorted);
-    for (unsigned i = 0; i < config->user_count; i++)
-        sorted[i] = &config->users[i];
-    if (config->user_count > 1)
-        qsort(sorted, config->user_count, sizeof *sorted, compare_digests);
-    for (unsigned i = 1; i < config->user_count; i++)
-        if (compare_digests(&sorted[i - 1], &sorted[i]) == 0)
-            luaL_error(L, "keys[%d]: the same key as keys[%d]", (int)sorted[i]->index + 1, (int)sorted[i - 1]->index + 1);
-}
-
 static void take_users(lua_State *L, struct config *config)
 {
     config->user_count = enter(L, "users");
@@ -463,7 +444,6 @@ static void take_users(lua_State *L, struct config *config)
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
-    refuse_twins(L, config);
     config->keyring = keyring_new(config->users, config->user_count);
     enter(L, "admin");
     config->has_admin_key = take_digest(L, config->admin_digest);

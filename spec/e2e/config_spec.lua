@@ -15,6 +15,8 @@ local WRONG = {
   { "no such policy", 'return { providers = { mock = {} }, policy = "policies/nothing.lua" }', "nothing%.lua" },
   { "no such strategy", 'return { providers = { mock = {} }, strategy = "nonsense" }', "strategy" },
   { "open to the world without keys", 'return { providers = { mock = {} }, listen = "0.0.0.0:0" }', "listen: 0%.0%.0%.0.*keys" },
+  { "an admin key that is a user's", 'return { providers = { mock = {} }, keys = { { key = "sk-12345678", user = "a" } }, admin = { key = "sk-12345678" } }',
+    "admin%.key: the same key as keys%[1%]" },
   { "a key without a user", 'return { providers = { mock = {} }, keys = { { key = "sk-12345678" } } }', "keys%[1%].user" },
   { "io in the config", 'return { providers = { mock = {} }, x = io.open("/etc/passwd") }', "gateway%.lua:1" },
   { "an address that is none", 'return { providers = { mock = {} }, listen = "nowhere" }', "listen" },

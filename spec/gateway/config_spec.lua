@@ -106,13 +106,6 @@ describe("config: complaints", function()
     message = complaint "return { providers = { openai = { key = 'also secret' } } }"
     assert.is_nil(message:find("secret", 1, true))
   end)
-
-  it("says that two users have one key", function()
-    local checked = assert(check "return { providers = { mock = {} }, keys = { { key = '12345678', user = 'a' }, { key = '12345678', user = 'b' } } }")
-    local built, message = runtime.config.build(checked, "gateway.lua")
-    assert.is_nil(built)
-    assert.matches("keys%[%d%]: the same key as keys%[%d%]", message)
-  end)
 end)
 
 describe("config: providers", function()

@@ -1,0 +1,112 @@
+--- keys = { { key = …, user = … }, … } and admin = { key = … }: who may come in, what each may ask for, and until when.
+--
+-- Keys are compared by their SHA-256 from here on: one key cannot be two callers', whichever way each of them is given.
+-- SPDX-License-Identifier: MIT
+
+local check = require "gateway.check"
+local runtime = require "gateway.runtime"
+
+local keys = {}
+
+local fail, join = check.fail, check.join
+local hash = runtime.base.hash
+
+local NAME_MAX = 128
+
+function keys.check_name(value, path)
+  if #check.string(value, path) > NAME_MAX then
+    fail(path, "expected at most %d characters", NAME_MAX)
+  end
+  return value
+end
+
+function keys.check_key(value, path)
+  if type(value) ~= "string" or #value < 8 or #value > 512 or value:find "[^\33-\126]" then
+    fail(path, "expected a key of 8 to 512 characters without blanks") -- never shown
+  end
+  return value
+end
+
+-- What sha256sum says where the variable of the key was not set, or with echo's line end behind nothing.
+local OF_NOTHING = { [hash.to_hex(hash.sha256 "")] = true, [hash.to_hex(hash.sha256 "\n")] = true }
+
+local function check_sha256(value, path)
+  if type(value) ~= "string" or not value:find("^" .. ("%x"):rep(64) .. "$") then
+    fail(path, "expected the SHA-256 of a key: 64 hex digits (printf %%s KEY | sha256sum)")
+  elseif OF_NOTHING[value:lower()] then
+    fail(path, "this is the SHA-256 of nothing: the key was empty when it was made")
+  end
+  return value:lower()
+end
+
+local DAYS = { 31, 28, 31, 30, 31, 30, 31, 31, 30, 31, 30, 31 }
+
+--- Days from 1970-01-01 to a day of the Gregorian calendar, or nil where there is no such day.
+local function days_to(year, month, day)
+  local leap = year % 4 == 0 and (year % 100 ~= 0 or year % 400 == 0)
+  if month < 1 or month > 12 or day < 1 or day > DAYS[month] + ((leap and month == 2) and 1 or 0) then
+    return nil
+  end
+  local y = month <= 2 and year - 1 or year
+  local m = (month + 9) % 12
+  return 365 * y + y // 4 - y // 100 + y // 400 + (153 * m + 2) // 5 + day - 1 - 719468
+end
+
+--- "2027-01-01" or "2027-01-01T12:00:00Z" -> seconds since 1970 (UTC): the key is good until then.
+local function check_time(value, path)
+  local text = type(value) == "string" and value or ""
+  local year, month, day, rest = text:match "^(%d%d%d%d)%-(%d%d)%-(%d%d)(.*)$"
+  local hour, minute, second = 0, 0, 0
+  if rest and rest ~= "" then
+    hour, minute, second = rest:match "^[T ](%d%d):(%d%d):(%d%d)Z$"
+  end
+  local days = year and hour and days_to(tonumber(year), tonumber(month), tonumber(day))
+  hour, minute, second = tonumber(hour), tonumber(minute), tonumber(second)
+  if not days or hour > 23 or minute > 59 or second > 60 then
+    check.expected(path, 'a day such as "2027-01-01" or a time such as "2027-01-01T12:00:00Z"', value)
+  end
+  return ((days * 24 + hour) * 60 + minute) * 60 + second
+end
+
+local KEY = {
+  key = keys.check_key, sha256 = check_sha256, user = keys.check_name, tier = { keys.check_name, "default" }, name = keys.check_name,
+  models = check.words(keys.check_name), expires = check_time, metadata = check.plain,
+}
+
+local function check_user(value, path)
+  local entry = check.fields(value, path, KEY)
+  if (entry.key == nil) == (entry.sha256 == nil) then
+    fail(path, entry.key and "expected key or sha256, not both" or
+      "expected key or sha256: is the environment variable set that it is read from?")
+  elseif not entry.user then
+    fail(join(path, "user"), "expected whose key this is")
+  end
+  entry.name = entry.name or entry.user
+  entry.models = entry.models or {}
+  entry.path = path
+  return entry
+end
+
+keys.check = check.list(check_user, "a list of keys")
+
+local function digest_of(entry)
+  return entry.sha256 or entry.key and hash.to_hex(hash.sha256(entry.key))
+end
+
+--- One key is one caller's: no two users', and the admin's is no user's.
+function keys.refuse_twins(users, admin)
+  local paths = {}
+  for _, user in ipairs(users) do
+    local digest = digest_of(user)
+    if paths[digest] then
+      fail(user.path, "the same key as %s", paths[digest])
+    end
+    paths[digest] = user.path
+  end
+  local twin = paths[digest_of(admin)]
+  if twin then
+    fail("admin.key", "the same key as %s: a user's key must not open the admin routes, take another", twin)
+  end
+end
+
+return keys
