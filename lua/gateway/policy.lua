@@ -39,6 +39,16 @@ local function helper_modules(options, loading)
   return helpers
 end
 
+--- Why a file that may be there has no text, or nil where there is none.
+local function why_unread(options, name)
+  local file = ("%s/%s.lua"):format(options.folder, name)
+  if options.unread and options.unread[name] then
+    return ("%s: %s"):format(file, options.unread[name])
+  elseif options.unread_folder then
+    return ("%s: its folder %s: %s"):format(file, options.folder, options.unread_folder)
+  end
+end
+
 --- Runs one file and returns its table. Runs inside the sandbox's budget; raises.
 local function run_file(options, name)
   local file = ("%s/%s.lua"):format(options.folder, name)
@@ -73,7 +83,7 @@ local function make_require(options, modules, loading)
     elseif loading[short] then
       error(("policies.%s requires itself, perhaps through others"):format(short), 3)
     elseif not options.sources[short] then
-      error(("there is no %s/%s.lua"):format(options.folder, short), 3)
+      error(why_unread(options, short) or ("there is no %s/%s.lua"):format(options.folder, short), 3)
     end
     loading[short] = true
     modules[short] = frozen.copy(run_file(options, short), "policies." .. short)
@@ -121,14 +131,15 @@ end
 --- Loads the policy `name` -> a table with admit, route, recover, settle (functions), name, and strategies (name -> true, or
 --- nil where it knows none); or nil and what is wrong.
 --
--- options: name "default"; sources: name -> text of every file in the folder; folder: its name in messages ("policies");
+-- options: name "default"; sources: name -> text of every file in the folder; folder: its name in messages ("policies"); unread: name ->
+-- why a file could not be read; unread_folder: why the folder could not;
 -- settings: the config's; strategy: the config's; config: the config's file name; helpers: more modules, name -> table.
 function policy.load(options)
   options.folder = options.folder or "policies"
   local name = options.name
   local file = ("%s/%s.lua"):format(options.folder, name)
   if type(options.sources[name]) ~= "string" then
-    return nil, ("%s: there is no such file"):format(file)
+    return nil, why_unread(options, name) or file .. ": there is no such file"
   end
 
   local modules, loading = {}, { [name] = true }

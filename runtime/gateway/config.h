@@ -128,6 +128,7 @@ struct config {
 
     struct slice strategy;    /* default for request.strategy */
     struct slice policy_name; /* "default": for X-Policy */
+    bool has_policy_file;     /* false: the built-in policy */
 };
 
 struct config *config_new(void);

@@ -107,6 +107,12 @@ static void generation_free(struct generation *generation)
     free(generation);
 }
 
+/* A file that is away for a moment must not take limits and refusals with it. */
+static bool loses_policy(const struct generation *current, const struct config *config)
+{
+    return current != NULL && current->config->has_policy_file && !config->has_policy_file;
+}
+
 struct generation *generation_load(struct gateway *gateway, const char *config_path, unsigned scripts, unsigned number, int64_t now_us,
                                    char complaint[COMPLAINT_MAX])
 {
@@ -117,6 +123,14 @@ struct generation *generation_load(struct gateway *gateway, const char *config_p
     generation->sources = gateway->engine->read(config_path, gateway->copies, &generation->config, complaint);
     if (generation->sources == NULL) {
         generation->config = NULL;
+        generation_free(generation);
+        return NULL;
+    }
+    if (loses_policy(gateway->current, generation->config)) {
+        snprintf(
+            complaint, COMPLAINT_MAX,
+            "policies/default.lua: there is no such file, and a reload never goes from a policy's file to the built-in policy: put the "
+            "file back, or restart the gateway without it");
         generation_free(generation);
         return NULL;
     }

@@ -3,19 +3,18 @@
  * The very bytes that were tried are those that every worker's engine is opened with. gateway.lua runs in the sandbox of policies,
  * with env() on top and a budget: it can compute what it likes, and reach nothing. Its settings cross into the engines as text.
  * SPDX-License-Identifier: MIT */
+#include "base/file.h"
 #include "lua/bindings.h"
 #include "lua/embedded.h"
 #include "lua/lua_config.h"
 #include "lua/lua_script.h"
 #include <dirent.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <lua-cjson.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024, DATA_MAX = 64 };
 
@@ -24,46 +23,29 @@ int luaopen_cjson_safe(lua_State *L); /* exported beside luaopen_cjson, but miss
 struct source {
     char *name; /* "default" */
     struct buffer text;
+    char *why; /* it could not be read; NULL: it was */
 };
 
 struct sources {
     char *path;     /* of gateway.lua, as it was given */
     char *env_path; /* .env beside it */
-    char *folder;   /* of the policy, to open; NULL: the built-in policy */
+    char *folder;   /* of the policy, to open and to watch */
     char *shown;    /* the same as messages name it */
-    char *policy;   /* "default" */
+    char *policy;   /* "default"; NULL: the built-in one */
     char *strategy;
     char *settings; /* a chunk of Lua that returns them */
     size_t settings_len;
+    char *why_folder; /* the folder could not be read; NULL: it was */
     struct source files[FILES_MAX];
     unsigned file_count;
     struct source adapters[ADAPTERS_MAX]; /* each by the name that the config gave it */
     unsigned adapter_count;
     char *data[DATA_MAX]; /* files beside gateway.lua that it names: the leaderboard, the table of prices, credentials */
     unsigned data_count;
+    char *shortage; /* a file of data that could not be read, and the machine is to blame */
 };
 
 /* ---------------------------------------------------------------- files */
-
-static bool read_file(const char *path, struct buffer *out)
-{
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
-    ssize_t count;
-    if (fd < 0)
-        return false;
-    do {
-        char *room = buffer_reserve(out, 16384);
-        errno = EFBIG;
-        count = room == NULL ? -1 : read(fd, room, 16384);
-        if (count > 0)
-            out->len += (size_t)count;
-    } while (count > 0);
-    int saved = errno;
-    close(fd);
-    buffer_trim(out); /* kept for as long as its generation serves */
-    errno = saved;
-    return count == 0;
-}
 
 static char *join(const char *folder, const char *name)
 {
@@ -97,25 +79,39 @@ static int compare_sources(const void *a, const void *b)
     return strcmp(((const struct source *)a)->name, ((const struct source *)b)->name);
 }
 
-/* Every *.lua of the policy's folder. What cannot be read is as good as missing: the policy that needs it says so. */
+static char *copy_text(const char *text)
+{
+    return xstrndup(text, strlen(text));
+}
+
+static void add_file(struct sources *sources, const char *entry)
+{
+    struct source *file = &sources->files[sources->file_count++];
+    char *path = join(sources->folder, entry), why[FILE_WHY_MAX];
+    file->name = xstrndup(entry, strlen(entry) - 4);
+    buffer_init(&file->text, FILE_MAX);
+    if (!file_read(path, &file->text, why)) {
+        buffer_free(&file->text);
+        file->why = copy_text(why);
+    }
+    free(path);
+}
+
+/* Every *.lua of the policy's folder. What cannot be read is the matter of the policy that needs it: it says why. */
 static void read_folder(struct sources *sources)
 {
     DIR *folder = opendir(sources->folder);
-    const struct dirent *entry;
-    while (folder != NULL && sources->file_count < FILES_MAX && (entry = readdir(folder)) != NULL) {
-        struct source *file = &sources->files[sources->file_count];
-        if (!is_lua(entry->d_name))
-            continue;
-        char *path = join(sources->folder, entry->d_name);
-        buffer_init(&file->text, FILE_MAX);
-        if (read_file(path, &file->text)) {
-            file->name = xstrndup(entry->d_name, strlen(entry->d_name) - 4);
-            sources->file_count++;
-        } else {
-            buffer_free(&file->text);
-        }
-        free(path);
-    }
+    const struct dirent *entry = NULL;
+    char why[FILE_WHY_MAX] = "";
+    while (folder != NULL && sources->file_count < FILES_MAX && (errno = 0, entry = readdir(folder)) != NULL)
+        if (is_lua(entry->d_name))
+            add_file(sources, entry->d_name);
+    if (entry != NULL)
+        snprintf(why, sizeof why, "holds more than %d files of policies", FILES_MAX);
+    else if ((folder == NULL && errno != ENOENT) || (folder != NULL && errno != 0))
+        file_write_why(errno, why);
+    if (why[0] != '\0')
+        sources->why_folder = copy_text(why);
     if (folder != NULL)
         closedir(folder);
     qsort(sources->files, sources->file_count, sizeof *sources->files, compare_sources);
@@ -176,6 +172,7 @@ void sources_free(struct sources *sources)
 {
     for (unsigned i = 0; i < sources->file_count; i++) {
         free(sources->files[i].name);
+        free(sources->files[i].why);
         buffer_free(&sources->files[i].text);
     }
     for (unsigned i = 0; i < sources->adapter_count; i++) {
@@ -186,6 +183,8 @@ void sources_free(struct sources *sources)
     free(sources->env_path);
     for (unsigned i = 0; i < sources->data_count; i++)
         free(sources->data[i]);
+    free(sources->shortage);
+    free(sources->why_folder);
     free(sources->folder);
     free(sources->shown);
     free(sources->policy);
@@ -280,14 +279,26 @@ static int complain(lua_State *L, struct reading *reading) /* the text at the to
     return 1;
 }
 
-/* Pushes env(); false: .env is wrong, the complaint is at the top. */
-static bool push_env(lua_State *L, const struct sources *sources)
+/* Pushes the text of a file; false: the complaint is at the top. */
+static bool push_file(lua_State *L, const char *path, bool may_be_absent)
 {
     struct buffer text;
+    char why[FILE_WHY_MAX];
     buffer_init(&text, FILE_MAX);
-    bool found = read_file(sources->env_path, &text);
-    lua_pushlstring(L, found && text.len > 0 ? text.ptr : "", found ? text.len : 0);
+    bool found = file_read(path, &text, why), ok = found || (may_be_absent && file_is_absent(path));
+    if (ok)
+        lua_pushlstring(L, found && text.len > 0 ? text.ptr : "", found ? text.len : 0);
+    else
+        lua_pushfstring(L, "%s: %s", path, why);
     buffer_free(&text);
+    return ok;
+}
+
+/* Pushes env(); false: .env is wrong, the complaint is at the top. Without the file there is nothing in it; one that cannot be read is no such file. */
+static bool push_env(lua_State *L, const struct sources *sources)
+{
+    if (!push_file(L, sources->env_path, true))
+        return false;
     require(L, "gateway.env", "parse");
     lua_insert(L, -2);
     lua_pushstring(L, sources->env_path);
@@ -348,21 +359,17 @@ static int config_read(lua_State *L)
 {
     struct sources *sources = lua_touserdata(L, lua_upvalueindex(1));
     const char *path = note_data(sources, luaL_checkstring(L, 1));
-    struct buffer text;
     if (path == NULL) {
         lua_pushnil(L);
         lua_pushfstring(L, "there are more than %d files of data", DATA_MAX);
         return 2;
     }
-    buffer_init(&text, FILE_MAX);
-    if (read_file(path, &text)) {
-        lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
-        buffer_free(&text);
+    if (push_file(L, path, false))
         return 1;
-    }
+    if (file_is_shortage(errno) && sources->shortage == NULL)
+        sources->shortage = copy_text(lua_tostring(L, -1));
     lua_pushnil(L);
-    lua_pushfstring(L, "%s: %s", path, strerror(errno));
-    buffer_free(&text);
+    lua_insert(L, -2);
     return 2;
 }
 
@@ -409,18 +416,17 @@ static int read_adapter(lua_State *L)
         lua_pushfstring(L, "there are more than %d adapters", ADAPTERS_MAX);
         return 2;
     }
-    char *path = beside(sources->path, name);
+    char *path = beside(sources->path, name), why[FILE_WHY_MAX];
     buffer_init(&file->text, FILE_MAX);
-    bool found = read_file(path, &file->text);
-    int error = errno;
+    bool found = file_read(path, &file->text, why);
     free(path);
     if (!found) {
         buffer_free(&file->text);
         lua_pushnil(L);
-        lua_pushfstring(L, "%s: %s", name, strerror(error));
+        lua_pushfstring(L, "%s: %s", name, why);
         return 2;
     }
-    file->name = xstrndup(name, strlen(name));
+    file->name = copy_text(name);
     return push_adapter(L, sources, sources->adapter_count++);
 }
 
@@ -467,23 +473,24 @@ static char *field_copy(lua_State *L, int index, const char *key)
     return copy;
 }
 
-/* The policy that the config names; else policies/default.lua beside it, where there is one; else the built-in one. */
+/* The policy that the config names; else policies/default.lua beside it, where there is one; else the built-in one. The folder is watched all the same. */
 static void find_policy(lua_State *L, struct sources *sources, int checked)
 {
     if (lua_getfield(L, checked, "policy") == LUA_TTABLE) {
         sources->shown = field_copy(L, lua_gettop(L), "folder");
         sources->policy = field_copy(L, lua_gettop(L), "name");
     } else {
-        char *path = beside(sources->path, "policies/default.lua");
-        if (access(path, R_OK) == 0) {
-            sources->shown = xstrndup("policies", 8);
-            sources->policy = xstrndup("default", 7);
-        }
+        char *folder = beside(sources->path, "policies"), *path = beside(sources->path, "policies/default.lua");
+        struct stat status;
+        bool leads_nowhere = !file_is_absent(folder) && stat(folder, &status) != 0;
+        sources->shown = copy_text("policies");
+        if (leads_nowhere || !file_is_absent(path))
+            sources->policy = copy_text("default");
+        free(folder);
         free(path);
     }
     lua_pop(L, 1);
-    if (sources->shown != NULL)
-        sources->folder = beside(sources->path, sources->shown);
+    sources->folder = beside(sources->path, sources->shown);
 }
 
 static void keep_settings(lua_State *L, struct sources *sources, int checked)
@@ -503,23 +510,20 @@ static int read_all(lua_State *L)
 {
     struct reading *reading = lua_touserdata(L, 1);
     struct sources *sources = reading->sources;
-    struct buffer text;
     enum { TEXT = 2, ENV, RAW, CHECKED };
 
-    buffer_init(&text, FILE_MAX);
-    if (!read_file(sources->path, &text)) {
-        lua_pushfstring(L, "%s: %s", sources->path, strerror(errno));
-        buffer_free(&text);
+    if (!push_file(L, sources->path, false))
         return complain(L, reading);
-    }
-    lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
-    buffer_free(&text);
     if (!push_env(L, sources) || !evaluate(L, sources, TEXT, ENV))
         return complain(L, reading);
     lua_replace(L, RAW);
     lua_settop(L, RAW);
     if (!check(L, reading, RAW, TEXT, ENV))
         return complain(L, reading);
+    if (sources->shortage != NULL) { /* who could do without the file cannot do without the machine */
+        lua_pushstring(L, sources->shortage);
+        return complain(L, reading);
+    }
     find_policy(L, sources, CHECKED);
     sources->strategy = field_copy(L, CHECKED, "strategy");
     keep_settings(L, sources, CHECKED);
@@ -553,9 +557,10 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
         sources_free(sources);
         return NULL;
     }
-    if (sources->folder != NULL)
+    if (sources->policy != NULL)
         read_folder(sources);
     *config = reading.config;
+    (*config)->has_policy_file = sources->policy != NULL;
     (*config)->policy_name = sources->policy == NULL ? LIT("builtin") : arena_copy(&(*config)->arena, slice_of(sources->policy));
     return sources;
 }
@@ -610,12 +615,20 @@ bool sources_push_policy(lua_State *L, const struct sources *sources)
     lua_setfield(L, -2, "strategy");
     lua_pushstring(L, sources->path);
     lua_setfield(L, -2, "config");
+    lua_pushstring(L, sources->why_folder);
+    lua_setfield(L, -2, "unread_folder");
     lua_createtable(L, 0, (int)sources->file_count);
+    lua_createtable(L, 0, 0);
     for (unsigned i = 0; i < sources->file_count; i++) {
-        const struct buffer *text = &sources->files[i].text;
-        lua_pushlstring(L, text->len == 0 ? "" : text->ptr, text->len);
-        lua_setfield(L, -2, sources->files[i].name);
+        const struct source *file = &sources->files[i];
+        lua_pushlstring(L,
+                        file->why != NULL     ? file->why
+                        : file->text.len == 0 ? ""
+                                              : file->text.ptr,
+                        file->why != NULL ? strlen(file->why) : file->text.len);
+        lua_setfield(L, file->why != NULL ? -2 : -3, file->name);
     }
+    lua_setfield(L, -3, "unread");
     lua_setfield(L, -2, "sources");
     if (luaL_loadbufferx(L, sources->settings, sources->settings_len, "=settings", "t") != LUA_OK)
         return lua_error(L), false;

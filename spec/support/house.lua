@@ -24,12 +24,14 @@ local function patient(config)
   return (config:gsub("^return {", '%0 timeouts = { connect = "60s" },', 1))
 end
 
---- Lays out a folder: the config as gateway.lua, the project's policies, and `policies` (name -> text) over them.
+--- Lays out a folder: the config as gateway.lua, the project's policies (not with no_policies), and `policies` (name -> text) over them.
 local function lay_out(options)
   local folder = process.temporary_directory()
   process.write_file(folder .. "/gateway.lua", options.config)
-  assert(os.execute(("cp -R %s %s/policies && chmod -R u+w %s/policies"):format(process.quote(absolute "policies"), process.quote(folder),
-    process.quote(folder))))
+  if not options.no_policies then
+    assert(os.execute(("cp -R %s %s/policies && chmod -R u+w %s/policies"):format(process.quote(absolute "policies"), process.quote(folder),
+      process.quote(folder))))
+  end
   for name, text in pairs(options.policies or {}) do
     process.write_file(("%s/policies/%s.lua"):format(folder, name), text)
   end
