@@ -4,7 +4,8 @@ local default = require "policies.default"
 local first = { pro = 0 } -- classes by tier: 0 goes before all others, 9 after them
 
 local policy = {
-  strategies = default.strategies, admit = default.admit, recover = default.recover,
+  strategies = default.strategies, tiers = default.tiers,
+  admit = default.admit, recover = default.recover,
 }
 
 function policy.route(request)

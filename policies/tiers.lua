@@ -24,7 +24,11 @@ local tiers = {
   },
 }
 
-local policy = {}
+-- Known at load: a key of gateway.lua with another tier is a mistake, and refused.
+local policy = { tiers = {} }
+for name in pairs(tiers) do
+  policy.tiers[#policy.tiers + 1] = name
+end
 
 function policy.admit(request)
   local tier = tiers[request.user.tier] or tiers.default

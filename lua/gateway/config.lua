@@ -178,18 +178,18 @@ end
 -- text, or nil and why not), fetched (URL -> the last good copy of what it said, or nil), vendors (name -> { name, base_url, key_env,
 -- no_key }).
 function config.check(raw, options)
+  local function place_of(path)
+    local line = options.text and locate.line(options.text, path)
+    return (line and ("%s:%d"):format(options.file, line) or options.file) .. (path == "" and "" or ": " .. path)
+  end
   local ok, result = pcall(check_all, raw, options)
   if ok then
+    result.tiers = keys.tiers(result.users, place_of)
     return result
   elseif type(result) ~= "table" then
     return nil, ("%s: %s"):format(options.file, tostring(result))
   end
-  local line = options.text and locate.line(options.text, result.path)
-  local place = line and ("%s:%d"):format(options.file, line) or options.file
-  if result.path == "" then
-    return nil, ("%s: %s"):format(place, result.message)
-  end
-  return nil, ("%s: %s: %s"):format(place, result.path, result.message)
+  return nil, ("%s: %s"):format(place_of(result.path), result.message)
 end
 
 return config

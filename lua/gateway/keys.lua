@@ -109,4 +109,13 @@ function keys.refuse_twins(users, admin)
   end
 end
 
+--- The tiers that users have -> the first place of each, as complaints name it.
+function keys.tiers(users, place_of)
+  local tiers = {}
+  for _, user in ipairs(users) do
+    tiers[user.tier] = tiers[user.tier] or place_of(join(user.path, "tier"))
+  end
+  return tiers
+end
+
 return keys

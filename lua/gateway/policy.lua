@@ -9,11 +9,13 @@ local defaults = require "gateway.defaults"
 local frozen = require "gateway.frozen"
 local limits = require "gateway.limits"
 local pattern = require "gateway.pattern"
+local spelling = require "gateway.spelling"
 
 local policy = {}
 
 local FUNCTIONS = { "admit", "route", "recover", "settle" }
-local EXPORTS = { admit = "function", route = "function", recover = "function", settle = "function", strategies = "table" }
+local EXPORTS = { admit = "function", route = "function", recover = "function", settle = "function", strategies = "table",
+  tiers = "table" }
 local HELPERS = "gateway.limit, gateway.order, gateway.pattern, gateway.settings"
 
 local function sorted_keys(map)
@@ -110,13 +112,46 @@ local function check_strategies(file, strategies)
   end
 end
 
+local function check_tiers(file, tiers)
+  for place, name in each(tiers) do
+    if math.type(place) ~= "integer" then
+      return ("%s: tiers: expected a list of names, found the key %s"):format(file, tostring(place):sub(1, 60))
+    elseif type(name) ~= "string" then
+      return ("%s: tiers[%d]: expected a name, got a %s"):format(file, place, type(name))
+    end
+  end
+end
+
+local function names_of(tiers)
+  local names = {}
+  for _, name in each(tiers) do
+    names[#names + 1] = name
+  end
+  table.sort(names)
+  return names
+end
+
+--- A tier that the policy does not know would have none of its limits. `given`: tier -> the place where a key has it.
+local function check_given(file, tiers, given)
+  local names, known = names_of(tiers), {}
+  for _, name in ipairs(names) do
+    known[name] = true
+  end
+  for _, tier in ipairs(sorted_keys(given)) do
+    if not known[tier] then
+      return ("%s: expected one of %s (%s), got %q%s"):format(given[tier], table.concat(names, ", "), file, tier,
+        spelling.hint(tier, names))
+    end
+  end
+end
+
 --- nil when the table has the shape of a policy, else what is wrong.
 local function check_shape(file, module)
   local has_function = false
   for key, value in next, module do
     local expected = EXPORTS[key]
     if not expected then
-      return ("%s: '%s' is none of admit, route, recover, settle, strategies"):format(file, tostring(key):sub(1, 60))
+      return ("%s: '%s' is none of admit, route, recover, settle, strategies, tiers"):format(file, tostring(key):sub(1, 60))
     elseif type(value) ~= expected then
       return ("%s: %s: expected a %s, got a %s"):format(file, key, expected, type(value))
     end
@@ -125,15 +160,15 @@ local function check_shape(file, module)
   if not has_function then
     return file .. ": expected at least one of admit, route, recover, settle"
   end
-  return module.strategies and check_strategies(file, module.strategies)
+  return module.strategies and check_strategies(file, module.strategies) or module.tiers and check_tiers(file, module.tiers)
 end
 
---- Loads the policy `name` -> a table with admit, route, recover, settle (functions), name, and strategies (name -> true, or
---- nil where it knows none); or nil and what is wrong.
+--- Loads the policy `name` -> a table with admit, route, recover, settle (functions), name, tiers (a list) and strategies (name -> true),
+--- both nil where it says nothing of them; or nil and what is wrong.
 --
 -- options: name "default"; sources: name -> text of every file in the folder; folder: its name in messages ("policies"); unread: name ->
--- why a file could not be read; unread_folder: why the folder could not;
--- settings: the config's; strategy: the config's; config: the config's file name; helpers: more modules, name -> table.
+-- why a file could not be read; unread_folder: why the folder could not; settings: the config's; strategy: the config's; tiers: those of
+-- the config's keys, tier -> place; config: the config's file name; helpers: more modules, name -> table.
 function policy.load(options)
   options.folder = options.folder or "policies"
   local name = options.name
@@ -150,7 +185,7 @@ function policy.load(options)
   if not ok then
     return nil, message
   end
-  local complaint = check_shape(file, module)
+  local complaint = check_shape(file, module) or module.tiers and options.tiers and check_given(file, module.tiers, options.tiers)
   if complaint then
     return nil, complaint
   end
@@ -159,6 +194,7 @@ function policy.load(options)
   for _, key in ipairs(FUNCTIONS) do
     loaded[key] = module[key] or defaults[key]
   end
+  loaded.tiers = module.tiers and names_of(module.tiers)
   if module.strategies then
     loaded.strategies = {}
     for strategy in each(module.strategies) do

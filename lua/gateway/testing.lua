@@ -62,7 +62,7 @@ function testing.load(path, options)
     error(message, 2)
   end
 
-  local policy = { name = loaded.name, strategies = loaded.strategies }
+  local policy = { name = loaded.name, strategies = loaded.strategies, tiers = loaded.tiers }
   for _, key in ipairs { "admit", "route", "recover", "settle" } do
     policy[key] = function(request, ...)
       facts.deciding(request)

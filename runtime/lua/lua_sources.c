@@ -33,8 +33,8 @@ struct sources {
     char *shown;    /* the same as messages name it */
     char *policy;   /* "default"; NULL: the built-in one */
     char *strategy;
-    char *settings; /* a chunk of Lua that returns them */
-    size_t settings_len;
+    char *said; /* what the policy's load needs of the config: a chunk of Lua that returns { settings, tiers } */
+    size_t said_len;
     char *why_folder; /* the folder could not be read; NULL: it was */
     struct source files[FILES_MAX];
     unsigned file_count;
@@ -189,7 +189,7 @@ void sources_free(struct sources *sources)
     free(sources->shown);
     free(sources->policy);
     free(sources->strategy);
-    free(sources->settings);
+    free(sources->said);
     free(sources);
 }
 
@@ -493,15 +493,19 @@ static void find_policy(lua_State *L, struct sources *sources, int checked)
     sources->folder = beside(sources->path, sources->shown);
 }
 
-static void keep_settings(lua_State *L, struct sources *sources, int checked)
+static void keep_said(lua_State *L, struct sources *sources, int checked)
 {
     const char *text;
     require(L, "gateway.config", "as_text");
+    lua_createtable(L, 0, 2);
     lua_getfield(L, checked, "settings");
+    lua_setfield(L, -2, "settings");
+    lua_getfield(L, checked, "tiers");
+    lua_setfield(L, -2, "tiers");
     lua_call(L, 1, 1);
-    text = lua_tolstring(L, -1, &sources->settings_len);
-    sources->settings = xcalloc(1, sources->settings_len + 1);
-    memcpy(sources->settings, text, sources->settings_len);
+    text = lua_tolstring(L, -1, &sources->said_len);
+    sources->said = xcalloc(1, sources->said_len + 1);
+    memcpy(sources->said, text, sources->said_len);
     lua_pop(L, 1);
 }
 
@@ -526,7 +530,7 @@ static int read_all(lua_State *L)
     }
     find_policy(L, sources, CHECKED);
     sources->strategy = field_copy(L, CHECKED, "strategy");
-    keep_settings(L, sources, CHECKED);
+    keep_said(L, sources, CHECKED);
     lua_settop(L, CHECKED);
     reading->config = config_build(L, slice_of(sources->path), reading->complaint, COMPLAINT_MAX);
     lua_pushboolean(L, reading->config != NULL);
@@ -606,7 +610,9 @@ bool sources_push_policy(lua_State *L, const struct sources *sources)
 {
     if (sources->policy == NULL)
         return false;
-    lua_createtable(L, 0, 6);
+    if (luaL_loadbufferx(L, sources->said, sources->said_len, "=said", "t") != LUA_OK)
+        return lua_error(L), false;
+    lua_call(L, 0, 1);
     lua_pushstring(L, sources->policy);
     lua_setfield(L, -2, "name");
     lua_pushstring(L, sources->shown);
@@ -630,9 +636,5 @@ bool sources_push_policy(lua_State *L, const struct sources *sources)
     }
     lua_setfield(L, -3, "unread");
     lua_setfield(L, -2, "sources");
-    if (luaL_loadbufferx(L, sources->settings, sources->settings_len, "=settings", "t") != LUA_OK)
-        return lua_error(L), false;
-    lua_call(L, 0, 1);
-    lua_setfield(L, -2, "settings");
     return true;
 }

@@ -16,6 +16,50 @@ local function run(fn, ...)
   return select(2, assert(runtime.call.run(fn, 1000000, 1 << 20, 1, ...)))
 end
 
+describe("a tier that the policy does not know", function()
+  local places = { fre = "gateway.lua:7: keys[2].tier", pro = "gateway.lua:6: keys[1].tier" }
+  local two = "return { tiers = { 'free', 'pro' }, admit = function() return {} end }"
+
+  it("is refused at load, with its place and the nearest name", function()
+    local policy, message = load(two, { tiers = places })
+    assert.is_nil(policy)
+    assert.equal("gateway.lua:7: keys[2].tier: expected one of free, pro (policies/x.lua), got \"fre\" (did you mean 'free'?)", message)
+    assert.is_truthy(load(two, { tiers = { pro = places.pro } }))
+    assert.is_truthy(load(two))
+  end)
+
+  it("is refused when a key has no tier and \"default\" is none of the policy's", function()
+    local _, message = load(two, { tiers = { default = "gateway.lua:2: keys[1].tier" } })
+    assert.matches('keys%[1%]%.tier: expected one of free, pro .* got "default"', message)
+  end)
+
+  it("is not looked for where the policy says nothing of tiers", function()
+    assert.is_truthy(load("return { admit = function() return {} end }", { tiers = places }))
+  end)
+
+  it("is found through a policy that hands on another's tiers", function()
+    local sources = { x = "return { tiers = require('policies.y').tiers, route = require('policies.y').route }",
+      y = "return { tiers = { 'pro' }, route = function() end }" }
+    assert.matches("keys%[2%]%.tier: expected one of pro", select(2, load(sources, { tiers = places })))
+  end)
+
+  it("names that are none are refused", function()
+    for text, message in pairs { ["{ free = 1 }"] = "tiers: expected a list of names, found the key free",
+      ["{ 7 }"] = "tiers%[1%]: expected a name, got a number", ["'free'"] = "tiers: expected a table, got a string" } do
+      assert.matches(message, select(2, load(("return { tiers = %s, admit = function() end }"):format(text))))
+    end
+  end)
+
+  it("the shipped policies know theirs", function()
+    local testing = require "gateway.testing"
+    for _, name in ipairs { "tiers", "default", "queue" } do
+      local tiers = testing.load("policies/" .. name .. ".lua").tiers
+      table.sort(tiers)
+      assert.same({ "default", "free", "pro" }, tiers)
+    end
+  end)
+end)
+
 describe("loading a policy", function()
   it("gives its functions, and defaults for those it lacks", function()
     local policy = assert(load "return { route = function(request) return { request.targets[1] } end }")

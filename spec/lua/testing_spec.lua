@@ -20,7 +20,7 @@ describe("testing.load", function()
     assert.has_error(function() testing.load "policies/nix.lua" end, "policies/nix.lua: there is no such file")
     assert.has_error(function() testing.load "policies/default" end, "expected a path such as policies/default.lua, got policies/default")
     assert.has_error(function() policy "return { rout = 1 }" end,
-      "policies/x.lua: 'rout' is none of admit, route, recover, settle, strategies")
+      "policies/x.lua: 'rout' is none of admit, route, recover, settle, strategies, tiers")
     assert.has_error(function() testing.load("policies/default.lua", { strategy = "x" }) end,
       'gateway.lua: strategy: expected one of cost_optimized, least_busy, least_latency, lowest_cost, lowest_latency, ' ..
       'priority, quality, round_robin, score, sticky, weighted (policies/default.lua), got "x"')
