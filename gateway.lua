@@ -87,7 +87,7 @@ return {
   -- { "gpt-5.1": 0.93, … }: points that `score` counts, by model or target. Or "https://…", fetched every hour.
   -- leaderboard = "leaderboard.json",
 
-  -- How long to wait. first_token and idle are for streams; total is the whole request, retries and all.
+  -- How long to wait. first_token is for streams; idle is between the bytes of any answer; total is the whole request, retries and all.
   timeouts = { connect = "2s", tls = "5s", headers = "300s", first_token = "60s", idle = "60s", total = "600s" },
   -- At most so many attempts per request. uncertain: one that may have been answered (and billed) may be made once more.
   retry = { attempts = 3, uncertain = true },

@@ -3,7 +3,7 @@
  * The order inside one callback is always: look at the bytes, note what they mean, tell the walk, drain. Draining is the last thing because
  * it may end the request.
  * SPDX-License-Identifier: MIT */
-#include "gateway/attempt.h"
+#include "gateway/attempt_private.h"
 #include "gateway/capacity.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
@@ -19,7 +19,7 @@ static int64_t now_us(const struct attempt *attempt)
     return loop_now_us(attempt->request->worker->loop);
 }
 
-static void tell(struct attempt *attempt, enum walk_event_kind kind)
+void attempt_tell(struct attempt *attempt, enum walk_event_kind kind)
 {
     struct walk_event event = {
         .kind = kind, .attempt = attempt->number, .reused = attempt->reused && attempt->status == 0, .wrote = attempt->wrote};
@@ -61,21 +61,29 @@ static bool is_stale(const struct attempt *attempt, const struct failure *failur
     return attempt->reused && failure->kind == FAILURE_UNAVAILABLE && attempt->status == 0 && failure->sent != SENT_REFUSED;
 }
 
-/* The attempt failed: its connection is of no use any more, the walk decides what follows. */
-static void fail(struct attempt *attempt, const struct failure *failure)
+void attempt_hang_up(struct attempt *attempt)
+{
+    if (attempt->call != NULL)
+        call_cancel(attempt->call);
+    attempt->call = NULL;
+}
+
+void attempt_note_failure(struct attempt *attempt, const struct failure *failure)
 {
     attempt->failed = true;
     attempt->failure = *failure;
     failure_hide(&attempt->failure, attempt->target->provider, attempt->token, &attempt->request->arena);
     attempt_note_key(attempt, &attempt->failure);
     attempt_note_token(attempt);
-    if (attempt->call != NULL) {
-        call_cancel(attempt->call);
-        attempt->call = NULL;
-    }
+    attempt_hang_up(attempt);
     bool renewed = attempt->token.len > 0 && failure->kind == FAILURE_AUTH; /* there is a new one soon */
     settle_health(attempt, false, attempt->failure.other_key || renewed || is_stale(attempt, failure));
-    tell(attempt, WALK_FAILED);
+}
+
+void attempt_fail(struct attempt *attempt, const struct failure *failure)
+{
+    attempt_note_failure(attempt, failure);
+    attempt_tell(attempt, WALK_FAILED);
 }
 
 static struct failure incomplete(struct attempt *attempt, const char *what, enum phase phase)
@@ -256,26 +264,6 @@ static void read_events(struct attempt *attempt, struct slice data)
     }
 }
 
-static struct slice error_header(void *head, struct slice name)
-{
-    const struct attempt *attempt = head;
-    for (unsigned i = 0; i < attempt->header_count; i++)
-        if (slice_equals_nocase(attempt->headers[i].name, name))
-            return attempt->headers[i].value;
-    return SLICE_NONE;
-}
-
-static void keep_headers(struct attempt *attempt, const struct http1_head *head)
-{
-    struct arena *arena = &attempt->request->arena;
-    attempt->headers = arena_zalloc(arena, sizeof *attempt->headers * (head->header_count + 1));
-    for (unsigned i = 0; attempt->headers != NULL && i < head->header_count; i++) {
-        attempt->headers[i].name = arena_copy(arena, head->headers[i].name);
-        attempt->headers[i].value = arena_copy(arena, head->headers[i].value);
-        attempt->header_count = i + 1;
-    }
-}
-
 /* A good status that cannot carry an answer: nothing, or a part of something. */
 static bool is_whole(int status)
 {
@@ -288,8 +276,8 @@ static void on_head(struct attempt *attempt, const struct http1_head *head)
     struct slice coding = http1_header(head, LIT("content-encoding"));
     attempt->status = head->status;
     attempt->coded = coding.len != 0 && !slice_equals_nocase(coding, LIT("identity"));
-    if (head->status < 200 || head->status > 299) {
-        keep_headers(attempt, head);
+    if (attempt_was_refused(attempt)) {
+        attempt_begin_refusal(attempt, head);
         return;
     }
     if (attempt->coded || !is_whole(head->status)) {
@@ -298,7 +286,7 @@ static void on_head(struct attempt *attempt, const struct http1_head *head)
                                                            : "the provider answered without an answer",
                                             PHASE_HEADERS);
         failure.status = head->status;
-        fail(attempt, &failure);
+        attempt_fail(attempt, &failure);
         return;
     }
     /* A provider that answers a request for a stream with one JSON body: an error in most cases, read whole. */
@@ -308,28 +296,29 @@ static void on_head(struct attempt *attempt, const struct http1_head *head)
         attempt->writer = attempt_new_writer(attempt);
         if (attempt->writer == NULL) {
             struct failure failure = incomplete(attempt, "the request has no memory left to read its answer", PHASE_HEADERS);
-            fail(attempt, &failure);
+            attempt_fail(attempt, &failure);
             return;
         }
     }
-    tell(attempt, WALK_HEADERS);
+    attempt_tell(attempt, WALK_HEADERS);
 }
 
 static void on_data(struct attempt *attempt, struct slice data)
 {
     if (attempt->ended || attempt->failed)
         return; /* what stands behind the end marker is nobody's */
-    if (attempt->status < 200 || attempt->status > 299) {
-        if (!attempt->coded && attempt->body.len < ATTEMPT_ERROR_MAX)
-            buffer_append_slice(&attempt->body, data);
+    if (attempt_was_refused(attempt)) {
+        attempt_add_to_refusal(attempt, data);
         return;
     }
     if (!attempt->sse) {
         buffer_append_slice(&attempt->body, data);
         if (attempt->body.overflow) {
             struct failure failure = incomplete(attempt, "the provider's answer is larger than 64 MB", PHASE_BODY);
-            fail(attempt, &failure);
+            attempt_fail(attempt, &failure);
+            return;
         }
+        attempt_tell(attempt, WALK_CHUNK);
         return;
     }
     attempt->wrote = false;
@@ -340,14 +329,14 @@ static void on_data(struct attempt *attempt, struct slice data)
             failure.sent = SENT_CONTENT;
         if (failure.phase == PHASE_NONE)
             failure.phase = attempt->content ? PHASE_STREAM : PHASE_FIRST_TOKEN;
-        fail(attempt, &failure);
+        attempt_fail(attempt, &failure);
         return;
     }
     if (attempt->content && !attempt->content_told) {
         attempt->content_told = true;
-        tell(attempt, WALK_CONTENT);
+        attempt_tell(attempt, WALK_CONTENT);
     } else {
-        tell(attempt, WALK_CHUNK);
+        attempt_tell(attempt, WALK_CHUNK);
     }
     if (attempt->ended) {
         struct request *request = attempt->request;
@@ -365,13 +354,13 @@ static void done(struct attempt *attempt)
     if (attempt->content && !attempt->content_told) {
         attempt->content_told = true;
         if (attempt->request->facts.stream)
-            tell(attempt, WALK_CONTENT);
+            attempt_tell(attempt, WALK_CONTENT);
     }
-    tell(attempt, WALK_DONE);
+    attempt_tell(attempt, WALK_DONE);
 }
 
 /* Where a provider has no count of tokens the gateway's own estimate is the answer, and its header says so. */
-static void estimate(struct attempt *attempt)
+void attempt_estimate(struct attempt *attempt)
 {
     struct event count = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
     count.usage.input = attempt->request->input_tokens;
@@ -382,22 +371,6 @@ static void estimate(struct attempt *attempt)
     done(attempt);
 }
 
-static void end_of_error(struct attempt *attempt)
-{
-    struct request *request = attempt->request;
-    struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
-    attempt->wire->read_failure(attempt->status, buffer_slice(&attempt->body), error_header, attempt, loop_wall_us(request->worker->loop),
-                                &request->arena, &failure);
-    if (attempt->wire->refine_failure != NULL)
-        attempt->wire->refine_failure(attempt->reader, attempt->status, buffer_slice(&attempt->body), &failure);
-    bool cannot = failure.kind == FAILURE_INVALID_REQUEST || failure.kind == FAILURE_MODEL_NOT_FOUND; /* few models of Bedrock count */
-    if (cannot && attempt->writer != NULL && route_wire(request->route)->operation == OPERATION_COUNT)
-        return estimate(attempt);
-    failure.phase = PHASE_HEADERS;
-    failure.sent = SENT_REFUSED;
-    fail(attempt, &failure);
-}
-
 static void end_of_whole(struct attempt *attempt)
 {
     attempt->wire->read_answer(attempt->reader, buffer_slice(&attempt->body));
@@ -406,7 +379,7 @@ static void end_of_whole(struct attempt *attempt)
         struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, what, PHASE_BODY);
         if (failure.phase == PHASE_NONE)
             failure.phase = PHASE_BODY;
-        fail(attempt, &failure);
+        attempt_fail(attempt, &failure);
         return;
     }
     done(attempt);
@@ -431,7 +404,7 @@ static void end_of_stream(struct attempt *attempt)
     if (attempt->failed || !attempt->ended || attempt->held.overflow) {
         const char *what = attempt->ended ? "the answer is larger than can be held" : "the provider's stream ended without its end marker";
         struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, what, PHASE_STREAM);
-        fail(attempt, &failure);
+        attempt_fail(attempt, &failure);
         return;
     }
     done(attempt);
@@ -442,8 +415,8 @@ static void on_end(struct attempt *attempt)
     attempt->call = NULL;
     if (attempt->failed)
         return;
-    if (attempt->status < 200 || attempt->status > 299)
-        end_of_error(attempt);
+    if (attempt_was_refused(attempt))
+        attempt_end_refusal(attempt);
     else if (attempt->sse)
         end_of_stream(attempt);
     else
@@ -459,15 +432,15 @@ static void on_failed(struct attempt *attempt, const struct failure *given)
         done(attempt);
         return;
     }
-    if (attempt->status != 0 && (attempt->status < 200 || attempt->status > 299)) { /* a refusal is one however little of its words came */
-        end_of_error(attempt);
+    if (attempt_was_refused(attempt)) { /* a refusal is one however little of its words came */
+        attempt_end_refusal(attempt);
         return;
     }
     if (attempt->content && failure.sent != SENT_CONTENT) {
         failure.sent = SENT_CONTENT;
         failure.phase = PHASE_STREAM;
     }
-    fail(attempt, &failure);
+    attempt_fail(attempt, &failure);
 }
 
 static void on_call_event(void *owner, const struct call_event *event)
@@ -478,15 +451,15 @@ static void on_call_event(void *owner, const struct call_event *event)
     attempt->reused = event->reused && !event->answered;
     switch (event->kind) {
     case CALL_CONNECTED:
-        tell(attempt, WALK_CONNECTED);
+        attempt_tell(attempt, WALK_CONNECTED);
         break;
     case CALL_READY:
-        tell(attempt, WALK_READY);
+        attempt_tell(attempt, WALK_READY);
         break;
     case CALL_SENT:
         attempt->sent_us = now_us(attempt);
         buffer_free(&attempt->encoded); /* a stream may last for minutes */
-        tell(attempt, WALK_SENT);
+        attempt_tell(attempt, WALK_SENT);
         break;
     case CALL_HEAD:
         on_head(attempt, event->head);
@@ -578,7 +551,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
         attempt->failed = true;
         attempt->failure = full;
         settle_health(attempt, false, true);
-        tell(attempt, WALK_FAILED);
+        attempt_tell(attempt, WALK_FAILED);
         return attempt;
     }
     if (!attempt_prepare(attempt, on_answer_event, &complaint)) {
@@ -587,11 +560,11 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
         attempt->failed = true;
         attempt->failure = failure;
         settle_health(attempt, false, true);
-        tell(attempt, WALK_FAILED);
+        attempt_tell(attempt, WALK_FAILED);
         return attempt;
     }
     if (attempt->part_count == 0) { /* a count that this wire cannot be asked for */
-        estimate(attempt);
+        attempt_estimate(attempt);
         return attempt;
     }
     struct call_request call = {
@@ -609,23 +582,28 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
 void attempt_cancel(struct attempt *attempt)
 {
     const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
-    if (attempt->call != NULL) {
-        call_cancel(attempt->call);
-        attempt->call = NULL;
+    if (attempt->call != NULL && attempt_was_refused(attempt)) { /* another one won, or the client left: true it is all the same */
+        attempt_note_refusal(attempt);
+        return;
     }
+    attempt_hang_up(attempt);
     /* A deadline of ours counts against the target, but not when it was the request's whole time or the client that ended it. */
     bool blame = walked->state == ATTEMPT_FAILED && walked->failure.deadline != DEADLINE_TOTAL;
     attempt->failure = walked->failure;
     settle_health(attempt, false, !blame);
 }
 
-bool attempt_finish_lingering(struct attempt *attempt)
+bool attempt_conclude(struct attempt *attempt)
 {
-    if (!attempt->ended || attempt->failed || attempt->call == NULL)
+    const struct request *request = attempt->request;
+    bool refused = attempt_was_refused(attempt) && walk_is_due(&request->walk, attempt->number, now_us(attempt));
+    if (attempt->call == NULL || attempt->failed || (!attempt->ended && !refused))
         return false;
-    call_cancel(attempt->call);
-    attempt->call = NULL;
-    done(attempt);
+    attempt_hang_up(attempt);
+    if (refused)
+        attempt_end_refusal(attempt);
+    else
+        done(attempt);
     return true;
 }
 
@@ -649,9 +627,7 @@ void attempt_ping(struct attempt *attempt)
 
 void attempt_stop(struct attempt *attempt)
 {
-    if (attempt->call != NULL)
-        call_cancel(attempt->call);
-    attempt->call = NULL;
+    attempt_hang_up(attempt);
     settle_health(attempt, false, true);
 }
 

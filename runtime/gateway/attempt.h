@@ -11,7 +11,7 @@ enum {
     ATTEMPT_PARTS_MAX = 2 * EDITS_MAX + 4,
     ATTEMPT_BODY_MAX = 64 * 1024 * 1024,    /* a whole answer */
     ATTEMPT_HELD_MAX = 1024 * 1024,         /* bytes of a stream before it is committed */
-    ATTEMPT_ERROR_MAX = 64 * 1024,          /* the body of an error answer that is looked at */
+    ATTEMPT_ERROR_MAX = 64 * 1024,          /* of the body of a refusal: no more is read */
     ATTEMPT_STREAM_MAX = 256 * 1024 * 1024, /* of a stream, whatever it says: it has no end */
     ATTEMPT_TEXT_MAX = 1024 * 1024,         /* its text beyond what the tokens asked for can come to */
     ATTEMPT_TOKEN_MAX = 1024,               /* bytes of text of one token: many choices, blanks, escapes */
@@ -44,8 +44,8 @@ struct attempt {
     bool wrote;                 /* something of this read went on to the client */
     struct failure failure;
     struct usage usage;
-    size_t stream_bytes;
-    size_t text_bytes; /* of text, reasoning and arguments that came: what is left to go by when no usage comes */
+    size_t stream_bytes; /* of a stream, or of a refusal */
+    size_t text_bytes;   /* of text, reasoning and arguments that came: what is left to go by when no usage comes */
     enum finish finish;
     struct http1_header *headers; /* of an answer that is an error; in the arena */
     unsigned header_count;
@@ -67,8 +67,9 @@ struct writer *attempt_new_writer(struct attempt *attempt);
 struct attempt *attempt_start(struct request *request, const struct walk_action *action);
 /* Closes its connection and tells health what the walk says of it. */
 void attempt_cancel(struct attempt *attempt);
-/* Told to the walk as complete although the connection did not end: the provider's end marker was seen and its connection lingers. */
-bool attempt_finish_lingering(struct attempt *attempt);
+/* Its end is told to the walk although the connection did not end: the provider's end marker was seen, or its head was a refusal whose words had
+ * their time. False: there is nothing to tell. */
+bool attempt_conclude(struct attempt *attempt);
 /* Sends what is held, and everything from now on, to the client. */
 /* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
 void attempt_note_key(struct attempt *attempt, struct failure *failure);

@@ -348,20 +348,37 @@ static void huge_event(const struct mock_call *call, struct mock_script *script,
     remade(call, script, false, number > 0 && number < 64 * 1024 ? (unsigned)number * 1024 : HUGE_EVENT);
 }
 
-/* Says what the last message says in hexadecimal digits, byte by byte, and closes: for answers that only one spec needs. */
-static void say(const struct mock_call *call, struct mock_script *script, int64_t number)
+/* Says what the last message says in hexadecimal digits, byte by byte: for answers that only one spec needs. */
+static void said(const struct mock_call *call, struct mock_script *script, enum mock_end end)
 {
     uint8_t bytes[MOCK_ECHO_MAX / 2];
     struct slice digits = buffer_slice(&call->last_text);
     size_t len = digits.len / 2;
-    (void)number;
     if (len > sizeof bytes || !hash_from_hex(digits, bytes, len))
         len = 0;
     bool status = len > 12 && memcmp(bytes, "HTTP/1.", 7) == 0;
     int64_t code = 0;
     if (status)
         slice_to_int((struct slice){(const char *)bytes + 9, 3}, &code);
-    mock_replace(script, (struct slice){(const char *)bytes, len}, (int)code, MOCK_CLOSE);
+    mock_replace(script, (struct slice){(const char *)bytes, len}, (int)code, end);
+}
+
+static void say(const struct mock_call *call, struct mock_script *script, int64_t number)
+{
+    (void)number;
+    said(call, script, MOCK_CLOSE);
+}
+
+static void say_and_stall(const struct mock_call *call, struct mock_script *script, int64_t number)
+{
+    (void)number;
+    said(call, script, MOCK_STALL);
+}
+
+static void say_for_ever(const struct mock_call *call, struct mock_script *script, int64_t number)
+{
+    (void)number;
+    said(call, script, MOCK_REPEAT);
 }
 
 /* ---------------------------------------------------------------- waits */
@@ -419,6 +436,8 @@ static const struct mock_fault faults[] = {
     {"usage-none", no_usage, false},
     {"huge-event", huge_event, false},
     {"say", say, false},
+    {"say-stall", say_and_stall, false},
+    {"say-repeat", say_for_ever, false},
     {"big", nothing, false},
     {"slow", slow, false},
     {"gap", gap, false},

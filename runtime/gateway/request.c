@@ -336,7 +336,7 @@ static void on_timer(struct timer *timer)
         struct attempt *attempt = request->attempts[i];
         if (attempt == NULL)
             continue;
-        if (attempt_finish_lingering(attempt))
+        if (attempt_conclude(attempt))
             continue;
         if (attempt->paused) { /* it is the client who is slow, not the provider */
             struct walk_event chunk = {.kind = WALK_CHUNK, .attempt = attempt->number, .wrote = true}; /* and has enough to read */

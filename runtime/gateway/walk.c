@@ -303,6 +303,7 @@ static enum phase phase_of(enum attempt_state state, bool stream)
     case ATTEMPT_SENDING:
         return PHASE_SEND;
     case ATTEMPT_SENT:
+    case ATTEMPT_REFUSED:
         return PHASE_HEADERS;
     case ATTEMPT_HEADERS:
         return stream ? PHASE_FIRST_TOKEN : PHASE_BODY;
@@ -334,7 +335,8 @@ static int64_t attempt_due(const struct walk_attempt *attempt, enum deadline *de
 {
     static const enum deadline by_state[] = {
         [ATTEMPT_CONNECTING] = DEADLINE_CONNECT, [ATTEMPT_TLS] = DEADLINE_TLS,      [ATTEMPT_SENDING] = DEADLINE_HEADERS,
-        [ATTEMPT_SENT] = DEADLINE_HEADERS,       [ATTEMPT_HEADERS] = DEADLINE_NONE, [ATTEMPT_STREAMING] = DEADLINE_IDLE,
+        [ATTEMPT_SENT] = DEADLINE_HEADERS,       [ATTEMPT_REFUSED] = DEADLINE_NONE, [ATTEMPT_HEADERS] = DEADLINE_IDLE,
+        [ATTEMPT_STREAMING] = DEADLINE_IDLE,
     };
     int64_t due = attempt->phase_due_us;
     *deadline = by_state[attempt->state];
@@ -447,8 +449,10 @@ static void advance(struct walk *walk, struct walk_attempt *attempt, enum attemp
     }
     if (state == ATTEMPT_TLS) {
         attempt->phase_due_us = after(now_us, walk->limits.tls_us);
-    } else if (state == ATTEMPT_HEADERS) {
-        attempt->phase_due_us = NEVER;
+    } else if (state == ATTEMPT_REFUSED) {
+        attempt->phase_due_us = after(now_us, WALK_REFUSAL_US);
+    } else if (state == ATTEMPT_HEADERS) { /* of a stream first_token goes on */
+        attempt->phase_due_us = walk->limits.stream ? NEVER : after(now_us, walk->limits.idle_us);
     } else if (attempt->state < ATTEMPT_SENDING) {
         attempt->phase_due_us = after(now_us, walk->limits.headers_us);
     }
@@ -486,7 +490,8 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
         return; /* late word from an attempt that has ended */
     }
     struct walk_attempt *attempt = &walk->attempts[event->attempt];
-    if (attempt->state == ATTEMPT_STREAMING && (event->kind == WALK_CHUNK || event->kind == WALK_CONTENT)) {
+    bool is_body = attempt->state == ATTEMPT_HEADERS && !walk->limits.stream;
+    if ((attempt->state == ATTEMPT_STREAMING || is_body) && (event->kind == WALK_CHUNK || event->kind == WALK_CONTENT)) {
         attempt->phase_due_us = after(now_us, walk->limits.idle_us);
         if (event->wrote) {
             walk->ping_due_us = after(now_us, walk->limits.ping_us);
@@ -506,6 +511,9 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
         break;
     case WALK_HEADERS:
         advance(walk, attempt, ATTEMPT_HEADERS, now_us);
+        break;
+    case WALK_REFUSED:
+        advance(walk, attempt, ATTEMPT_REFUSED, now_us);
         break;
     case WALK_CONTENT:
         if (walk->limits.stream) {
@@ -620,6 +628,12 @@ void walk_rest(const struct walk *walk, struct plan *rest)
             rest->steps[rest->count++] = walk->plan.steps[i];
         }
     }
+}
+
+bool walk_is_due(const struct walk *walk, unsigned attempt, int64_t now_us)
+{
+    enum deadline ignored;
+    return is_running(&walk->attempts[attempt]) && earlier(walk->total_due_us, attempt_due(&walk->attempts[attempt], &ignored)) <= now_us;
 }
 
 bool walk_has_other(const struct walk *walk)

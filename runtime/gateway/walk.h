@@ -23,8 +23,10 @@
  * is the one replay there is, and the plan names another target, that one is asked for instead (with `fallback`).
  * Deadlines are looked at when WALK_TIME comes: an event that was reported before it wins. connect and tls rule until the next
  * event; headers from READY to HEADERS (so a peer that does not read is caught as well); first_token, streams only, from START to
- * first content; idle, streams only, between bytes after it; timeout and total rule throughout. A body that is not streamed has only
- * these two after its head. One that fires: CANCEL, and a TIMEOUT failure whose message says "deadline first_token passed".
+ * first content; idle between bytes: of a stream after its first content, of a body that is not streamed after its head; timeout and total rule
+ * throughout. One that fires: CANCEL, and a TIMEOUT failure whose message says "deadline first_token passed".
+ * A refusal's head decides: from REFUSED on its attempt has WALK_REFUSAL_US for its words, or what is left to its other deadlines where that is less. Then
+ * walk_is_due, and the caller reports FAILED with what it has before it reports TIME.
  * A PING is no deadline and moves none: it is owed to the client, and says nothing of the provider.
  * Times are microseconds, monotonic, above 0.
  * SPDX-License-Identifier: MIT */
@@ -32,7 +34,7 @@
 #define GATEWAY_WALK_H
 #include "base/failure.h"
 
-enum { WALK_ATTEMPTS_MAX = 8, PLAN_STEPS_MAX = 32 };
+enum { WALK_ATTEMPTS_MAX = 8, PLAN_STEPS_MAX = 32, WALK_REFUSAL_US = 1000000 };
 
 /* One step of a plan. */
 struct step {
@@ -68,10 +70,11 @@ enum walk_event_kind {
     WALK_READY,     /* the connection can carry the request (also at once for a pooled one) */
     WALK_SENT,      /* the last byte of the request left */
     WALK_HEADERS,   /* a 2xx head came */
+    WALK_REFUSED,   /* another head came: FAILED follows when its body is read, or walk_is_due */
     WALK_CONTENT,   /* streamed: first text, reasoning, tool or refusal delta, or the finish */
     WALK_CHUNK,     /* more bytes: keeps the idle deadline away */
     WALK_DONE,      /* the answer is complete by the provider's own end marker (not streamed: whole and parsed) */
-    WALK_FAILED,    /* `failure` says how; also for a non-2xx head, an error event, an incomplete answer */
+    WALK_FAILED,    /* `failure` says how; also for a refusal, an error event, an incomplete answer */
     WALK_TIME,      /* no attempt: the time asked for with WAKE has come (early or late calls do no harm) */
     WALK_GONE,      /* no attempt: the client left */
 };
@@ -114,6 +117,7 @@ enum attempt_state {
     ATTEMPT_TLS,
     ATTEMPT_SENDING,
     ATTEMPT_SENT,
+    ATTEMPT_REFUSED,
     ATTEMPT_HEADERS,
     ATTEMPT_STREAMING, /* running, in this order */
     ATTEMPT_DONE,
@@ -179,6 +183,8 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
 bool walk_next(struct walk *walk, struct walk_action *action);
 /* The steps of the current plan that were not begun and whose target did not fail: what recover gets as `rest`. */
 void walk_rest(const struct walk *walk, struct plan *rest);
+/* A deadline of this attempt, or that of the whole walk, has come: TIME would end it. */
+bool walk_is_due(const struct walk *walk, unsigned attempt, int64_t now_us);
 /* Another target may be asked, and the plan names one that neither failed nor runs. */
 bool walk_has_other(const struct walk *walk);
 bool walk_is_over(const struct walk *walk);

@@ -1,7 +1,7 @@
 /* lua_walk.c -- gateway/walk for specs and for gateway.testing, which walks plans with this very machine.
  *
  * walk.new(limits, now) gives a walk with the methods plan(steps, now), give_up(now), event(kind, attempt, now [, failure | wrote]),
- * next() -> action or nil, rest(), attempts(), over(), committed(), exhausted(). At this door times are seconds, attempts count from 1,
+ * next() -> action or nil, rest(), attempts(), over(), committed(), exhausted(), due(attempt, now). At this door times are seconds, attempts count from 1,
  * names are those policies see: kind, phase, sent, retry_after_s; a failure may carry `reused` and `other_key` (flags). A key nobody knows raises: a
  * misspelt limit must not look like a kept one.
  * The strings of failures are anchored in the userdata's user value, as long as the walk itself.
@@ -14,17 +14,9 @@
 #define WALK_TYPE "gateway.walk"
 
 static const char *const event_names[] = {
-    [WALK_CONNECTED] = "connected",
-    [WALK_READY] = "ready",
-    [WALK_SENT] = "sent",
-    [WALK_HEADERS] = "headers",
-    [WALK_CONTENT] = "content",
-    [WALK_CHUNK] = "chunk",
-    [WALK_DONE] = "done",
-    [WALK_FAILED] = "failed",
-    [WALK_TIME] = "time",
-    [WALK_GONE] = "gone",
-    NULL,
+    [WALK_CONNECTED] = "connected", [WALK_READY] = "ready",     [WALK_SENT] = "sent",   [WALK_HEADERS] = "headers",
+    [WALK_REFUSED] = "refused",     [WALK_CONTENT] = "content", [WALK_CHUNK] = "chunk", [WALK_DONE] = "done",
+    [WALK_FAILED] = "failed",       [WALK_TIME] = "time",       [WALK_GONE] = "gone",   NULL,
 };
 
 static const char *const action_names[] = {
@@ -38,6 +30,7 @@ static const char *const state_names[] = {
     [ATTEMPT_TLS] = "tls",
     [ATTEMPT_SENDING] = "sending",
     [ATTEMPT_SENT] = "sent",
+    [ATTEMPT_REFUSED] = "refused",
     [ATTEMPT_HEADERS] = "headers",
     [ATTEMPT_STREAMING] = "streaming",
     [ATTEMPT_DONE] = "done",
@@ -401,6 +394,15 @@ static int method_committed(lua_State *L)
     return 1;
 }
 
+static int method_due(lua_State *L)
+{
+    const struct walk *walk = check_walk(L);
+    lua_Integer number = luaL_checkinteger(L, 2);
+    luaL_argcheck(L, number >= 1 && number <= walk->attempt_count, 2, "no such attempt");
+    lua_pushboolean(L, walk_is_due(walk, (unsigned)number - 1, check_time(L, 3)));
+    return 1;
+}
+
 static int method_exhausted(lua_State *L)
 {
     lua_pushboolean(L, walk_is_exhausted(check_walk(L)));
@@ -410,9 +412,16 @@ static int method_exhausted(lua_State *L)
 int open_walk(lua_State *L)
 {
     static const luaL_Reg methods[] = {
-        {"plan", method_plan}, {"give_up", method_give_up},     {"event", method_event},
-        {"next", method_next}, {"rest", method_rest},           {"attempts", method_attempts},
-        {"over", method_over}, {"committed", method_committed}, {"exhausted", method_exhausted},
+        {"plan", method_plan},
+        {"give_up", method_give_up},
+        {"event", method_event},
+        {"next", method_next},
+        {"rest", method_rest},
+        {"attempts", method_attempts},
+        {"over", method_over},
+        {"committed", method_committed},
+        {"exhausted", method_exhausted},
+        {"due", method_due},
         {NULL, NULL},
     };
     static const luaL_Reg functions[] = {{"new", walk_new}, {NULL, NULL}};

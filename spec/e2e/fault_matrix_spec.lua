@@ -5,6 +5,8 @@ local house = require "support.house"
 local http = require "support.http"
 
 local FAILED, LATE = { 502, "upstream_error" }, { 504, "upstream_timeout" }
+-- A body that is not streamed and falls silent.
+local STALLED = { 504, "upstream_timeout", phase = "body", deadline = "idle" }
 
 -- More than the kernel holds for a provider that does not read.
 local LARGE = { { role = "user", content = ("word "):rep(1600 * 1024) } }
@@ -29,10 +31,10 @@ local ROWS = {
   { "U10", "cut-head", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
   { "U10", "interim-cut", both = FAILED, phase = "headers", sent = "uncertain", outcome = "cut" },
   { "U11", "stall-head", both = LATE, phase = "headers", deadline = "headers", sent = "uncertain", outcome = "client_closed" },
-  { "U11", "stall-first", whole = LATE, stream = { 504, "upstream_timeout", phase = "first_token", deadline = "first_token" }, outcome = "client_closed" },
+  { "U11", "stall-first", whole = STALLED, stream = { 504, "upstream_timeout", phase = "first_token", deadline = "first_token" }, outcome = "client_closed" },
   { "U11", "slow-100", both = 200 },
   -- stalls amid the answer
-  { "U12", "stall-body", whole = LATE, stream = { "cut", "timeout", deadline = "idle" }, outcome = "client_closed" },
+  { "U12", "stall-body", whole = STALLED, stream = { "cut", "timeout", deadline = "idle" }, outcome = "client_closed" },
   { "U12", "stall-event-1", stream = LATE, outcome = "client_closed" },
   { "U12", "stall-event-6", stream = { "cut", "timeout" }, deadline = "idle", outcome = "client_closed" },
   { "U12", "gap-20", both = 200 },

@@ -30,9 +30,10 @@ local Reference = {}
 Reference.__index = Reference
 
 local NEVER = math.maxinteger
-local rank = { start = 1, connected = 2, ready = 3, sent = 4, headers = 5, content = 6 }
-local phases = { "connect", "tls", "send", "headers", "first_token", "stream" }
-local phase_deadlines = { "connect", "tls", "headers", "headers", nil, "idle" }
+local rank = { start = 1, connected = 2, ready = 3, sent = 4, refused = 5, headers = 6, content = 7 }
+local phases = { "connect", "tls", "send", "headers", "headers", "first_token", "stream" }
+local phase_deadlines = { "connect", "tls", "headers", "headers", nil, "idle", "idle" }
+local REFUSAL = 1000000
 local again = { rate_limited = true, overloaded = true, unavailable = true, timeout = true }
 
 local function after(now, span)
@@ -171,8 +172,8 @@ function Reference:timeout(attempt, name)
   if not attempt then
     return { kind = "timeout", sent = "not_sent", deadline = name }
   end
-  local phase = attempt.rank == 5 and not self.limits.stream and "body" or phases[attempt.rank]
-  local sent = attempt.rank < 4 and "not_sent" or attempt.rank == 6 and "content_started" or "uncertain"
+  local phase = attempt.rank == rank.headers and not self.limits.stream and "body" or phases[attempt.rank]
+  local sent = attempt.rank < 4 and "not_sent" or attempt.rank == rank.content and "content_started" or "uncertain"
   return { kind = "timeout", phase = phase, sent = sent, deadline = name }
 end
 
@@ -225,7 +226,7 @@ function Reference:commit(number, now)
   if self.stage ~= "committed" then
     self.ping_due = after(now, self.limits.ping)
     local attempt = self.attempts[number]
-    attempt.rank, attempt.content_due, attempt.hedge_due = 6, NEVER, NEVER
+    attempt.rank, attempt.content_due, attempt.hedge_due = rank.content, NEVER, NEVER
     self.stage = "committed"
     self:say("commit", number)
     self:cancel(number)
@@ -245,15 +246,21 @@ function Reference:report(kind, number, now, failure, wrote)
     attempt.status = "done"
     self:cancel()
     self:finish("answer", number)
-  elseif kind == "content" and limits.stream or kind == "chunk" and attempt.rank == 6 then
+  elseif kind == "content" and limits.stream or kind == "chunk" and attempt.rank == rank.content then
     self:commit(number, now)
     attempt.phase_due = after(now, limits.idle)
     if wrote then
       self.ping_due = after(now, limits.ping)
     end
-  elseif kind ~= "content" and kind ~= "chunk" and rank[kind] > attempt.rank then
-    if kind == "headers" then
-      attempt.phase_due = NEVER
+  elseif kind == "content" or kind == "chunk" then
+    if attempt.rank == rank.headers and not limits.stream then
+      attempt.phase_due = after(now, limits.idle)
+    end
+  elseif rank[kind] > attempt.rank then
+    if kind == "refused" then
+      attempt.phase_due = after(now, REFUSAL)
+    elseif kind == "headers" then
+      attempt.phase_due = limits.stream and NEVER or after(now, limits.idle)
     elseif kind == "connected" then
       attempt.phase_due = after(now, limits.tls)
     elseif attempt.rank < 3 then
@@ -294,6 +301,11 @@ function Reference:expect(actual, kind, now, ...)
     self:report(kind, number, now, failure, wrote)
   end
   return self.out
+end
+
+function Reference:due(number, now)
+  local attempt = self.attempts[number]
+  return attempt ~= nil and running(attempt) and math.min(self.total, (due_of(attempt))) <= now
 end
 
 function Reference:earliest()
@@ -415,10 +427,10 @@ local function random_input(reference, wake)
     return "failed", number, random_failure()
   elseif dice > 66 then
     return "done", number
-  elseif attempt and attempt.rank == 6 then
+  elseif attempt and attempt.rank == rank.content then
     return one_of { "chunk", "chunk", "chunk", "content" }, number
   end
-  return one_of { "connected", "ready", "sent", "headers", "content", "chunk" }, number
+  return one_of { "connected", "ready", "sent", "headers", "refused", "content", "chunk" }, number
 end
 
 local function feed(real, kind, now, subject, failure, wrote, plan_at_door)
@@ -467,6 +479,9 @@ local function random_walk(seed, tally)
       error(("seed %d, input %d (%s %s): got '%s', expected '%s'"):format(seed, input, kind, tostring(subject), a, e))
     end
     assert(real:over() == (reference.stage == "over"))
+    for number = 1, #reference.attempts do
+      assert(real:due(number, now / 1e6) == reference:due(number, now), "due or not")
+    end
     if watch.ended then
       assert(#drain(real, watch) == 0)
       return

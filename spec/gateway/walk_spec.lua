@@ -100,7 +100,7 @@ describe("a state and a fault", function()
     { "sent", "deadline", 130, "cancel 1", "ask 1 timeout headers uncertain headers" },
     { "headers", "deadline", 160, "cancel 1", "ask 1 timeout first_token uncertain first_token" },
     { "content", "deadline", 120, "cancel 1", "fail 1 timeout stream content_started idle" },
-    { "body", "deadline", 700, "cancel 1", "fail 1 timeout body uncertain total" },
+    { "body", "deadline", 120, "cancel 1", "ask 1 timeout body uncertain idle" },
     { "start", "failed", refused, "ask 1 unavailable headers refused -" },
     { "connected", "failed", failure("unavailable", { sent = "not_sent", phase = "tls" }),
       "ask 1 unavailable tls not_sent -" },
@@ -202,6 +202,38 @@ describe("deadlines", function()
     assert.same({ "cancel 1", "fail 1 timeout stream content_started idle" }, run:at(139))
   end)
 
+  it("let a body that is not streamed live exactly as long as idle after its head and after its last bytes", function()
+    local run = begin({ stream = false }, { 1 })
+    advance(run, 1, "headers")
+    run:at(119)
+    run:event("chunk", 1)
+    run:at(138)
+    run:event("chunk", 1)
+    assert.same({}, run:at(157.999))
+    assert.same({ "cancel 1", "ask 1 timeout body uncertain idle" }, run:at(158))
+  end)
+
+  it("give a refusal a second for its words, or what is left to another deadline", function()
+    for limits, due in pairs {
+      [{}] = 102, [{ stream = false }] = 102, [{ headers = 2 }] = 102, [{ first_token = 1.5 }] = 101.5, [{ total = 1.25 }] = 101.25, [{ idle = 0 }] = 102,
+    } do
+      local run = begin(limits, { { target = 1 }, 2 })
+      advance(run, 1, "sent")
+      run:at(101)
+      assert.same({}, run:event("refused", 1))
+      assert.is_false(run.walk:due(1, due - 0.001))
+      assert.is_true(run.walk:due(1, due))
+      assert.same({}, run:at(due - 0.001))
+      assert.equal(due, run.wake) -- the caller is awake then, and reports:
+      run.now = due
+      local throttled = failure("rate_limited", { status = 429, retry_after_s = 7 })
+      local seen = run:event("failed", 1, throttled)
+      assert.same({ (limits.total and "fail" or "ask") .. " 1 rate_limited headers refused -" }, seen)
+      assert.equal(7, run.last.failure.retry_after_s)
+      assert.is_false(run.walk:due(1, due))
+    end
+  end)
+
   it("ask for no wake per chunk", function()
     local run = begin({}, { 1 })
     advance(run, 1, "content")
@@ -261,11 +293,11 @@ describe("a ping", function()
 
   it("is not due before the commit, nor of what is not streamed", function()
     for _, stream in ipairs { true, false } do
-      local run = begin({ ping = 15, stream = stream }, { 1 })
+      local run = begin({ ping = 15, stream = stream, idle = 0 }, { 1 })
       advance(run, 1, "headers")
       assert.same({}, run:at(159.999))
     end
-    local run = begin({ ping = 15, stream = false }, { 1 })
+    local run = begin({ ping = 15, stream = false, idle = 0 }, { 1 })
     advance(run, 1, "content")
     assert.same({}, run:at(159.999))
   end)
