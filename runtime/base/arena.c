@@ -19,18 +19,39 @@ void arena_init(struct arena *arena, struct arena_cache *cache, size_t limit)
     *arena = (struct arena){.limit = limit, .cache = cache};
 }
 
+/* What an arena takes beyond an ordinary request's needs is counted, in steps. */
+static bool count(struct arena *arena, size_t size)
+{
+    size_t above = arena->used + size > MEMORY_LARGE ? arena->used + size - MEMORY_LARGE : 0;
+    if (above <= arena->counted)
+        return true;
+    size_t step = above - arena->counted < MEMORY_LARGE ? MEMORY_LARGE : above - arena->counted;
+    if (!memory_take(arena_memory(arena), step))
+        return false;
+    arena->counted += step;
+    return true;
+}
+
+/* NULL: no memory, which is the arena's end. */
 static struct arena_block *take_block(struct arena *arena, size_t size)
 {
     struct arena_cache *cache = arena->cache;
-    struct arena_block *block;
-    if (size == ARENA_BLOCK - HEADER && cache != NULL && cache->free != NULL) {
+    struct arena_block *block = NULL;
+    bool counted = count(arena, size), spare = size == ARENA_BLOCK - HEADER && cache != NULL && cache->free != NULL;
+    if (counted && spare) {
         block = cache->free;
         cache->free = block->next;
         cache->count--;
         return block;
     }
-    block = xmalloc(HEADER + size);
-    block->size = size;
+    if (counted)
+        block = malloc(HEADER + size);
+    if (block != NULL)
+        block->size = size;
+    else if (counted && size <= MEMORY_LARGE)
+        memory_is_out();
+    else
+        arena->overflow = arena->starved = true;
     return block;
 }
 
@@ -53,6 +74,7 @@ void arena_free(struct arena *arena)
         arena->blocks = block->next;
         give_block(arena, block);
     }
+    memory_give(arena_memory(arena), arena->counted);
     arena_init(arena, arena->cache, arena->limit);
 }
 
@@ -70,6 +92,8 @@ void arena_cache_free(struct arena_cache *cache)
 static void *alloc_alone(struct arena *arena, size_t size)
 {
     struct arena_block *block = take_block(arena, size);
+    if (block == NULL)
+        return NULL;
     if (arena->blocks == NULL) {
         block->next = NULL;
         arena->blocks = block;
@@ -93,6 +117,8 @@ void *arena_alloc(struct arena *arena, size_t size)
         if (size > room / 2)
             return alloc_alone(arena, size);
         struct arena_block *block = take_block(arena, room);
+        if (block == NULL)
+            return NULL;
         block->next = arena->blocks;
         arena->blocks = block;
         arena->at = (char *)block + HEADER;

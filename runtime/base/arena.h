@@ -2,7 +2,7 @@
  *
  * Blocks are taken from a cache that belongs to one thread and go back to it, so a request at rest costs no
  * malloc. The arena has a limit; an allocation past it returns NULL and sets `overflow`, which the request's
- * owner turns into a refusal. Nothing is freed by hand.
+ * owner turns into a refusal; where memory cannot be had `starved` is set as well. Nothing is freed by hand.
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_ARENA_H
 #define BASE_ARENA_H
@@ -13,16 +13,23 @@ enum { ARENA_BLOCK = 4096 };
 /* Spare blocks of one thread. Zero-initialised is ready. */
 struct arena_cache {
     struct arena_block *free;
-    unsigned count; /* at most ARENA_CACHE_MAX are kept, the rest is freed */
+    unsigned count;        /* at most ARENA_CACHE_MAX are kept, the rest is freed */
+    struct memory *memory; /* what counts its arenas; borrowed; NULL: nothing */
 };
 
 struct arena {
     struct arena_block *blocks;
     char *at, *end;
     size_t used, limit;
-    bool overflow;
+    size_t counted; /* of what was used; the first MEMORY_LARGE bytes are the request's own */
+    bool overflow, starved;
     struct arena_cache *cache; /* borrowed, may be NULL */
 };
+
+static inline struct memory *arena_memory(const struct arena *arena)
+{
+    return arena->cache == NULL ? NULL : arena->cache->memory;
+}
 
 void arena_init(struct arena *arena, struct arena_cache *cache, size_t limit); /* allocates nothing yet */
 void arena_free(struct arena *arena);

@@ -30,15 +30,40 @@ struct blocks {
     struct chunk *chunks;
     char *fresh; /* of the newest chunk: never used yet */
     size_t fresh_len;
+    struct memory *memory;
+    size_t held, counted; /* bytes from malloc; of them in `memory`, in whole steps */
 };
 
-struct blocks *blocks_new(void)
+struct blocks *blocks_new(struct memory *memory)
 {
-    return calloc(1, sizeof(struct blocks));
+    struct blocks *blocks = calloc(1, sizeof(struct blocks));
+    if (blocks != NULL)
+        blocks->memory = memory;
+    return blocks;
+}
+
+/* From `before` bytes of malloc's to `after`. False: it would be a large block, and there is no room for it. */
+static bool count(struct blocks *blocks, size_t before, size_t after)
+{
+    size_t held = blocks->held - before + after;
+    if (held > blocks->counted) {
+        size_t step = (held - blocks->counted + MEMORY_LARGE - 1) / MEMORY_LARGE * MEMORY_LARGE;
+        if (after > MEMORY_LARGE && !memory_take(blocks->memory, step))
+            return false;
+        if (after <= MEMORY_LARGE)
+            memory_add(blocks->memory, step);
+        blocks->counted += step;
+    } else if (blocks->counted - held > 2 * MEMORY_LARGE) {
+        memory_give(blocks->memory, blocks->counted - held);
+        blocks->counted = held;
+    }
+    blocks->held = held;
+    return true;
 }
 
 void blocks_free(struct blocks *blocks)
 {
+    memory_give(blocks->memory, blocks->counted);
     while (blocks->chunks != NULL) {
         struct chunk *chunk = blocks->chunks;
         blocks->chunks = chunk->next;
@@ -65,6 +90,7 @@ static bool add_chunk(struct blocks *blocks)
     struct chunk *chunk = malloc(sizeof *chunk + CHUNK);
     if (chunk == NULL)
         return false;
+    count(blocks, 0, CHUNK);
     if (blocks->fresh_len > 0)
         keep(blocks, blocks->fresh, blocks->fresh_len / GRAIN);
     chunk->next = blocks->chunks;
@@ -74,10 +100,21 @@ static bool add_chunk(struct blocks *blocks)
     return true;
 }
 
+/* realloc of a block that is not small; `old_size` 0: a new one. */
+static void *resize_counted(struct blocks *blocks, void *block, size_t old_size, size_t new_size)
+{
+    if (!count(blocks, old_size, new_size))
+        return NULL;
+    void *moved = realloc(block, new_size);
+    if (moved == NULL)
+        count(blocks, new_size, old_size);
+    return moved;
+}
+
 static void *take(struct blocks *blocks, size_t size)
 {
     if (size > SMALL_MAX)
-        return malloc(size);
+        return resize_counted(blocks, NULL, 0, size);
     size_t class = class_of(size);
     struct free_block *block = blocks->free[class];
     if (block != NULL) {
@@ -94,16 +131,18 @@ static void *take(struct blocks *blocks, size_t size)
 
 static void give(struct blocks *blocks, void *block, size_t size)
 {
-    if (size > SMALL_MAX)
+    if (size > SMALL_MAX) {
+        count(blocks, size, 0);
         free(block);
-    else
+    } else {
         keep(blocks, block, class_of(size));
+    }
 }
 
 static void *move(struct blocks *blocks, void *block, size_t old_size, size_t new_size)
 {
     if (old_size > SMALL_MAX && new_size > SMALL_MAX)
-        return realloc(block, new_size);
+        return resize_counted(blocks, block, old_size, new_size);
     if (old_size <= SMALL_MAX && new_size <= SMALL_MAX && class_of(old_size) == class_of(new_size))
         return block;
     void *moved = take(blocks, new_size);

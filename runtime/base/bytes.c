@@ -70,28 +70,54 @@ void buffer_init(struct buffer *buffer, size_t limit)
     *buffer = (struct buffer){.limit = limit};
 }
 
+void buffer_init_counted(struct buffer *buffer, size_t limit, struct memory *memory)
+{
+    *buffer = (struct buffer){.limit = limit, .memory = memory};
+}
+
 void buffer_free(struct buffer *buffer)
 {
     free(buffer->ptr);
-    *buffer = (struct buffer){.limit = buffer->limit};
+    memory_give(buffer->memory, memory_counted(buffer->cap));
+    buffer_init_counted(buffer, buffer->limit, buffer->memory);
 }
 
 void buffer_clear(struct buffer *buffer)
 {
     buffer->len = 0;
-    buffer->overflow = false;
+    buffer->overflow = buffer->starved = false;
 }
 
-/* Doubling keeps appends linear; a large piece gets what it needs and not twice that. */
-static void grow(struct buffer *buffer, size_t need)
+/* False: no memory for so much, and nothing has changed. */
+static bool resize(struct buffer *buffer, size_t cap)
+{
+    size_t had = memory_counted(buffer->cap), wants = memory_counted(cap);
+    if (wants > had && !memory_take(buffer->memory, wants - had))
+        return false;
+    char *moved = realloc(buffer->ptr, cap);
+    if (moved == NULL) {
+        if (cap <= MEMORY_LARGE)
+            memory_is_out();
+        memory_give(buffer->memory, wants > had ? wants - had : 0);
+        return false;
+    }
+    memory_give(buffer->memory, had > wants ? had - wants : 0);
+    buffer->ptr = moved;
+    buffer->cap = cap;
+    return true;
+}
+
+/* Doubling keeps appends linear; a large piece gets what it needs and not twice that. Where memory is short, what it needs must do. */
+static bool grow(struct buffer *buffer, size_t need)
 {
     size_t cap = buffer->cap < 256 ? 256 : buffer->cap * 2;
     if (cap < need)
         cap = need;
     if (cap > buffer->limit)
         cap = buffer->limit;
-    buffer->ptr = xrealloc(buffer->ptr, cap);
-    buffer->cap = cap;
+    if (cap == 0) /* a limit of none: NULL says overflow and nothing else */
+        cap = 1;
+    return resize(buffer, cap) || (need < cap && resize(buffer, need));
 }
 
 char *buffer_reserve(struct buffer *buffer, size_t room)
@@ -100,17 +126,17 @@ char *buffer_reserve(struct buffer *buffer, size_t room)
         buffer->overflow = true;
         return NULL;
     }
-    if (room > buffer->cap - buffer->len || buffer->ptr == NULL) /* NULL says overflow and nothing else */
-        grow(buffer, buffer->len + room);
+    if ((room > buffer->cap - buffer->len || buffer->ptr == NULL) && !grow(buffer, buffer->len + room)) {
+        buffer->overflow = buffer->starved = true;
+        return NULL;
+    }
     return buffer->ptr + buffer->len;
 }
 
 void buffer_trim(struct buffer *buffer)
 {
-    if (buffer->ptr == NULL || buffer->cap <= buffer->len + 1)
-        return;
-    buffer->cap = buffer->len + 1;
-    buffer->ptr = xrealloc(buffer->ptr, buffer->cap);
+    if (buffer->ptr != NULL && buffer->cap > buffer->len + 1)
+        resize(buffer, buffer->len + 1);
 }
 
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len)
@@ -155,10 +181,14 @@ void buffer_printf(struct buffer *buffer, const char *format, ...)
     int len = vsnprintf(NULL, 0, format, args);
     va_end(args);
     if (len >= 0 && buffer_reserve(buffer, (size_t)len) != NULL) {
-        char *text = xmalloc((size_t)len + 1); /* the NUL may have no room within the limit */
-        vsnprintf(text, (size_t)len + 1, format, again);
-        buffer_append(buffer, text, (size_t)len);
-        free(text);
+        char *text = malloc((size_t)len + 1); /* the NUL may have no room within the limit */
+        if (text == NULL) {
+            buffer->overflow = buffer->starved = true;
+        } else {
+            vsnprintf(text, (size_t)len + 1, format, again);
+            buffer_append(buffer, text, (size_t)len);
+            free(text);
+        }
     }
     va_end(again);
 }
@@ -177,10 +207,8 @@ void buffer_consume(struct buffer *buffer, size_t count)
 
 static void *check(void *memory)
 {
-    if (memory == NULL) {
-        fputs("gateway: out of memory\n", stderr);
-        abort();
-    }
+    if (memory == NULL)
+        memory_is_out();
     return memory;
 }
 

@@ -4,8 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H
-#include <stdbool.h>
-#include <stddef.h>
+#include "base/memory.h"
 #include <stdint.h>
 #include <string.h>
 
@@ -39,17 +38,19 @@ const char *slice_find(struct slice text, struct slice needle);
 bool slice_to_int(struct slice text, int64_t *out);
 
 /* Bytes that grow. `limit` bounds len; an append that would pass it appends nothing, sets `overflow`
- * and is ignored from then on, so that a writer checks once at its end. */
+ * and is ignored from then on, so that a writer checks once at its end. Memory that cannot be had says the same, and `starved` beside it. */
 struct buffer {
     char *ptr;
     size_t len, cap, limit;
-    bool overflow;
+    struct memory *memory; /* what counts it; borrowed; NULL: nothing */
+    bool overflow, starved;
 };
 
-void buffer_init(struct buffer *buffer, size_t limit); /* allocates nothing yet */
-void buffer_free(struct buffer *buffer);               /* back to the state after init */
-void buffer_clear(struct buffer *buffer);              /* len 0, overflow false, memory kept */
-/* Room for `room` more bytes (not counted in len yet); NULL and overflow when the limit forbids. */
+void buffer_init(struct buffer *buffer, size_t limit); /* allocates nothing yet; not counted */
+void buffer_init_counted(struct buffer *buffer, size_t limit, struct memory *memory);
+void buffer_free(struct buffer *buffer);  /* back to the state after init */
+void buffer_clear(struct buffer *buffer); /* len 0, overflow and starved false, memory kept */
+/* Room for `room` more bytes (not counted in len yet); NULL and overflow when the limit forbids or memory is out. */
 char *buffer_reserve(struct buffer *buffer, size_t room);
 void buffer_trim(struct buffer *buffer); /* gives back what was reserved beyond the text */
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
@@ -67,7 +68,7 @@ static inline struct slice buffer_slice(const struct buffer *buffer)
     return (struct slice){buffer->ptr, buffer->len};
 }
 
-/* Small fixed things: aborts with a line on stderr when memory is out. Anything sized by a client comes
+/* Small fixed things: ends the process with a line on stderr when memory is out. Anything sized by a client comes
  * from a buffer or an arena with a limit instead. */
 void *xmalloc(size_t size);
 void *xcalloc(size_t count, size_t size);

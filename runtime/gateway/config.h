@@ -119,6 +119,8 @@ struct config {
     struct walk_limits limits; /* attempts, replay_uncertain, the six deadlines, back-off */
     struct health_settings health;
     size_t body_limit;
+    size_t memory_limit;   /* what the process may hold; 0: not said */
+    struct memory *memory; /* what counts the engines of this generation; NULL: nothing */
     int64_t drain_us;
     enum log_level log_level;
     enum log_format log_format;

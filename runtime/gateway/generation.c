@@ -134,6 +134,7 @@ struct generation *generation_load(struct gateway *gateway, const char *config_p
         generation_free(generation);
         return NULL;
     }
+    generation->config->memory = gateway->memory;
     if (!bind_keys(gateway, generation->config) || !bind_tokens(gateway, generation->config)) {
         snprintf(complaint, COMPLAINT_MAX, "the config is too large");
         generation_free(generation);

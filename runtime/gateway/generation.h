@@ -31,6 +31,8 @@ struct gateway {
     struct tokens *tokens;   /* of those that have credentials */
     struct limiter *limiter;
     struct copies *copies; /* of what is fetched */
+    struct memory *memory; /* the budget of the process; NULL where none is kept (check, explain) */
+    struct bodies *bodies; /* who holds how much of the room for request bodies; NULL as well */
     struct trust *trust;
     struct generation *current; /* guarded by swap_lock; `number` tells workers that it changed */
     atomic_uint number;
@@ -48,7 +50,7 @@ struct gateway {
 
 enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096, LIMIT_RECORDS_MAX = 262144 };
 
-/* Everything but log, trust, workers, reload_fd and token_fd; the caller sets those. */
+/* Everything but log, memory, bodies, trust, workers, reload_fd and token_fd; the caller sets those. */
 void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us);
 void gateway_fini(struct gateway *gateway);
 

@@ -76,6 +76,18 @@ bool identify_knows(const struct config *config, const struct route *route, cons
     return !wants_keys(config) || keyring_find(config->keyring, identify_key(exchange), wall_us) != NULL;
 }
 
+/* A user of the keys, else an address. Unkeyed: to share a share with another is all that a collision brings. */
+uint64_t identify_share(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
+{
+    static const uint8_t unkeyed[16] = {0};
+    if (!identify_knows(config, route, exchange, wall_us))
+        return 0;
+    bool keyed = route->access != ACCESS_ALL && route->access != ACCESS_ADMIN && wants_keys(config);
+    const struct user *user = keyed ? keyring_find(config->keyring, identify_key(exchange), wall_us) : NULL;
+    uint64_t share = hash_sip(unkeyed, user != NULL ? user->id : exchange_peer(exchange));
+    return share == 0 ? 1 : share;
+}
+
 /* ---------------------------------------------------------------- the body */
 
 static bool read_media_type(struct request *request)

@@ -10,6 +10,8 @@ struct slice identify_key(const struct exchange *exchange);
 bool identify_caller(struct request *request);
 /* The same from a head alone, without a request: false is what identify_caller will say. */
 bool identify_knows(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us);
+/* Whose large bodies a head announces: a number for each user, or address where there are no keys. 0: a caller that is not known. */
+uint64_t identify_share(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us);
 /* What the tokens used have cost at the target that served; -1 unpriced or unknown. */
 int64_t request_usage_pico(const struct request *request);
 #endif

@@ -4,8 +4,10 @@
 #include "gateway/keeper.h"
 #include "gateway/listen.h"
 #include "gateway/mock.h"
+#include "gateway/room.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
+#include "net/bodies.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -19,7 +21,7 @@
 #include <unistd.h>
 
 /* How often the files are looked at: an edited policy is in force before its author has changed windows. */
-enum { WATCH_MS = 250, DRAIN_POLL_MS = 20, TOKEN_POLL_MS = 5 };
+enum { WATCH_MS = 250, DRAIN_POLL_MS = 20, TOKEN_POLL_MS = 5, OTHER_THREADS = 4, ROOM_MIN = 8 * 1024 * 1024 };
 
 static const int64_t TOKENS_WITHIN_US = 5 * US_PER_S;
 
@@ -32,6 +34,8 @@ struct process {
     int signal_fd;
     char listen_host[64]; /* what the running listeners were made from */
     int listen_port;
+    struct memory memory;
+    size_t memory_limit; /* the config's when it started */
 };
 
 /* ---------------------------------------------------------------- start */
@@ -125,6 +129,26 @@ static bool start_workers(const struct gateway *gateway)
     return true;
 }
 
+/* Half of the room is for request bodies. What stands by now is no longer room: of it, only what is counted already is known to `memory`. */
+static bool divide_memory(struct process *process, const struct config *config, unsigned workers)
+{
+    struct gateway *gateway = &process->gateway;
+    struct room found = room_find(config->memory_limit, workers + OTHER_THREADS);
+    process->memory_limit = config->memory_limit;
+    if (found.room < ROOM_MIN) {
+        fprintf(stderr,
+                "gateway: %zu MB of memory (by %s) are too few: %zu MB are taken at the start, and 8 MB more are the least; raise it\n",
+                found.may >> 20, found.bound, (found.may - found.room) >> 20);
+        return false;
+    }
+    process->memory.room = found.room + memory_held(&process->memory);
+    process->memory.large = process->memory.room / 4 * 3;
+    gateway->bodies = bodies_new(found.room / 2, config->body_limit);
+    log_event(gateway->log, LOG_INFO, "memory", ",\"may_mb\":%zu,\"bound\":\"%s\",\"room_mb\":%zu,\"bodies_mb\":%zu", found.may >> 20,
+              found.bound, found.room >> 20, found.room >> 21);
+    return true;
+}
+
 static bool has_unanswered(const struct config *config)
 {
     bool unanswered = false;
@@ -174,6 +198,8 @@ static void warn_about_restart(struct process *process, const struct config *con
     bool same_port = config->listen_port == 0 || config->listen_port == process->listen_port;
     if (!same_host || !same_port)
         log_event(process->gateway.log, LOG_WARN, "restart_needed", ",\"field\":\"listen\"");
+    if (config->memory_limit != process->memory_limit)
+        log_event(process->gateway.log, LOG_WARN, "restart_needed", ",\"field\":\"memory\"");
     if (config->workers != 0 && config->workers != process->gateway.worker_count)
         log_event(process->gateway.log, LOG_WARN, "restart_needed", ",\"field\":\"workers\"");
 }
@@ -286,6 +312,7 @@ static void let_go(struct process *process)
     log_close(gateway->log);
     gateway_fini(gateway);
     trust_free(gateway->trust);
+    bodies_free(gateway->bodies);
     if (process->mock != NULL)
         mock_stop(process->mock);
     free((char *)gateway->mock_origin.ptr);
@@ -320,7 +347,10 @@ int process_run(const struct script_engine *engine, const char *path)
     char complaint[COMPLAINT_MAX] = "";
 
     raise_descriptor_limit();
+    room_prepare();
+    memory_init(&process.memory, SIZE_MAX);
     gateway_init(gateway, engine, clock_monotonic_us(), clock_wall_us());
+    gateway->memory = &process.memory;
     gateway->cores = core_count();
     if (!start_mock(&process))
         return complain("the embedded mock provider cannot listen on the loopback");
@@ -336,7 +366,8 @@ int process_run(const struct script_engine *engine, const char *path)
     uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and whoever sees that may edit */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
     generation_swap(gateway, first);
-    if (!open_listeners(&process, first->config, first->script_count) || !make_workers(&process, first->script_count))
+    if (!divide_memory(&process, first->config, first->script_count) || !open_listeners(&process, first->config, first->script_count) ||
+        !make_workers(&process, first->script_count))
         return 1;
     keep_watch(&process); /* not before: the guard's table, made with the workers, is looked at by the keeper's calls as well */
     wait_for_tokens(&process, first->config);

@@ -122,6 +122,13 @@ static bool is_logged(const struct route *route)
     return route->access != ACCESS_ALL || route->path[0] == '\0';
 }
 
+static uint64_t whose(void *owner, struct exchange *exchange)
+{
+    struct worker *worker = owner;
+    const struct route *route = route_find(exchange_method(exchange), exchange_path(exchange));
+    return identify_share(worker_engine(worker)->generation->config, route, exchange, loop_wall_us(worker->loop));
+}
+
 static void serve(struct request *request)
 {
     if (!identify_caller(request))
@@ -287,6 +294,7 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
     worker->gateway = gateway;
     worker->index = index;
     hash_random(worker->random, sizeof worker->random);
+    worker->arena_cache.memory = gateway->memory;
     buffer_init(&worker->line, LOG_LINE_MAX);
     pthread_mutex_init(&worker->verdict_lock, NULL);
     worker->loop = loop_new();
@@ -297,7 +305,8 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
     struct server_settings settings = {
         .listen_fd = listen_fd,
         .body_limit = config->body_limit,
-        .bodies_limit = 8 * config->body_limit,
+        .memory = gateway->memory,
+        .bodies = gateway->bodies,
         .connection_limit = CONNECTIONS_MAX,
         .idle_timeout_s = 75,
         .head_us = 10 * US_PER_S,
@@ -306,7 +315,7 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
         .stream_high = STREAM_HIGH,
         .stream_low = STREAM_LOW,
     };
-    struct server_owner owner = {worker, on_head, on_request, on_gone, on_drained, write_refusal};
+    struct server_owner owner = {worker, on_head, whose, on_request, on_gone, on_drained, write_refusal};
     if (listen_fd >= 0)
         worker->server = server_new(worker->loop, &settings, &owner);
     if (worker->upstream == NULL || (listen_fd >= 0 && worker->server == NULL))

@@ -20,6 +20,7 @@ int open_dialect(lua_State *L);     /* lua_dialect.c: the same, pair by pair */
 int open_walk(lua_State *L);        /* lua_walk.c: the plan's walk, for specs and gateway.testing */
 int open_health(lua_State *L);      /* lua_health.c */
 int open_limiter(lua_State *L);     /* lua_limiter.c: limits as policies hold them; the limiter for specs and gateway.testing */
+int open_memory(lua_State *L);      /* lua_memory.c: the room for request bodies, for specs */
 int open_order(lua_State *L);       /* lua_order.c: gateway.order */
 int open_config(lua_State *L);      /* lua_config.c: checked table -> struct config, for specs */
 int open_keyring(lua_State *L);     /* lua_keyring.c: keys and patterns, for specs */

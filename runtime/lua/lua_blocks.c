@@ -52,7 +52,7 @@ static int set_new(lua_State *L)
     memset(set, 0, size);
     set->count = (size_t)count;
     luaL_setmetatable(L, type_name);
-    set->blocks = blocks_new();
+    set->blocks = blocks_new(NULL);
     return set->blocks == NULL ? luaL_error(L, "out of memory") : 1;
 }
 

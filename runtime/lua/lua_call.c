@@ -379,9 +379,9 @@ static int panic(lua_State *L)
     return 0; /* Lua aborts */
 }
 
-lua_State *call_new_state(void)
+lua_State *call_new_state(struct memory *memory)
 {
-    struct blocks *blocks = blocks_new();
+    struct blocks *blocks = blocks_new(memory);
     lua_State *L = blocks == NULL ? NULL : lua_newstate(from_blocks, blocks);
 
     if (L != NULL)

@@ -497,6 +497,7 @@ static void take_rest(lua_State *L, struct config *config)
     config->workers = (unsigned)take_int(L, "workers");
     config->open = take_bool(L, "open");
     config->body_limit = (size_t)take_int(L, "body_limit");
+    config->memory_limit = (size_t)take_int(L, "memory");
     config->drain_us = take_us(L, "drain");
     config->strategy = take_string(L, config, "strategy");
     enter(L, "log");

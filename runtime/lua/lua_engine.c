@@ -166,7 +166,7 @@ static struct script *open_engine(const struct sources *sources, struct config *
     script->live = xcalloc(TARGETS_MAX, sizeof(struct live *));
     script->marks = xcalloc(TARGETS_MAX, sizeof *script->marks);
     script->adapters = xcalloc(ADAPTERS_MAX, sizeof *script->adapters);
-    script->L = sources_new_state();
+    script->L = sources_new_state(config->memory);
     snprintf(complaint, COMPLAINT_MAX, "out of memory");
     if (script->L != NULL) {
         lua_State *L = script->L;

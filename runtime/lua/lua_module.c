@@ -46,6 +46,7 @@ int luaopen_gateway_runtime(lua_State *L)
         {"eventstream", open_eventstream},
         {"dialect", open_dialect},
         {"limiter", open_limiter},
+        {"memory", open_memory},
         {"value", open_value},
         {"wait_queue", open_wait_queue},
         {"schedule", open_schedule},

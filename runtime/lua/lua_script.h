@@ -86,7 +86,7 @@ bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLA
 void sources_free(struct sources *sources);
 uint64_t sources_stamp(const struct sources *sources);
 /* A new state with the house's modules in reach of require; NULL: memory is out. */
-lua_State *sources_new_state(void);
+lua_State *sources_new_state(struct memory *memory); /* what counts it, or NULL */
 /* Pushes the options for policy.load; false: the built-in policy is meant, nothing pushed. May raise. */
 bool sources_push_policy(lua_State *L, const struct sources *sources);
 

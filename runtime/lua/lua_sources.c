@@ -224,9 +224,9 @@ static int open_state(lua_State *L)
     return 0;
 }
 
-lua_State *sources_new_state(void)
+lua_State *sources_new_state(struct memory *memory)
 {
-    lua_State *L = call_new_state();
+    lua_State *L = call_new_state(memory);
     if (L == NULL)
         return NULL;
     lua_pushcfunction(L, open_state);
@@ -541,7 +541,7 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
 {
     struct sources *sources = xcalloc(1, sizeof *sources);
     struct reading reading = {.sources = sources, .copies = copies, .complaint = complaint};
-    lua_State *L = sources_new_state();
+    lua_State *L = sources_new_state(NULL);
     bool ok = false;
     sources->path = xstrndup(config_path, strlen(config_path));
     sources->env_path = beside(config_path, ".env");
@@ -583,7 +583,7 @@ static int complain_about_board(lua_State *L) /* (text, url as struct slice) -> 
 
 bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLAINT_MAX])
 {
-    lua_State *L = sources_new_state();
+    lua_State *L = sources_new_state(NULL);
     bool ok = false;
     snprintf(complaint, COMPLAINT_MAX, "out of memory");
     if (L == NULL)

@@ -87,6 +87,8 @@ static const char *reason_phrase(int status)
         return "Request Header Fields Too Large";
     case 501:
         return "Not Implemented";
+    case 503:
+        return "Service Unavailable";
     case 505:
         return "HTTP Version Not Supported";
     default:
@@ -103,8 +105,8 @@ static bool send_refusal(struct guard *guard, int status, const char *reason)
     buffer_init(&head, 8192);
     guard->guards->write_refusal(guard->guards->owner, status, slice_of(reason), path, &body, id);
     buffer_printf(
-        &head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\nContent-Length: %zu\r\nConnection: close\r\n\r\n",
-        status, reason_phrase(status), id, body.len);
+        &head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n",
+        status, reason_phrase(status), id, status == 503 ? "Retry-After: 1\r\n" : "", body.len);
     buffer_append_slice(&head, buffer_slice(&body));
     bool sent = send(guard->fd, head.ptr, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)head.len;
     buffer_free(&body);

@@ -22,7 +22,7 @@ enum {
     BODY_RATE = 65536,
     SPARE_EXCHANGES = 256,
     SPARE_BYTES = 4096,             /* a spare one keeps room for an ordinary head */
-    BODY_AT_ONCE = 256 * 1024,      /* what a Content-Length alone may reserve */
+    CONNECTION_BYTES = 20 * 1024,   /* what one is worth that does nothing */
     STREAM_MAX = 128 * 1024 * 1024, /* far above what owners that pause ever buffer */
     RUNS_MAX = 4,
 };
@@ -46,9 +46,10 @@ static struct exchange *exchange_new(struct connection *connection, struct MHD_C
     *exchange = blank;
     exchange->http10 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
     exchange->began_us = loop_now_us(server->loop);
-    buffer_init(&exchange->body, server->settings.body_limit);
-    buffer_init(&exchange->turn, STREAM_MAX);
-    buffer_init(&exchange->blocked, STREAM_MAX);
+    buffer_init_counted(&exchange->body, server->settings.body_limit, server->settings.memory);
+    buffer_init_counted(&exchange->turn, STREAM_MAX, server->settings.memory);
+    buffer_init_counted(&exchange->blocked, STREAM_MAX, server->settings.memory);
+    exchange->promised = server->settings.body_limit;
     exchange->stall.due = server_on_stall;
     connection->exchange = exchange;
     return exchange;
@@ -67,8 +68,7 @@ static void exchange_free(struct exchange *exchange)
     struct server *server = exchange->server;
     loop_timer_clear(server->loop, &exchange->stall);
     server_forget_dirty(exchange);
-    server->body_bytes -= exchange->body.cap;
-    buffer_free(&exchange->body);
+    server_forget_body(exchange);
     buffer_free(&exchange->turn);
     buffer_free(&exchange->blocked);
     server->open -= exchange->started;
@@ -183,11 +183,6 @@ void exchange_each_header(const struct exchange *exchange, void (*visit)(void *o
                   (struct slice){text + fields[i].value, fields[i].value_len});
 }
 
-struct slice exchange_body(const struct exchange *exchange)
-{
-    return buffer_slice(&exchange->body);
-}
-
 static void find_peer(struct exchange *exchange)
 {
     const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
@@ -269,7 +264,7 @@ static enum MHD_Result refuse(struct exchange *exchange, int status, const char 
 {
     struct server *server = exchange->server;
     char id[REFUSAL_ID_SIZE] = "";
-    const struct answer_header headers[] = {{"Content-Type", "application/json"}, {"X-Request-ID", id}};
+    const struct answer_header headers[] = {{"Content-Type", "application/json"}, {"X-Request-ID", id}, {"Retry-After", "1"}};
     struct buffer body;
     buffer_init(&body, 4096);
     server->owner.write_refusal(server->owner.owner, status, slice_of(reason), exchange->path, &body, id);
@@ -279,7 +274,7 @@ static enum MHD_Result refuse(struct exchange *exchange, int status, const char 
         return MHD_NO;
     exchange->closed = true; /* nobody else knows of it */
     exchange->in_handler = true;
-    server_queue(exchange, status, response, headers, 2);
+    server_queue(exchange, status, response, headers, status == 503 ? 3 : 2);
     exchange->in_handler = false;
     return exchange->aborted ? MHD_NO : MHD_YES;
 }
@@ -303,13 +298,6 @@ void exchange_close(struct exchange *exchange, void (*release)(void *), void *re
 
 /* ---------------------------------------------------------------- libmicrohttpd's calls */
 
-static const char *const TOO_MUCH = "too many large requests are under way";
-
-static bool has_room(const struct server *server, uint64_t len)
-{
-    return server->body_bytes < server->settings.bodies_limit && len <= server->settings.bodies_limit - server->body_bytes;
-}
-
 static void hand_over(struct server *server, struct exchange *exchange)
 {
     exchange->started = true;
@@ -323,40 +311,17 @@ static void hand_over(struct server *server, struct exchange *exchange)
 static enum MHD_Result on_first(struct server *server, struct exchange *exchange, const char *method, const char *url)
 {
     int64_t length = 0;
+    const char *reason = "refused";
     if (exchange->connection->guard == NULL || !guard_on_head(exchange->connection->guard) || !copy_head(exchange, method, url))
         return MHD_NO;
     int status = server->owner.on_head(server->owner.owner, exchange);
+    if (status == 0 && slice_to_int(exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH), &length))
+        status = server_expect_body(exchange, (size_t)length, &reason);
     if (status == HEAD_SUFFICES) {
         hand_over(server, exchange);
         return exchange->answered && !exchange->aborted ? MHD_YES : MHD_NO;
     }
-    if (status != 0)
-        return refuse(exchange, status, "refused");
-    if (!slice_to_int(exchange_header(exchange, MHD_HTTP_HEADER_CONTENT_LENGTH), &length) || length == 0)
-        return MHD_YES;
-    if (!has_room(server, (uint64_t)length))
-        return refuse(exchange, 503, TOO_MUCH);
-    /* A promise costs the client nothing: a large body gets its memory as it comes. */
-    buffer_reserve(&exchange->body, length < BODY_AT_ONCE ? (size_t)length : BODY_AT_ONCE);
-    server->body_bytes += exchange->body.cap;
-    return MHD_YES;
-}
-
-static void add_body(struct server *server, struct exchange *exchange, const char *data, size_t len)
-{
-    size_t before = exchange->body.cap;
-    if (exchange->shed)
-        return;
-    if (len > before - exchange->body.len && !has_room(server, len)) {
-        /* libmicrohttpd takes no answer amid a body, so the guard gives it, and the rest is thrown away. */
-        exchange->shed = true;
-        server->body_bytes -= before;
-        buffer_free(&exchange->body);
-        guard_refuse(exchange->connection->guard, 503, TOO_MUCH);
-        return;
-    }
-    buffer_append(&exchange->body, data, len);
-    server->body_bytes += exchange->body.cap - before;
+    return status == 0 ? MHD_YES : refuse(exchange, status, reason);
 }
 
 /* The request is whole: the owner answers at once, or the connection sleeps until it does. */
@@ -395,7 +360,7 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
         if (!guard_on_body(exchange->connection->guard, len))
             return MHD_NO;
         if (!exchange->answered)
-            add_body(server, exchange, data, len);
+            server_add_body(exchange, data, len);
         return MHD_YES;
     }
     if (!exchange->started && !exchange->answered)
@@ -458,8 +423,11 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         server->all->link = &connection->next;
     server->all = connection;
     connection->guard = guard_open(&server->guards, fd);
+    connection->weighed = memory_take_small(server->settings.memory, CONNECTION_BYTES);
     if (connection->guard == NULL || !loop_watch(server->loop, &connection->watch, EPOLLRDHUP | EPOLLET))
         shutdown(fd, SHUT_RDWR);
+    else if (!connection->weighed)
+        guard_refuse(connection->guard, 503, "too many connections are open for the memory there is: try again in a second");
     server->counts.accepted++;
     server->connections++;
     *context = connection;
@@ -474,6 +442,7 @@ static void connection_closed(struct server *server, struct connection *connecti
     if (connection->next != NULL)
         connection->next->link = connection->link;
     server->connections--;
+    memory_give(server->settings.memory, connection->weighed ? CONNECTION_BYTES : 0);
     free(connection);
 }
 

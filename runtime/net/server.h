@@ -15,9 +15,10 @@ struct server;
 struct exchange; /* one request of one client and its answer */
 
 struct server_settings {
-    int listen_fd;       /* bound and listening, not owned (a successor may inherit it) */
-    size_t body_limit;   /* config body_limit; larger: 413 */
-    size_t bodies_limit; /* all request bodies of this worker together; beyond: 503 */
+    int listen_fd;         /* bound and listening, not owned (a successor may inherit it) */
+    size_t body_limit;     /* config body_limit; larger: 413 */
+    struct memory *memory; /* what counts all that is kept for clients; borrowed */
+    struct bodies *bodies; /* the room for request bodies, of all workers; beyond: 503 */
     unsigned connection_limit;
     unsigned idle_timeout_s;        /* keep-alive, default 75 */
     int64_t head_us, body_us;       /* absolute deadlines: 10 s; 30 s, then at least 64 KB/s */
@@ -34,6 +35,8 @@ struct server_owner {
     /* The head is in (before the body). Return 0 to go on, HEAD_SUFFICES, or an HTTP status to refuse: then the refusal below is asked for its body.
      * It must not keep the exchange: a client that leaves before its request is whole is never heard of again. */
     int (*on_head)(void *owner, struct exchange *exchange);
+    /* Whose a large body is: a number that tells users apart. 0: of a caller that may send none; then on_request comes at once and must refuse it. */
+    uint64_t (*whose)(void *owner, struct exchange *exchange);
     /* The whole request is in. The owner answers now or later. */
     void (*on_request)(void *owner, struct exchange *exchange);
     /* The client left before the answer was complete; told once. Half-closing (FIN behind the request) is leaving: only an answer given inside on_request
@@ -54,7 +57,7 @@ void server_each(struct server *server, void (*visit)(struct exchange *exchange)
 unsigned server_exchanges(const struct server *server); /* given to the owner and not both closed and sent to the last byte */
 void server_free(struct server *server);                /* every exchange must be closed */
 
-/* What the client sent. Slices are valid until exchange_close. */
+/* What the client sent. Slices are valid until exchange_close, those of the body until exchange_drop_body. */
 struct slice exchange_method(const struct exchange *exchange);
 struct slice exchange_path(const struct exchange *exchange); /* as sent, without the query, percent-encoding untouched */
 struct slice exchange_argument(const struct exchange *exchange, const char *name); /* of the query, percent-encoding untouched; or empty */
@@ -62,6 +65,8 @@ struct slice exchange_header(const struct exchange *exchange, const char *name);
 /* Calls visit(owner, name, value) for each request header. */
 void exchange_each_header(const struct exchange *exchange, void (*visit)(void *owner, struct slice name, struct slice value), void *owner);
 struct slice exchange_body(const struct exchange *exchange);
+/* The owner needs its body no more: the memory goes back, and slices of it are dead. */
+void exchange_drop_body(struct exchange *exchange);
 struct slice exchange_peer(const struct exchange *exchange); /* "127.0.0.1" */
 int64_t exchange_began_us(const struct exchange *exchange);  /* when its head was in */
 void exchange_set_tag(struct exchange *exchange, void *tag); /* the owner's own pointer */

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef NET_SERVER_PRIVATE_H
 #define NET_SERVER_PRIVATE_H
+#include "net/bodies.h"
 #include "net/guard.h"
 #include "net/server.h"
 #include <microhttpd.h>
@@ -13,7 +14,7 @@ struct connection {
     struct server *server;
     struct guard *guard;
     struct exchange *exchange; /* the request under way */
-    bool half_closed, waits_for_room, has_room;
+    bool half_closed, waits_for_room, has_room, weighed;
 };
 
 /* A header field or an argument of the query, as offsets into the exchange's `text`. */
@@ -31,6 +32,9 @@ struct exchange {
     struct buffer text;   /* the head, copied: libmicrohttpd forgets it when the answer is out, and the owner may need it longer */
     struct buffer fields; /* of struct field */
     struct buffer body;
+    size_t promised;        /* how long its body may become */
+    size_t charged, weight; /* of `bodies`, as `share`; of the process's memory, for the request itself */
+    uint64_t share;         /* whose its body is; 0: not asked yet */
     char peer[46];
     int64_t began_us;
     void *tag;
@@ -60,10 +64,14 @@ struct server {
     struct exchange *spare, *dirty;
     struct connection *all;
     unsigned spare_count, open, connections;
-    size_t body_bytes;
     bool must_run, quiesced;
     struct server_counts counts;
 };
+
+/* server_body.c. A body is announced (length 0: none, or in chunks). 0: let it come; else HEAD_SUFFICES or a status to refuse with, and *reason. */
+int server_expect_body(struct exchange *exchange, size_t length, const char **reason);
+void server_add_body(struct exchange *exchange, const char *data, size_t len);
+void server_forget_body(struct exchange *exchange); /* and the request's own weight */
 
 void server_resume(struct exchange *exchange);
 void server_queue(struct exchange *exchange, int status, struct MHD_Response *response, const struct answer_header *headers,

@@ -54,7 +54,8 @@ function house.run(options)
   return status, out, err
 end
 
---- Starts a gateway and waits until it answers. options: config (text), policies, files, env. The config need not say `listen`.
+--- Starts a gateway and waits until it answers. options: config (text), policies, files, env, under (words before its own, such as
+-- prlimit's). The config need not say `listen`.
 function house.start(options)
   local folder = lay_out(options)
   process.write_file(folder .. "/gateway.lua", patient(options.config))
@@ -63,7 +64,9 @@ function house.start(options)
     env[name] = value
   end
   local self = setmetatable({ folder = folder, host = "127.0.0.1", key = options.key }, Gateway)
-  self.process = process.start { command = { provider.program(), "run", "gateway.lua" }, env = env, directory = folder, name = "gateway", cwd = folder }
+  local command = table.move(options.under or {}, 1, #(options.under or {}), 1, {})
+  table.move({ provider.program(), "run", "gateway.lua" }, 1, 3, #command + 1, command)
+  self.process = process.start { command = command, env = env, directory = folder, name = "gateway", cwd = folder }
   self.pid = self.process.pid
   self.port = http.eventually(function()
     if self.process:status() then

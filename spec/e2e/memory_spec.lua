@@ -1,0 +1,92 @@
+--- Memory: few large bodies starve no other caller, what is not needed any more is given back, and what does not fit is refused in time.
+local house = require "support.house"
+local http = require "support.http"
+
+local MB = 1024 * 1024
+
+local CONFIG = [[
+return {
+  workers = 1, memory = "256MB", body_limit = "8MB",
+  providers = {
+    lab = { kind = "openai", base_url = "%s/v1", key = "sk-openai-provider-key" },
+    claude = { kind = "anthropic", base_url = "%s", key = "sk-anthropic-provider-key" },
+  },
+  models = { all = { "lab/hello" } },
+  keys = { { key = "key-of-alice-000000", user = "alice" }, { key = "key-of-bob-00000000", user = "bob" } },
+  timeouts = { first_token = "600s", idle = "600s", headers = "600s" }, retry = { attempts = 1 },
+}]]
+
+local ALICE, BOB = "key-of-alice-000000", "key-of-bob-00000000"
+
+--- A chat body with a prompt of `size` bytes.
+local function prompt(model, size, stream)
+  return ('{"model":"%s","stream":%s,"messages":[{"role":"user","content":"%s"}]}'):format(model, tostring(stream or false), ("x"):rep(size))
+end
+
+describe("memory", function()
+  local mock, gateway, bodies
+
+  setup(function()
+    mock = house.mock()
+    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin) }
+    bodies = gateway:log_line(function(line) return line.event == "memory" end).bodies_mb
+  end)
+  teardown(function()
+    local status = gateway:stop()
+    mock:stop()
+    assert.equal(0, status)
+  end)
+
+  --- An upload of which the last byte is held back: its connection, and the answer if it was refused meanwhile.
+  local function upload(key, size, headers)
+    local body = prompt("lab/hello", size)
+    local connection = http.connect { port = gateway.port }
+    connection:send(http.format { method = "POST", path = "/v1/chat/completions", headers = headers or { Authorization = "Bearer " .. key,
+      ["Content-Length"] = tostring(#body) } })
+    connection:send(body:sub(1, -2))
+    return connection, body
+  end
+
+  local function small(key)
+    return gateway:chat({ model = "lab/hello" }, { key = key })
+  end
+
+  it("that slow large uploads of one user hold leaves others their room, and small requests always", function()
+    local held, refused = {}, 0
+    for _ = 1, bodies // 7 + 2 do -- more than there is room for
+      local connection = upload(ALICE, 7 * MB)
+      held[#held + 1] = connection
+    end
+    for i = 1, #held do
+      local readable = require("socket").select({ held[i].sock }, nil, 0.05)
+      if #readable > 0 then
+        local answer = held[i]:answer()
+        answer:read()
+        assert.same({ 503, "1", "shedding" }, { answer.status, answer.headers["retry-after"], answer:json().error.code })
+        refused = refused + 1
+      end
+    end
+    local least, most = bodies // 3 // 14, bodies * 2 // 3 // 7 -- a body in growth may hold twice what came
+    assert.is_true(#held - refused >= least and #held - refused <= most, ("%d of %d were refused, of %d MB"):format(refused, #held, bodies))
+    for _ = 1, 10 do
+      assert.equal(200, small(BOB).status)
+      assert.equal(200, small(ALICE).status)
+    end
+    assert.equal(200, gateway:chat(nil, { key = BOB, body = prompt("lab/hello", 60 * 1024) }).status)
+    assert.equal(200, gateway:chat(nil, { key = BOB, body = prompt("lab/hello", 7 * MB) }).status)
+    for _, connection in ipairs(held) do
+      connection:close()
+    end
+    assert.is_truthy(http.eventually(function()
+      return gateway:chat(nil, { key = ALICE, body = prompt("lab/hello", 7 * MB) }).status == 200
+    end))
+  end)
+
+  it("of a large body is not given to a caller that is not known", function()
+    local answer = gateway:chat(nil, { key = "no-such-key-0000000", body = prompt("lab/hello", MB) })
+    assert.equal(401, answer.status)
+    local connection = upload("no-such-key-0000000", 7 * MB)
+    assert.equal(401, connection:answer().status) -- before its last byte came
+    connection:close()
+  end)
+end)
