@@ -42,11 +42,11 @@ help:
 
 # ---------------------------------------------------------------- build
 
-# libmicrohttpd's recv() must resolve to ours (net/guard.c): without that every request would be refused.
+# libmicrohttpd's recv() and accept4() must resolve to ours (net/door.c): without that every request would be refused.
 $(BUILD)/gateway: $(OBJECTS)
 	@echo "  link   $@"
 	@$(CC) $(CFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now -o $@ $^ $(LIBS)
-	@nm -D $@ | grep -q ' T recv$$' || { echo "the framing guard is not in place: recv is not exported" >&2; rm -f $@; exit 1; }
+	@[ "$$(nm -D $@ | grep -c ' T \(recv\|accept4\)$$')" = 2 ] || { echo "the door is not in place: recv or accept4 is not exported" >&2; rm -f $@; exit 1; }
 
 $(BUILD)/lua/gateway/runtime.so: $(MODULE:runtime/%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)

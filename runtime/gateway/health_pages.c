@@ -167,6 +167,15 @@ static void put_provider(struct buffer *out, const struct provider *provider, co
     buffer_append_byte(out, '}');
 }
 
+/* How often a client could not be accepted, for want of descriptors as a rule. */
+static uint64_t accept_errors(const struct gateway *gateway)
+{
+    uint64_t sum = 0;
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        sum += server_accept_errors(gateway->workers[i]->server);
+    return sum;
+}
+
 void health_page_summary(struct request *request)
 {
     const struct config *config = request->config;
@@ -185,9 +194,11 @@ void health_page_summary(struct request *request)
     }
     clock_format(request->began_wall_us, time);
     const char *status = ill == 0 ? "healthy" : ill < config->provider_count ? "degraded" : "unhealthy";
-    buffer_printf(&out, "{\"status\":\"%s\",\"version\":\"%s\",\"timestamp\":\"%s\",\"uptime_s\":%lld,\"generation\":%u,\"providers\":{",
+    buffer_printf(&out,
+                  "{\"status\":\"%s\",\"version\":\"%s\",\"timestamp\":\"%s\",\"uptime_s\":%lld,\"generation\":%u,\"accept_errors\":%llu,"
+                  "\"providers\":{",
                   status, GATEWAY_VERSION, time, (long long)((request->began_us - gateway->started_us) / US_PER_S),
-                  request->engine->generation->number);
+                  request->engine->generation->number, (unsigned long long)accept_errors(gateway));
     buffer_append_slice(&out, buffer_slice(&providers));
     buffer_append_lit(&out, "}}");
     answer_json(request, 200, buffer_slice(&out));

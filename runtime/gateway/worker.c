@@ -6,6 +6,7 @@
 #include "gateway/identify.h"
 #include "gateway/routes.h"
 #include "gateway/waiting.h"
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>
@@ -188,6 +189,38 @@ static void write_refusal(void *owner, int status, struct slice reason, struct s
     route_wire(route_find(LIT("POST"), path))->write_failure(&failure, slice_of(id), false, body);
 }
 
+static const char *what_to_do(int error)
+{
+    switch (error) {
+    case 0:
+        return "as many connections are open as a worker takes: more workers, or clients that close what they do not need";
+    case EMFILE:
+        return "raise the limit of open files (ulimit -n, LimitNOFILE=)";
+    case ENFILE:
+        return "raise the system's limit of open files (sysctl fs.file-max)";
+    case ENOBUFS:
+    case ENOMEM:
+        return "the system is out of memory for sockets";
+    default:
+        return "the system does not let the gateway accept";
+    }
+}
+
+static void on_accept_trouble(void *owner, const struct accept_trouble *trouble)
+{
+    const struct worker *worker = owner;
+    const char *name = trouble->error == 0 ? "connection limit" : strerrorname_np(trouble->error);
+    if (!trouble->over)
+        log_event(worker->gateway->log, LOG_WARN, "accept",
+                  ",\"result\":\"failing\",\"worker\":%u,\"error\":\"%s\",\"message\":\"new clients wait: %s\"", worker->index,
+                  name == NULL ? "unknown" : name, what_to_do(trouble->error));
+    else
+        log_event(worker->gateway->log, LOG_INFO, "accept",
+                  ",\"result\":\"ok\",\"worker\":%u,\"errors\":%llu,\"turned_away\":%llu,\"lasted_ms\":%lld", worker->index,
+                  (unsigned long long)trouble->errors, (unsigned long long)trouble->turned_away,
+                  (long long)(trouble->lasted_us / US_PER_MS));
+}
+
 /* ---------------------------------------------------------------- reload and drain */
 
 void worker_ask_reload(struct worker *worker, struct request *request)
@@ -315,7 +348,7 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
         .stream_high = STREAM_HIGH,
         .stream_low = STREAM_LOW,
     };
-    struct server_owner owner = {worker, on_head, whose, on_request, on_gone, on_drained, write_refusal};
+    struct server_owner owner = {worker, on_head, whose, on_request, on_gone, on_drained, write_refusal, on_accept_trouble};
     if (listen_fd >= 0)
         worker->server = server_new(worker->loop, &settings, &owner);
     if (worker->upstream == NULL || (listen_fd >= 0 && worker->server == NULL))

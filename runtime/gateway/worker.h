@@ -1,4 +1,4 @@
-/* worker.h -- a thread with its loop, its two doors and its engines. Workers share nothing but struct gateway.
+/* worker.h -- a thread with its loop, its server, its upstream and its engines. Workers share nothing but struct gateway.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
@@ -55,7 +55,7 @@ struct worker {
     uint64_t verdict_seen;
 };
 
-/* listen_fd -1: without a door to clients (explain). NULL: out of descriptors or memory. */
+/* listen_fd -1: without clients (explain). NULL: out of descriptors or memory. */
 struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd);
 bool worker_start(struct worker *worker);
 void worker_wake(struct worker *worker);    /* any thread: look for a new generation, a verdict, a quiesce */

@@ -1,7 +1,7 @@
 /* guard.c -- see guard.h. The numbered rules are those measured with this libmicrohttpd (0.9.75); each names what goes wrong without it.
  * SPDX-License-Identifier: MIT */
 #include "net/guard.h"
-#include <dlfcn.h>
+#include "net/door.h"
 #include <errno.h>
 #include <poll.h>
 #include <stdio.h>
@@ -16,6 +16,7 @@ enum waiting { WAITING_NONE, WAITING_HEAD, WAITING_BODY, WAITING_LINGER, WAITING
 enum life { LIFE_OPEN, LIFE_LINGERING, LIFE_DEAD };
 
 struct guard {
+    struct door door;
     struct watch watch; /* of a duplicate descriptor that is drained after libmicrohttpd closed its own */
     struct timer timer;
     struct guards *guards;
@@ -29,9 +30,6 @@ struct guard {
     uint64_t app_body, rate_mark;
     struct framing framing;
 };
-
-static struct guard **table; /* by descriptor; slots are written by the worker that owns the descriptor */
-static size_t table_size;
 
 static unsigned outstanding(const struct guard *guard)
 {
@@ -96,19 +94,18 @@ static const char *reason_phrase(int status)
     }
 }
 
-static bool send_refusal(struct guard *guard, int status, const char *reason)
+static bool send_refusal(struct guards *guards, int fd, struct slice path, int status, const char *reason)
 {
     struct buffer body, head;
     char id[33] = "";
-    struct slice path = {guard->framing.path, framing_path_len(&guard->framing)};
     buffer_init(&body, 4096);
     buffer_init(&head, 8192);
-    guard->guards->write_refusal(guard->guards->owner, status, slice_of(reason), path, &body, id);
+    guards->write_refusal(guards->owner, status, slice_of(reason), path, &body, id);
     buffer_printf(
         &head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n",
         status, reason_phrase(status), id, status == 503 ? "Retry-After: 1\r\n" : "", body.len);
     buffer_append_slice(&head, buffer_slice(&body));
-    bool sent = send(guard->fd, head.ptr, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)head.len;
+    bool sent = send(fd, head.ptr, head.len, MSG_NOSIGNAL | MSG_DONTWAIT) == (ssize_t)head.len;
     buffer_free(&body);
     buffer_free(&head);
     return sent;
@@ -126,7 +123,8 @@ void guard_refuse(struct guard *guard, int status, const char *reason)
             guard->guards->timeouts++;
         else
             guard->guards->refused++;
-        if (!send_refusal(guard, status, reason))
+        struct slice path = {guard->framing.path, framing_path_len(&guard->framing)};
+        if (!send_refusal(guard->guards, guard->fd, path, status, reason))
             guard->life = LIFE_DEAD;
     }
     shutdown(guard->fd, SHUT_WR);
@@ -147,6 +145,16 @@ static bool throw_away(int fd)
         return count < 0 && (errno == EAGAIN || errno == EINTR);
     }
     return true;
+}
+
+/* Bytes that were not read would make close(2) reset the connection under our answer. */
+void guards_turn_away(struct guards *guards, int fd, int status, const char *reason)
+{
+    throw_away(fd);
+    send_refusal(guards, fd, SLICE_NONE, status, reason);
+    shutdown(fd, SHUT_WR);
+    throw_away(fd);
+    close(fd);
 }
 
 /* libmicrohttpd reads on a connection that was refused. */
@@ -290,8 +298,9 @@ static bool is_reset(int fd)
     return poll(&state, 1, 0) == 1 && (state.revents & (POLLERR | POLLHUP)) != 0;
 }
 
-static ssize_t hooked(struct guard *guard, void *buf, size_t len, int flags)
+static ssize_t on_recv(struct door *door, void *buf, size_t len, int flags)
 {
+    struct guard *guard = (struct guard *)((char *)door - offsetof(struct guard, door));
     const struct framing *framing = &guard->framing;
     if (guard->life != LIFE_OPEN)
         return read_nothing(guard);
@@ -319,52 +328,21 @@ static ssize_t hooked(struct guard *guard, void *buf, size_t len, int flags)
     return count;
 }
 
-static ssize_t guarded_recv(int fd, void *buf, size_t len, int flags)
-{
-    struct guard *guard = (size_t)fd < table_size ? __atomic_load_n(&table[fd], __ATOMIC_ACQUIRE) : NULL;
-    if (guard == NULL)
-        return recvfrom(fd, buf, len, flags, NULL, NULL); /* libcurl's sockets come here as well */
-    return hooked(guard, buf, len, flags);
-}
-
-/* The name is given by hand: with _FORTIFY_SOURCE <sys/socket.h> has an inline function of that name already. */
-ssize_t guard_recv(int fd, void *buf, size_t len, int flags) __asm__("recv") __attribute__((visibility("default"), used));
-ssize_t guard_recv(int fd, void *buf, size_t len, int flags)
-{
-    return guarded_recv(fd, buf, len, flags);
-}
-
-/* Whether everybody's recv, libmicrohttpd's too, is the one above. */
-static bool is_in_place(void)
-{
-    return dlsym(RTLD_DEFAULT, "recv") == (void *)guard_recv;
-}
+static const struct door_calls calls = {.recv = on_recv};
 
 /* ---------------------------------------------------------------- life */
 
-bool guard_init(size_t max_fd)
-{
-    if (table != NULL)
-        return true;
-    if (!is_in_place()) {
-        errno = ENOSYS;
-        return false;
-    }
-    table = calloc(max_fd, sizeof *table);
-    table_size = table == NULL ? 0 : max_fd;
-    return table != NULL;
-}
-
 struct guard *guard_open(struct guards *guards, int fd)
 {
-    if (fd < 0 || (size_t)fd >= table_size)
-        return NULL;
     struct guard *guard = xcalloc(1, sizeof *guard);
+    if (!door_put(&guard->door, fd, &calls)) {
+        free(guard);
+        return NULL;
+    }
     guard->guards = guards;
     guard->fd = fd;
     guard->timer.due = on_deadline;
     framing_init(&guard->framing, &guards->limits);
-    __atomic_store_n(&table[fd], guard, __ATOMIC_RELEASE);
     update_deadline(guard);
     return guard;
 }
@@ -373,7 +351,7 @@ void guard_close(struct guard *guard)
 {
     if (guard->is_pending)
         unlink_from(&guard->guards->pending, guard);
-    __atomic_store_n(&table[guard->fd], NULL, __ATOMIC_RELEASE);
+    door_remove(guard->fd);
     if (!begin_drain(guard))
         guard_free(guard);
 }

@@ -1,11 +1,10 @@
 /* guard.h -- the framing checker put inside libmicrohttpd's recv(), with the deadlines and the farewell it lacks.
  *
- * libmicrohttpd has no hook for reading, but it reads client bytes in one place, through the dynamic linker. The executable defines `recv` itself, reads
- * with recvfrom(2), and lets framing.c look at exactly the bytes libmicrohttpd is about to get. It fails closed: the access handler asks the guard whether
- * it has seen the same heads, bodies and ends (the interlock); without a working hook every request is refused.
+ * libmicrohttpd's recv() comes to us (door.h): we read with recvfrom(2), and let framing.c look at exactly the bytes libmicrohttpd is about to get. It fails
+ * closed: the access handler asks the guard whether it has seen the same heads, bodies and ends (the interlock); without a working hook every request is
+ * refused.
  *
- * Per connection; everything belongs to one worker's thread, but for the table from descriptor to guard, which recv() needs because it is given a descriptor and
- * nothing else.
+ * Per connection; everything belongs to one worker's thread.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_GUARD_H
 #define NET_GUARD_H
@@ -31,10 +30,9 @@ struct guards {
     uint64_t refused, timeouts, desyncs;
 };
 
-/* Once per process, before any worker: room for descriptors below `max_fd`. The one static of the house; see above.
- * False: out of memory, or (ENOSYS) recv is not ours and every request would be refused. */
-bool guard_init(size_t max_fd);
 void guards_close(struct guards *guards); /* every guard must be closed: ends what still lingers */
+/* A client that is not let in: takes what it sent, answers at once, and closes. */
+void guards_turn_away(struct guards *guards, int fd, int status, const char *reason);
 
 struct guard *guard_open(struct guards *guards, int fd); /* NULL: descriptor out of range */
 void guard_close(struct guard *guard);                   /* libmicrohttpd closes the descriptor right after this */

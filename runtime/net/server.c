@@ -9,10 +9,10 @@
 #include "net/server_private.h"
 #include <arpa/inet.h>
 #include <errno.h>
+#include <limits.h>
 #include <netinet/tcp.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/resource.h>
 #include <sys/socket.h>
 
 enum {
@@ -443,6 +443,7 @@ static void connection_closed(struct server *server, struct connection *connecti
         connection->next->link = connection->link;
     server->connections--;
     memory_give(server->settings.memory, connection->weighed ? CONNECTION_BYTES : 0);
+    listener_on_room(&server->listener);
     free(connection);
 }
 
@@ -506,12 +507,6 @@ static void write_guard_refusal(void *owner, int status, struct slice reason, st
 
 /* ---------------------------------------------------------------- life */
 
-static size_t descriptor_limit(void)
-{
-    struct rlimit limit;
-    return getrlimit(RLIMIT_NOFILE, &limit) == 0 && limit.rlim_cur < 1 << 20 ? (size_t)limit.rlim_cur : 1 << 20;
-}
-
 static void set_guards(struct server *server)
 {
     server->guards = (struct guards){
@@ -532,7 +527,7 @@ static bool start_daemon(struct server *server)
 {
     server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access, server,
                                       MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, server->settings.listen_fd,
-                                      MHD_OPTION_CONNECTION_LIMIT, server->settings.connection_limit, MHD_OPTION_CONNECTION_TIMEOUT,
+                                      MHD_OPTION_CONNECTION_LIMIT, UINT_MAX /* ours is the listener's */, MHD_OPTION_CONNECTION_TIMEOUT,
                                       server->settings.idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
                                       MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoding, NULL,
                                       MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
@@ -541,6 +536,7 @@ static bool start_daemon(struct server *server)
         return false;
     server->watch = (struct watch){on_mhd_ready, MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd};
     loop_watch_aside(server->loop, &server->watch);
+    listener_follow(&server->listener, server->watch.fd, server->daemon);
     return true;
 }
 
@@ -561,7 +557,8 @@ struct server *server_new(struct loop *loop, const struct server_settings *setti
     server->hook.run = run_turn;
     set_guards(server);
     set_listener(server);
-    if (!guard_init(descriptor_limit()) || !start_daemon(server)) {
+    if (!door_init() || !server_listen(server) || !start_daemon(server)) {
+        listener_close(&server->listener);
         free(server);
         return NULL;
     }
@@ -574,6 +571,7 @@ void server_quiesce(struct server *server)
     if (server->quiesced)
         return;
     server->quiesced = true;
+    listener_close(&server->listener);
     MHD_quiesce_daemon(server->daemon); /* the listener stays ours */
     server->must_run = true;
 }

@@ -1,4 +1,4 @@
-/* server.h -- the door to the clients: libmicrohttpd in external epoll mode behind the framing guard.
+/* server.h -- the side of the clients: libmicrohttpd in external epoll mode behind the framing guard.
  *
  * Gives its owner whole, checked requests (exchanges) and takes answers. While an exchange is open its connection is suspended in
  * libmicrohttpd; streams are written directly to the socket, one send per loop turn, with a bounded buffer. The only file that
@@ -7,6 +7,7 @@
 #ifndef NET_SERVER_H
 #define NET_SERVER_H
 #include "base/arena.h"
+#include "net/listener.h"
 #include "net/loop.h"
 
 enum { REFUSAL_ID_SIZE = 33 }; /* 32 hex digits and a NUL */
@@ -47,6 +48,8 @@ struct server_owner {
     /* A refusal of the server itself (413, on_head's status, 503) or of its guard: write the JSON body for it, and a request id for its header.
      * `path` as far as it is known. */
     void (*write_refusal)(void *owner, int status, struct slice reason, struct slice path, struct buffer *body, char id[REFUSAL_ID_SIZE]);
+    /* Clients cannot be accepted: told when that begins, and when it is over. */
+    void (*on_accept_trouble)(void *owner, const struct accept_trouble *trouble);
 };
 
 struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner);
@@ -91,7 +94,8 @@ void exchange_end(struct exchange *exchange, bool complete);
 void exchange_close(struct exchange *exchange, void (*release)(void *), void *release_arg);
 
 struct server_counts {
-    uint64_t accepted, requests, refused /* framing */, timeouts, desyncs /* must stay 0 */, bad_headers;
+    uint64_t accepted, requests, refused /* framing */, timeouts, desyncs /* must stay 0 */, bad_headers, turned_away;
 };
 void server_counts(const struct server *server, struct server_counts *counts);
+uint64_t server_accept_errors(const struct server *server); /* any thread */
 #endif

@@ -1,4 +1,4 @@
-/* server_private.h -- what server.c and server_stream.c share. Nobody else includes it.
+/* server_private.h -- what server.c, server_accept.c and server_stream.c share. Nobody else includes it.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_SERVER_PRIVATE_H
 #define NET_SERVER_PRIVATE_H
@@ -61,6 +61,7 @@ struct server {
     struct server_owner owner;
     struct MHD_Daemon *daemon;
     struct guards guards;
+    struct listener listener;
     struct exchange *spare, *dirty;
     struct connection *all;
     unsigned spare_count, open, connections;
@@ -72,6 +73,9 @@ struct server {
 int server_expect_body(struct exchange *exchange, size_t length, const char **reason);
 void server_add_body(struct exchange *exchange, const char *data, size_t len);
 void server_forget_body(struct exchange *exchange); /* and the request's own weight */
+
+/* server_accept.c: the listener, under libmicrohttpd's feet. */
+bool server_listen(struct server *server); /* before libmicrohttpd begins; when it has, listener_follow */
 
 void server_resume(struct exchange *exchange);
 void server_queue(struct exchange *exchange, int status, struct MHD_Response *response, const struct answer_header *headers,

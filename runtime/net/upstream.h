@@ -1,4 +1,4 @@
-/* upstream.h -- the door to the providers. libcurl opens connections (DNS, TCP, TLS with verification, proxies) without blocking;
+/* upstream.h -- the side of the providers. libcurl opens connections (DNS, TCP, TLS with verification, proxies) without blocking;
  * our codec speaks HTTP/1.1 over them; a LIFO pool per origin keeps them alive.
  *
  * A pooled connection is handed out only when nothing waits on it (no bytes, no FIN). A call writes its request once and never again: what

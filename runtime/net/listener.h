@@ -1,0 +1,59 @@
+/* listener.h -- a worker's listener, and how it comes through what accept4 may say.
+ *
+ * What libmicrohttpd 0.9.75 does by itself: out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) it takes its listener out of its epoll, as at its limit
+ * of connections, and puts it back only when it is run once more after a connection ended; with no connection, and on any other error, it spins. So it never
+ * hears of an error: its accept4 comes here (door.h), and is told that nobody waits. The listener is then quiet in libmicrohttpd's epoll, and we try
+ * again: every RETRY_US, and as soon as a connection ended. Who waits is let in when that works, and after PATIENCE_US turned away with 503,
+ * on a spare descriptor. Costs no system call while accept4 works.
+ *
+ * Everything belongs to one worker's thread.
+ * SPDX-License-Identifier: MIT */
+#ifndef NET_LISTENER_H
+#define NET_LISTENER_H
+#include "net/door.h"
+#include "net/loop.h"
+#include <stdatomic.h>
+
+/* What is wrong with accepting, or was. */
+struct accept_trouble {
+    int error; /* errno of the first; 0: there are as many connections as there may be */
+    bool over;
+    uint64_t errors, turned_away;
+    int64_t lasted_us;
+};
+
+struct listener_owner {
+    void *owner;
+    /* Takes a client that waited while the listener was quiet. */
+    void (*let_in)(void *owner, int fd, const struct sockaddr *address, socklen_t len);
+    /* Answers and closes it. */
+    void (*turn_away)(void *owner, int fd, int error);
+    /* Told when trouble begins, and when it is over. */
+    void (*tell)(void *owner, const struct accept_trouble *trouble);
+};
+
+struct listener {
+    struct door door;
+    struct loop *loop;
+    struct listener_owner owner;
+    int fd, spare_fd;
+    int epoll_fd; /* libmicrohttpd's, and what it wants to be told from it */
+    void *epoll_data;
+    unsigned limit;
+    const unsigned *connections;
+    struct timer timer;
+    bool is_quiet, in_trouble;
+    int64_t began_us; /* the trouble */
+    int64_t stuck_us; /* since when nobody could be let in */
+    struct accept_trouble trouble;
+    atomic_uint_fast64_t errors; /* of all time; other threads read it */
+};
+
+/* `connections` counts those that are open. False: descriptor out of range. */
+bool listener_open(struct listener *listener, struct loop *loop, int fd, unsigned limit, const unsigned *connections,
+                   const struct listener_owner *owner);
+/* libmicrohttpd has it in this epoll, under this pointer. */
+void listener_follow(struct listener *listener, int epoll_fd, void *epoll_data);
+void listener_on_room(struct listener *listener); /* a connection ended */
+void listener_close(struct listener *listener);   /* nobody is let in any more; the descriptor stays open. Again: nothing */
+#endif

@@ -1,0 +1,166 @@
+--- Shortages of descriptors and of what else the system gives: no worker stays deaf, none spins, and what was refused is refused in words.
+local house = require "support.house"
+local http = require "support.http"
+local process = require "support.process"
+local shortage = require "support.shortage"
+local socket = require "socket"
+
+local CONFIG = [[return { workers = 1, providers = { lab = { kind = "openai", base_url = "%s/v1", key = "sk-lab" } }, retry = { attempts = 1 } }]]
+
+describe("after a shortage", function()
+  local mock, gateway, short
+  local kept = {}
+
+  setup(function()
+    mock = house.mock()
+    short = shortage.new(http.free_port())
+    gateway = house.start { config = CONFIG:format(mock.origin), env = short:env() }
+  end)
+  teardown(function()
+    local status = gateway:stop()
+    short:stop()
+    mock:stop()
+    assert.equal(0, status)
+  end)
+  after_each(function()
+    short:over()
+    shortage.allow(gateway.pid)
+    for _, connection in ipairs(kept) do
+      connection:close()
+    end
+    kept = {}
+  end)
+
+  local LIVE = http.format { path = "/health/live" }
+
+  -- A client that connects and asks, and is kept.
+  local function ask()
+    local connection = http.connect { port = gateway.port }
+    kept[#kept + 1] = connection
+    assert(connection:send(LIVE))
+    return connection
+  end
+
+  local function status_of(connection, seconds)
+    local answer, why = connection:answer(seconds and socket.gettime() + seconds)
+    return answer and answer:read().status or why, answer
+  end
+
+  -- The accept lines of the log: results in their order.
+  local function told()
+    local list = {}
+    for _, line in ipairs(gateway:log()) do
+      list[#list + 1] = line.event == "accept" and line or nil
+    end
+    return list
+  end
+
+  local function accept_errors()
+    return gateway:get("/health"):json().accept_errors
+  end
+
+  -- The server's ends of connections that it still holds: established, or left by their clients.
+  local function held()
+    local port, count = (":%04X"):format(gateway.port), 0
+    for own, state in process.read_file("/proc/net/tcp"):gmatch "\n *%d+: (%S+) %S+ (%x%x)" do
+      count = count + ((own:sub(-5) == port and (state == "01" or state == "08")) and 1 or 0)
+    end
+    return count
+  end
+
+  -- Trouble of an earlier test is over, and its connections are gone.
+  local function calm()
+    assert(http.eventually(function() return held() == 0 end), "the gateway keeps connections of clients that left")
+    assert(http.eventually(function()
+      local lines = told()
+      return #lines % 2 == 0
+    end), "the log does not say that accepting works again")
+    local lines, errors = #told(), accept_errors()
+    assert(http.eventually(function() return held() == 0 end))
+    return lines, errors
+  end
+
+  describe("of room for a second client", function()
+    for _, case in ipairs { { "and the first stays", true }, { "and the first left", false } } do
+      it("a worker hears again: the limit is lifted, " .. case[1], function()
+        local lines, errors = calm()
+        shortage.allow(gateway.pid, 1)
+        local first = ask()
+        assert.equal(200, status_of(first))
+        assert.is_truthy(http.eventually(function() return #told() > lines end)) -- the accept4 behind it found no descriptor
+        assert.equal("EMFILE", told()[lines + 1].error)
+        local second = ask()
+        if not case[2] then
+          first:close()
+        else
+          shortage.allow(gateway.pid)
+        end
+        assert.equal(200, status_of(second))
+        shortage.allow(gateway.pid)
+        assert.equal(200, status_of(ask()))
+        assert.is_true(accept_errors() > errors)
+        first:close()
+        second:close()
+        kept[#kept]:close()
+        calm()
+        local over = told()[lines + 2]
+        assert.same({ "ok", 0 }, { over.result, over.turned_away })
+      end)
+    end
+  end)
+
+  it("of any descriptor for the first client a worker hears again", function()
+    calm()
+    shortage.allow(gateway.pid, 0)
+    local first = ask()
+    local _, before = short:counts "accept4"
+    assert.is_truthy(http.eventually(function() return select(2, short:counts "accept4") > before end))
+    shortage.allow(gateway.pid)
+    assert.equal(200, status_of(first))
+  end)
+
+  it("that lasts, clients were turned away in words, and those inside were served", function()
+    local lines = calm()
+    shortage.allow(gateway.pid, 1)
+    local inside = ask()
+    assert.equal(200, status_of(inside))
+    for _ = 1, 3 do
+      local connection = ask()
+      local status, answer = status_of(connection)
+      assert.equal(503, status)
+      assert.equal("1", answer.headers["retry-after"])
+      assert.equal("shedding", answer:json().error.code)
+      assert.is_true(connection:is_closed())
+    end
+    assert(inside:send(LIVE))
+    assert.equal(200, status_of(inside))
+    shortage.allow(gateway.pid)
+    assert.equal(200, status_of(ask()))
+    for _, connection in ipairs(kept) do
+      connection:close()
+    end
+    calm()
+    assert.equal(3, told()[lines + 2].turned_away)
+    assert.equal(lines + 2, #told()) -- one line when it began, one when it was over
+  end)
+
+  for _, name in ipairs { "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM", "ECONNABORTED", "EPERM", "EPROTO", "EINTR", "EINVAL", "EACCES", "EHOSTUNREACH" } do
+    it(("of accept4 (%s) who waited is served, and the worker did not spin"):format(name), function()
+      local failed = short:counts "accept4"
+      local kept_one = ask()
+      assert.equal(200, status_of(kept_one))
+      short:of("accept4", name)
+      local waiting = ask()
+      assert.is_truthy(short:felt("accept4", failed))
+      assert(kept_one:send(LIVE)) -- who is inside is served meanwhile
+      assert.equal(200, status_of(kept_one))
+      local from = socket.gettime()
+      http.pause(0.05)
+      local calls = short:counts "accept4" - failed
+      local per_second = calls / (socket.gettime() - from)
+      assert.is_true(per_second < 2000, ("%.0f calls a second"):format(per_second))
+      short:over()
+      assert.equal(200, status_of(waiting))
+    end)
+  end
+end)
