@@ -1,4 +1,4 @@
-/* server_private.h -- what server.c, server_accept.c and server_stream.c share. Nobody else includes it.
+/* server_private.h -- what the files of the server share. Nobody else includes it.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_SERVER_PRIVATE_H
 #define NET_SERVER_PRIVATE_H
