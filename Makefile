@@ -187,6 +187,7 @@ layers:
 	$(foreach f,$(floors),grep -nrE '#include "[a-z]+/' runtime/$(f) \
 	  | grep -vE '#include "($(subst $() ,|,$(below_$(f))))/' && status=1;) \
 	grep -rnE '<(lua|lauxlib|lualib)\.h>' runtime --include='*.[ch]' | grep -v '^runtime/lua/' && status=1; \
+	grep -rn '\blua_close(' runtime --include='*.c' | grep -v '^runtime/lua/lua_call.c' && status=1; \
 	grep -rn '<microhttpd.h>' runtime --include='*.[ch]' | grep -v '^runtime/net/server' && status=1; \
 	grep -rn '<curl/' runtime --include='*.[ch]' | grep -v '^runtime/net/upstream' && status=1; \
 	exit $$status

@@ -29,7 +29,7 @@ struct log {
     bool sleeping, closing;
     uint64_t dropped;      /* in all; guarded by lock */
     uint64_t unreported;   /* dropped since the last line that said so */
-    atomic_bool abandoned; /* nobody reads: give up */
+    atomic_bool abandoned; /* by one side: no one reads, or the writer is through; the second one frees */
 };
 
 /* ---------------------------------------------------------------- the writer */
@@ -124,6 +124,14 @@ static bool report_dropped(struct log *log)
     return log->unreported == 0;
 }
 
+static void free_log(struct log *log)
+{
+    buffer_free(&log->queue);
+    pthread_mutex_destroy(&log->lock);
+    pthread_cond_destroy(&log->wake);
+    free(log);
+}
+
 static void *run(void *arg)
 {
     struct log *log = arg;
@@ -154,18 +162,14 @@ static void *run(void *arg)
     }
     pthread_mutex_unlock(&log->lock);
     buffer_free(&taken);
+    if (atomic_exchange(&log->abandoned, true)) { /* by the other side: the log is left to us */
+        pthread_detach(pthread_self());
+        free_log(log);
+    }
     return NULL;
 }
 
 /* ---------------------------------------------------------------- life */
-
-static void free_log(struct log *log)
-{
-    buffer_free(&log->queue);
-    pthread_mutex_destroy(&log->lock);
-    pthread_cond_destroy(&log->wake);
-    free(log);
-}
 
 struct log *log_open(int fd, enum log_level level, enum log_format format)
 {
@@ -201,8 +205,9 @@ void log_close(struct log *log)
     clock_gettime(CLOCK_REALTIME, &until);
     until.tv_sec += CLOSE_MS / 1000;
     if (pthread_timedjoin_np(log->writer, NULL, &until) != 0) {
-        atomic_store(&log->abandoned, true);
-        return; /* stuck in write(2) on a reader that stopped: leave it, the process is ending */
+        if (!atomic_exchange(&log->abandoned, true))
+            return; /* stuck in write(2) on a reader that stopped: the process is ending, or else the writer frees what is left */
+        pthread_join(log->writer, NULL);
     }
     free_log(log);
 }

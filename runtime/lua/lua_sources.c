@@ -595,7 +595,7 @@ bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLA
         ok = true;
     else
         snprintf(complaint, COMPLAINT_MAX, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "it cannot be read");
-    lua_close(L);
+    call_close_state(L);
     return ok;
 }
 
