@@ -30,7 +30,7 @@ NET      = $(filter-out runtime/net/framing.c runtime/net/http1.c runtime/net/bo
 
 SOURCES  = $(wildcard runtime/*.c runtime/base/*.c runtime/shared/*.c runtime/providers/*.c runtime/net/*.c runtime/gateway/*.c runtime/lua/*.c)
 OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
-ENGINE   = $(addprefix runtime/lua/lua_,engine.c house.c request.c target.c live.c plan.c sources.c)
+ENGINE   = $(addprefix runtime/lua/lua_,compare.c engine.c house.c request.c target.c live.c plan.c sources.c)
 MODULE   = $(filter-out $(PROCESS) $(NET) $(ENGINE),$(SOURCES))
 EMBEDDED = $(sort $(wildcard lua/gateway/*.lua))
 
@@ -47,6 +47,7 @@ $(BUILD)/gateway: $(OBJECTS)
 	@echo "  link   $@"
 	@$(CC) $(CFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now -o $@ $^ $(LIBS)
 	@[ "$$(nm -D $@ | grep -c ' T \(recv\|accept4\)$$')" = 2 ] || { echo "the door is not in place: recv or accept4 is not exported" >&2; rm -f $@; exit 1; }
+	@nm -D $@ | grep -q ' T strcoll$$' || { echo "texts are not compared by lua_compare.c: strcoll is not exported" >&2; rm -f $@; exit 1; }
 
 $(BUILD)/lua/gateway/runtime.so: $(MODULE:runtime/%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)

@@ -2,7 +2,7 @@
  *
  * Towards the provider: the conversation is written as an OpenAI body by OpenAI's own wire, handed to `encode` as a table, and what comes back is
  * the provider's body. Back: what `decode` and `decode_event` return is written as JSON and read by OpenAI's reader, so that everything
- * behind it behaves as with any other provider. JSON is read and written inside the call, on the same budget of memory; the budget grows with
+ * behind it behaves as with any other provider. JSON is read and written inside the call, on the same budget; the budget grows with
  * the bytes that are handed over, since a table is several times its text.
  * A function that raises, overruns or returns nonsense fails its own attempt: file and line go to the log, not to the client. An adapter that was
  * stopped (time, memory) three times within a minute is not called again until a reload makes a new engine: its attempts fail before anything is sent.
@@ -17,6 +17,7 @@ enum {
     OUT_SPARE = 1024 * 1024, /* what a translation may be longer than four times its source */
     BODY_MAX = 128 * 1024 * 1024,
     MEMORY_PER_BYTE = 8,
+    BYTES_PER_INSTRUCTION = 16,
     NAMES_MAX = 32, /* of dropped parameters */
 };
 
@@ -291,7 +292,8 @@ static bool call_adapter(struct adapter_call *call)
         return false;
     lua_pushcfunction(L, run);
     lua_pushlightuserdata(L, call);
-    if (call_policy(L, 1, 0, CALL_INSTRUCTIONS, CALL_MEMORY + MEMORY_PER_BYTE * call->input.len, &result))
+    if (call_policy(L, 1, 0, CALL_INSTRUCTIONS + (int)(call->input.len / BYTES_PER_INSTRUCTION),
+                    CALL_MEMORY + MEMORY_PER_BYTE * call->input.len, &result))
         return true;
     bool timeout = result.kind == FAILURE_POLICY_TIMEOUT, memory = result.kind == FAILURE_POLICY_MEMORY;
     log_failed(call, timeout ? "timeout" : memory ? "memory" : "error", slice_of(result.message));

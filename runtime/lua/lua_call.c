@@ -1,5 +1,13 @@
 /* lua_call.c -- the one place that calls into policies: a pooled Lua thread, a budget of instructions, a budget of memory.
  *
+ * An instruction may take long: `a == b`, `s + 0`, `t[s]`, next() over what was emptied look at every byte, and no budget of instructions sees
+ * that. So the hook also reads this thread's CPU clock, never the time of day: a machine that stands still stops no policy. Reading it costs a
+ * system call, so it is read once in SLICE instructions, and what begins a call is its first look: a decision that ends before that reads no clock.
+ * What is known to be dear brings the next look forward (look_soon): charges, memory, and texts long enough to be worth attacking with, after
+ * which all looks of this state are closer. No text is longer than the budget of memory warrants (text_max), so that between two looks no more
+ * than some ten milliseconds can pass.
+ * Two things are charged instead, since they may be dear within one instruction: `<` (lua_compare.c), and JSON (lua_value.c).
+ *
  * Why it holds: the count hook yields and nobody resumes, so no pcall in the policy sees the end of its time. Where a C function is in
  * between (a comparator of sort, a callback of gsub) a yield is impossible; there the hook raises and comes again at every further
  * instruction, so whoever catches is stopped at its next step. Work done in C is charged to the same budget (call_charge).
@@ -17,15 +25,27 @@
 
 enum {
     SLICE = 1000,              /* instructions between two looks at the budget */
+    CLOSE_SLICE = 200,         /* the same once a state had a long text */
+    LONG_TEXT = 4096,          /* bytes */
+    UNSEEN_MAX = 20000,        /* steps charged until the hook looks again, whatever the count */
+    BYTES_PER_STEP = 32,       /* of memory */
     REFUSALS_MAX = 4,          /* full collections that one call may cause */
     STATE_KB_MAX = 256 * 1024, /* a state that holds more gives policies nothing: they may keep things from call to call */
     WHERE_MAX = 96,
 };
 
+/* Under a sanitizer the C functions that policies call are some ten times as slow. */
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+enum { SANITIZED = 10 };
+#else
+enum { SANITIZED = 1 };
+#endif
+
 /* One per state, a userdata in the registry. */
 struct caller {
     lua_State *idle;   /* a thread that finished well and can run again; anchored as a user value */
     struct call *call; /* the innermost call in progress */
+    bool long_texts;   /* a call made one: it may have been kept */
 };
 
 enum { VALUE_THREAD = 1, VALUE_STRING, VALUE_METATABLE, VALUE_COUNT = VALUE_METATABLE };
@@ -33,8 +53,16 @@ enum { VALUE_THREAD = 1, VALUE_STRING, VALUE_METATABLE, VALUE_COUNT = VALUE_META
 /* One call in progress; lives on the C stack of call_policy. */
 struct call {
     lua_State *thread;
-    int64_t left;           /* instructions */
-    ptrdiff_t grown, limit; /* bytes */
+    struct caller *caller;
+    int64_t left;     /* instructions */
+    int64_t began_us; /* of CPU, at the first look; 0: none yet */
+    int64_t cpu_max_us;
+    int64_t unseen;           /* steps charged since the last look */
+    int slice;                /* instructions until the next look */
+    bool over_time, too_long; /* its CPU, a text */
+    bool soon;                /* the next look comes before a slice is over */
+    ptrdiff_t grown, limit;   /* bytes */
+    size_t text_max;          /* the longest text */
     unsigned refusals;
     enum failure_kind stop; /* why it is being stopped, or FAILURE_NONE */
     char where[WHERE_MAX];  /* "policies/x.lua:12: " at that moment */
@@ -63,14 +91,45 @@ static void stop(struct call *call, enum failure_kind why)
     lua_sethook(call->thread, hook, LUA_MASKCOUNT, 1);
 }
 
+static int slice_of_call(const struct call *call)
+{
+    int slice = call->caller->long_texts ? CLOSE_SLICE : SLICE;
+
+    return call->left < slice ? (int)call->left : slice;
+}
+
+static void look_soon(struct call *call)
+{
+    if (call->soon || call->stop != FAILURE_NONE)
+        return;
+    call->soon = true;
+    lua_sethook(call->thread, hook, LUA_MASKCOUNT, 1);
+}
+
+static bool is_over_time(struct call *call)
+{
+    int64_t now_us = clock_thread_cpu_us();
+
+    if (call->began_us == 0)
+        call->began_us = now_us;
+    call->over_time = now_us - call->began_us > call->cpu_max_us;
+    return call->over_time;
+}
+
 static void hook(lua_State *L, lua_Debug *ar)
 {
     struct call *call = *(struct call **)lua_getextraspace(L);
 
     if (call->stop == FAILURE_NONE) {
-        call->left -= SLICE;
-        if (call->left > 0)
+        call->left -= call->slice; /* a whole one, however soon it comes: or who makes it come soon would never be through */
+        call->soon = false;
+        call->unseen = 0;
+        if (call->left > 0 && !is_over_time(call)) {
+            call->slice = slice_of_call(call);
+            if (lua_gethookcount(L) != call->slice)
+                lua_sethook(L, hook, LUA_MASKCOUNT, call->slice);
             return;
+        }
         stop(call, FAILURE_POLICY_TIMEOUT);
     }
     if (call->where[0] == '\0')
@@ -83,13 +142,29 @@ static void hook(lua_State *L, lua_Debug *ar)
     lua_error(L);
 }
 
+/* Counts what grows; false: it is too much. For a new block old_size is a type. */
+static bool may_grow(struct call *call, const void *block, size_t old_size, size_t new_size, size_t had)
+{
+    bool is_text = block == NULL && old_size == LUA_TSTRING;
+
+    call->too_long |= is_text && new_size > call->text_max;
+    if (new_size > PTRDIFF_MAX || call->grown > call->limit - (ptrdiff_t)(new_size - had) || (is_text && new_size > call->text_max))
+        return false;
+    call->unseen += (int64_t)((new_size - had) / BYTES_PER_STEP);
+    if (is_text && new_size >= LONG_TEXT)
+        call->caller->long_texts = true;
+    if (call->unseen > UNSEEN_MAX || (call->caller->long_texts && call->slice > CLOSE_SLICE))
+        look_soon(call);
+    return true;
+}
+
 static void *metered(void *data, void *block, size_t old_size, size_t new_size)
 {
     struct call *call = data;
-    size_t had = block != NULL ? old_size : 0; /* for a new block old_size is a type */
+    size_t had = block != NULL ? old_size : 0;
     void *made;
 
-    if (new_size > had && (new_size > PTRDIFF_MAX || call->grown > call->limit - (ptrdiff_t)(new_size - had))) {
+    if (new_size > had && !may_grow(call, block, old_size, new_size, had)) {
         if (++call->refusals > REFUSALS_MAX)
             stop(call, FAILURE_POLICY_MEMORY);
         return NULL;
@@ -97,6 +172,8 @@ static void *metered(void *data, void *block, size_t old_size, size_t new_size)
     made = call->inner(call->inner_data, block, old_size, new_size);
     if (made != NULL || new_size == 0)
         call->grown += (ptrdiff_t)new_size - (ptrdiff_t)had;
+    if (call->grown < 0)
+        call->grown = 0; /* what others left and the collector found meanwhile is no gift */
     return made;
 }
 
@@ -114,26 +191,55 @@ int64_t call_left(lua_State *L)
     return caller != NULL && caller->call != NULL ? caller->call->left : CALL_INSTRUCTIONS;
 }
 
-void call_charge(lua_State *L, size_t steps)
+/* False: that was more than there is, and the call is over at its next instruction. */
+static bool spend(struct call *call, size_t steps)
+{
+    int64_t taken = steps < (size_t)CALL_INSTRUCTIONS * 1000 ? (int64_t)steps : call->left;
+
+    call->left -= taken;
+    call->unseen += taken;
+    if (call->left <= 0)
+        stop(call, FAILURE_POLICY_TIMEOUT);
+    else if (call->unseen > UNSEEN_MAX)
+        look_soon(call);
+    return call->left > 0;
+}
+
+static struct call *call_in_progress(lua_State *L)
 {
     struct caller *caller = find_caller(L);
-    struct call *call = caller != NULL ? caller->call : NULL;
-    lua_Debug ar;
 
     lua_pop(L, 1);
-    if (call == NULL)
+    return caller != NULL ? caller->call : NULL;
+}
+
+bool call_spend(lua_State *L, size_t steps)
+{
+    struct call *call = call_in_progress(L);
+
+    return call == NULL || spend(call, steps);
+}
+
+void call_charge(lua_State *L, size_t steps)
+{
+    struct call *call = call_in_progress(L);
+    lua_Debug ar;
+
+    if (call == NULL || spend(call, steps))
         return;
-    if (steps < (size_t)CALL_INSTRUCTIONS * 1000)
-        call->left -= (int64_t)steps;
-    else
-        call->left = 0;
-    if (call->left > 0)
-        return;
-    stop(call, FAILURE_POLICY_TIMEOUT);
     if (call->where[0] == '\0' && lua_getstack(L, 1, &ar))
         write_where(L, &ar, call->where);
     lua_pushnil(L);
     lua_error(L);
+}
+
+/* What `<` costs the call that runs on this thread: strcoll is handed two texts and nothing else, so it cannot be told whose they are. Set while Lua
+ * runs in a call, so that a thread that runs none finds NULL. */
+static _Thread_local struct call *comparing;
+
+bool call_spend_comparing(size_t steps)
+{
+    return comparing == NULL || spend(comparing, steps);
 }
 
 /* ---------------------------------------------------------------- threads */
@@ -274,7 +380,13 @@ static void write_message(lua_State *thread, struct call_result *result)
 
 static void explain(lua_State *thread, int status, struct call *call, int instructions, struct call_result *result)
 {
-    if (call->stop == FAILURE_POLICY_TIMEOUT) {
+    if (call->stop != FAILURE_NONE)
+        find_where(thread, call->where); /* stopped in C, and never came back to Lua */
+    if (call->stop == FAILURE_POLICY_TIMEOUT && call->over_time) {
+        result->kind = FAILURE_POLICY_TIMEOUT;
+        snprintf(result->message, sizeof result->message, "%sstopped after %d ms of CPU time", call->where,
+                 (int)(call->cpu_max_us / US_PER_MS));
+    } else if (call->stop == FAILURE_POLICY_TIMEOUT) {
         result->kind = FAILURE_POLICY_TIMEOUT;
         snprintf(result->message, sizeof result->message, "%sstopped after %d instructions", call->where, instructions);
     } else if (call->stop == FAILURE_POLICY_MEMORY || status == LUA_ERRMEM ||
@@ -284,6 +396,8 @@ static void explain(lua_State *thread, int status, struct call *call, int instru
         find_where(thread, call->where);
         if (call->limit == 0)
             snprintf(result->message, sizeof result->message, "%smore than %d MB kept by this worker", call->where, STATE_KB_MAX / 1024);
+        else if (call->too_long)
+            snprintf(result->message, sizeof result->message, "%sa text of more than %zu KB", call->where, call->text_max / 1024);
         else
             snprintf(result->message, sizeof result->message, "%smore than %td KB of memory", call->where, call->limit / 1024);
     } else if (status == LUA_YIELD) {
@@ -297,22 +411,43 @@ static void explain(lua_State *thread, int status, struct call *call, int instru
 
 static int resume(lua_State *L, struct call *call, int nargs, int *returned)
 {
+    struct call *outer = comparing;
     int status;
 
     call->inner = lua_getallocf(L, &call->inner_data);
     if (lua_gc(L, LUA_GCCOUNT) > STATE_KB_MAX)
         call->limit = 0;
     *(struct call **)lua_getextraspace(call->thread) = call;
-    lua_sethook(call->thread, hook, LUA_MASKCOUNT, call->left < SLICE ? (int)call->left : SLICE);
+    call->slice = slice_of_call(call);
+    lua_sethook(call->thread, hook, LUA_MASKCOUNT, call->slice);
     lua_setallocf(L, metered, call);
+    comparing = call;
     status = lua_resume(call->thread, L, nargs, returned);
+    comparing = outer;
     lua_setallocf(L, call->inner, call->inner_data);
     return status;
 }
 
+/* Ten times what so many plain instructions take, and never less than 100 ms. */
+static int64_t cpu_max_us(int instructions)
+{
+    int64_t max_us = instructions / CALL_INSTRUCTIONS * CALL_CPU_MS * US_PER_MS;
+
+    return (max_us > CALL_CPU_MS * US_PER_MS ? max_us : CALL_CPU_MS * US_PER_MS) * SANITIZED;
+}
+
+/* All of a policy's memory may be one text. Who is given more has tables to fill, and what it reads is at most an eighth of that. */
+static size_t text_max(size_t memory)
+{
+    return memory <= CALL_MEMORY ? memory : CALL_MEMORY + (memory - CALL_MEMORY) / 8;
+}
+
 bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t memory, struct call_result *result)
 {
-    struct call call = {.left = instructions > 0 ? instructions : 1, .limit = memory < PTRDIFF_MAX ? (ptrdiff_t)memory : PTRDIFF_MAX};
+    struct call call = {.left = instructions > 0 ? instructions : 1,
+                        .cpu_max_us = cpu_max_us(instructions),
+                        .limit = memory < PTRDIFF_MAX ? (ptrdiff_t)memory : PTRDIFF_MAX,
+                        .text_max = text_max(memory)};
     int base = lua_gettop(L) - nargs - 1, status, returned = 0;
     struct caller *caller = NULL;
 
@@ -330,6 +465,7 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
     lua_xmove(L, call.thread, nargs + 1);
     swap_string_metatable(L, base + 1);
     call.outer = caller->call;
+    call.caller = caller;
     caller->call = &call;
     status = resume(L, &call, nargs, &returned);
     caller->call = call.outer;

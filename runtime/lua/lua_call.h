@@ -1,8 +1,8 @@
 /* lua_call.h -- the sandbox of policies and the one place that calls into them.
  *
- * A policy function runs in its own pooled Lua thread, through the one lua_resume of this file, with a budget of VM instructions (no clock:
- * the same call stops at the same place every time; 1 000 000 instructions are about 10 ms) and of memory growth. When the budget is used up the thread is dropped
- * and never resumed, so no pcall in the policy can catch it.
+ * A policy function runs in its own pooled Lua thread, through the one lua_resume of this file, with a budget of VM instructions (the same call stops
+ * at the same place every time; 1 000 000 instructions are about 10 ms), of CPU time ten times as long for what an instruction may hide, and of memory growth.
+ * When a budget is used up the thread is dropped and never resumed, so no pcall in the policy can catch it.
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_LUA_CALL_H
 #define LUA_LUA_CALL_H
@@ -13,6 +13,7 @@
 enum {
     CALL_INSTRUCTIONS = 1000000,  /* one admit, route, recover or settle */
     CALL_MEMORY = 1024 * 1024,    /* growth during one call */
+    CALL_CPU_MS = 100,            /* of this thread's CPU, for each CALL_INSTRUCTIONS */
     LOAD_INSTRUCTIONS = 10000000, /* running a policy file's top level */
     LOAD_MEMORY = 8 * 1024 * 1024,
     CALL_MESSAGE_MAX = 200,
@@ -47,6 +48,10 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
 /* Charges work that a C function does to the call in progress: about a nanosecond or two a step. Raises when the budget is used up (the
  * call is then over whatever the policy does). Without a call in progress: nothing. */
 void call_charge(lua_State *L, size_t steps);
+/* The same for what may not raise. False: the call is over at its next instruction; do no more for it. */
+bool call_spend(lua_State *L, size_t steps);
+/* The same, for the call whose texts this thread is comparing. lua_compare.c */
+bool call_spend_comparing(size_t steps);
 /* Steps left to the call in progress; CALL_INSTRUCTIONS without one. */
 int64_t call_left(lua_State *L);
 /* The metatable that strings have while a policy runs; pops it. May raise. */

@@ -13,7 +13,7 @@
 #include <stdalign.h>
 #include <string.h>
 
-enum { ITEMS_MAX = 4096, WEIGHTS_MAX = 1000000000, EXACT_MAX = 32, EXACT_LONG = 8 };
+enum { ITEMS_MAX = 4096, WEIGHTS_MAX = 1000000000, EXACT_MAX = 32, EXACT_LONG = 8, FACT_MAX = 64, HASHED_PER_STEP = 8 };
 
 /* ---------------------------------------------------------------- lists */
 
@@ -81,6 +81,17 @@ static int find_reader(lua_State *L, const char *fact, const struct fact_reader 
     *reader = lua_touserdata(L, -1);
     lua_pop(L, 1);
     return *reader == NULL ? 0 : (*reader)->find(fact);
+}
+
+/* The name of a fact at `index`, or NULL where there is no text. Lua makes a text of it for each item that is read: a long one would be a long time. */
+static const char *check_fact(lua_State *L, int index, const char *function)
+{
+    size_t len;
+    const char *fact = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
+
+    if (fact != NULL && len > FACT_MAX)
+        luaL_error(L, "order.%s: the name of a fact has at most %d bytes", function, FACT_MAX);
+    return fact;
 }
 
 /* Pushes a number that the item at `index` (0-based) has for `fact`, or NaN. */
@@ -247,6 +258,7 @@ static int order_by(lua_State *L)
 
     if (lua_type(L, 2) != LUA_TFUNCTION && lua_type(L, 2) != LUA_TSTRING)
         return luaL_error(L, "order.by: expected the name of a fact or a function, got %s", luaL_typename(L, 2));
+    check_fact(L, 2, "by");
     lua_settop(L, 3);
     read_options(L, &margin, &turn);
     list = scratch(L, small, 2 * n, sizeof *list);
@@ -421,10 +433,12 @@ static uint64_t draw(lua_State *L, int index, uint64_t affinity)
     else
         lua_pushvalue(L, -1);
     name = lua_type(L, -1) == LUA_TSTRING ? lua_tolstring(L, -1, &len) : NULL;
-    if (name == NULL)
+    if (name == NULL) {
         luaL_error(L, "order.rendezvous: item %d is not a target", index + 1);
-    else
+    } else {
+        call_charge(L, len / HASHED_PER_STEP);
         drawn = hash_text(affinity, name, len);
+    }
     lua_pop(L, 2);
     return drawn;
 }
@@ -445,6 +459,7 @@ static int order_rendezvous(lua_State *L)
     list = scratch(L, small, 2 * n, sizeof *list);
     if (type > LUA_TNIL) {
         text = lua_tolstring(L, 2, &len);
+        call_charge(L, len / HASHED_PER_STEP);
         affinity = hash_text(affinity, text, len);
     }
     for (int i = 0; i < n; i++)
@@ -471,7 +486,7 @@ static double load_of(lua_State *L, int index, const char *fact)
 static int order_least_of_two(lua_State *L)
 {
     int n = check_list(L, "least_of_two"), one, two, made = 0;
-    const char *fact = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : NULL;
+    const char *fact = check_fact(L, 2, "least_of_two");
     double random = lua_tonumber(L, 3), place;
 
     if (fact == NULL)

@@ -25,7 +25,9 @@ enum slot {
     SLOT_BODY,
     SLOT_METADATA,
     SLOT_CLIENT_METADATA,
-    SLOT_COUNT = SLOT_CLIENT_METADATA
+    SLOT_CLIENT_USER,
+    SLOT_AFFINITY,
+    SLOT_COUNT = SLOT_AFFINITY
 };
 
 /* A sub-table; its user value is the request. */
@@ -125,9 +127,11 @@ static void push_json(lua_State *L, struct run *run, int request, struct slice j
 
 /* ---------------------------------------------------------------- facts of the request */
 
-/* Equal for every turn of one conversation of one caller: the caller's key digest hashes what stands before its second turn. */
+/* Equal for every turn of one conversation of one caller: the caller's key digest hashes what stands before its second turn. That may be long. */
 static void push_affinity(lua_State *L, const struct request *request)
 {
+    if (push_kept(L, SLOT_AFFINITY))
+        return;
     uint8_t key[16] = {0};
     char text[16];
     if (request->user != NULL)
@@ -135,6 +139,7 @@ static void push_affinity(lua_State *L, const struct request *request)
     uint64_t hash = hash_sip(key, request->facts.opening_json);
     hash_to_hex((const uint8_t *)&hash, sizeof hash, text);
     lua_pushlstring(L, text, sizeof text);
+    keep(L, SLOT_AFFINITY);
 }
 
 static int decode_body(lua_State *L) /* upvalue 1: the request */
@@ -270,20 +275,22 @@ static int push_user_fact(lua_State *L, struct run *run, lua_Integer fact)
 static int push_client_fact(lua_State *L, struct run *run, lua_Integer fact)
 {
     struct request *request = run->request;
-    if (fact == CLIENT_USER) {
-        push_slice(L, json_unescape(&request->arena, request->facts.user_raw));
-        return 1;
-    }
     if (fact == CLIENT_ADDRESS) {
         push_slice(L, request->exchange == NULL ? SLICE_NONE : exchange_peer(request->exchange));
         return 1;
     }
     lua_getiuservalue(L, 1, 1);
     lua_replace(L, 1); /* what is made is kept with the request */
-    if (fact == CLIENT_METADATA)
+    if (fact == CLIENT_USER) {
+        if (!push_kept(L, SLOT_CLIENT_USER)) {
+            push_slice(L, json_unescape(&request->arena, request->facts.user_raw));
+            keep(L, SLOT_CLIENT_USER);
+        }
+    } else if (fact == CLIENT_METADATA) {
         push_json(L, run, 1, request->facts.metadata_json, SLOT_CLIENT_METADATA, "request.client.metadata");
-    else
+    } else {
         push_view(L, lua_touserdata(L, 1), KIND_HEADERS, SLOT_HEADERS);
+    }
     return 1;
 }
 

@@ -10,7 +10,7 @@
 #include "lua/lua_pattern.h"
 #include <string.h>
 
-enum { BYTES_PER_STEP = 32, VALUES_MAX = 4096 };
+enum { BYTES_PER_STEP = 32, VALUES_MAX = 4096, CONVERSION_STEPS = 64, PIECE_BYTES = 8 };
 
 static void charge_bytes(lua_State *L, size_t len)
 {
@@ -320,7 +320,7 @@ static int string_rep(lua_State *L)
     }
     if ((uint64_t)n > SANDBOX_TEXT_MAX / (len + separator_len))
         return luaL_error(L, "resulting string too large");
-    charge_bytes(L, (size_t)n * (len + separator_len));
+    charge_bytes(L, (size_t)n * (len + separator_len + PIECE_BYTES));
     luaL_buffinitsize(L, &buffer, (size_t)n * (len + separator_len));
     for (; n > 0; n--) {
         luaL_addlstring(&buffer, text, len);
@@ -371,7 +371,7 @@ void string_push_text(lua_State *L, int index)
 static int string_format(lua_State *L)
 {
     const char *format = luaL_checkstring(L, 1);
-    size_t total = 0, len;
+    size_t total = 0, len, conversions = 0;
     int top = lua_gettop(L);
 
     for (const char *at = strchr(format, '%'); at != NULL; at = strchr(at + 1, '%')) {
@@ -380,6 +380,7 @@ static int string_format(lua_State *L)
             return luaL_error(L, "invalid conversion '%%p' to 'format'");
         if (*at == '\0')
             break;
+        conversions++;
     }
     for (int i = 1; i <= top; i++) {
         if (lua_type(L, i) > LUA_TSTRING) { /* a table, function or userdata: never by its address */
@@ -394,6 +395,8 @@ static int string_format(lua_State *L)
     if (total > SANDBOX_TEXT_MAX)
         return luaL_error(L, "resulting string too large");
     charge_bytes(L, total * 8);
+    if (conversions > VALUES_MAX / CONVERSION_STEPS) /* "%99.99f" of 1e308 is 400 bytes, made digit by digit */
+        call_charge(L, conversions * CONVERSION_STEPS);
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_insert(L, 1);
     lua_call(L, top, 1);

@@ -15,7 +15,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-enum { NUMBER_MAX = 400, MEMBERS_MAX = 4096, CHARGE_BYTES = 4, VALUE_STEPS = 4, VALUES_AT_ONCE = 256 };
+enum { NUMBER_MAX = 400, MEMBERS_MAX = 4096, CHARGE_BYTES = 4, TEXT_BYTES = 32, VALUE_STEPS = 4, VALUES_AT_ONCE = 256 };
 
 static const char list_key = 0;
 
@@ -186,8 +186,21 @@ struct writing {
     lua_State *L;
     struct buffer *out;
     unsigned depth;
+    size_t steps;          /* not yet charged */
     struct buffer members; /* a stack of struct member */
 };
+
+/* A table may hold another one twice, and that one a third: what is written may be far more than what was made. False: the call is over. */
+static bool pay(struct writing *writing, size_t bytes)
+{
+    bool going = true;
+    writing->steps += VALUE_STEPS + bytes / TEXT_BYTES;
+    if (writing->steps >= VALUES_AT_ONCE * VALUE_STEPS) {
+        going = call_spend(writing->L, writing->steps);
+        writing->steps = 0;
+    }
+    return going;
+}
 
 static const char *write_value(struct writing *writing, int index);
 
@@ -315,7 +328,10 @@ static const char *write_value(struct writing *writing, int index)
 {
     lua_State *L = writing->L;
     struct slice text;
-    switch (lua_type(L, index)) {
+    int type = lua_type(L, index);
+    if (!pay(writing, type == LUA_TSTRING ? lua_rawlen(L, index) : 0))
+        return "it takes too long to write";
+    switch (type) {
     case LUA_TTABLE:
         return write_table(writing, index);
     case LUA_TSTRING:
@@ -343,6 +359,8 @@ const char *value_write(lua_State *L, int index, struct buffer *out)
     index = lua_absindex(L, index);
     buffer_init(&writing.members, (JSON_DEPTH_MAX + 1) * MEMBERS_MAX * sizeof(struct member));
     const char *why = lua_checkstack(L, 8) ? write_value(&writing, index) : "tables are nested too deep";
+    if (!call_spend(L, writing.steps) && why == NULL)
+        why = "it takes too long to write";
     buffer_free(&writing.members);
     lua_settop(L, top);
     return why;

@@ -185,6 +185,45 @@ describe("the sandbox", function()
     assert.equal("policies/attack.lua:2: error value is a table", message)
   end)
 
+  it("stops by the CPU clock what hides its time within instructions", function()
+    for what, text in pairs {
+      ["equal texts"] = "local a, b = ('a'):rep(4e5), ('a'):rep(4e5) while true do local _ = a == b end",
+      ["zero bytes"] = "local a, b = ('\\0'):rep(2e5), ('\\0'):rep(2e5) while true do local _ = a < b end",
+      ["texts as numbers"] = "local s = ('0'):rep(9e5) while true do pcall(function() while true do local _ = s + 0 end end) end",
+      ["varargs"] = [[local list = {} for i = 1, 4000 do list[i] = i end
+        local function none() end
+        local function many(...) while true do none(...) end end
+        many(table.unpack(list))]],
+      ["numbers as texts"] = "while true do local _ = ('%99.99f%99.99f%99.99f%99.99f'):format(1e308, 1e308, 1e308, 1e308) end",
+    } do
+      local ok, kind, message = run(text)
+      assert.same({ false, "policy_timeout" }, { ok, kind }, what)
+      assert.matches("^policies/attack.lua:%d: stopped after %d+ ms of CPU time$", message, nil, what)
+      assert_clean()
+    end
+  end)
+
+  it("gives a text no more room than a call has, at load too", function()
+    local chunk = sandbox.compile("local s = ('x'):rep(1e6) s = s .. s return #s", "policies/attack.lua")
+    local _, kind, message = call.run(chunk, call.limits.load_instructions, call.limits.load_memory, 1)
+    assert.same({ "policy_memory", "policies/attack.lua:1: a text of more than 1920 KB" }, { kind, message })
+    assert_clean()
+  end)
+
+  it("charges by what they take: names that are drawn, facts that are read, values that are written", function()
+    local many = "local lib, list, name = ..., {}, ('x'):rep(3e5) for i = 1, 4000 do list[i] = { name = name } end "
+    for text, expected in pairs {
+      [many .. "return lib.order.rendezvous(list, 'x')"] = "stopped after 1000000 instructions",
+      [many .. "return lib.order.by(list, name)"] = "the name of a fact has at most 64 bytes",
+      [many .. "return lib.order.least_of_two(list, name, 0.5)"] = "the name of a fact has at most 64 bytes",
+      ["local lib, t = ..., {} for _ = 1, 60 do t = { t, t } end return lib.value.encode(t)"] = "stopped after 1000000 instructions",
+    } do
+      local ok, _, message = run(text, runtime)
+      assert.is_false(ok)
+      assert.matches("^policies/attack.lua:1: .*" .. expected, message)
+    end
+  end)
+
   it("stops the same call at the same place every time", function()
     local seen = {}
     for _ = 1, 5 do
