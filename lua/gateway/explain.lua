@@ -1,9 +1,8 @@
 --- What `gateway explain` prints: the facts of a request, who could serve it, and what the policy decides. Nothing is sent.
 -- SPDX-License-Identifier: MIT
 
+local ask = require "gateway.ask"
 local cjson = require "cjson.safe"
-local plan = require "gateway.plan"
-local runtime = require "gateway.runtime"
 
 local explain = {}
 
@@ -118,27 +117,6 @@ local function left_out_of(request, off, steps)
   return list
 end
 
-local NO_LINE = { policy_bad_plan = true, policy_bad_result = true, policy_unknown_target = true }
-
---- A complaint of what a function returned has no line of its own: the function's stands in front.
-local function with_place(complaint, asked)
-  local at = debug.getinfo(asked, "S")
-  if complaint and NO_LINE[complaint.kind] and at.linedefined > 0 then
-    complaint.message = ("%s:%d: %s"):format(at.short_src, at.linedefined, complaint.message)
-  end
-  return complaint
-end
-
---- Calls a function of plan.lua under the gateway's budget, for the policy's function `asked` -> what it made, or nil and a complaint.
-local function ask(asked, fn, ...)
-  local limits = runtime.call.limits
-  local ok, first, second = runtime.call.run(fn, limits.call_instructions, limits.call_memory, 2, ...)
-  if not ok then
-    return nil, { kind = first, message = second }
-  end
-  return first, with_place(second, asked)
-end
-
 --- Steps with the names of their targets; those that are unfit for this request say why.
 local function steps_of(request, steps, policy)
   local reasons, list = {}, {}
@@ -160,13 +138,13 @@ end
 --- request; policy { admit, route, lookup, proxies, off (names), unfit_reason (of an index) } -> text.
 function explain.run(request, policy)
   local answer = { facts = facts_of(request), targets = targets_of(request.targets), unfit = targets_of(request.unfit, "reason") }
-  local limits, complaint = ask(policy.admit, plan.admitted, policy.admit, request, runtime.limiter.is_rule)
+  local limits, complaint = ask.admit(policy, request)
   answer.limits = limits
   if limits and #request.targets == 0 then
     complaint = { kind = "no_fit_target", message = "no target of this model is fit for this request" }
   elseif limits then
     local steps
-    steps, complaint = ask(policy.route, plan.routed, policy.lookup, policy.route, request)
+    steps, complaint = ask.route(policy, request)
     answer.plan = steps and steps_of(request, steps, policy)
   end
   answer.left_out = left_out_of(request, policy.off, answer.plan)

@@ -234,6 +234,15 @@ bool config_write_board(struct config *config, struct slice path)
 
 /* ---------------------------------------------------------------- what comes ad hoc */
 
+void config_forget_ad_hoc(struct config *config)
+{
+    atomic_store(&config->target_count, 0);
+    for (size_t slot = 0; slot < SLOT_COUNT; slot++)
+        atomic_store_explicit(&config->target_slots[slot], NULL, memory_order_relaxed);
+    for (unsigned i = 0; i < config->listed_target_count; i++)
+        publish(config, config->targets[i]);
+}
+
 static bool is_plain_name(struct slice name)
 {
     for (size_t i = 0; i < name.len; i++)

@@ -130,7 +130,7 @@ struct config {
 
     struct slice strategy;    /* default for request.strategy */
     struct slice policy_name; /* "default": for X-Policy */
-    bool has_policy_file;     /* false: the built-in policy */
+    struct slice policy_file; /* "policies/default.lua"; empty: the built-in policy */
 };
 
 struct config *config_new(void);
@@ -149,6 +149,8 @@ bool config_write_check(struct config *config, const struct provider *provider, 
 bool config_write_board(struct config *config, struct slice path);
 /* Sorts the models and fixes what is listed: the end of loading. */
 void config_seal(struct config *config);
+/* What came ad hoc so far goes: while loading only, health references were given back before. */
+void config_forget_ad_hoc(struct config *config);
 /* Targets, keyring and arena; health references were given back before. */
 void config_free(struct config *config);
 /* The model a client asked for. Order: `models`, provider/model of a provider that is on (made ad hoc, bounded by TARGETS_MAX),

@@ -1,6 +1,7 @@
 /* generation.c -- see generation.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/generation.h"
+#include "gateway/trial.h"
 #include "providers/google.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -49,11 +50,12 @@ void target_bind(struct gateway *gateway, struct config *config, struct target *
 /* False: the config's memory is used up. */
 static bool bind_keys(struct gateway *gateway, struct config *config)
 {
-    config->key_pools = arena_zalloc(&config->arena, sizeof *config->key_pools * (config->provider_count + 1));
+    if (config->key_pools == NULL)
+        config->key_pools = arena_zalloc(&config->arena, sizeof *config->key_pools * (config->provider_count + 1));
     for (unsigned i = 0; config->key_pools != NULL && i < config->provider_count; i++) {
         const struct provider *provider = &config->providers[i];
-        struct key_state **pool = arena_zalloc(&config->arena, sizeof *pool * (provider->key_count + 1));
-        if (pool == NULL)
+        struct key_state **pool = config->key_pools[i];
+        if (pool == NULL && (pool = arena_zalloc(&config->arena, sizeof *pool * (provider->key_count + 1))) == NULL)
             return false;
         for (unsigned k = 0; k < provider->key_count; k++)
             pool[k] = key_states_find(gateway->keys, provider->name, provider->keys[k]);
@@ -64,7 +66,8 @@ static bool bind_keys(struct gateway *gateway, struct config *config)
 
 static bool bind_tokens(struct gateway *gateway, struct config *config)
 {
-    config->tokens = arena_zalloc(&config->arena, sizeof *config->tokens * (config->provider_count + 1));
+    if (config->tokens == NULL)
+        config->tokens = arena_zalloc(&config->arena, sizeof *config->tokens * (config->provider_count + 1));
     for (unsigned i = 0; config->tokens != NULL && i < config->provider_count; i++) {
         uint8_t digest[SHA256_BYTES];
         if (config->providers[i].credential == NULL)
@@ -75,9 +78,11 @@ static bool bind_tokens(struct gateway *gateway, struct config *config)
     return config->tokens != NULL;
 }
 
-/* What outlives generations is found by name. */
-static void bind_shared(struct gateway *gateway, struct config *config, int64_t now_us)
+/* What outlives generations is found by name. False: the config's memory is used up. */
+static bool bind_shared(struct gateway *gateway, struct config *config, int64_t now_us)
 {
+    if (!bind_keys(gateway, config) || !bind_tokens(gateway, config))
+        return false;
     for (unsigned i = 0; i < config->model_count; i++)
         config->models[i].pool = pools_find(gateway->pools, config->models[i].name);
     for (unsigned i = 0; i < config->listed_target_count; i++)
@@ -85,6 +90,21 @@ static void bind_shared(struct gateway *gateway, struct config *config, int64_t 
     for (unsigned i = 0; i < config->provider_count; i++)
         if (slice_equals(slice_of(config->providers[i].vendor->name), LIT("mock")) && config->providers[i].origin.len == 0)
             config->providers[i].origin = gateway->mock_origin;
+    return true;
+}
+
+static void unbind_shared(struct config *config)
+{
+    for (unsigned i = 0; i < atomic_load(&config->target_count); i++) {
+        if (config->targets[i]->health != NULL)
+            health_unref(config->targets[i]->health);
+        config->targets[i]->health = NULL;
+    }
+    for (unsigned i = 0; config->tokens != NULL && i < config->provider_count; i++) {
+        if (config->tokens[i] != NULL)
+            token_unref(config->tokens[i]);
+        config->tokens[i] = NULL;
+    }
 }
 
 static void generation_free(struct generation *generation)
@@ -94,12 +114,8 @@ static void generation_free(struct generation *generation)
     for (unsigned i = 0; i < generation->script_count; i++)
         engine->close(generation->scripts[i]);
     free(generation->scripts);
-    for (unsigned i = 0; config != NULL && i < atomic_load(&config->target_count); i++)
-        if (config->targets[i]->health != NULL)
-            health_unref(config->targets[i]->health);
-    for (unsigned i = 0; config != NULL && config->tokens != NULL && i < config->provider_count; i++)
-        if (config->tokens[i] != NULL)
-            token_unref(config->tokens[i]);
+    if (config != NULL)
+        unbind_shared(config);
     if (generation->sources != NULL)
         engine->sources_free(generation->sources);
     if (config != NULL)
@@ -107,52 +123,107 @@ static void generation_free(struct generation *generation)
     free(generation);
 }
 
+static bool say_too_large(char complaint[COMPLAINT_MAX])
+{
+    snprintf(complaint, COMPLAINT_MAX, "the config is too large");
+    return false;
+}
+
 /* A file that is away for a moment must not take limits and refusals with it. */
 static bool loses_policy(const struct generation *current, const struct config *config)
 {
-    return current != NULL && current->config->has_policy_file && !config->has_policy_file;
+    return current != NULL && current->config->policy_file.len > 0 && config->policy_file.len == 0;
 }
 
-struct generation *generation_load(struct gateway *gateway, const char *config_path, unsigned scripts, unsigned number, int64_t now_us,
-                                   char complaint[COMPLAINT_MAX])
+/* Nothing is asked for before it is in force: the policy is asked as if access tokens had come. */
+void generation_pretend_tokens(struct config *config)
 {
-    struct generation *generation = xcalloc(1, sizeof *generation);
-    generation->gateway = gateway;
-    generation->number = number;
-    atomic_init(&generation->references, 1);
-    generation->sources = gateway->engine->read(config_path, gateway->copies, &generation->config, complaint);
-    if (generation->sources == NULL) {
-        generation->config = NULL;
-        generation_free(generation);
-        return NULL;
+    for (unsigned i = 0; i < config->provider_count; i++)
+        if (config->tokens[i] != NULL)
+            token_put(config->tokens[i], LIT("none"), INT64_MAX, INT64_MAX);
+}
+
+static bool open_script(struct generation *generation, struct log *log, char complaint[COMPLAINT_MAX])
+{
+    struct script *script = generation->gateway->engine->open(generation->sources, generation->config, log, complaint);
+    if (script == NULL)
+        return false;
+    generation->scripts[generation->script_count++] = script;
+    return true;
+}
+
+static void close_scripts(struct generation *generation)
+{
+    while (generation->script_count > 0)
+        generation->gateway->engine->close(generation->scripts[--generation->script_count]);
+}
+
+/* The trial of its policy, with an engine and counters of its own: what serves afterwards is as good as new. */
+static bool try_aside(struct generation *generation, int64_t now_us, char complaint[COMPLAINT_MAX])
+{
+    const struct gateway *gateway = generation->gateway;
+    struct config *config = generation->config;
+    struct gateway aside;
+    gateway_init(&aside, gateway->engine, now_us, gateway->started_wall_us);
+    aside.mock_origin = gateway->mock_origin;
+    bool ok = bind_shared(&aside, config, now_us);
+    if (!ok)
+        say_too_large(complaint);
+    if (ok && (ok = open_script(generation, NULL, complaint))) {
+        generation_pretend_tokens(config);
+        atomic_fetch_add(&generation->references, 1);
+        generation_swap(&aside, generation);
+        ok = trial_run(&aside, complaint);
     }
-    if (loses_policy(gateway->current, generation->config)) {
+    close_scripts(generation);
+    unbind_shared(config);
+    config_forget_ad_hoc(config);
+    gateway_fini(&aside);
+    return ok;
+}
+
+static bool load_scripts(struct generation *generation, unsigned scripts, char complaint[COMPLAINT_MAX])
+{
+    while (generation->script_count < scripts)
+        if (!open_script(generation, generation->gateway->log, complaint))
+            return false;
+    return true;
+}
+
+static bool build(struct generation *generation, const struct load *load, int64_t now_us, char complaint[COMPLAINT_MAX])
+{
+    struct gateway *gateway = generation->gateway;
+    struct config *config = generation->config;
+    if (loses_policy(gateway->current, config)) {
         snprintf(
             complaint, COMPLAINT_MAX,
             "policies/default.lua: there is no such file, and a reload never goes from a policy's file to the built-in policy: put the "
             "file back, or restart the gateway without it");
-        generation_free(generation);
-        return NULL;
+        return false;
     }
-    generation->config->memory = gateway->memory;
-    if (!bind_keys(gateway, generation->config) || !bind_tokens(gateway, generation->config)) {
-        snprintf(complaint, COMPLAINT_MAX, "the config is too large");
-        generation_free(generation);
-        return NULL;
-    }
-    bind_shared(gateway, generation->config, now_us);
-    if (scripts == 0)
-        scripts = generation->config->workers == 0 ? gateway->cores : generation->config->workers;
+    config->memory = gateway->memory;
+    unsigned scripts = load->scripts > 0 ? load->scripts : config->workers > 0 ? config->workers : gateway->cores;
     generation->scripts = xcalloc(scripts, sizeof *generation->scripts);
-    while (generation->script_count < scripts) {
-        struct script *script = gateway->engine->open(generation->sources, generation->config, gateway->log, complaint);
-        if (script == NULL) {
-            generation_free(generation);
-            return NULL;
-        }
-        generation->scripts[generation->script_count++] = script;
-    }
-    return generation;
+    if (!load->untried && !try_aside(generation, now_us, complaint))
+        return false;
+    if (!bind_shared(gateway, config, now_us))
+        return say_too_large(complaint);
+    return load_scripts(generation, scripts, complaint);
+}
+
+struct generation *generation_load(struct gateway *gateway, const struct load *load, int64_t now_us, char complaint[COMPLAINT_MAX])
+{
+    struct generation *generation = xcalloc(1, sizeof *generation);
+    generation->gateway = gateway;
+    generation->number = load->number;
+    atomic_init(&generation->references, 1);
+    generation->sources = gateway->engine->read(load->path, gateway->copies, &generation->config, complaint);
+    if (generation->sources == NULL)
+        generation->config = NULL;
+    if (generation->sources != NULL && build(generation, load, now_us, complaint))
+        return generation;
+    generation_free(generation);
+    return NULL;
 }
 
 void generation_swap(struct gateway *gateway, struct generation *generation)

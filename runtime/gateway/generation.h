@@ -54,9 +54,17 @@ enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096, LIMI
 void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us);
 void gateway_fini(struct gateway *gateway);
 
-/* Reads and tries everything aside, with one script per worker (`scripts` 0: as many as the config says). NULL: complaint, nothing changed. */
-struct generation *generation_load(struct gateway *gateway, const char *config_path, unsigned scripts, unsigned number, int64_t now_us,
-                                   char complaint[COMPLAINT_MAX]);
+struct load {
+    const char *path; /* of gateway.lua */
+    unsigned scripts; /* 0: as many as the config says */
+    unsigned number;
+    bool untried; /* the policy need not pass its trial (trial.h): who looks into a mistake must be able to */
+};
+
+/* Reads and tries everything aside, with one script per worker. NULL: complaint, nothing changed. */
+struct generation *generation_load(struct gateway *gateway, const struct load *load, int64_t now_us, char complaint[COMPLAINT_MAX]);
+/* explain and the trial ask as if access tokens had come. */
+void generation_pretend_tokens(struct config *config);
 /* Puts it in force; the old one loses the gateway's reference. */
 void generation_swap(struct gateway *gateway, struct generation *generation);
 /* The one in force, with a reference. */

@@ -233,8 +233,8 @@ static void reload(struct process *process)
 {
     struct gateway *gateway = &process->gateway;
     struct verdict verdict = {.upto = atomic_load(&gateway->reload_asked), .generation = gateway->current->number};
-    struct generation *fresh = generation_load(gateway, process->path, gateway->worker_count, gateway->current->number + 1,
-                                               clock_monotonic_us(), verdict.text);
+    struct load load = {.path = process->path, .scripts = gateway->worker_count, .number = gateway->current->number + 1};
+    struct generation *fresh = generation_load(gateway, &load, clock_monotonic_us(), verdict.text);
     if (fresh != NULL) {
         verdict.ok = true;
         verdict.generation = fresh->number;
@@ -358,7 +358,8 @@ int process_run(const struct script_engine *engine, const char *path)
     gateway->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     gateway->token_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     gateway->trust = trust_new(NULL);
-    struct generation *first = generation_load(gateway, path, 0, 1, clock_monotonic_us(), complaint);
+    struct load load = {.path = path, .number = 1};
+    struct generation *first = generation_load(gateway, &load, clock_monotonic_us(), complaint);
     if (first == NULL) {
         let_go(&process);
         return complain(complaint);
@@ -380,14 +381,6 @@ int process_run(const struct script_engine *engine, const char *path)
 
 /* ---------------------------------------------------------------- check and explain */
 
-/* Nothing is asked for here: the policy is asked as if tokens had come. */
-static void pretend_tokens(const struct config *config)
-{
-    for (unsigned i = 0; i < config->provider_count; i++)
-        if (config->tokens[i] != NULL)
-            token_put(config->tokens[i], LIT("none"), INT64_MAX, INT64_MAX);
-}
-
 static void say_not_fetched(const struct config *config)
 {
     if (config->board.url.len > 0)
@@ -400,7 +393,8 @@ int process_check(const struct script_engine *engine, const char *path)
     struct gateway gateway;
     char complaint[COMPLAINT_MAX] = "";
     gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
-    struct generation *generation = generation_load(&gateway, path, 1, 1, clock_monotonic_us(), complaint);
+    struct load load = {.path = path, .scripts = 1, .number = 1};
+    struct generation *generation = generation_load(&gateway, &load, clock_monotonic_us(), complaint);
     if (generation == NULL) {
         gateway_fini(&gateway);
         return complain(complaint);
@@ -474,14 +468,15 @@ int process_explain(const struct script_engine *engine, const char *path, const 
     struct buffer body;
     char complaint[COMPLAINT_MAX] = "";
     gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
-    struct generation *generation = generation_load(&gateway, path, 1, 1, clock_monotonic_us(), complaint);
+    struct load load = {.path = path, .scripts = 1, .number = 1, .untried = true};
+    struct generation *generation = generation_load(&gateway, &load, clock_monotonic_us(), complaint);
     if (generation == NULL) {
         gateway_fini(&gateway);
         return complain(complaint);
     }
     generation_swap(&gateway, generation);
     say_not_fetched(generation->config);
-    pretend_tokens(generation->config);
+    generation_pretend_tokens(generation->config);
     buffer_init(&body, generation->config->body_limit);
     int status = 1;
     if (!find_user(generation->config, user_name, &user))

@@ -35,6 +35,10 @@ struct script_engine {
     void (*resume)(struct script *script, struct request *request);
     /* explain: facts, limits, plan as JSON text; nothing is sent. */
     void (*explain)(struct script *script, struct request *request, struct buffer *out);
+    /* The same as a question (trial.h): may it be asked this? False: what admit or route does with this request is a mistake, said in `complaint`. */
+    bool (*trial)(struct script *script, struct request *request, char complaint[COMPLAINT_MAX]);
+    /* As if the client had asked for the nth of the strategies that the policy exports. False: it has not so many. `request` NULL: only look. */
+    bool (*choose_strategy)(struct script *script, struct request *request, unsigned nth);
     /* Calls and memory of this engine, for the log and /health: kilobytes in use. */
     size_t (*memory_kb)(struct script *script);
 };

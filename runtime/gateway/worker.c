@@ -332,7 +332,7 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
     pthread_mutex_init(&worker->verdict_lock, NULL);
     worker->loop = loop_new();
     if (worker->loop == NULL)
-        return NULL;
+        return worker_free(worker), NULL;
     struct upstream_settings upstream = {.idle_us = 30 * US_PER_S, .lifetime_us = 600 * US_PER_S, .idle_max = 256};
     worker->upstream = upstream_new(worker->loop, gateway->trust, &upstream);
     struct server_settings settings = {
@@ -352,7 +352,7 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
     if (listen_fd >= 0)
         worker->server = server_new(worker->loop, &settings, &owner);
     if (worker->upstream == NULL || (listen_fd >= 0 && worker->server == NULL))
-        return NULL;
+        return worker_free(worker), NULL;
     loop_set_wake(worker->loop, on_wake, worker);
     worker_engine(worker);
     return worker;

@@ -339,15 +339,14 @@ static void push_off(lua_State *L, const struct model *model)
     }
 }
 
-static int explain_run(lua_State *L) /* (struct run) -> text */
+/* Pushes the request and { admit, route, lookup, proxies, file }: what explain and trial ask. */
+static void push_questions(lua_State *L, struct run *run)
 {
-    struct run *run = lua_touserdata(L, 1);
-    struct script_refs *refs = &run->script->refs;
     static const char *const names[] = {"admit", "route"};
+    struct script_refs *refs = &run->script->refs;
     run->script->deciding = run;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, refs->explain);
     run->box = request_push_box(L, run);
-    lua_createtable(L, 0, 4);
+    lua_createtable(L, 0, 8);
     for (int i = 0; i < 2; i++) {
         if (refs->policy[i] == LUA_NOREF)
             require(L, "gateway.defaults", names[i]);
@@ -359,6 +358,14 @@ static int explain_run(lua_State *L) /* (struct run) -> text */
     lua_setfield(L, -2, "lookup");
     lua_rawgeti(L, LUA_REGISTRYINDEX, refs->proxies);
     lua_setfield(L, -2, "proxies");
+    set_slice(L, "file", run->script->config->policy_file);
+}
+
+static int explain_run(lua_State *L) /* (struct run) -> text */
+{
+    struct run *run = lua_touserdata(L, 1);
+    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.explain);
+    push_questions(L, run);
     lua_pushlightuserdata(L, run);
     lua_pushcclosure(L, explain_reason, 1);
     lua_setfield(L, -2, "unfit_reason");
@@ -368,15 +375,25 @@ static int explain_run(lua_State *L) /* (struct run) -> text */
     return 1;
 }
 
-static void explain(struct script *script, struct request *request, struct buffer *out)
+/* Runs `question` with the run -> what it returned, at the top, or an error's text; false: memory is out, nothing pushed. */
+static bool ask_aside(struct script *script, struct request *request, lua_CFunction question, int *status)
 {
     struct run *run = take_run(script, request);
-    size_t len;
     if (run == NULL)
-        return;
-    lua_pushcfunction(script->L, explain_run);
+        return false;
+    lua_pushcfunction(script->L, question);
     lua_pushlightuserdata(script->L, run);
-    int status = lua_pcall(script->L, 1, 1, 0);
+    *status = lua_pcall(script->L, 1, 1, 0);
+    put_run(run);
+    return true;
+}
+
+static void explain(struct script *script, struct request *request, struct buffer *out)
+{
+    int status;
+    size_t len;
+    if (!ask_aside(script, request, explain_run, &status))
+        return;
     const char *text = lua_tolstring(script->L, -1, &len);
     if (status == LUA_OK && text != NULL) {
         buffer_append(out, text, len);
@@ -386,7 +403,45 @@ static void explain(struct script *script, struct request *request, struct buffe
         buffer_append_byte(out, '}');
     }
     lua_pop(script->L, 1);
-    put_run(run);
+}
+
+/* ---------------------------------------------------------------- trial */
+
+static int trial_ask(lua_State *L) /* (struct run) -> complaint | nil */
+{
+    struct run *run = lua_touserdata(L, 1);
+    require(L, "gateway.trial", "ask");
+    push_questions(L, run);
+    lua_call(L, 2, 1);
+    return 1;
+}
+
+static bool trial(struct script *script, struct request *request, char complaint[COMPLAINT_MAX])
+{
+    int status;
+    if (!ask_aside(script, request, trial_ask, &status))
+        return true; /* memory is out: that is no mistake of the policy */
+    bool passed = status == LUA_OK && lua_isnil(script->L, -1);
+    if (!passed)
+        snprintf(complaint, COMPLAINT_MAX, "%s", lua_type(script->L, -1) == LUA_TSTRING ? lua_tostring(script->L, -1) : "the trial failed");
+    lua_pop(script->L, 1);
+    return passed;
+}
+
+static bool choose_strategy(struct script *script, struct request *request, unsigned nth)
+{
+    lua_State *L = script->L;
+    struct slice name;
+    if (script->refs.strategies == LUA_NOREF)
+        return false;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script->refs.strategies);
+    bool known = lua_rawgeti(L, -1, (lua_Integer)nth + 1) == LUA_TSTRING;
+    if (known && request != NULL) {
+        name.ptr = lua_tolstring(L, -1, &name.len);
+        request->strategy = arena_copy(&request->arena, name);
+    }
+    lua_pop(L, 2);
+    return known;
 }
 
 static size_t memory_kb(struct script *script)
@@ -404,5 +459,7 @@ const struct script_engine lua_script_engine = {
     .begin = begin,
     .resume = resume,
     .explain = explain,
+    .trial = trial,
+    .choose_strategy = choose_strategy,
     .memory_kb = memory_kb,
 };

@@ -564,7 +564,8 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
     if (sources->policy != NULL)
         read_folder(sources);
     *config = reading.config;
-    (*config)->has_policy_file = sources->policy != NULL;
+    if (sources->policy != NULL)
+        (*config)->policy_file = arena_printf(&(*config)->arena, "%s/%s.lua", sources->shown, sources->policy);
     (*config)->policy_name = sources->policy == NULL ? LIT("builtin") : arena_copy(&(*config)->arena, slice_of(sources->policy));
     return sources;
 }

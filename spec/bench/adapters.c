@@ -185,7 +185,8 @@ int main(int argc, char **argv)
     if (argc != 2)
         die("CONFIG");
     gateway_init(&gateway, &lua_script_engine, clock_monotonic_us(), clock_wall_us());
-    struct generation *generation = generation_load(&gateway, argv[1], 1, 1, clock_monotonic_us(), complaint);
+    struct generation *generation = generation_load(&gateway, &(struct load){.path = argv[1], .scripts = 1, .number = 1, .untried = true},
+                                                    clock_monotonic_us(), complaint);
     if (generation == NULL)
         die(complaint);
     gateway.log = log_open(2, LOG_INFO, LOG_JSON);

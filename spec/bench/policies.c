@@ -155,7 +155,8 @@ int main(int argc, char **argv)
     if (argc < 3)
         die("CONFIG STRATEGY/MODEL ...");
     gateway_init(&gateway, &lua_script_engine, clock_monotonic_us(), clock_wall_us());
-    struct generation *generation = generation_load(&gateway, argv[1], 1, 1, clock_monotonic_us(), complaint);
+    struct generation *generation = generation_load(&gateway, &(struct load){.path = argv[1], .scripts = 1, .number = 1, .untried = true},
+                                                    clock_monotonic_us(), complaint);
     if (generation == NULL)
         die(complaint);
     generation_swap(&gateway, generation);

@@ -410,9 +410,9 @@ describe("limits", function()
       ["{ nil, false }"] = "expected limits made by gateway.limit, got false",
       ["1"] = "expected a list of limits, got 1",
     } do
-      gateway:edit_policy("mine", ("return { admit = function() return %s end }"):format(returned))
+      gateway:edit_policy("mine", ("return { admit = function(request) return request.max_tokens == 7 and %s or {} end }"):format(returned))
       reload()
-      local answer = gateway:chat { model = "smart" }
+      local answer = gateway:chat { model = "smart", max_tokens = 7 }
       assert.same({ 500, "policy_bad_result" }, { answer.status, answer:json().error.code })
       assert.is_truthy(gateway:log_line(function(line)
         return line.event == "policy_error" and line.message:find(message, 1, true)
