@@ -97,5 +97,5 @@ return {
   cors = { origins = env("CORS_ORIGINS", {}) }, -- "https://app.example.com, https://other.example.com", or "*"
   body_limit = "32MB",
   drain = "600s", -- how long requests under way may take to finish when the gateway is told to stop
-  log = { level = env("LOG_LEVEL", "info"), format = env("LOG_FORMAT", "json") },
+  log = { level = env("LOG_LEVEL", "info"), format = env "LOG_FORMAT" }, -- "json" or "text"; unset: text on a terminal, else JSON
 }

@@ -84,7 +84,7 @@ local TIMEOUTS = {
 local RETRY = { attempts = { check.count(1, 8), 3 }, uncertain = { check.boolean, true } }
 local BREAKER = { failures = { check.count(1, 1000), 5 }, open = { seconds, 5 } }
 local LOG = {
-  level = { check.one_of("debug", "info", "warn", "error"), "info" }, format = { check.one_of("json", "text"), "json" },
+  level = { check.one_of("debug", "info", "warn", "error"), "info" }, format = { check.one_of("json", "text"), "unset" },
   bodies = { check.boolean, false },
 }
 

@@ -32,6 +32,11 @@ struct log {
     atomic_bool abandoned; /* by one side: no one reads, or the writer is through; the second one frees */
 };
 
+static enum log_format resolve(int fd, enum log_format format)
+{
+    return format != LOG_UNSET ? format : isatty(fd) ? LOG_TEXT : LOG_JSON;
+}
+
 /* ---------------------------------------------------------------- the writer */
 
 static void write_all(struct log *log, struct slice text)
@@ -176,7 +181,7 @@ struct log *log_open(int fd, enum log_level level, enum log_format format)
     struct log *log = xcalloc(1, sizeof *log);
     log->fd = fd;
     atomic_init(&log->level, (int)level);
-    atomic_init(&log->format, (int)format);
+    atomic_init(&log->format, (int)resolve(fd, format));
     pthread_mutex_init(&log->lock, NULL);
     pthread_cond_init(&log->wake, NULL);
     buffer_init(&log->queue, LOG_QUEUE_MAX);
@@ -222,7 +227,7 @@ void log_set_level(struct log *log, enum log_level level, enum log_format format
     if (log == NULL)
         return;
     atomic_store(&log->level, (int)level);
-    atomic_store(&log->format, (int)format);
+    atomic_store(&log->format, (int)resolve(log->fd, format));
 }
 
 enum log_format log_format(const struct log *log)
@@ -293,5 +298,26 @@ void log_event(struct log *log, enum log_level level, const char *event, const c
     va_end(again);
     buffer_append_byte(&out, '}');
     log_line(log, buffer_slice(&out));
+    buffer_free(&out);
+}
+
+void log_now(enum log_format format, enum log_level level, const char *event, const char *message)
+{
+    struct buffer out;
+    buffer_init(&out, FIELDS_MAX);
+    if (resolve(STDERR_FILENO, format) == LOG_TEXT) {
+        buffer_printf(&out, "gateway: %s\n", message);
+    } else {
+        log_begin(&out, clock_wall_us(), level, event);
+        buffer_append_lit(&out, ",\"message\":");
+        json_append_string(&out, slice_of(message));
+        buffer_append_lit(&out, "}\n");
+    }
+    for (size_t at = 0; at < out.len;) {
+        ssize_t count = write(STDERR_FILENO, out.ptr + at, out.len - at);
+        if (count <= 0)
+            break; /* there is nowhere else to say it */
+        at += (size_t)count;
+    }
     buffer_free(&out);
 }

@@ -8,7 +8,7 @@
 #include "base/bytes.h"
 
 enum log_level { LOG_DEBUG, LOG_INFO, LOG_WARN, LOG_ERROR };
-enum log_format { LOG_JSON, LOG_TEXT };
+enum log_format { LOG_JSON, LOG_TEXT, LOG_UNSET }; /* LOG_UNSET: text where the descriptor is a terminal, else JSON */
 enum { LOG_QUEUE_MAX = 4 * 1024 * 1024 };
 
 struct log;
@@ -18,7 +18,7 @@ struct log *log_open(int fd, enum log_level level, enum log_format format);
 void log_close(struct log *log);                             /* writes what is queued (waits at most 1 s), joins */
 bool log_wants(const struct log *log, enum log_level level); /* any thread */
 void log_set_level(struct log *log, enum log_level level, enum log_format format);
-enum log_format log_format(const struct log *log);
+enum log_format log_format(const struct log *log); /* LOG_JSON or LOG_TEXT */
 /* Hands over one line without its newline. Any thread; never blocks on the reader. */
 void log_line(struct log *log, struct slice line);
 /* {"time":…,"level":…,"event":"event" and then `fields`, printf of JSON members, each with a comma before it}. Cold places only. */
@@ -26,4 +26,7 @@ void log_event(struct log *log, enum log_level level, const char *event, const c
 /* Opens a line in `out`: {"time":"…","level":"info","event":"…"  -- the caller appends ,"name":value members and "}". */
 void log_begin(struct buffer *out, int64_t wall_us, enum log_level level, const char *event);
 uint64_t log_dropped(const struct log *log);
+/* One line written to standard error at once, of any level: for what is to be said before there is a log, or when the process must end. Text: "gateway: message";
+ * JSON: a line of the log with `message`. */
+void log_now(enum log_format format, enum log_level level, const char *event, const char *message);
 #endif

@@ -1,25 +1,36 @@
 /* listen.c -- see listen.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/listen.h"
+#include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
 #include <netinet/in.h>
+#include <stdint.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
-enum { BACKLOG = 4096 };
+enum { BACKLOG = 4096, TRY_MS = 500, TRY_EVERY_MS = 20 };
 
-static int open_one(const struct addrinfo *address)
+static bool set(int fd, int level, int option, int value)
 {
-    int one = 1;
+    return setsockopt(fd, level, option, &value, sizeof value) == 0;
+}
+
+/* The first of several shares its address only after it listens: until then the kernel refuses it beside a listener of anybody else, however the
+ * two starts interleave, and whoever comes later is refused because it does not share. `further`: beside our own. */
+static int open_one(const struct addrinfo *address, bool further)
+{
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
-    setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
-    if (setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one) == 0 && bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
-        listen(fd, BACKLOG) == 0)
+    set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
+    if (address->ai_family == AF_INET6)
+        set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" is everywhere, whatever the system's default */
+    if ((!further || set(fd, SOL_SOCKET, SO_REUSEPORT, 1)) && bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
+        listen(fd, BACKLOG) == 0 && (further || set(fd, SOL_SOCKET, SO_REUSEPORT, 1)))
         return fd;
     int saved = errno;
     close(fd);
@@ -27,7 +38,19 @@ static int open_one(const struct addrinfo *address)
     return -1;
 }
 
-int listen_open(const char *host, int port)
+/* A gateway that was told to stop lets go of its port at once: one that begins at the same moment waits for that. */
+static int open_first(const struct addrinfo *address)
+{
+    const struct timespec moment = {0, TRY_EVERY_MS * 1000000L};
+    int fd = open_one(address, false);
+    for (int waited = 0; fd < 0 && errno == EADDRINUSE && waited < TRY_MS; waited += TRY_EVERY_MS) {
+        nanosleep(&moment, NULL);
+        fd = open_one(address, false);
+    }
+    return fd;
+}
+
+int listen_open(const char *host, int port, bool further)
 {
     struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
     char service[16];
@@ -36,18 +59,59 @@ int listen_open(const char *host, int port)
         errno = EADDRNOTAVAIL;
         return -1;
     }
-    int fd = open_one(found);
+    int fd = further ? open_one(found, true) : open_first(found);
     freeaddrinfo(found);
     return fd;
 }
 
+static bool takes_ipv4(int fd)
+{
+    int only = 1;
+    socklen_t len = sizeof only;
+    return getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len) == 0 && !only;
+}
+
+union name {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static bool name_of(int fd, union name *name)
+{
+    socklen_t len = sizeof *name;
+    return getsockname(fd, &name->any, &len) == 0;
+}
+
 int listen_port(int fd)
 {
-    struct sockaddr_storage address;
-    socklen_t len = sizeof address;
-    if (getsockname(fd, (struct sockaddr *)&address, &len) != 0)
+    union name name;
+    if (!name_of(fd, &name))
         return -1;
-    if (address.ss_family == AF_INET6)
-        return ntohs(((struct sockaddr_in6 *)&address)->sin6_port);
-    return ntohs(((struct sockaddr_in *)&address)->sin_port);
+    return ntohs(name.any.sa_family == AF_INET6 ? name.v6.sin6_port : name.v4.sin_port);
+}
+
+static void put(char out[LISTEN_ADDRESS_MAX], const char *host, int port)
+{
+    bool bracket = strchr(host, ':') != NULL;
+    snprintf(out, LISTEN_ADDRESS_MAX, "%s%s%s:%d", bracket ? "[" : "", host, bracket ? "]" : "", port);
+}
+
+void listen_describe(int fd, struct listen_address *out)
+{
+    union name name = {0};
+    char host[INET6_ADDRSTRLEN] = "";
+    const char *local = host;
+    name_of(fd, &name);
+    if (name.any.sa_family == AF_INET6) {
+        inet_ntop(AF_INET6, &name.v6.sin6_addr, host, sizeof host);
+        if (IN6_IS_ADDR_UNSPECIFIED(&name.v6.sin6_addr))
+            local = takes_ipv4(fd) ? "127.0.0.1" : "::1";
+    } else {
+        inet_ntop(AF_INET, &name.v4.sin_addr, host, sizeof host);
+        if (name.v4.sin_addr.s_addr == htonl(INADDR_ANY))
+            local = "127.0.0.1";
+    }
+    put(out->bound, host, listen_port(fd));
+    put(out->local, local, listen_port(fd));
 }

@@ -1,10 +1,23 @@
 /* listen.h -- the listening sockets: one per worker, all on one address (SO_REUSEPORT), so that the kernel spreads connections.
+ *
+ * The address is the process's own: a second one that wants it is refused (EADDRINUSE), also where both start at once.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_LISTEN_H
 #define GATEWAY_LISTEN_H
+#include <stdbool.h>
 
-/* A listening, non-blocking socket on a numeric address ("127.0.0.1", "::", "0.0.0.0") or "localhost". -1: errno. */
-int listen_open(const char *host, int port);
+/* A listening, non-blocking socket on a numeric address ("127.0.0.1", "::", "0.0.0.0") or "localhost". `further`: beside one of our own, on its port.
+ * -1: errno. Where the address is taken it is tried for half a second: whoever has it may be about to go. */
+int listen_open(const char *host, int port, bool further);
+
 /* The port it was given (for port 0). */
 int listen_port(int fd);
+
+enum { LISTEN_ADDRESS_MAX = 64 };
+
+struct listen_address {
+    char bound[LISTEN_ADDRESS_MAX]; /* what is listened on: "0.0.0.0:8080", "[::1]:8080" */
+    char local[LISTEN_ADDRESS_MAX]; /* where a client on this machine reaches it: "127.0.0.1:8080" */
+};
+void listen_describe(int fd, struct listen_address *out);
 #endif

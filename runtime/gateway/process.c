@@ -1,6 +1,7 @@
 /* process.c -- see process.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/process.h"
+#include "gateway/greeting.h"
 #include "gateway/keeper.h"
 #include "gateway/listen.h"
 #include "gateway/mock.h"
@@ -13,6 +14,7 @@
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/eventfd.h>
@@ -34,6 +36,7 @@ struct process {
     int signal_fd;
     char listen_host[64]; /* what the running listeners were made from */
     int listen_port;
+    struct listen_address address;
     struct memory memory;
     size_t memory_limit; /* the config's when it started */
 };
@@ -83,10 +86,33 @@ static bool start_mock(struct process *process)
     return true;
 }
 
+/* To people: check and explain. */
 static int complain(const char *complaint)
 {
-    fprintf(stderr, "gateway: %s\n", complaint);
+    log_now(LOG_TEXT, LOG_ERROR, "start", complaint);
     return 1;
+}
+
+/* A start that comes to nothing says why in one line, in the form its log would have had. */
+static int refuse_start(const struct process *process, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int refuse_start(const struct process *process, const char *format, ...)
+{
+    const struct generation *current = process->gateway.current;
+    char complaint[COMPLAINT_MAX];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(complaint, sizeof complaint, format, args);
+    va_end(args);
+    log_now(current == NULL ? LOG_UNSET : current->config->log_format, LOG_ERROR, "start", complaint);
+    return 1;
+}
+
+static bool refuse_address(const struct process *process)
+{
+    bool taken = errno == EADDRINUSE;
+    refuse_start(process, "cannot listen on %s:%d: %s%s", process->listen_host, process->listen_port, strerror(errno),
+                 taken ? ": another program has the port (see ss -ltnp): stop it and wait until it let go, or set another `listen`" : "");
+    return false;
 }
 
 static bool open_listeners(struct process *process, const struct config *config, unsigned count)
@@ -95,14 +121,13 @@ static bool open_listeners(struct process *process, const struct config *config,
     process->listen_port = config->listen_port;
     process->listeners = xcalloc(count, sizeof *process->listeners);
     for (unsigned i = 0; i < count; i++) {
-        process->listeners[i] = listen_open(process->listen_host, process->listen_port);
-        if (process->listeners[i] < 0) {
-            fprintf(stderr, "gateway: cannot listen on %s:%d: %s\n", process->listen_host, process->listen_port, strerror(errno));
-            return false;
-        }
+        process->listeners[i] = listen_open(process->listen_host, process->listen_port, i > 0);
+        if (process->listeners[i] < 0)
+            return refuse_address(process);
         if (process->listen_port == 0) /* any: the other workers share the one we were given */
             process->listen_port = listen_port(process->listeners[i]);
     }
+    listen_describe(process->listeners[0], &process->address);
     return true;
 }
 
@@ -114,18 +139,22 @@ static bool make_workers(struct process *process, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         gateway->workers[i] = worker_new(gateway, i, process->listeners[i]);
         if (gateway->workers[i] == NULL) {
-            fprintf(stderr, "gateway: worker %u cannot start\n", i);
+            refuse_start(process, "worker %u cannot start: %s", i, strerror(errno));
             return false;
         }
     }
     return true;
 }
 
-static bool start_workers(const struct gateway *gateway)
+static bool start_workers(const struct process *process)
 {
-    for (unsigned i = 0; i < gateway->worker_count; i++)
-        if (!worker_start(gateway->workers[i]))
+    const struct gateway *gateway = &process->gateway;
+    for (unsigned i = 0; i < gateway->worker_count; i++) {
+        if (!worker_start(gateway->workers[i])) {
+            refuse_start(process, "worker %u cannot start: the system gives no more threads", i);
             return false;
+        }
+    }
     return true;
 }
 
@@ -164,29 +193,6 @@ static void wait_for_tokens(const struct process *process, const struct config *
     struct pollfd fd = {process->signal_fd, POLLIN, 0};
     while (process->keeper != NULL && has_unanswered(config) && clock_monotonic_us() < until_us && poll(&fd, 1, TOKEN_POLL_MS) == 0)
         continue;
-}
-
-/* What a newcomer needs to see: where, how to try it, what is on, what is off and why. */
-static void greet(const struct process *process, const struct config *config)
-{
-    const char *host = strcmp(process->listen_host, "0.0.0.0") == 0 ? "127.0.0.1" : process->listen_host;
-    bool bracket = strchr(host, ':') != NULL;
-    fprintf(stderr, "gateway %s on http://%s%s%s:%d, %u worker%s\n", GATEWAY_VERSION, bracket ? "[" : "", host, bracket ? "]" : "",
-            process->listen_port, process->gateway.worker_count, process->gateway.worker_count == 1 ? "" : "s");
-    for (unsigned i = 0; i < config->status_count; i++) {
-        const struct provider_status *status = &config->statuses[i];
-        if (status->why_off.len == 0)
-            fprintf(stderr, "  %-12.*s on\n", (int)status->name.len, status->name.ptr);
-        else
-            fprintf(stderr, "  %-12.*s off: %.*s\n", (int)status->name.len, status->name.ptr, (int)status->why_off.len,
-                    status->why_off.ptr);
-    }
-    const char *model = config->wants_mock ? "mock/hello" : config->model_count > 0 ? config->models[0].name.ptr : "MODEL";
-    fprintf(stderr,
-            "try:\n  curl http://%s%s%s:%d/v1/chat/completions -d "
-            "'{\"model\":\"%s\",\"messages\":[{\"role\":\"user\",\"content\":\"Hello!\"}]}'%s\n",
-            bracket ? "[" : "", host, bracket ? "]" : "", process->listen_port, model,
-            config->user_count > 0 ? " -H 'Authorization: Bearer KEY'" : "");
 }
 
 /* ---------------------------------------------------------------- reload */
@@ -353,8 +359,8 @@ int process_run(const struct script_engine *engine, const char *path)
     gateway->memory = &process.memory;
     gateway->cores = core_count();
     if (!start_mock(&process))
-        return complain("the embedded mock provider cannot listen on the loopback");
-    gateway->log = log_open(STDERR_FILENO, LOG_INFO, LOG_JSON);
+        return refuse_start(&process, "the embedded mock provider cannot listen on the loopback: %s", strerror(errno));
+    gateway->log = log_open(STDERR_FILENO, LOG_INFO, LOG_UNSET);
     gateway->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     gateway->token_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     gateway->trust = trust_new(NULL);
@@ -362,7 +368,7 @@ int process_run(const struct script_engine *engine, const char *path)
     struct generation *first = generation_load(gateway, &load, clock_monotonic_us(), complaint);
     if (first == NULL) {
         let_go(&process);
-        return complain(complaint);
+        return refuse_start(&process, "%s", complaint);
     }
     uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and whoever sees that may edit */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
@@ -372,9 +378,9 @@ int process_run(const struct script_engine *engine, const char *path)
         return 1;
     keep_watch(&process); /* not before: the guard's table, made with the workers, is looked at by the keeper's calls as well */
     wait_for_tokens(&process, first->config);
-    if (!start_workers(gateway))
+    if (!start_workers(&process))
         return 1;
-    greet(&process, first->config);
+    greet(gateway->log, first->config, &process.address, gateway->worker_count);
     watch(&process, seen);
     return stop(&process, drain(&process));
 }

@@ -18,6 +18,7 @@
 #include "lua/lua_call.h"
 #include "base/blocks.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "lua/bindings.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -511,7 +512,10 @@ static void *from_blocks(void *data, void *block, size_t old_size, size_t new_si
 
 static int panic(lua_State *L)
 {
-    fprintf(stderr, "lua: %s outside any protected call\n", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error");
+    char message[256];
+    snprintf(message, sizeof message, "lua: %s outside any protected call",
+             lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error");
+    log_now(LOG_UNSET, LOG_ERROR, "abort", message);
     return 0; /* Lua aborts */
 }
 

@@ -488,7 +488,7 @@ static void take_limits(lua_State *L, struct config *config)
 
 static void take_rest(lua_State *L, struct config *config)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error", NULL}, *const formats[] = {"json", "text", NULL};
+    static const char *const levels[] = {"debug", "info", "warn", "error", NULL}, *const formats[] = {"json", "text", "unset", NULL};
     enter(L, "listen");
     config->listen_host = take_string(L, config, "host");
     config->listen_port = (int)take_int(L, "port");

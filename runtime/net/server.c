@@ -7,10 +7,12 @@
  * - a handler call that neither answers nor suspends would make it spin.
  * SPDX-License-Identifier: MIT */
 #include "net/server_private.h"
+#include "base/log.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
 #include <netinet/tcp.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
@@ -470,6 +472,17 @@ static void ignore_log(void *cls, const char *format, va_list args)
     (void)args;
 }
 
+/* It must not go on, and says why in a line of ours. */
+static void on_panic(void *cls, const char *file, unsigned line, const char *reason)
+{
+    char message[256];
+    (void)cls;
+    snprintf(message, sizeof message, "libmicrohttpd (%s:%u): %s", file, line, reason);
+    message[strcspn(message, "\n")] = '\0';
+    log_now(LOG_UNSET, LOG_ERROR, "abort", message);
+    abort();
+}
+
 /* ---------------------------------------------------------------- the server's part of a turn */
 
 static void on_mhd_ready(struct watch *watch, uint32_t events)
@@ -562,6 +575,7 @@ struct server *server_new(struct loop *loop, const struct server_settings *setti
         free(server);
         return NULL;
     }
+    MHD_set_panic_func(on_panic, NULL);
     loop_add_hook(loop, &server->hook);
     return server;
 }

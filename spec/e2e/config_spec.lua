@@ -59,8 +59,9 @@ describe("the config", function()
     local stock = file:read "a"
     file:close()
     local gateway = house.start { config = stock }
-    assert.matches("curl http://127%.0%.0%.1:%d+/v1/chat/completions", gateway.process:err())
-    assert.matches("mock +on", gateway.process:err())
+    local start = gateway:log_line(function(line) return line.event == "start" end)
+    assert.matches("curl http://127%.0%.0%.1:%d+/v1/chat/completions", start.try)
+    assert.equal("on", start.providers.mock)
     assert.equal(200, gateway:chat({ model = "mock/hello" }).status)
     assert.equal(0, gateway:stop())
   end)
@@ -105,8 +106,9 @@ describe("the config", function()
 
   it("a provider without its key is off, and the start says why", function()
     local gateway = house.start { config = 'return { providers = { mock = {}, openai = { key = env "OPENAI_API_KEY" }, groq = { enabled = false } } }' }
-    assert.matches("openai +off: OPENAI_API_KEY is not set", gateway.process:err())
-    assert.matches("groq +off: enabled = false", gateway.process:err())
+    local start = gateway:log_line(function(line) return line.event == "start" end)
+    assert.equal("off: OPENAI_API_KEY is not set", start.providers.openai)
+    assert.equal("off: enabled = false", start.providers.groq)
     assert.equal(0, gateway:stop())
   end)
 

@@ -55,7 +55,7 @@ function house.run(options)
 end
 
 --- Starts a gateway and waits until it answers. options: config (text), policies, files, env, under (words before its own, such as
--- prlimit's). The config need not say `listen`.
+-- prlimit's), host (where it is asked whether it answers). The config need not say `listen`.
 function house.start(options)
   local folder = lay_out(options)
   process.write_file(folder .. "/gateway.lua", patient(options.config))
@@ -72,12 +72,13 @@ function house.start(options)
     if self.process:status() then
       error("the gateway did not start: " .. self.process:err(), 0)
     end
-    return math.tointeger(tonumber(self.process:err():match "on http://[^%s]-:(%d+),"))
+    local said = self.process:err() -- the start's line in JSON, or for people
+    return math.tointeger(tonumber(said:match '"address":"http://[^"]-:(%d+)"' or said:match "on http://[^%s]-:(%d+),"))
   end)
   assert(self.port, "the gateway does not say its port")
   self.url = ("http://127.0.0.1:%d"):format(self.port)
   assert(http.eventually(function()
-    local ok, answer = pcall(http.request, { port = self.port, path = "/health/live", timeout = 1 })
+    local ok, answer = pcall(http.request, { host = options.host, port = self.port, path = "/health/live", timeout = 1 })
     return ok and answer.status == 200
   end), "the gateway does not answer")
   return self
