@@ -1,11 +1,15 @@
 /* main.c -- the program: what the command line says, with Lua as the scripting engine.
  * SPDX-License-Identifier: MIT */
 #include "begin.h"
+#include "base/log.h"
+#include "base/spelling.h"
 #include "gateway/mock.h"
 #include "gateway/process.h"
 #include "lua/lua_engine.h"
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static const char help[] =
     "gateway " GATEWAY_VERSION ", an LLM gateway whose every decision is a small Lua file\n"
@@ -23,14 +27,15 @@ static const char run_help[] =
     "gateway [run] [CONFIG]\n"
     "\n"
     "  Serves what CONFIG says (./gateway.lua unless given). A file .env beside it is read first and never overrides the environment.\n"
-    "  Logs JSON lines to stderr. Config and policies are read again when a file changes, on SIGHUP and on POST /admin/reload; a\n"
-    "  broken file changes nothing. Exit status 0 after a clean drain, 1 when the config is refused or requests were cut.\n";
+    "  Logs to stderr from its first line to its last: text on a terminal, JSON lines elsewhere, or what log.format says. Config and\n"
+    "  policies are read again when a file changes, on SIGHUP and on POST /admin/reload; a broken file changes nothing. Exit status 0\n"
+    "  after a clean drain, 1 when the config is refused or requests were cut, 2 when the command line is wrong.\n";
 
 static const char check_help[] =
     "gateway check [CONFIG]\n"
     "\n"
     "  Loads the config and every policy exactly as a start would, and says \"ok\", or the file, line and field that are wrong and what\n"
-    "  was expected. Exit status 0 or 1.\n";
+    "  was expected: to people, as text, wherever it goes. Exit status 0 or 1.\n";
 
 static const char explain_help[] =
     "gateway explain [--user NAME] [CONFIG] REQUEST.json\n"
@@ -39,13 +44,14 @@ static const char explain_help[] =
     "  are fit or why not, the limits and the plan. Nothing is sent. --user says whose key it comes with; without it nobody's, as user\n"
     "  \"anonymous\". Exit status 1 when no policy would be asked (bad JSON, no such model); what a policy refuses is explained.\n";
 
-static int wants_help(int argc, char **argv)
-{
-    for (int i = 1; i < argc; i++)
-        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
-            return 1;
-    return 0;
-}
+static const char *const commands[] = {"run", "check", "explain", "mock", "help", "--help", "--version", NULL};
+
+/* What follows a command: at most two words, and options. */
+struct arguments {
+    const char *words[2];
+    int count;
+    const char *user; /* --user, explain's */
+};
 
 static int say(const char *text)
 {
@@ -53,16 +59,100 @@ static int say(const char *text)
     return 0;
 }
 
-static int usage(const char *text)
+/* One line. A start's is in the form that its log would have had; check and explain speak to people. */
+static int refuse(enum log_format format, const char *text, ...) __attribute__((format(printf, 2, 3)));
+static int refuse(enum log_format format, const char *text, ...)
 {
-    fputs(text, stderr);
+    char complaint[1024];
+    va_list args;
+    va_start(args, text);
+    vsnprintf(complaint, sizeof complaint, text, args);
+    va_end(args);
+    log_now(format, LOG_ERROR, "start", complaint);
     return 2;
+}
+
+static int refuse_option(enum log_format format, const char *option, const char *const *options)
+{
+    char hint[SPELLING_MAX];
+    return refuse(format, "unknown option '%s'%s (see gateway --help)", option, spelling_hint(option, options, hint));
+}
+
+static bool wants_help(int argc, char **argv)
+{
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--help") == 0 || strcmp(argv[i], "-h") == 0)
+            return true;
+    return false;
+}
+
+static bool is_option(const char *word)
+{
+    return word[0] == '-' && word[1] != '\0';
+}
+
+/* 0, or the exit status: it was said what is wrong. `explains`: --user NAME and a second word. */
+static int read_arguments(int argc, char **argv, enum log_format format, bool explains, struct arguments *out)
+{
+    static const char *const none[] = {"--help", "--version", NULL}, *const own[] = {"--user", "--help", NULL};
+    for (int i = 0; i < argc; i++) {
+        if (explains && strcmp(argv[i], "--user") == 0) {
+            if (++i == argc)
+                return refuse(format, "--user wants a name (see gateway explain --help)");
+            out->user = argv[i];
+        } else if (is_option(argv[i])) {
+            return refuse_option(format, argv[i], explains ? own : none);
+        } else if (out->count == (explains ? 2 : 1)) {
+            return refuse(format, "one argument too many: '%s' (see gateway --help)", argv[i]);
+        } else {
+            out->words[out->count++] = argv[i];
+        }
+    }
+    return 0;
+}
+
+static const char *config_of(const struct arguments *arguments)
+{
+    return arguments->words[0] != NULL ? arguments->words[0] : "gateway.lua";
+}
+
+static int run(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    int status = read_arguments(argc, argv, LOG_UNSET, false, &arguments);
+    return status != 0 ? status : process_run(&lua_script_engine, config_of(&arguments));
+}
+
+static int check(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    int status = read_arguments(argc, argv, LOG_TEXT, false, &arguments);
+    return status != 0 ? status : process_check(&lua_script_engine, config_of(&arguments));
+}
+
+static int explain(int argc, char **argv)
+{
+    struct arguments arguments = {0};
+    int status = read_arguments(argc, argv, LOG_TEXT, true, &arguments);
+    if (status != 0)
+        return status;
+    if (arguments.count == 0)
+        return refuse(LOG_TEXT, "explain wants the file of a request (see gateway explain --help)");
+    return process_explain(&lua_script_engine, arguments.count == 2 ? arguments.words[0] : "gateway.lua",
+                           arguments.words[arguments.count - 1], arguments.user);
+}
+
+/* A word that is no command is the config's name where it looks like one, or where there is such a file. */
+static bool is_config(const char *word)
+{
+    return strpbrk(word, "./") != NULL || access(word, F_OK) == 0;
 }
 
 int main(int argc, char **argv)
 {
     const char *command = argc > 1 ? argv[1] : "run";
-    const struct script_engine *engine = &lua_script_engine;
+    int rest = argc > 2 ? argc - 2 : 0;
+    char hint[SPELLING_MAX];
     if (strcmp(command, "--version") == 0)
         return say("gateway " GATEWAY_VERSION "\n");
     if (strcmp(command, "--help") == 0 || strcmp(command, "-h") == 0 || strcmp(command, "help") == 0)
@@ -72,23 +162,14 @@ int main(int argc, char **argv)
     if (strcmp(command, "mock") == 0)
         return mock_main(argc - 1, argv + 1);
     if (strcmp(command, "check") == 0)
-        return wants_help(argc, argv) ? say(check_help)
-               : argc > 3             ? usage(check_help)
-                                      : process_check(engine, argc > 2 ? argv[2] : "gateway.lua");
-    if (strcmp(command, "explain") == 0) {
-        if (wants_help(argc, argv))
-            return say(explain_help);
-        const char *user = argc > 3 && strcmp(argv[2], "--user") == 0 ? argv[3] : NULL;
-        int first = user == NULL ? 2 : 4;
-        if (argc < first + 1 || argc > first + 2)
-            return usage(explain_help);
-        return process_explain(engine, argc > first + 1 ? argv[first] : "gateway.lua", argv[argc - 1], user);
-    }
-    if (wants_help(argc, argv))
-        return say(run_help);
+        return wants_help(argc, argv) ? say(check_help) : check(rest, argv + 2);
+    if (strcmp(command, "explain") == 0)
+        return wants_help(argc, argv) ? say(explain_help) : explain(rest, argv + 2);
     if (strcmp(command, "run") == 0)
-        return argc > 3 ? usage(run_help) : process_run(engine, argc > 2 ? argv[2] : "gateway.lua");
-    if (command[0] == '-' || argc > 2)
-        return usage(help);
-    return process_run(engine, command);
+        return wants_help(argc, argv) ? say(run_help) : run(rest, argv + 2);
+    if (is_option(command))
+        return refuse_option(LOG_UNSET, command, commands);
+    if (!is_config(command))
+        return refuse(LOG_UNSET, "unknown command '%s'%s (see gateway --help)", command, spelling_hint(command, commands, hint));
+    return wants_help(argc, argv) ? say(run_help) : run(argc - 1, argv + 1);
 }

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/config.h"
 #include "base/hash.h"
+#include "base/spelling.h"
 #include <stdlib.h>
 
 enum {
@@ -397,24 +398,6 @@ static unsigned least(unsigned a, unsigned b)
     return a < b ? a : b;
 }
 
-/* Edit distance in one row. Both are at most NEAREST_LEN_MAX long. */
-static unsigned distance(struct slice a, struct slice b)
-{
-    unsigned row[NEAREST_LEN_MAX + 1];
-    for (unsigned j = 0; j <= b.len; j++)
-        row[j] = j;
-    for (unsigned i = 1; i <= a.len; i++) {
-        unsigned diagonal = row[0];
-        row[0] = i;
-        for (unsigned j = 1; j <= b.len; j++) {
-            unsigned above = row[j], change = diagonal + (a.ptr[i - 1] != b.ptr[j - 1]);
-            row[j] = least(least(above, row[j - 1]) + 1, change);
-            diagonal = above;
-        }
-    }
-    return row[b.len];
-}
-
 struct near {
     struct slice *names;
     unsigned scores[16], count, max;
@@ -426,7 +409,7 @@ static void consider(struct near *near, struct slice wanted, struct slice name)
     unsigned most = (unsigned)wanted.len / 3 + 1, score, at = near->count;
     if (name.len > NEAREST_LEN_MAX || name.len > wanted.len + most || wanted.len > name.len + most)
         return;
-    score = distance(wanted, name);
+    score = spelling_distance(wanted, name);
     if (score > most)
         return;
     while (at > 0 && near->scores[at - 1] > score)

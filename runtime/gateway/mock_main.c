@@ -1,8 +1,11 @@
 /* mock_main.c -- `gateway mock`: the mock provider alone, until a signal ends it.
  * SPDX-License-Identifier: MIT */
 #include "gateway/mock_private.h"
+#include "base/log.h"
+#include "base/spelling.h"
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -18,47 +21,75 @@ static const char help[] =
     "  --close: one request a connection. --hang-up: one more port, where connections are accepted and reset at once.\n"
     "  The second form is for benches: replies are made once, nothing is parsed or written down.\n";
 
-static bool read_options(int argc, char **argv, struct mock_settings *settings)
+static int refuse(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static int refuse(int status, const char *format, ...)
+{
+    char complaint[512];
+    va_list args;
+    va_start(args, format);
+    vsnprintf(complaint, sizeof complaint, format, args);
+    va_end(args);
+    log_now(LOG_UNSET, LOG_ERROR, "start", complaint);
+    return status;
+}
+
+/* Flags: those without a value. */
+static bool *flag_of(struct mock_settings *settings, struct slice name)
+{
+    return slice_equals(name, LIT("--close"))       ? &settings->close
+           : slice_equals(name, LIT("--hang-up"))   ? &settings->hang_up
+           : slice_equals(name, LIT("--no-ledger")) ? &settings->bench
+                                                    : NULL;
+}
+
+/* Numbers for benches. */
+static unsigned *number_of(struct mock_settings *settings, struct slice name)
+{
+    return slice_equals(name, LIT("--delay-ms"))      ? &settings->delay_ms
+           : slice_equals(name, LIT("--events"))      ? &settings->events
+           : slice_equals(name, LIT("--gap-ms"))      ? &settings->gap_ms
+           : slice_equals(name, LIT("--reply-bytes")) ? &settings->reply_bytes
+                                                      : NULL;
+}
+
+static int refuse_option(const char *name)
+{
+    static const char *const options[] = {"--port",   "--ledger", "--close",       "--hang-up", "--no-ledger", "--delay-ms",
+                                          "--events", "--gap-ms", "--reply-bytes", "--help",    NULL};
+    char hint[SPELLING_MAX];
+    return refuse(2, "mock: unknown option '%s'%s (see gateway mock --help)", name, spelling_hint(name, options, hint));
+}
+
+/* 0, or the exit status: it was said what is wrong. */
+static int read_options(int argc, char **argv, struct mock_settings *settings)
 {
     for (int i = 1; i < argc; i++) {
-        struct slice name = slice_of(argv[i]);
-        int64_t number;
-        if (slice_equals(name, LIT("--close"))) {
-            settings->close = true;
+        const char *option = argv[i];
+        struct slice name = slice_of(option);
+        bool is_port = slice_equals(name, LIT("--port")), is_ledger = slice_equals(name, LIT("--ledger"));
+        int64_t number, most = is_port ? 65535 : INT32_MAX;
+        bool *flag = flag_of(settings, name);
+        unsigned *target = number_of(settings, name);
+        if (flag != NULL) {
+            *flag = true;
             continue;
         }
-        if (slice_equals(name, LIT("--hang-up"))) {
-            settings->hang_up = true;
-            continue;
-        }
-        if (slice_equals(name, LIT("--no-ledger"))) {
-            settings->bench = true;
-            continue;
-        }
+        if (!is_port && !is_ledger && target == NULL)
+            return refuse_option(option);
         if (++i == argc)
-            return false;
-        if (slice_equals(name, LIT("--ledger"))) {
+            return refuse(2, "mock: %s wants a value (see gateway mock --help)", option);
+        if (is_ledger)
             settings->ledger_path = argv[i];
-            continue;
-        }
-        if (!slice_to_int(slice_of(argv[i]), &number) || number > INT32_MAX)
-            return false;
-        unsigned *target = slice_equals(name, LIT("--delay-ms"))      ? &settings->delay_ms
-                           : slice_equals(name, LIT("--events"))      ? &settings->events
-                           : slice_equals(name, LIT("--gap-ms"))      ? &settings->gap_ms
-                           : slice_equals(name, LIT("--reply-bytes")) ? &settings->reply_bytes
-                                                                      : NULL;
-        if (target != NULL) {
-            *target = (unsigned)number;
-            settings->bench = true;
-        } else if (slice_equals(name, LIT("--port")) && number < 65536) {
+        else if (!slice_to_int(slice_of(argv[i]), &number) || number < 0 || number > most)
+            return refuse(2, "mock: %s wants a number from 0 to %lld, got '%s'", option, (long long)most, argv[i]);
+        else if (is_port)
             settings->port = (int)number;
-        } else {
-            return false;
-        }
+        else
+            *target = (unsigned)number;
+        settings->bench |= target != NULL;
     }
     settings->ledger = !settings->bench;
-    return true;
+    return 0;
 }
 
 int mock_main(int argc, char **argv)
@@ -70,10 +101,9 @@ int mock_main(int argc, char **argv)
         fputs(help, stdout);
         return 0;
     }
-    if (!read_options(argc, argv, &settings)) {
-        fputs(help, stderr);
-        return 2;
-    }
+    int status = read_options(argc, argv, &settings);
+    if (status != 0)
+        return status;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
         limit.rlim_cur = limit.rlim_max;
         setrlimit(RLIMIT_NOFILE, &limit);
@@ -83,11 +113,11 @@ int mock_main(int argc, char **argv)
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
     FILE *file = settings.ledger_path == NULL ? NULL : fopen(settings.ledger_path, "ae");
+    if (settings.ledger_path != NULL && file == NULL)
+        return refuse(1, "mock: cannot write to %s: %s", settings.ledger_path, strerror(errno));
     struct mock *mock = mock_new(&settings, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), file);
-    if (mock == NULL || (settings.ledger_path != NULL && file == NULL)) {
-        fprintf(stderr, "gateway mock: %s\n", strerror(errno));
-        return 1;
-    }
+    if (mock == NULL)
+        return refuse(1, "mock: cannot listen on 127.0.0.1:%d: %s", settings.port, strerror(errno));
     printf("mock provider on http://127.0.0.1:%d\n", mock_port(mock));
     if (settings.hang_up)
         printf("hangs up on http://127.0.0.1:%d\n", mock_hang_up_port(mock));

@@ -165,9 +165,8 @@ static bool divide_memory(struct process *process, const struct config *config, 
     struct room found = room_find(config->memory_limit, workers + OTHER_THREADS);
     process->memory_limit = config->memory_limit;
     if (found.room < ROOM_MIN) {
-        fprintf(stderr,
-                "gateway: %zu MB of memory (by %s) are too few: %zu MB are taken at the start, and 8 MB more are the least; raise it\n",
-                found.may >> 20, found.bound, (found.may - found.room) >> 20);
+        refuse_start(process, "%zu MB of memory (by %s) are too few: %zu MB are taken at the start, and 8 MB more are the least; raise it",
+                     found.may >> 20, found.bound, (found.may - found.room) >> 20);
         return false;
     }
     process->memory.room = found.room + memory_held(&process->memory);
