@@ -69,8 +69,8 @@ describe("on a standard error that is no terminal", function()
       local status, _, err = house.run { config = case[3], arguments = { table.unpack(case, 4) }, env = { HOST = "127.0.0.1", PORT = port } }
       assert.equal(case[1], status, err)
       local lines = assert_json(err)
-      assert.same({ 1, "error" }, { #lines, lines[1].level })
-      assert.is_truthy(lines[1].message:find(case[2], 1, true), err)
+      assert.equal("error", lines[#lines].level)
+      assert.is_truthy(lines[#lines].message:find(case[2], 1, true), err)
     end
     holder:close()
   end)
