@@ -30,7 +30,7 @@ NET      = $(filter-out runtime/net/framing.c runtime/net/http1.c runtime/net/bo
 
 SOURCES  = $(wildcard runtime/*.c runtime/base/*.c runtime/shared/*.c runtime/providers/*.c runtime/net/*.c runtime/gateway/*.c runtime/lua/*.c)
 OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
-ENGINE   = $(addprefix runtime/lua/lua_,compare.c engine.c house.c request.c target.c live.c plan.c sources.c)
+ENGINE   = $(addprefix runtime/lua/lua_,compare.c engine.c house.c request.c target.c live.c plan.c sources.c evaluate.c)
 MODULE   = $(filter-out $(PROCESS) $(NET) $(ENGINE),$(SOURCES))
 EMBEDDED = $(sort $(wildcard lua/gateway/*.lua))
 

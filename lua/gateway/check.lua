@@ -56,12 +56,16 @@ check.expected = expected
 
 -- ---------------------------------------------------------------- names
 
+--- Numbers before strings.
 function check.sorted_keys(map)
   local keys = {}
   for key in pairs(map) do
     keys[#keys + 1] = key
   end
-  table.sort(keys)
+  table.sort(keys, function(a, b)
+    local of_a, of_b = type(a), type(b)
+    return of_a < of_b or of_a == of_b and a < b
+  end)
   return keys
 end
 

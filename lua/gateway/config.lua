@@ -13,6 +13,7 @@ local models = require "gateway.models"
 local price_table = require "gateway.price_table"
 local prices = require "gateway.prices"
 local providers = require "gateway.providers"
+local twins = require "gateway.twins"
 
 local config = {}
 
@@ -128,7 +129,7 @@ local function check_all(raw, options)
   end
   local catalog = top.prices == nil and prices or price_table.read(top.prices, "prices", options.read)
   local on, statuses = providers.check(top.providers, "providers", options)
-  top.targets, top.models = models.check(top.models, "models", on, statuses, board, catalog)
+  top.targets, top.models, top.empty_models = models.check(top.models, "models", on, statuses, board, catalog)
   top.providers, top.statuses = on, statuses
   top.users, top.keys = top.keys, nil
   return top
@@ -179,11 +180,15 @@ end
 -- no_key }).
 function config.check(raw, options)
   local function place_of(path)
-    local line = options.text and locate.line(options.text, path)
-    return (line and ("%s:%d"):format(options.file, line) or options.file) .. (path == "" and "" or ": " .. path)
+    return locate.place(options.file, options.text, path)
+  end
+  local twin, line, first = twins.find(options.text or "")
+  if twin then
+    return nil, ("%s:%d: %s: is given on line %d already, and Lua would keep only one of them"):format(options.file, line, twin, first)
   end
   local ok, result = pcall(check_all, raw, options)
   if ok then
+    result.remarks = {} -- what remarks.lua finds, once the policy is known
     result.tiers = keys.tiers(result.users, place_of)
     return result
   elseif type(result) ~= "table" then

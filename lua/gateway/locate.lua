@@ -9,7 +9,7 @@ local locate = {}
 local LONG = "^%[(=*)%["
 
 --- Skips blanks and comments from `at`.
-local function skip(text, at)
+function locate.skip(text, at)
   while true do
     at = text:match("^%s*()", at)
     if text:sub(at, at + 1) ~= "--" then
@@ -26,7 +26,7 @@ local function skip(text, at)
 end
 
 --- The end of the string that begins at `at`, or nil when none begins there.
-local function string_end(text, at)
+function locate.string_end(text, at)
   local quote = text:match("^[\"']", at)
   if quote then
     local i = at + 1
@@ -47,7 +47,7 @@ local function string_end(text, at)
 end
 
 --- The key of the field that begins at `at` -> the key, and where its value begins; nil and `at` for an item of a list.
-local function read_key(text, at)
+function locate.key(text, at)
   local name, after = text:match("^([%a_][%w_]*)%s*=()", at)
   if not name then
     name, after = text:match("^%[%s*\"([^\"\\\n]*)\"%s*%]%s*=()", at)
@@ -65,12 +65,12 @@ end
 local function skip_value(text, at)
   local depth = 0
   while at <= #text do
-    at = skip(text, at)
+    at = locate.skip(text, at)
     local byte = text:sub(at, at)
     if depth == 0 and (byte == "," or byte == ";" or byte == "}") then
       return at
     end
-    local last = string_end(text, at)
+    local last = locate.string_end(text, at)
     if last then
       at = last
     else
@@ -88,13 +88,13 @@ end
 --- Where the field `path[index]` of the table whose '{' stands at `at` begins; the deepest one that is found.
 local function find(text, at, path, index)
   local place = 0
-  local cursor = skip(text, at + 1)
+  local cursor = locate.skip(text, at + 1)
   while cursor <= #text and text:sub(cursor, cursor) ~= "}" do
-    local key, value = read_key(text, cursor)
+    local key, value = locate.key(text, cursor)
     if not key then
       place = place + 1
     end
-    value = skip(text, value)
+    value = locate.skip(text, value)
     if (key or place) == path[index] then
       if index < #path and text:sub(value, value) == "{" then
         return find(text, value, path, index + 1) or cursor
@@ -105,7 +105,7 @@ local function find(text, at, path, index)
     if text:sub(cursor, cursor) == "}" then
       return nil
     end
-    cursor = skip(text, cursor + 1)
+    cursor = locate.skip(text, cursor + 1)
   end
 end
 
@@ -137,6 +137,12 @@ function locate.line(text, path)
   end
   local _, lines = text:sub(1, found - 1):gsub("\n", "")
   return lines + 1
+end
+
+--- The place of a field as complaints begin with it: "gateway.lua:14: providers.lab.timeout"; without a line where none is found.
+function locate.place(file, text, path)
+  local line = text and locate.line(text, path)
+  return (line and ("%s:%d"):format(file, line) or file) .. (path == "" and "" or ": " .. path)
 end
 
 return locate

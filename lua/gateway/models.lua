@@ -106,6 +106,8 @@ local function check_named(state, value, path)
     local list, off = check_model(state, value[name], join(path, name))
     if #list > 0 then
       state.models[#state.models + 1] = { name = name, targets = list, off = off, from_catalog = false }
+    else
+      state.empty[#state.empty + 1] = name
     end
     state.taken[name] = true
   end
@@ -162,10 +164,10 @@ local function add_auto(state)
 end
 
 --- `board`: points of the leaderboard by name; `catalog`: kind -> id -> what is known of that model.
--- -> targets (a list of facts), models (a list of { name, targets = indexes, off = names, from_catalog }).
+-- -> targets (a list of facts), models (a list of { name, targets = indexes, off = names, from_catalog }), and names that have no target.
 function models.check(value, path, on, statuses, board, catalog)
   local state = { board = board, catalog = catalog,
-    targets = {}, models = {}, by_mark = {}, by_name = {}, taken = {}, on = {}, off = {}, names = {} }
+    targets = {}, models = {}, empty = {}, by_mark = {}, by_name = {}, taken = {}, on = {}, off = {}, names = {} }
   for _, provider in ipairs(on) do
     state.on[provider.name] = provider
   end
@@ -177,7 +179,7 @@ function models.check(value, path, on, statuses, board, catalog)
   add_owned(state, on)
   add_catalog(state, on)
   add_auto(state)
-  return state.targets, state.models
+  return state.targets, state.models, state.empty
 end
 
 return models

@@ -219,6 +219,17 @@ static void log_reload(struct process *process, const struct verdict *verdict)
     buffer_free(&text);
 }
 
+static void log_remarks(const struct gateway *gateway, const struct config *config)
+{
+    for (unsigned i = 0; i < config->remark_count; i++) {
+        struct buffer text;
+        buffer_init(&text, 8 * COMPLAINT_MAX);
+        json_append_string(&text, config->remarks[i]);
+        log_event(gateway->log, LOG_WARN, "config", ",\"message\":%.*s", (int)text.len, text.ptr);
+        buffer_free(&text);
+    }
+}
+
 /* After each swap. */
 static void keep_watch(struct process *process)
 {
@@ -246,6 +257,7 @@ static void reload(struct process *process)
         snprintf(verdict.text, sizeof verdict.text, "generation %u is in force", fresh->number);
         log_set_level(gateway->log, fresh->config->log_level, fresh->config->log_format);
         warn_about_restart(process, fresh->config);
+        log_remarks(gateway, fresh->config);
         generation_swap(gateway, fresh);
         keep_watch(process);
     }
@@ -372,6 +384,7 @@ int process_run(const struct script_engine *engine, const char *path)
     uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and whoever sees that may edit */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
     generation_swap(gateway, first);
+    log_remarks(gateway, first->config);
     if (!divide_memory(&process, first->config, first->script_count) || !open_listeners(&process, first->config, first->script_count) ||
         !make_workers(&process, first->script_count))
         return 1;
@@ -393,6 +406,21 @@ static void say_not_fetched(const struct config *config)
                 config->board.url.ptr);
 }
 
+/* What looks wrong in the config, and what the environment lacks, a line each. `config` NULL: it was refused. */
+static void say_remarks(const struct script_engine *engine, const struct config *config, const char *path)
+{
+    struct buffer lines;
+    buffer_init(&lines, 1024 * 1024);
+    for (unsigned i = 0; config != NULL && i < config->remark_count; i++) {
+        buffer_append_slice(&lines, config->remarks[i]);
+        buffer_append_byte(&lines, '\n');
+    }
+    engine->review(path, &lines);
+    fwrite(lines.ptr, 1, lines.len, stdout);
+    fflush(stdout);
+    buffer_free(&lines);
+}
+
 int process_check(const struct script_engine *engine, const char *path)
 {
     struct gateway gateway;
@@ -401,10 +429,12 @@ int process_check(const struct script_engine *engine, const char *path)
     struct load load = {.path = path, .scripts = 1, .number = 1};
     struct generation *generation = generation_load(&gateway, &load, clock_monotonic_us(), complaint);
     if (generation == NULL) {
+        say_remarks(engine, NULL, path);
         gateway_fini(&gateway);
         return complain(complaint);
     }
     generation_swap(&gateway, generation);
+    say_remarks(engine, generation->config, path);
     printf("ok\n");
     say_not_fetched(generation->config);
     gateway_fini(&gateway);

@@ -21,6 +21,8 @@ struct script_engine {
     struct sources *(*read)(const char *config_path, struct copies *copies, struct config **config, char complaint[COMPLAINT_MAX]);
     /* May this be a leaderboard that was fetched from `url`? False: complaint. */
     bool (*is_board)(struct slice text, struct slice url, char complaint[COMPLAINT_MAX]);
+    /* Appends a line for each variable of the environment that is not set and whose absence left something out of the config. */
+    void (*review)(const char *config_path, struct buffer *out);
     void (*sources_free)(struct sources *sources);
     /* Opens an engine: sandbox, policies loaded, shape and strategies checked. NULL: complaint. */
     struct script *(*open)(const struct sources *sources, struct config *config, struct log *log, char complaint[COMPLAINT_MAX]);

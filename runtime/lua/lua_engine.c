@@ -7,6 +7,7 @@
 #include "lua/lua_engine.h"
 #include "gateway/worker.h"
 #include "lua/bindings.h"
+#include "lua/lua_evaluate.h"
 #include "lua/lua_script.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -452,6 +453,7 @@ static size_t memory_kb(struct script *script)
 const struct script_engine lua_script_engine = {
     .read = sources_read,
     .is_board = sources_is_board,
+    .review = evaluate_review,
     .sources_free = sources_free,
     .open = open_engine,
     .close = close_script,

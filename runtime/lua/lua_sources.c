@@ -1,12 +1,13 @@
 /* lua_sources.c -- gateway.lua, .env beside it and the folder of the policy it names: read once, evaluated, checked.
  *
- * The very bytes that were tried are those that every worker's engine is opened with. gateway.lua runs in the sandbox of policies,
- * with env() on top and a budget: it can compute what it likes, and reach nothing. Its settings cross into the engines as text.
+ * The very bytes that were tried are those that every worker's engine is opened with. What policies need of the config crosses into the
+ * engines as text.
  * SPDX-License-Identifier: MIT */
 #include "base/file.h"
 #include "lua/bindings.h"
 #include "lua/embedded.h"
 #include "lua/lua_config.h"
+#include "lua/lua_evaluate.h"
 #include "lua/lua_script.h"
 #include <dirent.h>
 #include <errno.h>
@@ -58,7 +59,7 @@ static char *join(const char *folder, const char *name)
 }
 
 /* A name beside gateway.lua. */
-static char *beside(const char *config_path, const char *name)
+char *sources_beside(const char *config_path, const char *name)
 {
     const char *slash = strrchr(config_path, '/');
     size_t len = slash == NULL || name[0] == '/' ? 0 : (size_t)(slash + 1 - config_path);
@@ -152,7 +153,7 @@ uint64_t sources_stamp(const struct sources *sources)
     for (unsigned i = 0; i < sources->data_count; i++)
         stamp += mix(stamp_file(sources->data[i]), stamp_name(sources->data[i]));
     for (unsigned i = 0; i < sources->adapter_count; i++) {
-        char *path = beside(sources->path, sources->adapters[i].name);
+        char *path = sources_beside(sources->path, sources->adapters[i].name);
         stamp += mix(stamp_file(path), stamp_name(sources->adapters[i].name));
         free(path);
     }
@@ -236,7 +237,7 @@ lua_State *sources_new_state(struct memory *memory)
     return NULL;
 }
 
-static void require(lua_State *L, const char *module, const char *function)
+void sources_require(lua_State *L, const char *module, const char *function)
 {
     lua_getglobal(L, "require");
     lua_pushstring(L, module);
@@ -246,23 +247,6 @@ static void require(lua_State *L, const char *module, const char *function)
 }
 
 /* ---------------------------------------------------------------- gateway.lua */
-
-/* env(name [, default]): the environment, then .env (upvalue 1). Set but empty is not set: that is what unset variables look like
- * when a container's file passes them on. */
-static int config_env(lua_State *L)
-{
-    const char *name = luaL_checkstring(L, 1);
-    const char *value = getenv(name);
-    lua_settop(L, 2);
-    if (value != NULL && value[0] != '\0') {
-        lua_pushstring(L, value);
-        return 1;
-    }
-    if (lua_getfield(L, lua_upvalueindex(1), name) == LUA_TSTRING && lua_rawlen(L, -1) > 0)
-        return 1;
-    lua_settop(L, 2);
-    return 1;
-}
 
 struct reading {
     struct sources *sources;
@@ -279,69 +263,10 @@ static int complain(lua_State *L, struct reading *reading) /* the text at the to
     return 1;
 }
 
-/* Pushes the text of a file; false: the complaint is at the top. */
-static bool push_file(lua_State *L, const char *path, bool may_be_absent)
-{
-    struct buffer text;
-    char why[FILE_WHY_MAX];
-    buffer_init(&text, FILE_MAX);
-    bool found = file_read(path, &text, why), ok = found || (may_be_absent && file_is_absent(path));
-    if (ok)
-        lua_pushlstring(L, found && text.len > 0 ? text.ptr : "", found ? text.len : 0);
-    else
-        lua_pushfstring(L, "%s: %s", path, why);
-    buffer_free(&text);
-    return ok;
-}
-
-/* Pushes env(); false: .env is wrong, the complaint is at the top. Without the file there is nothing in it; one that cannot be read is no such file. */
-static bool push_env(lua_State *L, const struct sources *sources)
-{
-    if (!push_file(L, sources->env_path, true))
-        return false;
-    require(L, "gateway.env", "parse");
-    lua_insert(L, -2);
-    lua_pushstring(L, sources->env_path);
-    lua_call(L, 2, 2);
-    if (lua_isnil(L, -2))
-        return false;
-    lua_pop(L, 1);
-    lua_pushcclosure(L, config_env, 1);
-    return true;
-}
-
-/* Runs the text at `text` with env (at `env`) in reach -> the table it returned. False: the complaint is at the top. */
-static bool evaluate(lua_State *L, const struct sources *sources, int text, int env)
-{
-    struct call_result result;
-    size_t len;
-    const char *bytes = lua_tolstring(L, text, &len);
-    lua_pushfstring(L, "@%s", sources->path);
-    if (!sandbox_compile(L, bytes, len, lua_tostring(L, -1))) {
-        require(L, "gateway.config", "without_text");
-        lua_insert(L, -2);
-        lua_call(L, 1, 1);
-        return false;
-    }
-    lua_createtable(L, 0, 1); /* its _ENV */
-    lua_pushvalue(L, env);
-    lua_setfield(L, -2, "env");
-    lua_createtable(L, 0, 1);
-    sandbox_push_environment(L);
-    lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
-    lua_setupvalue(L, -2, 1);
-    if (call_policy(L, 0, 1, LOAD_INSTRUCTIONS, LOAD_MEMORY, &result))
-        return true;
-    bool has_place = strstr(result.message, ":") != NULL;
-    lua_pushfstring(L, has_place ? "%s%s" : "%s: %s", has_place ? "" : sources->path, result.message);
-    return false;
-}
-
 /* The whole name of a data file beside gateway.lua, noted as one; NULL: there are too many. */
 static const char *note_data(struct sources *sources, const char *name)
 {
-    char *path = beside(sources->path, name);
+    char *path = sources_beside(sources->path, name);
     for (unsigned i = 0; i < sources->data_count; i++) {
         if (strcmp(sources->data[i], path) == 0) {
             free(path);
@@ -364,7 +289,7 @@ static int config_read(lua_State *L)
         lua_pushfstring(L, "there are more than %d files of data", DATA_MAX);
         return 2;
     }
-    if (push_file(L, path, false))
+    if (evaluate_push_text(L, path, false))
         return 1;
     if (file_is_shortage(errno) && sources->shortage == NULL)
         sources->shortage = copy_text(lua_tostring(L, -1));
@@ -416,7 +341,7 @@ static int read_adapter(lua_State *L)
         lua_pushfstring(L, "there are more than %d adapters", ADAPTERS_MAX);
         return 2;
     }
-    char *path = beside(sources->path, name), why[FILE_WHY_MAX];
+    char *path = sources_beside(sources->path, name), why[FILE_WHY_MAX];
     buffer_init(&file->text, FILE_MAX);
     bool found = file_read(path, &file->text, why);
     free(path);
@@ -434,7 +359,7 @@ static int read_adapter(lua_State *L)
 static bool check(lua_State *L, const struct reading *reading, int raw, int text, int env)
 {
     struct sources *sources = reading->sources;
-    require(L, "gateway.config", "check");
+    sources_require(L, "gateway.config", "check");
     lua_pushvalue(L, raw);
     lua_createtable(L, 0, 7);
     lua_pushstring(L, sources->path);
@@ -480,7 +405,7 @@ static void find_policy(lua_State *L, struct sources *sources, int checked)
         sources->shown = field_copy(L, lua_gettop(L), "folder");
         sources->policy = field_copy(L, lua_gettop(L), "name");
     } else {
-        char *folder = beside(sources->path, "policies"), *path = beside(sources->path, "policies/default.lua");
+        char *folder = sources_beside(sources->path, "policies"), *path = sources_beside(sources->path, "policies/default.lua");
         struct stat status;
         bool leads_nowhere = !file_is_absent(folder) && stat(folder, &status) != 0;
         sources->shown = copy_text("policies");
@@ -490,13 +415,13 @@ static void find_policy(lua_State *L, struct sources *sources, int checked)
         free(path);
     }
     lua_pop(L, 1);
-    sources->folder = beside(sources->path, sources->shown);
+    sources->folder = sources_beside(sources->path, sources->shown);
 }
 
 static void keep_said(lua_State *L, struct sources *sources, int checked)
 {
     const char *text;
-    require(L, "gateway.config", "as_text");
+    sources_require(L, "gateway.config", "as_text");
     lua_createtable(L, 0, 2);
     lua_getfield(L, checked, "settings");
     lua_setfield(L, -2, "settings");
@@ -509,6 +434,33 @@ static void keep_said(lua_State *L, struct sources *sources, int checked)
     lua_pop(L, 1);
 }
 
+static void push_texts(lua_State *L, const struct sources *sources)
+{
+    lua_createtable(L, 0, (int)sources->file_count);
+    for (unsigned i = 0; i < sources->file_count; i++) {
+        const struct buffer *text = &sources->files[i].text;
+        lua_pushlstring(L, text->len == 0 ? "" : text->ptr, text->len);
+        lua_setfield(L, -2, sources->files[i].name);
+    }
+}
+
+/* Puts what looks like a mistake into the checked table, as `remarks`. */
+static void remark(lua_State *L, const struct sources *sources, int raw, int text, int checked)
+{
+    sources_require(L, "gateway.remarks", "of");
+    lua_pushvalue(L, raw);
+    lua_pushvalue(L, checked);
+    lua_pushstring(L, sources->path);
+    lua_pushvalue(L, text);
+    lua_createtable(L, 0, 2);
+    lua_pushstring(L, sources->policy);
+    lua_setfield(L, -2, "name");
+    push_texts(L, sources);
+    lua_setfield(L, -2, "sources");
+    lua_call(L, 5, 1);
+    lua_setfield(L, checked, "remarks");
+}
+
 /* (struct reading) -> true, or false with reading->complaint */
 static int read_all(lua_State *L)
 {
@@ -516,9 +468,7 @@ static int read_all(lua_State *L)
     struct sources *sources = reading->sources;
     enum { TEXT = 2, ENV, RAW, CHECKED };
 
-    if (!push_file(L, sources->path, false))
-        return complain(L, reading);
-    if (!push_env(L, sources) || !evaluate(L, sources, TEXT, ENV))
+    if (!evaluate_push_text(L, sources->path, false) || !evaluate_push_env(L, sources->env_path) || !evaluate(L, sources->path, TEXT, ENV))
         return complain(L, reading);
     lua_replace(L, RAW);
     lua_settop(L, RAW);
@@ -532,6 +482,9 @@ static int read_all(lua_State *L)
     sources->strategy = field_copy(L, CHECKED, "strategy");
     keep_said(L, sources, CHECKED);
     lua_settop(L, CHECKED);
+    if (sources->policy != NULL)
+        read_folder(sources);
+    remark(L, sources, RAW, TEXT, CHECKED);
     reading->config = config_build(L, slice_of(sources->path), reading->complaint, COMPLAINT_MAX);
     lua_pushboolean(L, reading->config != NULL);
     return 1;
@@ -544,7 +497,7 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
     lua_State *L = sources_new_state(NULL);
     bool ok = false;
     sources->path = xstrndup(config_path, strlen(config_path));
-    sources->env_path = beside(config_path, ".env");
+    sources->env_path = sources_beside(config_path, ".env");
     snprintf(complaint, COMPLAINT_MAX, "%s: out of memory", config_path);
     if (L != NULL) {
         lua_pushcfunction(L, read_all);
@@ -561,8 +514,6 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
         sources_free(sources);
         return NULL;
     }
-    if (sources->policy != NULL)
-        read_folder(sources);
     *config = reading.config;
     if (sources->policy != NULL)
         (*config)->policy_file = arena_printf(&(*config)->arena, "%s/%s.lua", sources->shown, sources->policy);
@@ -575,7 +526,7 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
 static int complain_about_board(lua_State *L) /* (text, url as struct slice) -> complaint | nil */
 {
     const struct slice *text = lua_touserdata(L, 1), *url = lua_touserdata(L, 2);
-    require(L, "gateway.leaderboard", "complaint");
+    sources_require(L, "gateway.leaderboard", "complaint");
     lua_pushlstring(L, text->len == 0 ? "" : text->ptr, text->len);
     lua_pushlstring(L, url->ptr, url->len);
     lua_call(L, 2, 1);

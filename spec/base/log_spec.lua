@@ -153,8 +153,11 @@ describe("a log whose reader stops", function()
       local lines, told = drain(reader, sent)
       assert.equal(dropped, told)
       assert.equal(sent - dropped, #lines)
-      for i, line in ipairs(lines) do
-        assert.equal(tostring(i), json.find(line, "i"))
+      local last = 0 -- in order; where the writer was slow to begin, lines are missing before it took the first as well
+      for _, line in ipairs(lines) do
+        local number = tonumber(json.find(line, "i"))
+        assert.is_true(number > last)
+        last = number
       end
       log:line(numbered(sent + 1, 1)) -- and goes on
       assert.equal(numbered(sent + 1, 1) .. "\n", reader:read("L"))

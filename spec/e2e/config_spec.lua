@@ -42,6 +42,33 @@ describe("the config", function()
     assert.same({ 0, "ok\n" }, { status, out })
   end)
 
+  it("check names unset variables and what matches nothing, then says ok; a start logs the latter", function()
+    local config = [[return {
+      providers = { mock = {}, lab = { kind = "openai", base_url = "http://127.0.0.1:1", key = env "LAB_KYE" } },
+      keys = { { key = env("A_KEY", "sk-12345678"), user = "a", tier = "pro", models = { "mokc/*" } } },
+      settings = { default_limti = { name = "x", requests = "1/min" } }, policy = "policies/default.lua" }]]
+    local status, out = house.run { config = config, arguments = { "check" }, env = { LAB_KYE = "", A_KEY = "" } }
+    assert.equal(0, status)
+    assert.matches("gateway%.lua:3: keys%[1%]%.models%[1%]: \"mokc/%*\" matches no model that is on", out)
+    assert.matches("gateway%.lua:4: settings%.default_limti: no policy reads it %(did you mean 'default_limit'%?%)", out)
+    assert.matches("gateway%.lua:2: LAB_KYE is not set: no value for providers%.lab%.key", out)
+    assert.matches("\nok\n$", out)
+    assert.is_nil(out:find("A_KEY", 1, true)) -- a default stood in for it
+    local gateway = house.start { config = config, key = "sk-12345678" }
+    assert.is_truthy(house.http.eventually(function()
+      return gateway.process:err():find '"event":"config","message":"gateway%.lua:%d: keys%[1%]%.models%[1%]: '
+    end))
+    assert.equal(0, gateway:stop())
+  end)
+
+  it("check names the variable that a refused config lacks", function()
+    local status, out, err = house.run { arguments = { "check" }, env = { ALICE_KYE = "" },
+      config = 'return { providers = { mock = {} },\n keys = { { key = env "ALICE_KYE", user = "alice" } } }' }
+    assert.equal(1, status)
+    assert.matches("gateway%.lua:2: ALICE_KYE is not set: no value for keys%[1%]%.key", out)
+    assert.matches("gateway%.lua:2: keys%[1%]: expected key or sha256", err)
+  end)
+
   it("a broken policy is named with its line", function()
     local status, out, err = house.run { config = 'return { providers = { mock = {} }, policy = "policies/mine.lua" }',
       policies = { mine = "return {\n  route = function(request\n}" }, arguments = { "check" } }

@@ -21,7 +21,7 @@ end
 
 -- A gateway that stands still for two seconds finds that they passed before it was connected: a config that says nothing of it gets more.
 local function patient(config)
-  return (config:gsub("^return {", '%0 timeouts = { connect = "60s" },', 1))
+  return config:find "timeouts%s*=" and config or (config:gsub("^return {", '%0 timeouts = { connect = "60s" },', 1))
 end
 
 --- Lays out a folder: the config as gateway.lua, the project's policies (not with no_policies), and `policies` (name -> text) over them.

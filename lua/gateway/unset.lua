@@ -1,0 +1,58 @@
+--- Variables of the environment that are not set, and what the config lacks for it.
+--
+-- A mistyped name in env "…" is nil, and Lua makes no field of nil. So the config is computed once more for each of them as if it were set:
+-- what is there then and was not before, its absence left out.
+-- SPDX-License-Identifier: MIT
+
+local check = require "gateway.check"
+
+local unset = {}
+
+local PROBES = { "1", "true", "x" } -- of a value that none can be computed with nothing is said
+local SHOWN = 3
+
+--- Paths of what `there` has and `here` has not: a table that is new counts as one.
+local function added(here, there, path, list)
+  for key, value in next, there do
+    local mine = rawget(here, key)
+    if mine == nil then
+      list[#list + 1] = check.join(path, key)
+    elseif type(mine) == "table" and type(value) == "table" then
+      added(mine, value, check.join(path, key), list)
+    end
+  end
+  return list
+end
+
+local function left_out(raw, name, with)
+  for _, probe in ipairs(PROBES) do
+    local other = with(name, probe)
+    if type(raw) == "table" and type(other) == "table" then
+      local list = added(raw, other, "", {})
+      table.sort(list)
+      return list
+    end
+  end
+  return {}
+end
+
+--- -> a line each, as text. `raw`: what the config returned; `names`: name -> the line of the first env "…" that found nothing;
+--- `with`: (name, value) -> what the config returns where the variable has this value, or nil.
+function unset.lines(file, raw, names, with)
+  local found = {}
+  for name, line in pairs(names) do
+    local fields = left_out(raw, name, with)
+    if #fields > 0 then
+      local rest = #fields > SHOWN and (" and %d more"):format(#fields - SHOWN) or ""
+      found[#found + 1] = { line, ("%s:%d: %s is not set: no value for %s%s\n"):format(file, line, name,
+        table.concat(fields, ", ", 1, math.min(#fields, SHOWN)), rest) }
+    end
+  end
+  table.sort(found, function(a, b) return a[1] < b[1] or a[1] == b[1] and a[2] < b[2] end)
+  for i, item in ipairs(found) do
+    found[i] = item[2]
+  end
+  return table.concat(found)
+end
+
+return unset
