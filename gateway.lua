@@ -97,5 +97,6 @@ return {
   cors = { origins = env("CORS_ORIGINS", {}) }, -- "https://app.example.com, https://other.example.com", or "*"
   body_limit = "32MB",
   drain = "600s", -- how long requests under way may take to finish when the gateway is told to stop
+  drain_delay = env("DRAIN_DELAY", "0s"), -- and before: /health/ready says 503, and the port stays open; behind a load balancer "5s"
   log = { level = env("LOG_LEVEL", "info"), format = env "LOG_FORMAT" }, -- "json" or "text"; unset: text on a terminal, else JSON
 }

@@ -42,7 +42,7 @@ struct gateway {
     unsigned cores; /* workers = "auto": one per core */
     atomic_bool draining;
     atomic_uint_fast64_t reload_asked; /* tickets given out */
-    int reload_fd;                     /* eventfd of the process: somebody asked for a reload */
+    int reload_fd;                     /* eventfd of the process: a reload is asked for, or, while draining, a worker is quiet */
     int token_fd;                      /* eventfd of the keeper: a provider refused a token */
     struct slice mock_origin;          /* "http://127.0.0.1:PORT" of the embedded mock, empty when it does not run */
     int64_t started_us, started_wall_us;

@@ -10,6 +10,8 @@
  * -1: errno. Where the address is taken it is tried for half a second: whoever has it may be about to go. */
 int listen_open(const char *host, int port, bool further);
 
+/* New clients are refused at once, while those whom the kernel answered already can still be accepted. */
+void listen_hide(int fd);
 /* The port it was given (for port 0). */
 int listen_port(int fd);
 

@@ -301,25 +301,48 @@ static void watch(struct process *process, uint64_t seen)
     }
 }
 
-/* True: everything under way has finished. A second signal ends it at once. */
+static bool is_drained(const struct gateway *gateway)
+{
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        if (!atomic_load(&gateway->workers[i]->quiet))
+            return false;
+    return in_flight(gateway) == 0;
+}
+
+/* True: drained, or the time is over. A second signal waits for nothing. */
+static bool wait_for_drain(const struct process *process, int64_t within_us)
+{
+    const struct gateway *gateway = &process->gateway;
+    int64_t until = clock_monotonic_us() + within_us;
+    while (!is_drained(gateway) && clock_monotonic_us() < until) {
+        struct pollfd fds[2] = {{process->signal_fd, POLLIN, 0}, {gateway->reload_fd, POLLIN, 0}};
+        uint64_t told;
+        poll(fds, 2, DRAIN_POLL_MS);
+        int number = next_signal(process);
+        if (number == SIGTERM || number == SIGINT)
+            return false;
+        if (read(gateway->reload_fd, &told, sizeof told) < 0)
+            continue; /* time passed, nothing else */
+    }
+    return true;
+}
+
+/* First who sends us requests may learn that we go (`drain_delay`); then the port is let go of, and what is under way finishes. True: everything has. */
 static bool drain(struct process *process)
 {
     struct gateway *gateway = &process->gateway;
-    int64_t until = clock_monotonic_us() + gateway->current->config->drain_us;
+    const struct config *config = gateway->current->config;
     atomic_store(&gateway->draining, true);
     log_event(gateway->log, LOG_INFO, "drain", ",\"in_flight\":%u", in_flight(gateway));
-    keeper_stop(process->keeper);
-    process->keeper = NULL;
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_wake(gateway->workers[i]);
+    if (!wait_for_drain(process, config->drain_delay_us))
+        return false;
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        listen_hide(process->listeners[i]); /* all, before one is closed: the kernel would pick among the rest */
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_quiesce(gateway->workers[i]);
-    while (in_flight(gateway) > 0) {
-        struct pollfd fd = {process->signal_fd, POLLIN, 0};
-        poll(&fd, 1, DRAIN_POLL_MS);
-        int number = next_signal(process);
-        if (number == SIGTERM || number == SIGINT || clock_monotonic_us() > until)
-            return false;
-    }
-    return true;
+    return wait_for_drain(process, config->drain_us) && is_drained(gateway);
 }
 
 /* What stands when no worker runs (any more). */
@@ -341,13 +364,16 @@ static int stop(struct process *process, bool drained)
     struct gateway *gateway = &process->gateway;
     unsigned left = in_flight(gateway);
     for (unsigned i = 0; i < gateway->worker_count; i++)
+        left += server_coming(gateway->workers[i]->server);
+    keeper_stop(process->keeper);
+    for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_stop(gateway->workers[i]);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_join(gateway->workers[i]);
     if (!drained) {
-        log_event(gateway->log, LOG_WARN, "stopped", ",\"cut\":%u", left);
+        log_event(gateway->log, left > 0 ? LOG_WARN : LOG_INFO, "stopped", ",\"cut\":%u", left);
         log_close(gateway->log);
-        return 1;
+        return left > 0 ? 1 : 0;
     }
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_free(gateway->workers[i]);

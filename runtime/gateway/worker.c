@@ -13,6 +13,8 @@
 
 enum { LOG_LINE_MAX = 64 * 1024, CONNECTIONS_MAX = 10000 };
 
+static const int64_t HANDSHAKE_US = 250 * US_PER_MS; /* twice around the world */
+
 /* ---------------------------------------------------------------- chance */
 
 static uint64_t rotate_left(uint64_t x, int bits)
@@ -280,6 +282,15 @@ static void cut(struct exchange *exchange)
         request_cut(request);
 }
 
+static void on_quiet(void *owner)
+{
+    struct worker *worker = owner;
+    uint64_t one = 1;
+    atomic_store(&worker->quiet, true);
+    if (write(worker->gateway->reload_fd, &one, sizeof one) < 0)
+        return; /* the counter is at its maximum: the process looks in any case */
+}
+
 static void on_wake(void *owner)
 {
     static const struct verdict stopping = {.upto = UINT64_MAX, .text = "the gateway is stopping"};
@@ -290,10 +301,12 @@ static void on_wake(void *owner)
     struct verdict verdict = worker->verdict;
     pthread_mutex_unlock(&worker->verdict_lock);
     deliver_verdict(worker, &verdict);
-    if (atomic_exchange(&worker->wants_quiesce, false)) {
-        server_quiesce(worker->server);
+    if (atomic_load(&worker->gateway->draining)) {
+        server_answer_last(worker->server);
         deliver_verdict(worker, &stopping); /* nobody reloads any more */
     }
+    if (atomic_exchange(&worker->wants_quiesce, false))
+        server_quiesce(worker->server);
     if (atomic_load(&worker->wants_stop)) {
         if (worker->server != NULL)
             server_each(worker->server, cut); /* this turn's end sends what the clients' sockets take */
@@ -344,11 +357,12 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
         .idle_timeout_s = 75,
         .head_us = 10 * US_PER_S,
         .body_us = 30 * US_PER_S,
+        .handshake_us = config->listen_is_loopback ? 0 : HANDSHAKE_US,
         .write_stall_us = 30 * US_PER_S,
         .stream_high = STREAM_HIGH,
         .stream_low = STREAM_LOW,
     };
-    struct server_owner owner = {worker, on_head, whose, on_request, on_gone, on_drained, write_refusal, on_accept_trouble};
+    struct server_owner owner = {worker, on_head, whose, on_request, on_gone, on_drained, write_refusal, on_accept_trouble, on_quiet};
     if (listen_fd >= 0)
         worker->server = server_new(worker->loop, &settings, &owner);
     if (worker->upstream == NULL || (listen_fd >= 0 && worker->server == NULL))

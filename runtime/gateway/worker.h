@@ -50,6 +50,7 @@ struct worker {
     atomic_uint in_flight;  /* read by the process while draining */
     uint64_t requests;
     atomic_bool wants_quiesce, wants_stop;
+    atomic_bool quiet;            /* quiesced, and no connection can bring a request any more */
     pthread_mutex_t verdict_lock; /* guards verdict: written by the process */
     struct verdict verdict;
     uint64_t verdict_seen;
@@ -58,9 +59,11 @@ struct worker {
 /* listen_fd -1: without clients (explain). NULL: out of descriptors or memory. */
 struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd);
 bool worker_start(struct worker *worker);
-void worker_wake(struct worker *worker);    /* any thread: look for a new generation, a verdict, a quiesce */
-void worker_quiesce(struct worker *worker); /* any thread: stop accepting, close connections as they get idle */
-void worker_stop(struct worker *worker);    /* any thread: ends its loop at once */
+void worker_wake(struct worker *worker); /* any thread: look for a new generation, a verdict, a quiesce */
+void worker_quiesce(
+    struct worker
+        *worker); /* any thread: stop accepting (the listener is hidden), close connections as they fall silent; then it is `quiet` */
+void worker_stop(struct worker *worker); /* any thread: ends its loop at once */
 void worker_join(struct worker *worker);
 void worker_free(struct worker *worker);
 void worker_post_verdict(struct worker *worker, const struct verdict *verdict); /* any thread */

@@ -500,6 +500,7 @@ static void take_rest(lua_State *L, struct config *config)
     config->body_limit = (size_t)take_int(L, "body_limit");
     config->memory_limit = (size_t)take_int(L, "memory");
     config->drain_us = take_us(L, "drain");
+    config->drain_delay_us = take_us(L, "drain_delay");
     config->strategy = take_string(L, config, "strategy");
     enter(L, "log");
     config->log_level = (enum log_level)take_word(L, "level", levels);

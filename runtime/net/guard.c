@@ -25,7 +25,7 @@ struct guard {
     enum life life;
     enum waiting waiting;
     bool muted; /* the answer under way is the last: add nothing behind it */
-    bool half_closed, is_pending, suspended;
+    bool half_closed, is_pending, suspended, dismissed;
     uint32_t app_heads, app_requests;
     uint64_t app_body, rate_mark;
     struct framing framing;
@@ -133,6 +133,21 @@ void guard_refuse(struct guard *guard, int status, const char *reason)
     if (guard->life == LIFE_DEAD)
         shutdown(guard->fd, SHUT_RD); /* both ways: libmicrohttpd sees EPOLLHUP and closes */
     wait_for(guard, WAITING_LINGER);
+}
+
+void guard_dismiss(struct guard *guard)
+{
+    guard->dismissed = true;
+    guard_refuse(guard, 0, NULL);
+}
+
+enum guard_state guard_state(const struct guard *guard)
+{
+    if (guard->life != LIFE_OPEN)
+        return guard->life == LIFE_DEAD || guard->dismissed ? GUARD_GONE : GUARD_BUSY;
+    if (guard->muted) /* its last answer is out: libmicrohttpd is about to close it */
+        return GUARD_SILENT;
+    return outstanding(guard) > 0 || framing_in_request(&guard->framing) || framing_in_body(&guard->framing) ? GUARD_BUSY : GUARD_SILENT;
 }
 
 /* Reads without copying. True: more may come. */

@@ -40,6 +40,15 @@ void guard_half_closed(struct guard *guard);             /* our own epoll saw th
 void guard_tick(struct guards *guards);                  /* after every run of libmicrohttpd */
 void guard_refuse(struct guard *guard, int status, const char *reason);
 
+/* What may still come of a connection on which no request is in work. */
+enum guard_state {
+    GUARD_GONE,   /* nothing: it was told that we end */
+    GUARD_SILENT, /* a request may begin */
+    GUARD_BUSY,   /* a request is coming, or a refusal must still reach the client */
+};
+enum guard_state guard_state(const struct guard *guard);
+void guard_dismiss(struct guard *guard); /* ends our side; what the client still sends is thrown away for a while */
+
 /* The interlock, from the access handler. False: libmicrohttpd sees other boundaries than we do; close without an answer. */
 bool guard_on_head(struct guard *guard);
 bool guard_on_body(struct guard *guard, size_t len);

@@ -1,4 +1,4 @@
-/* server.c -- see server.h: libmicrohttpd's life, connections and requests. Streams are in server_stream.c.
+/* server.c -- see server.h: libmicrohttpd's life, connections and requests. Streams are in server_stream.c, the end is in server_end.c.
  *
  * What libmicrohttpd 0.9.75 wants, and why this file does things in this order:
  * - its epoll is waited for beside ours; it is run once per turn when it has something, after everything that may queue answers;
@@ -236,8 +236,8 @@ void server_resume(struct exchange *exchange)
 void server_queue(struct exchange *exchange, int status, struct MHD_Response *response, const struct answer_header *headers, unsigned count)
 {
     struct server *server = exchange->server;
-    bool closes = server->quiesced || (exchange->http10 && exchange->streaming); /* the end of that is the end of the connection */
-    for (unsigned i = 0; i < count; i++)                                         /* it takes none with CR, LF or TAB inside */
+    bool closes = server->closing || (exchange->http10 && exchange->streaming); /* the end of that is the end of the connection */
+    for (unsigned i = 0; i < count; i++)                                        /* it takes none with CR, LF or TAB inside */
         if (MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
             server->counts.bad_headers++;
     if (closes)
@@ -350,6 +350,8 @@ static enum MHD_Result on_access(void *cls, struct MHD_Connection *mhd, const ch
 {
     struct server *server = cls;
     struct exchange *exchange = *con_cls;
+    if (server->ending)
+        return MHD_NO;
     if (exchange == NULL) {
         const union MHD_ConnectionInfo *info = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_SOCKET_CONTEXT);
         exchange = exchange_new(info->socket_context, mhd, version);
@@ -383,6 +385,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
     if (!exchange->closed)
         exchange_peer(exchange); /* while there is still a connection to ask */
     exchange->connection->exchange = NULL;
+    exchange->connection->silent_us = loop_now_us(server->loop);
     exchange->connection = NULL;
     exchange->mhd = NULL;
     exchange->suspended = false;
@@ -418,6 +421,7 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
     int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     struct connection *connection = xcalloc(1, sizeof *connection);
     connection->server = server;
+    connection->silent_us = loop_now_us(server->loop);
     connection->watch = (struct watch){on_connection_ready, fd};
     connection->next = server->all;
     connection->link = &server->all;
@@ -568,6 +572,7 @@ struct server *server_new(struct loop *loop, const struct server_settings *setti
     server->settings = *settings;
     server->owner = *owner;
     server->hook.run = run_turn;
+    server->listening = true;
     set_guards(server);
     set_listener(server);
     if (!door_init() || !server_listen(server) || !start_daemon(server)) {
@@ -578,16 +583,6 @@ struct server *server_new(struct loop *loop, const struct server_settings *setti
     MHD_set_panic_func(on_panic, NULL);
     loop_add_hook(loop, &server->hook);
     return server;
-}
-
-void server_quiesce(struct server *server)
-{
-    if (server->quiesced)
-        return;
-    server->quiesced = true;
-    listener_close(&server->listener);
-    MHD_quiesce_daemon(server->daemon); /* the listener stays ours */
-    server->must_run = true;
 }
 
 unsigned server_connections(const struct server *server)
@@ -607,24 +602,13 @@ unsigned server_exchanges(const struct server *server)
     return server->open;
 }
 
-/* libmicrohttpd aborts the process when it is stopped with a connection asleep, and closes the listener unless it was told to leave it. */
-void server_free(struct server *server)
+void server_drop_spare(struct server *server)
 {
-    server_quiesce(server);
-    for (struct connection *connection = server->all; connection != NULL; connection = connection->next)
-        if (connection->exchange != NULL && connection->exchange->suspended)
-            server_cut(connection->exchange);
-    MHD_run(server->daemon);
-    loop_remove_hook(server->loop, &server->hook);
-    loop_watch_aside(server->loop, NULL);
-    MHD_stop_daemon(server->daemon);
-    guards_close(&server->guards);
     while (server->spare != NULL) {
         struct exchange *exchange = server->spare;
         server->spare = exchange->next;
         drop_exchange(exchange);
     }
-    free(server);
 }
 
 void server_counts(const struct server *server, struct server_counts *counts)

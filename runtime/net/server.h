@@ -23,6 +23,7 @@ struct server_settings {
     unsigned connection_limit;
     unsigned idle_timeout_s;        /* keep-alive, default 75 */
     int64_t head_us, body_us;       /* absolute deadlines: 10 s; 30 s, then at least 64 KB/s */
+    int64_t handshake_us;           /* what a client's handshake may take; 0 on the loopback */
     int64_t write_stall_us;         /* a client that takes nothing for this long is cut; default 30 s */
     size_t stream_high, stream_low; /* bytes buffered for a slow client: pause above, resume below; 256 KB, 64 KB */
 };
@@ -50,10 +51,15 @@ struct server_owner {
     void (*write_refusal)(void *owner, int status, struct slice reason, struct slice path, struct buffer *body, char id[REFUSAL_ID_SIZE]);
     /* Clients cannot be accepted: told when that begins, and when it is over. */
     void (*on_accept_trouble)(void *owner, const struct accept_trouble *trouble);
+    /* Once, after server_quiesce: no connection can bring a request any more, and none is under way. */
+    void (*on_quiet)(void *owner);
 };
 
 struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner);
-void server_quiesce(struct server *server); /* drain: stop accepting; answers carry Connection: close from now on */
+void server_answer_last(struct server *server); /* a drain begins: answers carry Connection: close from now on */
+/* The listener was hidden: who waits in it is let in, and it is closed. Connections are closed as they fall silent; on_quiet tells of the end. */
+void server_quiesce(struct server *server);
+unsigned server_coming(const struct server *server); /* any thread: requests that were coming when it last looked, once quiesced */
 unsigned server_connections(const struct server *server);
 /* Calls visit for each exchange that the owner has; visit may close it. */
 void server_each(struct server *server, void (*visit)(struct exchange *exchange));

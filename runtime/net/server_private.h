@@ -14,6 +14,7 @@ struct connection {
     struct server *server;
     struct guard *guard;
     struct exchange *exchange; /* the request under way */
+    int64_t silent_us;         /* since when no request is under way */
     bool half_closed, waits_for_room, has_room, weighed;
 };
 
@@ -65,7 +66,13 @@ struct server {
     struct exchange *spare, *dirty;
     struct connection *all;
     unsigned spare_count, open, connections;
-    bool must_run, quiesced;
+    bool must_run;
+    bool closing;        /* answers say "Connection: close" */
+    bool listening;      /* the listener is open */
+    bool ending;         /* libmicrohttpd is about to be stopped: nothing begins, nobody sleeps */
+    int64_t quiesced_us; /* 0: not yet */
+    struct timer look;   /* at what is still of use, once quiesced */
+    atomic_uint coming;  /* requests that were not whole when it last looked */
     struct server_counts counts;
 };
 
@@ -77,6 +84,7 @@ void server_forget_body(struct exchange *exchange); /* and the request's own wei
 /* server_accept.c: the listener, under libmicrohttpd's feet. */
 bool server_listen(struct server *server); /* before libmicrohttpd begins; when it has, listener_follow */
 
+void server_drop_spare(struct server *server);
 void server_resume(struct exchange *exchange);
 void server_queue(struct exchange *exchange, int status, struct MHD_Response *response, const struct answer_header *headers,
                   unsigned count);

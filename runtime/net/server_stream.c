@@ -57,6 +57,8 @@ static ssize_t on_content_wanted(void *cls, uint64_t position, char *buf, size_t
             bury_soon(exchange);
         return exchange->complete ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
     }
+    if (exchange->server->ending)
+        return MHD_CONTENT_READER_END_WITH_ERROR;
     if (exchange->connection->guard != NULL)
         guard_on_suspend(exchange->connection->guard);
     exchange->suspended = true;

@@ -146,6 +146,21 @@ describe("a port that another gateway has", function()
     assert.equal(5, ended())
     os.execute("rm -rf " .. process.quote(folder))
   end)
+
+  it("goes to a successor as soon as the one that has it was told to stop, while its streams run on", function()
+    local config = CONFIG:gsub("{", ('{ listen = "127.0.0.1:%d", workers = 2,'):format(provider.refused()), 1)
+    local first = house.start { config = config }
+    local stream = first:open_stream { model = "mock/gap-200" }
+    first:signal "TERM"
+    local heir = house.start { config = config }
+    stream.list = stream:events()
+    house.read_stream(stream)
+    assert.is_true(stream.done)
+    stream:close()
+    assert.equal(0, first:stop())
+    assert.equal(200, heir:chat({ model = "mock/hello" }).status)
+    assert.equal(0, heir:stop())
+  end)
 end)
 
 describe("a command line that is wrong", function()
