@@ -67,6 +67,8 @@ static const struct chat *chat_of(struct request *request, struct complaint *com
     if (chat == NULL || !route_wire(request->route)->read_chat(request->body, &request->arena, chat, complaint) ||
         !chat_check(chat, &request->arena, complaint))
         return NULL;
+    for (struct tool *tool = chat->tools; request_is_large(request) && tool != NULL; tool = tool->next)
+        tool->name_raw = arena_copy(&request->arena, tool->name_raw); /* answers name them when the body is gone */
     chat->asker = request;
     request->chat = chat;
     return chat;

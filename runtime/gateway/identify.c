@@ -111,6 +111,7 @@ static bool read_body(struct request *request)
         return false;
     if (!route_wire(request->route)->read_facts(request->body, &request->arena, &request->facts, &complaint))
         return refuse(request, complaint.kind, complaint.message, complaint.param);
+    request_keep_apart(request);
     struct slice model = json_unescape(&request->arena, request->facts.model_raw);
     if (memchr(model.ptr, '\0', model.len) != NULL)
         return refuse(request, FAILURE_BAD_PARAMETER, LIT("Invalid 'model': it contains a NUL character."), LIT("model"));

@@ -146,6 +146,7 @@ static void let_go(struct request *request)
         return;
     }
     exchange_set_tag(exchange, NULL);
+    exchange_drop_body(exchange); /* the client may take its time to read */
     exchange_close(exchange, recycle, request);
 }
 
@@ -312,6 +313,7 @@ void request_drain(struct request *request)
     bool tell = false;
     while (walk_next(&request->walk, &action))
         tell |= carry_out(request, &action);
+    request_drop_body(request);
     if (tell)
         request_wake_script(request);
 }

@@ -49,7 +49,7 @@ struct request {
     char id[33];                    /* ours: 32 hex digits, NUL */
     struct slice client_request_id; /* the caller's, when well formed; else empty */
     struct slice trace_id;          /* 32 hex digits: the caller's traceparent, else ours */
-    struct slice body;
+    struct slice body;              /* empty once it was let go of */
     int64_t began_us, began_wall_us;
     const char *step; /* "identify" "admit" "route" "attempt" "answer" "settle" "record" */
 
@@ -153,6 +153,10 @@ void request_begin(struct request *request);   /* starts the pipeline; the reque
 void request_gone(struct request *request);    /* the client left */
 void request_cut(struct request *request);     /* the process ends: the client is told what can be told at once */
 void request_drained(struct request *request); /* the client took what was buffered */
+/* Its body is above 64 KB: it goes when no attempt can need it any more. */
+bool request_is_large(const struct request *request);
+void request_keep_apart(struct request *request); /* the facts were read: they outlive a large body */
+void request_drop_body(struct request *request);  /* if it may go now (request_body.c) */
 /* Carries out what the walk wants; the request may be gone when it returns. */
 void request_drain(struct request *request);
 /* Reports an event of an attempt to the walk, without draining it. */

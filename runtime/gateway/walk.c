@@ -636,6 +636,11 @@ bool walk_is_due(const struct walk *walk, unsigned attempt, int64_t now_us)
     return is_running(&walk->attempts[attempt]) && earlier(walk->total_due_us, attempt_due(&walk->attempts[attempt], &ignored)) <= now_us;
 }
 
+bool walk_may_start(const struct walk *walk)
+{
+    return walk->stage != STAGE_OVER && walk->stage != STAGE_COMMITTED && !is_used_up(walk);
+}
+
 bool walk_has_other(const struct walk *walk)
 {
     return walk->limits.fallback && next_startable(walk) < walk->plan.count;

@@ -185,6 +185,8 @@ bool walk_next(struct walk *walk, struct walk_action *action);
 void walk_rest(const struct walk *walk, struct plan *rest);
 /* A deadline of this attempt, or that of the whole walk, has come: TIME would end it. */
 bool walk_is_due(const struct walk *walk, unsigned attempt, int64_t now_us);
+/* Another attempt may still begin: nothing is committed, and the budget and the rule of uncertain ones allow it. */
+bool walk_may_start(const struct walk *walk);
 /* Another target may be asked, and the plan names one that neither failed nor runs. */
 bool walk_has_other(const struct walk *walk);
 bool walk_is_over(const struct walk *walk);

@@ -147,6 +147,10 @@ static int decode_body(lua_State *L) /* upvalue 1: the request */
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
     struct run *run = request_run(L, 1);
+    if (run->request->body.len == 0) { /* let go of: what was decoded before stands, or nil */
+        lua_getiuservalue(L, 1, SLOT_BODY);
+        return 1;
+    }
     push_json(L, run, 1, run->request->body, SLOT_BODY, "request.body()");
     return 1;
 }

@@ -349,7 +349,8 @@ struct writer {
     struct slice model;      /* plain: the model to name when the provider names none */
     struct slice asked;      /* plain: the model the client asked for */
     struct slice provider;   /* plain: the entry's name */
-    struct slice body;       /* the client's request, where a dialect must echo it */
+    struct slice body;       /* the client's request, where a dialect must echo it; gone after the first content, if it is large */
+    bool needs_body;         /* set by writer_begin: it must stay to the end */
     int64_t created;         /* seconds */
     int64_t estimated_input; /* tokens of the prompt, before the provider says */
     const int64_t *price;    /* a price list, in pico-dollars per token; -1 unpriced; NULL in specs */

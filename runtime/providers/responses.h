@@ -42,12 +42,14 @@ bool responses_read_instructions(struct responses_scan *scan, struct slice text_
 bool responses_read_input(struct responses_scan *scan, struct slice input_json);
 
 /* A parameter of the client's request that the answer repeats; each a whole JSON value, empty when it was not given. */
+struct responses_writer;
 struct responses_echo {
     struct slice instructions, max_output_tokens, parallel_tool_calls, reasoning, temperature, text, tool_choice, tools, top_p, user,
         metadata;
     struct slice service_tier, safety_identifier, prompt_cache_key, top_logprobs;
 };
-void responses_read_echo(struct slice body, struct responses_echo *echo);
+/* Reads self->echo from the request; what of it is needed to the end is copied where the body is large, or needs_body says that it must stay. */
+void responses_read_echo(struct responses_writer *self);
 /* The request declared a tool of this name as `custom`: its calls carry text, not arguments. */
 bool responses_is_custom(const struct responses_echo *echo, struct slice name_raw);
 
@@ -69,6 +71,7 @@ struct responses_item {
 struct responses_writer {
     struct writer base;
     struct responses_echo echo;
+    bool brief; /* the echo is too large to be repeated in each event */
     struct slice id, model;
     int64_t created;
     struct usage usage;

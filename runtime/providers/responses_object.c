@@ -7,37 +7,72 @@
 /* A stream repeats the request in three of its events; what is larger than this is left out of them. */
 enum { ECHO_MAX = 128 * 1024 };
 
-void responses_read_echo(struct slice body, struct responses_echo *echo)
+/* And a request longer than this does not stay for the sake of its echo, but where that is longer still. */
+enum { LONG_BODY = 64 * 1024, ECHO_KEPT_MAX = 1024 * 1024 };
+
+static void keep_echo(struct responses_writer *self, struct slice *const *values, unsigned count)
 {
-    const struct {
-        struct slice name;
-        struct slice *value;
-    } members[] = {
-        {LIT("instructions"), &echo->instructions},
-        {LIT("max_output_tokens"), &echo->max_output_tokens},
-        {LIT("parallel_tool_calls"), &echo->parallel_tool_calls},
-        {LIT("reasoning"), &echo->reasoning},
-        {LIT("temperature"), &echo->temperature},
-        {LIT("text"), &echo->text},
-        {LIT("tool_choice"), &echo->tool_choice},
-        {LIT("tools"), &echo->tools},
-        {LIT("top_p"), &echo->top_p},
-        {LIT("user"), &echo->user},
-        {LIT("metadata"), &echo->metadata},
-        {LIT("service_tier"), &echo->service_tier},
-        {LIT("safety_identifier"), &echo->safety_identifier},
-        {LIT("prompt_cache_key"), &echo->prompt_cache_key},
-        {LIT("top_logprobs"), &echo->top_logprobs},
+    size_t total = 0;
+    if (self->brief)
+        self->echo.instructions = self->echo.text = SLICE_NONE;
+    for (unsigned i = 0; i < count; i++)
+        total += values[i]->len;
+    self->base.needs_body = total > ECHO_KEPT_MAX;
+    for (unsigned i = 0; i < count && !self->base.needs_body; i++)
+        if (values[i]->len > 0)
+            *values[i] = arena_copy(self->base.arena, *values[i]);
+}
+
+void responses_read_echo(struct responses_writer *self)
+{
+    struct responses_echo *echo = &self->echo;
+    enum { COUNT = 15 };
+    const struct slice names[COUNT] = {
+        LIT("instructions"),
+        LIT("max_output_tokens"),
+        LIT("parallel_tool_calls"),
+        LIT("reasoning"),
+        LIT("temperature"),
+        LIT("text"),
+        LIT("tool_choice"),
+        LIT("tools"),
+        LIT("top_p"),
+        LIT("user"),
+        LIT("metadata"),
+        LIT("service_tier"),
+        LIT("safety_identifier"),
+        LIT("prompt_cache_key"),
+        LIT("top_logprobs"),
+    };
+    struct slice *const values[COUNT] = {
+        &echo->instructions,
+        &echo->max_output_tokens,
+        &echo->parallel_tool_calls,
+        &echo->reasoning,
+        &echo->temperature,
+        &echo->text,
+        &echo->tool_choice,
+        &echo->tools,
+        &echo->top_p,
+        &echo->user,
+        &echo->metadata,
+        &echo->service_tier,
+        &echo->safety_identifier,
+        &echo->prompt_cache_key,
+        &echo->top_logprobs,
     };
     struct json json;
     struct slice key, value;
-    json_init(&json, body, JSON_DEPTH_MAX);
+    json_init(&json, self->base.body, JSON_DEPTH_MAX);
     if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
         return;
     while (json_member(&json, &key) && json_skip(&json, &value))
-        for (unsigned i = 0; i < sizeof members / sizeof *members; i++)
-            if (openai_is(key, members[i].name) && !slice_equals(value, LIT("null")))
-                *members[i].value = value;
+        for (unsigned i = 0; i < COUNT; i++)
+            if (openai_is(key, names[i]) && !slice_equals(value, LIT("null")))
+                *values[i] = value;
+    self->brief = self->base.stream && echo->instructions.len + echo->tools.len + echo->text.len > ECHO_MAX;
+    if (self->base.body.len > LONG_BODY)
+        keep_echo(self, values, COUNT);
 }
 
 bool responses_is_custom(const struct responses_echo *echo, struct slice name_raw)
@@ -216,7 +251,7 @@ static void put_choices(const struct responses_echo *echo, struct buffer *out)
 static void put_echo(const struct responses_writer *self, struct buffer *out)
 {
     const struct responses_echo *echo = &self->echo;
-    bool large = self->base.stream && echo->instructions.len + echo->tools.len + echo->text.len > ECHO_MAX;
+    bool large = self->brief;
     member(out, "instructions", large ? SLICE_NONE : echo->instructions, LIT("null"));
     member(out, "max_output_tokens", echo->max_output_tokens, LIT("null"));
     member(out, "parallel_tool_calls", echo->parallel_tool_calls, LIT("true"));

@@ -17,7 +17,7 @@ void responses_writer_begin(struct writer *writer)
     self->created = writer->created;
     self->usage = USAGE_UNKNOWN;
     self->tail = &self->items;
-    responses_read_echo(writer->body, &self->echo);
+    responses_read_echo(self);
 }
 
 void responses_writer_end(struct writer *writer)

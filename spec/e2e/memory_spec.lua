@@ -6,7 +6,7 @@ local MB = 1024 * 1024
 
 local CONFIG = [[
 return {
-  workers = 1, memory = "256MB", body_limit = "8MB",
+  workers = 1, memory = "192MB", body_limit = "8MB", policy = "policies/kept.lua",
   providers = {
     lab = { kind = "openai", base_url = "%s/v1", key = "sk-openai-provider-key" },
     claude = { kind = "anthropic", base_url = "%s", key = "sk-anthropic-provider-key" },
@@ -14,6 +14,14 @@ return {
   models = { all = { "lab/hello" } },
   keys = { { key = "key-of-alice-000000", user = "alice" }, { key = "key-of-bob-00000000", user = "bob" } },
   timeouts = { first_token = "600s", idle = "600s", headers = "600s" }, retry = { attempts = 1 },
+}]]
+
+-- What is left of a request when it is settled.
+local KEPT = [[
+return {
+  settle = function(request)
+    return { client = request.client.user, tag = request.client.metadata.tag, asked = request.model, body = type(request.body()) }
+  end,
 }]]
 
 local ALICE, BOB = "key-of-alice-000000", "key-of-bob-00000000"
@@ -28,7 +36,7 @@ describe("memory", function()
 
   setup(function()
     mock = house.mock()
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin) }
+    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin), policies = { kept = KEPT } }
     bodies = gateway:log_line(function(line) return line.event == "memory" end).bodies_mb
   end)
   teardown(function()
@@ -88,5 +96,67 @@ describe("memory", function()
     local connection = upload("no-such-key-0000000", 7 * MB)
     assert.equal(401, connection:answer().status) -- before its last byte came
     connection:close()
+  end)
+
+  --- Streams that have begun and go on for long, as many as `count` says; resident memory in MB before and with them.
+  local function open_streams(count, body, path)
+    local before, streams = gateway.process:memory(), {}
+    for i = 1, count do
+      streams[i] = gateway:open { method = "POST", path = path or "/v1/chat/completions", key = ALICE, body = body }
+      assert.equal(200, streams[i].status)
+      assert.is_truthy(streams[i]:event())
+    end
+    return before // 1024, gateway.process:memory() // 1024, streams
+  end
+
+  for name, case in pairs {
+    ["passed on"] = { body = prompt("lab/fault-stall-event-3", 7 * MB, true) },
+    ["translated"] = { body = prompt("claude/fault-stall-event-6", 7 * MB, true) },
+    ["translated for responses"] = { path = "/v1/responses",
+      body = ('{"model":"lab/fault-stall-event-3","stream":true,"input":"%s","instructions":"be brief"}'):format(("x"):rep(7 * MB)) },
+  } do
+    it("of a prompt is free once its stream has begun: " .. name, function()
+      local before, with, streams = open_streams(bodies // 7 + 4, case.body, case.path) -- more than there is room for at once
+      assert.is_true(with - before < 7 * #streams // 2 or gateway.process:is_sanitized(), ("%d MB, then %d"):format(before, with))
+      for _, stream in ipairs(streams) do
+        stream:close()
+      end
+    end)
+  end
+
+  it("of a prompt is free while its answer is waited for, where no other attempt may follow", function()
+    local held = {}
+    for i = 1, bodies // 7 + 4 do
+      held[i] = http.connect { port = gateway.port }
+      held[i]:send(http.format { method = "POST", path = "/v1/chat/completions", headers = { Authorization = "Bearer " .. ALICE },
+        body = prompt("lab/fault-stall-head", 7 * MB) })
+      assert.is_truthy(http.eventually(function() return #mock:ledger(function(row) return row.model == "fault-stall-head" end) == i end))
+    end
+    for _, connection in ipairs(held) do
+      connection:close()
+    end
+  end)
+
+  it("of a prompt is free, and what is said of the request at its end is the same", function()
+    local tool = { type = "function", name = "look_up", parameters = { type = "object" }, ["function"] = { name = "look_up" } }
+    for _, size in ipairs { 1000, MB } do
+      for _, path in ipairs { "/v1/chat/completions", "/v1/responses" } do
+        local text = ("x"):rep(size)
+        local answer = gateway:open { method = "POST", path = path, key = ALICE, body = {
+          model = "lab/hello", stream = true, user = "u-1", metadata = { tag = "blue" }, instructions = "be brief", input = text,
+          messages = { { role = "user", content = text } }, tools = { tool },
+        } }
+        assert.equal(200, answer.status)
+        answer.list = answer:events()
+        answer:close()
+        local record = gateway:record(answer.id).labels
+        assert.same({ "u-1", "blue", "lab/hello" }, { record.client, record.tag, record.asked })
+        assert.equal(size > 65536 and "nil" or "table", record.body)
+        if path:find "resp" then
+          local last = answer.list[#answer.list].data
+          assert.is_truthy(last:find('"instructions":"be brief"', 1, true) and last:find('"name":"look_up"', 1, true), last)
+        end
+      end
+    end
   end)
 end)
