@@ -34,8 +34,11 @@ static const char run_help[] =
 static const char check_help[] =
     "gateway check [CONFIG]\n"
     "\n"
-    "  Loads the config and every policy exactly as a start would, and says \"ok\", or the file, line and field that are wrong and what\n"
-    "  was expected: to people, as text, wherever it goes. Exit status 0 or 1.\n";
+    "  Loads the config and every policy exactly as a start would and runs the policy on made requests. Prints what a start would print, "
+    "then what\n"
+    "  is sound and looks wrong: models, patterns and settings that match nothing, deadlines that cannot pass, variables that are not set. "
+    "Then\n"
+    "  \"ok\"; or, on standard error, the file, line and field that are wrong and what was expected. Exit status 0 or 1.\n";
 
 static const char explain_help[] =
     "gateway explain [--user NAME] [CONFIG] REQUEST.json\n"

@@ -188,6 +188,7 @@ function config.check(raw, options)
   end
   local ok, result = pcall(check_all, raw, options)
   if ok then
+    result.listen_place = place_of(raw.listen and "listen" or "HOST, PORT")
     result.remarks = {} -- what remarks.lua finds, once the policy is known
     result.tiers = keys.tiers(result.users, place_of)
     return result

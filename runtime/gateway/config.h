@@ -99,7 +99,8 @@ struct config {
     struct token **tokens; /* by provider->index: what it is sent, where it has a credential; else NULL. References of the generation's */
     struct provider_status *statuses;
     unsigned status_count;
-    struct slice *remarks; /* what is sound and looks like a mistake, each a line with its place */
+    struct slice listen_place; /* where the config says so: "gateway.lua:3: listen" */
+    struct slice *remarks;     /* what is sound and looks like a mistake, each a line with its place */
     unsigned remark_count;
     bool wants_mock; /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */
 

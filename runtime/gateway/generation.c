@@ -3,14 +3,25 @@
 #include "gateway/generation.h"
 #include "gateway/trial.h"
 #include "providers/google.h"
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+
+static unsigned core_count(void)
+{
+    cpu_set_t cores;
+    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
+        return 1;
+    int count = CPU_COUNT(&cores);
+    return count < 1 ? 1 : (unsigned)count;
+}
 
 void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us)
 {
     uint64_t seed = 0;
     hash_random(&seed, sizeof seed);
     *gateway = (struct gateway){.engine = engine, .started_us = now_us, .started_wall_us = wall_us, .reload_fd = -1, .token_fd = -1};
+    gateway->cores = core_count();
     gateway->health = health_table_new(HEALTH_RECORDS_MAX, seed);
     gateway->pools = pools_new(POOLS_MAX);
     gateway->other_pool = pools_find(gateway->pools, SLICE_NONE);

@@ -16,7 +16,7 @@ static void put_try(struct buffer *out, const struct config *config, const struc
         buffer_append_lit(out, " -H 'Authorization: Bearer KEY'");
 }
 
-static void greet_people(struct buffer *out, const struct config *config, const struct listen_address *address, unsigned workers)
+void greet_people(struct buffer *out, const struct config *config, const struct listen_address *address, unsigned workers)
 {
     buffer_printf(out, "gateway %s on http://%s, %u worker%s\n", GATEWAY_VERSION, address->bound, workers, workers == 1 ? "" : "s");
     for (unsigned i = 0; i < config->status_count; i++) {
@@ -27,7 +27,6 @@ static void greet_people(struct buffer *out, const struct config *config, const 
     buffer_append_lit(out, "try:\n  ");
     put_try(out, config, address);
     buffer_append_byte(out, '\n');
-    fwrite(out->ptr, 1, out->len, stderr);
 }
 
 static void put_status(struct buffer *out, const struct provider_status *status)
@@ -66,6 +65,7 @@ void greet(struct log *log, const struct config *config, const struct listen_add
     buffer_init(&out, GREETING_MAX);
     if (log_format(log) == LOG_TEXT) {
         greet_people(&out, config, address, workers);
+        fwrite(out.ptr, 1, out.len, stderr);
     } else {
         greet_machines(&out, config, address, workers);
         log_line(log, buffer_slice(&out));

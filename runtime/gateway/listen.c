@@ -104,7 +104,7 @@ static void put(char out[LISTEN_ADDRESS_MAX], const char *host, int port)
     snprintf(out, LISTEN_ADDRESS_MAX, "%s%s%s:%d", bracket ? "[" : "", host, bracket ? "]" : "", port);
 }
 
-void listen_describe(int fd, struct listen_address *out)
+static void describe(int fd, int port, struct listen_address *out)
 {
     union name name = {0};
     char host[INET6_ADDRSTRLEN] = "";
@@ -119,6 +119,44 @@ void listen_describe(int fd, struct listen_address *out)
         if (name.v4.sin_addr.s_addr == htonl(INADDR_ANY))
             local = "127.0.0.1";
     }
-    put(out->bound, host, listen_port(fd));
-    put(out->local, local, listen_port(fd));
+    put(out->bound, host, port);
+    put(out->local, local, port);
+}
+
+void listen_describe(int fd, struct listen_address *out)
+{
+    describe(fd, listen_port(fd), out);
+}
+
+/* Binds any port of the host. */
+static bool probe(const struct addrinfo *address, int port, struct listen_address *out)
+{
+    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && address->ai_family == AF_INET6)
+        set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
+    bool ok = fd >= 0 && bind(fd, address->ai_addr, address->ai_addrlen) == 0;
+    int saved = errno;
+    if (ok)
+        describe(fd, port, out);
+    if (fd >= 0)
+        close(fd);
+    errno = saved;
+    return ok;
+}
+
+bool listen_probe(const char *host, int port, struct listen_address *out, char why[LISTEN_WHY_MAX])
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+    int failed = getaddrinfo(host, "0", &hints, &found);
+    if (failed != 0) {
+        snprintf(why, LISTEN_WHY_MAX, "%s does not resolve: %s", host, failed == EAI_SYSTEM ? strerror(errno) : gai_strerror(failed));
+        return false;
+    }
+    bool ok = probe(found, port, out);
+    if (!ok && errno == EADDRNOTAVAIL)
+        snprintf(why, LISTEN_WHY_MAX, "%s is no address of this machine (see ip address)", host);
+    else if (!ok)
+        snprintf(why, LISTEN_WHY_MAX, "%s: %s", host, strerror(errno));
+    freeaddrinfo(found);
+    return ok;
 }

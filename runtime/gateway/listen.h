@@ -22,4 +22,10 @@ struct listen_address {
     char local[LISTEN_ADDRESS_MAX]; /* where a client on this machine reaches it: "127.0.0.1:8080" */
 };
 void listen_describe(int fd, struct listen_address *out);
+
+enum { LISTEN_WHY_MAX = 160 };
+
+/* Whether this host is a place to listen at all, with what a listener there would be called; a port that is taken does not count. False: `why` says
+ * what is wrong. Waits for the name to be looked up. */
+bool listen_probe(const char *host, int port, struct listen_address *out, char why[LISTEN_WHY_MAX]);
 #endif

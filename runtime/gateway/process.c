@@ -10,9 +10,7 @@
 #include "gateway/worker.h"
 #include "net/bodies.h"
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
-#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -53,15 +51,6 @@ static void raise_descriptor_limit(void)
     }
 }
 
-static unsigned core_count(void)
-{
-    cpu_set_t cores;
-    if (sched_getaffinity(0, sizeof cores, &cores) != 0)
-        return 1;
-    int count = CPU_COUNT(&cores);
-    return count < 1 ? 1 : (unsigned)count;
-}
-
 static int open_signals(void)
 {
     sigset_t set;
@@ -86,13 +75,6 @@ static bool start_mock(struct process *process)
     return true;
 }
 
-/* To people: check and explain. */
-static int complain(const char *complaint)
-{
-    log_now(LOG_TEXT, LOG_ERROR, "start", complaint);
-    return 1;
-}
-
 /* A start that comes to nothing says why in one line, in the form its log would have had. */
 static int refuse_start(const struct process *process, const char *format, ...) __attribute__((format(printf, 2, 3)));
 static int refuse_start(const struct process *process, const char *format, ...)
@@ -112,6 +94,16 @@ static bool refuse_address(const struct process *process)
     bool taken = errno == EADDRINUSE;
     refuse_start(process, "cannot listen on %s:%d: %s%s", process->listen_host, process->listen_port, strerror(errno),
                  taken ? ": another program has the port (see ss -ltnp): stop it and wait until it let go, or set another `listen`" : "");
+    return false;
+}
+
+static bool is_place_to_listen(const struct process *process, const struct config *config)
+{
+    struct listen_address unused;
+    char why[LISTEN_WHY_MAX];
+    if (listen_probe(config->listen_host.ptr, config->listen_port, &unused, why))
+        return true;
+    refuse_start(process, "%.*s: %s", (int)config->listen_place.len, config->listen_place.ptr, why);
     return false;
 }
 
@@ -394,7 +386,6 @@ int process_run(const struct script_engine *engine, const char *path)
     memory_init(&process.memory, SIZE_MAX);
     gateway_init(gateway, engine, clock_monotonic_us(), clock_wall_us());
     gateway->memory = &process.memory;
-    gateway->cores = core_count();
     if (!start_mock(&process))
         return refuse_start(&process, "the embedded mock provider cannot listen on the loopback: %s", strerror(errno));
     gateway->log = log_open(STDERR_FILENO, LOG_INFO, LOG_UNSET);
@@ -410,143 +401,15 @@ int process_run(const struct script_engine *engine, const char *path)
     uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and whoever sees that may edit */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
     generation_swap(gateway, first);
-    log_remarks(gateway, first->config);
-    if (!divide_memory(&process, first->config, first->script_count) || !open_listeners(&process, first->config, first->script_count) ||
-        !make_workers(&process, first->script_count))
+    if (!is_place_to_listen(&process, first->config) || !divide_memory(&process, first->config, first->script_count) ||
+        !open_listeners(&process, first->config, first->script_count) || !make_workers(&process, first->script_count))
         return 1;
     keep_watch(&process); /* not before: the guard's table, made with the workers, is looked at by the keeper's calls as well */
     wait_for_tokens(&process, first->config);
     if (!start_workers(&process))
         return 1;
+    log_remarks(gateway, first->config);
     greet(gateway->log, first->config, &process.address, gateway->worker_count);
     watch(&process, seen);
     return stop(&process, drain(&process));
-}
-
-/* ---------------------------------------------------------------- check and explain */
-
-static void say_not_fetched(const struct config *config)
-{
-    if (config->board.url.len > 0)
-        fprintf(stderr, "gateway: the leaderboard at %.*s was not fetched: only a running gateway does\n", (int)config->board.url.len,
-                config->board.url.ptr);
-}
-
-/* What looks wrong in the config, and what the environment lacks, a line each. `config` NULL: it was refused. */
-static void say_remarks(const struct script_engine *engine, const struct config *config, const char *path)
-{
-    struct buffer lines;
-    buffer_init(&lines, 1024 * 1024);
-    for (unsigned i = 0; config != NULL && i < config->remark_count; i++) {
-        buffer_append_slice(&lines, config->remarks[i]);
-        buffer_append_byte(&lines, '\n');
-    }
-    engine->review(path, &lines);
-    fwrite(lines.ptr, 1, lines.len, stdout);
-    fflush(stdout);
-    buffer_free(&lines);
-}
-
-int process_check(const struct script_engine *engine, const char *path)
-{
-    struct gateway gateway;
-    char complaint[COMPLAINT_MAX] = "";
-    gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
-    struct load load = {.path = path, .scripts = 1, .number = 1};
-    struct generation *generation = generation_load(&gateway, &load, clock_monotonic_us(), complaint);
-    if (generation == NULL) {
-        say_remarks(engine, NULL, path);
-        gateway_fini(&gateway);
-        return complain(complaint);
-    }
-    generation_swap(&gateway, generation);
-    say_remarks(engine, generation->config, path);
-    printf("ok\n");
-    say_not_fetched(generation->config);
-    gateway_fini(&gateway);
-    return 0;
-}
-
-static bool read_file(const char *path, struct buffer *out)
-{
-    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
-    if (fd < 0)
-        return false;
-    for (;;) {
-        char *room = buffer_reserve(out, 65536);
-        ssize_t count = room == NULL ? -1 : read(fd, room, 65536);
-        if (count <= 0) {
-            close(fd);
-            return count == 0;
-        }
-        out->len += (size_t)count;
-    }
-}
-
-/* A worker without threads and sockets: explain asks the policy and sends nothing. */
-static int explain(struct gateway *gateway, struct slice body, const struct user *user)
-{
-    struct worker *worker = worker_new(gateway, 0, -1);
-    if (worker == NULL)
-        return complain("out of descriptors");
-    struct request *request = request_new(worker, NULL, route_find(LIT("POST"), LIT("/v1/chat/completions")));
-    struct buffer out;
-    int status = 0;
-    buffer_init(&out, 16 * 1024 * 1024);
-    request->body = body;
-    request->user = user;
-    if (request_identify(request)) {
-        gateway->engine->explain(request->engine->script, request, &out);
-        printf("%.*s\n", (int)out.len, out.ptr);
-    } else {
-        wire_openai.write_failure(&request->failure, SLICE_NONE, false, &out);
-        printf("%.*s\n", (int)out.len, out.ptr);
-        status = 1;
-    }
-    buffer_free(&out);
-    request_release(request);
-    worker_free(worker);
-    return status;
-}
-
-/* The user of this name, NULL for NULL. False: there is none. */
-static bool find_user(const struct config *config, const char *name, const struct user **user)
-{
-    *user = NULL;
-    for (unsigned i = 0; name != NULL && i < config->user_count; i++)
-        if (slice_equals(config->users[i].id, slice_of(name)))
-            *user = &config->users[i];
-    if (name == NULL || *user != NULL)
-        return true;
-    fprintf(stderr, "gateway: no key of the config belongs to a user '%s'\n", name);
-    return false;
-}
-
-int process_explain(const struct script_engine *engine, const char *path, const char *request_path, const char *user_name)
-{
-    const struct user *user;
-    struct gateway gateway;
-    struct buffer body;
-    char complaint[COMPLAINT_MAX] = "";
-    gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
-    struct load load = {.path = path, .scripts = 1, .number = 1, .untried = true};
-    struct generation *generation = generation_load(&gateway, &load, clock_monotonic_us(), complaint);
-    if (generation == NULL) {
-        gateway_fini(&gateway);
-        return complain(complaint);
-    }
-    generation_swap(&gateway, generation);
-    say_not_fetched(generation->config);
-    generation_pretend_tokens(generation->config);
-    buffer_init(&body, generation->config->body_limit);
-    int status = 1;
-    if (!find_user(generation->config, user_name, &user))
-        status = 2;
-    else if (read_file(request_path, &body))
-        status = explain(&gateway, buffer_slice(&body), user);
-    else
-        fprintf(stderr, "gateway: %s: %s\n", request_path, strerror(errno));
-    buffer_free(&body);
-    gateway_fini(&gateway);
-    return status;
 }

@@ -253,6 +253,7 @@ static void take_providers(lua_State *L, struct config *config)
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
+    config->listen_place = take_string(L, config, "listen_place");
     config->remarks = take_strings(L, config, "remarks", &config->remark_count);
     config->status_count = enter(L, "statuses");
     config->statuses = take_memory(L, config, config->status_count, sizeof *config->statuses);

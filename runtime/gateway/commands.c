@@ -1,0 +1,169 @@
+/* commands.c -- the commands that serve nothing: check and explain. See process.h.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/greeting.h"
+#include "gateway/listen.h"
+#include "gateway/process.h"
+#include "gateway/routes.h"
+#include "gateway/worker.h"
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <unistd.h>
+
+/* To people. */
+static int complain(const char *complaint)
+{
+    log_now(LOG_TEXT, LOG_ERROR, "start", complaint);
+    return 1;
+}
+
+static void say_not_fetched(const struct config *config)
+{
+    if (config->board.url.len > 0)
+        fprintf(stderr, "gateway: the leaderboard at %.*s was not fetched: only a running gateway does\n", (int)config->board.url.len,
+                config->board.url.ptr);
+}
+
+/* What looks wrong in the config, and what the environment lacks, a line each. `config` NULL: it was refused. */
+static void put_remarks(struct buffer *out, const struct script_engine *engine, const struct config *config, const char *path)
+{
+    for (unsigned i = 0; config != NULL && i < config->remark_count; i++) {
+        buffer_append_slice(out, config->remarks[i]);
+        buffer_append_byte(out, '\n');
+    }
+    engine->review(path, out);
+}
+
+static void say(struct buffer *lines)
+{
+    fwrite(lines->ptr, 1, lines->len, stdout);
+    fflush(stdout);
+    buffer_free(lines);
+}
+
+/* The listener's address is the only thing of a sound config that a start may still refuse. */
+static bool put_start(struct buffer *out, const struct gateway *gateway, char complaint[COMPLAINT_MAX])
+{
+    const struct config *config = gateway->current->config;
+    struct listen_address address;
+    char why[LISTEN_WHY_MAX];
+    if (!listen_probe(config->listen_host.ptr, config->listen_port, &address, why)) {
+        snprintf(complaint, COMPLAINT_MAX, "%.*s: %s", (int)config->listen_place.len, config->listen_place.ptr, why);
+        return false;
+    }
+    greet_people(out, config, &address, config->workers == 0 ? gateway->cores : config->workers);
+    return true;
+}
+
+static int check(struct gateway *gateway, const char *path)
+{
+    struct load load = {.path = path, .scripts = 1, .number = 1};
+    char complaint[COMPLAINT_MAX] = "";
+    struct buffer lines;
+    struct generation *generation = generation_load(gateway, &load, clock_monotonic_us(), complaint);
+    buffer_init(&lines, 1024 * 1024);
+    if (generation != NULL)
+        generation_swap(gateway, generation);
+    bool ok = generation != NULL && put_start(&lines, gateway, complaint);
+    put_remarks(&lines, gateway->engine, generation == NULL ? NULL : generation->config, path);
+    if (ok)
+        buffer_append_lit(&lines, "ok\n");
+    say(&lines);
+    if (!ok)
+        return complain(complaint);
+    say_not_fetched(generation->config);
+    return 0;
+}
+
+int process_check(const struct script_engine *engine, const char *path)
+{
+    struct gateway gateway;
+    gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
+    int status = check(&gateway, path);
+    gateway_fini(&gateway);
+    return status;
+}
+
+static bool read_file(const char *path, struct buffer *out)
+{
+    int fd = strcmp(path, "-") == 0 ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC);
+    if (fd < 0)
+        return false;
+    for (;;) {
+        char *room = buffer_reserve(out, 65536);
+        ssize_t count = room == NULL ? -1 : read(fd, room, 65536);
+        if (count <= 0) {
+            close(fd);
+            return count == 0;
+        }
+        out->len += (size_t)count;
+    }
+}
+
+/* A worker without threads and sockets: explain asks the policy and sends nothing. */
+static int explain(struct gateway *gateway, struct slice body, const struct user *user)
+{
+    struct worker *worker = worker_new(gateway, 0, -1);
+    if (worker == NULL)
+        return complain("out of descriptors");
+    struct request *request = request_new(worker, NULL, route_find(LIT("POST"), LIT("/v1/chat/completions")));
+    struct buffer out;
+    int status = 0;
+    buffer_init(&out, 16 * 1024 * 1024);
+    request->body = body;
+    request->user = user;
+    if (request_identify(request)) {
+        gateway->engine->explain(request->engine->script, request, &out);
+        printf("%.*s\n", (int)out.len, out.ptr);
+    } else {
+        wire_openai.write_failure(&request->failure, SLICE_NONE, false, &out);
+        printf("%.*s\n", (int)out.len, out.ptr);
+        status = 1;
+    }
+    buffer_free(&out);
+    request_release(request);
+    worker_free(worker);
+    return status;
+}
+
+/* The user of this name, NULL for NULL. False: there is none. */
+static bool find_user(const struct config *config, const char *name, const struct user **user)
+{
+    *user = NULL;
+    for (unsigned i = 0; name != NULL && i < config->user_count; i++)
+        if (slice_equals(config->users[i].id, slice_of(name)))
+            *user = &config->users[i];
+    if (name == NULL || *user != NULL)
+        return true;
+    fprintf(stderr, "gateway: no key of the config belongs to a user '%s'\n", name);
+    return false;
+}
+
+int process_explain(const struct script_engine *engine, const char *path, const char *request_path, const char *user_name)
+{
+    const struct user *user;
+    struct gateway gateway;
+    struct buffer body;
+    char complaint[COMPLAINT_MAX] = "";
+    gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
+    struct load load = {.path = path, .scripts = 1, .number = 1, .untried = true};
+    struct generation *generation = generation_load(&gateway, &load, clock_monotonic_us(), complaint);
+    if (generation == NULL) {
+        gateway_fini(&gateway);
+        return complain(complaint);
+    }
+    generation_swap(&gateway, generation);
+    say_not_fetched(generation->config);
+    generation_pretend_tokens(generation->config);
+    buffer_init(&body, generation->config->body_limit);
+    int status = 1;
+    if (!find_user(generation->config, user_name, &user))
+        status = 2;
+    else if (read_file(request_path, &body))
+        status = explain(&gateway, buffer_slice(&body), user);
+    else
+        fprintf(stderr, "gateway: %s: %s\n", request_path, strerror(errno));
+    buffer_free(&body);
+    gateway_fini(&gateway);
+    return status;
+}
