@@ -37,7 +37,7 @@ static void settle_health(struct attempt *attempt, bool ok, bool neutral)
     if (attempt->target->health == NULL)
         return;
     const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
-    const struct usage usage = attempt_billed(attempt);
+    const struct usage usage = attempt_billed(attempt, 0);
     int64_t now = now_us(attempt);
     struct health_outcome outcome = {
         .ok = ok,
@@ -466,6 +466,8 @@ static void on_call_event(void *owner, const struct call_event *event)
         break;
     case CALL_DATA:
         on_data(attempt, event->data);
+        if (attempt->left && (attempt->left_bytes += event->data.len) > ATTEMPT_LEFT_MAX)
+            request_event(request, &(struct walk_event){.kind = WALK_STOP});
         break;
     case CALL_END:
         on_end(attempt);
@@ -623,6 +625,14 @@ void attempt_ping(struct attempt *attempt)
     } else if (ping != NULL) {
         pass_on(attempt, slice_of(ping));
     }
+}
+
+void attempt_read_on(struct attempt *attempt)
+{
+    attempt->left = true;
+    if (attempt->paused && attempt->call != NULL)
+        call_resume(attempt->call);
+    attempt->paused = false;
 }
 
 void attempt_stop(struct attempt *attempt)

@@ -15,6 +15,7 @@ enum {
     ATTEMPT_STREAM_MAX = 256 * 1024 * 1024, /* of a stream, whatever it says: it has no end */
     ATTEMPT_TEXT_MAX = 1024 * 1024,         /* its text beyond what the tokens asked for can come to */
     ATTEMPT_TOKEN_MAX = 1024,               /* bytes of text of one token: many choices, blanks, escapes */
+    ATTEMPT_LEFT_MAX = 64 * 1024,           /* what is read on for when its client left */
 };
 
 struct attempt {
@@ -42,6 +43,8 @@ struct attempt {
     bool ended, failed;         /* by the reader */
     bool paused;                /* the client is slow */
     bool wrote;                 /* something of this read went on to the client */
+    bool left;                  /* its client left: it is read on for its usage */
+    size_t left_bytes;          /* since then */
     struct failure failure;
     struct usage usage;
     size_t stream_bytes; /* of a stream, or of a refusal */
@@ -73,12 +76,15 @@ bool attempt_conclude(struct attempt *attempt);
 /* Sends what is held, and everything from now on, to the client. */
 /* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
 void attempt_note_key(struct attempt *attempt, struct failure *failure);
-/* What its provider may bill for it: what was counted; else an estimate of what came, or of the prompt alone where it was sent whole and nobody
- * knows what became of it (lost hedges, time that ran out, clients that left). Unknown where it cannot have been done. */
-struct usage attempt_billed(const struct attempt *attempt);
+/* What its provider may bill for it: what was counted; else an estimate of what came, or of the prompt alone where it was sent whole and nothing
+ * is known of what became of it (lost hedges, time that ran out, clients that left). Unknown where it cannot have been done. An answer that its client
+ * cut short (it left, or gave it too little time) is not known to be cheap: it counts for `reserved` tokens at least, 0: nothing was reserved. */
+struct usage attempt_billed(const struct attempt *attempt, int64_t reserved);
 void attempt_commit(struct attempt *attempt);
 /* Sends a keep-alive of the client's dialect; only once it is committed. */
 void attempt_ping(struct attempt *attempt);
+/* Its client left: it is read on for its usage, as far as that is near. */
+void attempt_read_on(struct attempt *attempt);
 /* Its request is over: no event comes after this, and nothing of the generation is touched any more. */
 void attempt_stop(struct attempt *attempt);
 /* After attempt_stop: back to the worker's free list. */

@@ -29,17 +29,37 @@ void attempt_note_key(struct attempt *attempt, struct failure *failure)
     failure->other_key = key_has_other(pool, provider->key_count, attempt->key, now);
 }
 
-struct usage attempt_billed(const struct attempt *attempt)
+/* By leaving, or with its own x-request-timeout-ms, before its end said what it cost. */
+static bool was_cut_short(const struct attempt *attempt)
+{
+    const struct request *request = attempt->request;
+    const struct walk_attempt *walked = &request->walk.attempts[attempt->number];
+    bool counted = attempt->ended || (attempt->usage.known && attempt->finish != FINISH_NONE);
+    bool own_time = walked->failure.deadline == DEADLINE_TOTAL && request->walk.limits.total_us == request->time_us;
+    return !counted && (attempt->left || (own_time && attempt->content));
+}
+
+struct usage attempt_billed(const struct attempt *attempt, int64_t reserved)
 {
     const struct request *request = attempt->request;
     struct usage usage = attempt->usage;
     bool refused = attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED;
     bool failed = attempt->failed || request->walk.attempts[attempt->number].state == ATTEMPT_FAILED;
     bool sent = attempt->sent_us > 0 || attempt->status > 0;
-    if (usage.known || !sent || (failed && refused && !attempt->content) || route_wire(request->route)->operation == OPERATION_COUNT)
+    bool cut_short = was_cut_short(attempt);
+    if ((usage.known && !cut_short) || !sent || (failed && refused && !attempt->content) ||
+        route_wire(request->route)->operation == OPERATION_COUNT)
         return usage;
-    usage.input = request->input_tokens;
-    usage.output = (int64_t)(attempt->text_bytes / BYTES_PER_TOKEN) + (attempt->text_bytes > 0);
+    size_t bytes = attempt->left && !attempt->content ? attempt->body.len : attempt->text_bytes;
+    int64_t output = (int64_t)(bytes / BYTES_PER_TOKEN) + (bytes > 0);
+    if (!usage.known)
+        usage.input = request->input_tokens;
+    if (cut_short && output < reserved - usage.input)
+        output = reserved - usage.input;
+    if (output > usage.output)
+        usage.output = output;
     usage.known = usage.estimated = true;
+    usage.billed = false;
+    usage.total = -1;
     return usage;
 }

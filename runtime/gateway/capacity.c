@@ -79,10 +79,9 @@ static int64_t tokens_used(const struct attempt *attempt)
 {
     if (route_wire(attempt->request->route)->operation == OPERATION_COUNT)
         return 0; /* nobody bills a count */
-    if (attempt->usage.known)
-        return usage_total(&attempt->usage);
-    if (attempt->content)
-        return attempt->request->input_tokens + (int64_t)(attempt->text_bytes / BYTES_PER_TOKEN);
+    struct usage usage = attempt_billed(attempt, attempt->capacity.tokens);
+    if (usage.known && (attempt->usage.known || attempt->content || attempt->left))
+        return usage_total(&usage);
     bool refused = attempt->failed && (attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED);
     return refused ? 0 : -1;
 }

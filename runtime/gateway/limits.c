@@ -73,6 +73,8 @@ static int64_t tokens_of_attempt(const struct request *request, const struct att
         return usage_total(&attempt->usage);
     if (attempt->content)
         return request->input_tokens + (int64_t)(attempt->text_bytes / BYTES_PER_TOKEN) + 1;
+    if (attempt->failed && attempt->failure.sent == SENT_REFUSED) /* also where it was cancelled meanwhile */
+        return 0;
     if (walked->state == ATTEMPT_FAILED)
         return walked->failure.sent == SENT_NOT || walked->failure.sent == SENT_REFUSED ? 0 : -1;
     if (walked->state == ATTEMPT_DONE)

@@ -74,7 +74,7 @@ static void put_billed(struct buffer *out, const struct request *request, unsign
     const struct attempt *attempt = request->attempts[number];
     if (attempt == NULL || attempt == request->winner)
         return;
-    struct usage usage = attempt_billed(attempt);
+    struct usage usage = attempt_billed(attempt, 0);
     int64_t pico = usage_cost_pico(&usage, attempt->target->price);
     if (usage.known)
         put_tokens(out, &usage);

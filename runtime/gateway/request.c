@@ -194,13 +194,10 @@ void request_begin(struct request *request)
 /* A stream that was cut, or a provider that does not count: what went in and came out is billed all the same. */
 static struct usage usage_of(const struct request *request, const struct attempt *winner)
 {
-    struct usage usage = winner->usage;
-    if (usage.known || !winner->content)
-        return usage;
-    usage.input = request->input_tokens;
-    usage.output = (int64_t)(winner->text_bytes / BYTES_PER_TOKEN) + (winner->text_bytes > 0);
-    usage.known = usage.estimated = true;
-    return usage;
+    bool reserved = request->limits != NULL && request->limits->facts[LIMIT_TOKENS].limit > 0;
+    if (!winner->content && !winner->left)
+        return winner->usage;
+    return attempt_billed(winner, reserved ? request->limits->reservation.tokens : 0);
 }
 
 static void finish(struct request *request, enum cause cause)
@@ -247,8 +244,11 @@ static void on_fail(struct request *request, const struct failure *failure)
     finish(request, cause_of(&shown));
 }
 
-static void on_gone(struct request *request)
+/* `last`: what was read on for its usage, or NULL. */
+static void on_gone(struct request *request, struct attempt *last)
 {
+    if (last != NULL)
+        request->winner = last;
     request->failure = failure_make(FAILURE_CANCELED, LIT("the client closed the connection"));
     request->status = 499;
     finish(request, CAUSE_CLIENT_CLOSED);
@@ -301,7 +301,7 @@ static bool carry_out(struct request *request, const struct walk_action *action)
         on_fail(request, action->failure);
         return true;
     case ACTION_OVER:
-        on_gone(request);
+        on_gone(request, action->attempt == WALK_NO_ATTEMPT ? NULL : request->attempts[action->attempt]);
         return true;
     }
     return false;
@@ -354,14 +354,16 @@ void request_gone(struct request *request)
 {
     request->gone = true;
     if (wait_queue_holds(&request->wait)) {
-        on_gone(request);
+        on_gone(request, NULL);
         request_wake_script(request);
         return;
     }
     if (!request->walk_begun || walk_is_over(&request->walk))
         return;
-    struct walk_event event = {.kind = WALK_GONE};
-    request_event(request, &event);
+    request_event(request, &(struct walk_event){.kind = WALK_GONE});
+    unsigned last = walk_read_on(&request->walk);
+    if (last != WALK_NO_ATTEMPT)
+        attempt_read_on(request->attempts[last]);
     request_drain(request);
 }
 
@@ -370,6 +372,11 @@ void request_cut(struct request *request)
     struct failure failure = failure_make(FAILURE_DRAINING, LIT("The gateway is stopping."));
     if (request->over || request->waits_for_reload)
         return;
+    if (request->walk_begun && walk_read_on(&request->walk) != WALK_NO_ATTEMPT) { /* its client needs no word */
+        request_event(request, &(struct walk_event){.kind = WALK_STOP});
+        request_drain(request);
+        return;
+    }
     request_refuse(request, &failure);
     request_wake_script(request);
 }
@@ -448,7 +455,7 @@ static void stop_walk(struct request *request)
     struct walk_action action;
     if (!request->walk_begun || walk_is_over(&request->walk))
         return;
-    request_event(request, &(struct walk_event){.kind = WALK_GONE});
+    request_event(request, &(struct walk_event){.kind = WALK_STOP});
     while (walk_next(&request->walk, &action))
         if (action.kind == ACTION_CANCEL)
             attempt_cancel(request->attempts[action.attempt]);

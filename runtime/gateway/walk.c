@@ -261,7 +261,9 @@ static void attempt_failed(struct walk *walk, unsigned number, const struct fail
     attempt->failure = *failure;
     end_attempt(walk, number, ATTEMPT_FAILED, now_us);
     walk->last_failed = number;
-    if (walk->stage == STAGE_COMMITTED) {
+    if (walk->stage == STAGE_LEFT) {
+        finish(walk, ACTION_OVER, number);
+    } else if (walk->stage == STAGE_COMMITTED) {
         attempt->failure.sent = SENT_CONTENT;
         fail(walk, number, &attempt->failure, now_us);
     } else if (walk->in_flight == 0) {
@@ -273,24 +275,11 @@ static void attempt_failed(struct walk *walk, unsigned number, const struct fail
 
 static const char *deadline_message(enum deadline deadline)
 {
-    switch (deadline) {
-    case DEADLINE_CONNECT:
-        return "deadline connect passed";
-    case DEADLINE_TLS:
-        return "deadline tls passed";
-    case DEADLINE_HEADERS:
-        return "deadline headers passed";
-    case DEADLINE_FIRST_TOKEN:
-        return "deadline first_token passed";
-    case DEADLINE_IDLE:
-        return "deadline idle passed";
-    case DEADLINE_TOTAL:
-        return "deadline total passed";
-    case DEADLINE_NONE:
-    case DEADLINE_COUNT:
-        break;
-    }
-    return "timeout of the step passed";
+    static const char *const messages[DEADLINE_COUNT] = {
+        "timeout of the step passed",  "deadline connect passed", "deadline tls passed",   "deadline headers passed",
+        "deadline first_token passed", "deadline idle passed",    "deadline total passed",
+    };
+    return messages[deadline];
 }
 
 static enum phase phase_of(enum attempt_state state, bool stream)
@@ -363,6 +352,29 @@ static int64_t earliest_due(const struct walk *walk)
     return due;
 }
 
+/* Nothing is wanted any more. */
+static void stop(struct walk *walk, int64_t now_us)
+{
+    unsigned left = walk_read_on(walk); /* before it is cancelled */
+    cancel_others(walk, WALK_NO_ATTEMPT, now_us);
+    finish(walk, ACTION_OVER, left == WALK_NO_ATTEMPT ? NOBODY : left);
+}
+
+static void client_left(struct walk *walk, int64_t now_us)
+{
+    for (unsigned i = 0; i < walk->attempt_count; i++) {
+        if (walk->attempts[i].state != (walk->limits.stream ? ATTEMPT_STREAMING : ATTEMPT_HEADERS)) {
+            continue;
+        }
+        cancel_others(walk, i, now_us);
+        walk->stage = STAGE_LEFT;
+        walk->ping_due_us = walk->attempts[i].hedge_due_us = NEVER;
+        walk->total_due_us = earlier(walk->total_due_us, after(now_us, WALK_LEFT_US));
+        return;
+    }
+    stop(walk, now_us);
+}
+
 static void total_passed(struct walk *walk, int64_t now_us)
 {
     unsigned furthest = NOBODY;
@@ -396,7 +408,7 @@ static void time_has_come(struct walk *walk, int64_t now_us)
 {
     walk->wake_us = NEVER;
     if (now_us >= walk->total_due_us) {
-        total_passed(walk, now_us);
+        (walk->stage == STAGE_LEFT ? stop : total_passed)(walk, now_us);
         return;
     }
     for (unsigned i = 0; i < walk->attempt_count && walk->stage != STAGE_OVER; i++) {
@@ -429,7 +441,7 @@ static void time_has_come(struct walk *walk, int64_t now_us)
 static void commit(struct walk *walk, unsigned number, int64_t now_us)
 {
     struct walk_attempt *attempt = &walk->attempts[number];
-    if (walk->stage == STAGE_COMMITTED) {
+    if (walk->stage == STAGE_COMMITTED || walk->stage == STAGE_LEFT) {
         return; /* running and committed: this is the winner */
     }
     attempt->state = ATTEMPT_STREAMING;
@@ -468,7 +480,23 @@ static void attempt_done(struct walk *walk, unsigned number, int64_t now_us)
     }
     end_attempt(walk, number, ATTEMPT_DONE, now_us);
     cancel_others(walk, number, now_us);
-    finish(walk, ACTION_ANSWER, number);
+    finish(walk, walk->stage == STAGE_LEFT ? ACTION_OVER : ACTION_ANSWER, number);
+}
+
+/* What is no attempt's. */
+static bool is_of_the_walk(struct walk *walk, const struct walk_event *event, int64_t now_us)
+{
+    if (event->kind == WALK_TIME) {
+        time_has_come(walk, now_us);
+    } else if (event->kind == WALK_STOP) {
+        stop(walk, now_us);
+    } else if (event->kind == WALK_GONE && walk->stage != STAGE_LEFT) {
+        client_left(walk, now_us);
+    } else if (event->kind != WALK_GONE) {
+        return false;
+    }
+    walk->dirty = true;
+    return true;
 }
 
 void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_us)
@@ -476,14 +504,7 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
     if (walk->stage == STAGE_OVER) {
         return;
     }
-    if (event->kind == WALK_GONE || event->kind == WALK_TIME) {
-        walk->dirty = true;
-        if (event->kind == WALK_TIME) {
-            time_has_come(walk, now_us);
-        } else {
-            cancel_others(walk, WALK_NO_ATTEMPT, now_us);
-            finish(walk, ACTION_OVER, NOBODY);
-        }
+    if (is_of_the_walk(walk, event, now_us)) {
         return;
     }
     if (event->attempt >= walk->attempt_count || !is_running(&walk->attempts[event->attempt])) {
@@ -527,9 +548,7 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
     case WALK_FAILED:
         attempt_failed(walk, event->attempt, &event->failure, event->reused, now_us);
         break;
-    case WALK_CHUNK: /* before content first_token rules */
-    case WALK_TIME:
-    case WALK_GONE:
+    default: /* a chunk: before content first_token rules */
         break;
     }
 }
@@ -644,6 +663,16 @@ bool walk_may_start(const struct walk *walk)
 bool walk_has_other(const struct walk *walk)
 {
     return walk->limits.fallback && next_startable(walk) < walk->plan.count;
+}
+
+unsigned walk_read_on(const struct walk *walk)
+{
+    for (unsigned i = 0; i < walk->attempt_count && walk->stage == STAGE_LEFT; i++) {
+        if (is_running(&walk->attempts[i])) {
+            return i;
+        }
+    }
+    return WALK_NO_ATTEMPT;
 }
 
 bool walk_is_over(const struct walk *walk)

@@ -28,13 +28,15 @@
  * A refusal's head decides: from REFUSED on its attempt has WALK_REFUSAL_US for its words, or what is left to its other deadlines where that is less. Then
  * walk_is_due, and the caller reports FAILED with what it has before it reports TIME.
  * A PING is no deadline and moves none: it is owed to the client, and says nothing of the provider.
+ * A client that leaves before the first content (of a body that is not streamed: before its head) cancels everything. Later the attempt is read on for
+ * WALK_LEFT_US at most, because what it cost stands at its end; however it ends, OVER follows.
  * Times are microseconds, monotonic, above 0.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_WALK_H
 #define GATEWAY_WALK_H
 #include "base/failure.h"
 
-enum { WALK_ATTEMPTS_MAX = 8, PLAN_STEPS_MAX = 32, WALK_REFUSAL_US = 1000000 };
+enum { WALK_ATTEMPTS_MAX = 8, PLAN_STEPS_MAX = 32, WALK_REFUSAL_US = 1000000, WALK_LEFT_US = 2000000 };
 
 /* One step of a plan. */
 struct step {
@@ -77,6 +79,7 @@ enum walk_event_kind {
     WALK_FAILED,    /* `failure` says how; also for a refusal, an error event, an incomplete answer */
     WALK_TIME,      /* no attempt: the time asked for with WAKE has come (early or late calls do no harm) */
     WALK_GONE,      /* no attempt: the client left */
+    WALK_STOP,      /* no attempt: nothing is wanted any more, at once */
 };
 
 struct walk_event {
@@ -97,12 +100,12 @@ enum walk_action_kind {
     ACTION_ANSWER, /* `attempt` is complete: answer with it (streamed: end well). The walk is over */
     ACTION_ASK,    /* ask policy.recover: `failure` and the steps not tried yet (walk_rest). Answer with walk_plan or walk_give_up */
     ACTION_FAIL,   /* answer with `failure` (after COMMIT: as an error event). The walk is over */
-    ACTION_OVER,   /* the client left and everything is cancelled. The walk is over */
+    ACTION_OVER,   /* the client left and everything has ended; `attempt`: the one that was read on. The walk is over */
 };
 
 struct walk_action {
     enum walk_action_kind kind;
-    unsigned attempt;              /* START CANCEL COMMIT ANSWER; for ASK and FAIL the attempt that failed last, or WALK_NO_ATTEMPT */
+    unsigned attempt;              /* START CANCEL COMMIT ANSWER OVER; for ASK and FAIL the attempt that failed last, or WALK_NO_ATTEMPT */
     unsigned target;               /* START */
     bool fresh;                    /* START */
     int64_t at_us;                 /* WAKE */
@@ -139,7 +142,7 @@ struct walk_attempt {
     int64_t phase_due_us, content_due_us, timeout_due_us, hedge_due_us;
 };
 
-enum walk_stage { STAGE_NEW, STAGE_RUNNING, STAGE_ASKING, STAGE_COMMITTED, STAGE_OVER };
+enum walk_stage { STAGE_NEW, STAGE_RUNNING, STAGE_ASKING, STAGE_COMMITTED, STAGE_LEFT, STAGE_OVER };
 
 /* A whole walk makes fewer actions than this between two drains: START, CANCEL and ASK per attempt, COMMIT, a PING, and one end. */
 enum { WALK_QUEUE_MAX = 3 * WALK_ATTEMPTS_MAX + 3 };
@@ -189,6 +192,8 @@ bool walk_is_due(const struct walk *walk, unsigned attempt, int64_t now_us);
 bool walk_may_start(const struct walk *walk);
 /* Another target may be asked, and the plan names one that neither failed nor runs. */
 bool walk_has_other(const struct walk *walk);
+/* The attempt that is read on although the client left, or WALK_NO_ATTEMPT. */
+unsigned walk_read_on(const struct walk *walk);
 bool walk_is_over(const struct walk *walk);
 bool walk_is_committed(const struct walk *walk);
 /* True when no further attempt would have been allowed (budget, total deadline, uncertain): then the answer says

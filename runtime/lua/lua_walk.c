@@ -14,9 +14,19 @@
 #define WALK_TYPE "gateway.walk"
 
 static const char *const event_names[] = {
-    [WALK_CONNECTED] = "connected", [WALK_READY] = "ready",     [WALK_SENT] = "sent",   [WALK_HEADERS] = "headers",
-    [WALK_REFUSED] = "refused",     [WALK_CONTENT] = "content", [WALK_CHUNK] = "chunk", [WALK_DONE] = "done",
-    [WALK_FAILED] = "failed",       [WALK_TIME] = "time",       [WALK_GONE] = "gone",   NULL,
+    [WALK_CONNECTED] = "connected",
+    [WALK_READY] = "ready",
+    [WALK_SENT] = "sent",
+    [WALK_HEADERS] = "headers",
+    [WALK_REFUSED] = "refused",
+    [WALK_CONTENT] = "content",
+    [WALK_CHUNK] = "chunk",
+    [WALK_DONE] = "done",
+    [WALK_FAILED] = "failed",
+    [WALK_TIME] = "time",
+    [WALK_GONE] = "gone",
+    [WALK_STOP] = "stop",
+    NULL,
 };
 
 static const char *const action_names[] = {
@@ -325,7 +335,7 @@ static int method_event(lua_State *L)
     struct walk *walk = check_walk(L);
     struct walk_event event = {.kind = (enum walk_event_kind)luaL_checkoption(L, 2, NULL, event_names)};
     event.attempt = WALK_NO_ATTEMPT;
-    if (event.kind != WALK_TIME && event.kind != WALK_GONE) {
+    if (event.kind != WALK_TIME && event.kind != WALK_GONE && event.kind != WALK_STOP) {
         lua_Integer number = luaL_checkinteger(L, 3);
         luaL_argcheck(L, number >= 1 && number <= WALK_ATTEMPTS_MAX, 3, "no such attempt");
         event.attempt = (unsigned)number - 1;

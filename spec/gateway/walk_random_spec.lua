@@ -33,7 +33,7 @@ local NEVER = math.maxinteger
 local rank = { start = 1, connected = 2, ready = 3, sent = 4, refused = 5, headers = 6, content = 7 }
 local phases = { "connect", "tls", "send", "headers", "headers", "first_token", "stream" }
 local phase_deadlines = { "connect", "tls", "headers", "headers", nil, "idle", "idle" }
-local REFUSAL = 1000000
+local REFUSAL, LEFT = 1000000, 2000000
 local again = { rate_limited = true, overloaded = true, unavailable = true, timeout = true }
 
 local function after(now, span)
@@ -118,7 +118,9 @@ end
 function Reference:failed(number, failure, now)
   local attempt = self.attempts[number]
   attempt.status, attempt.failure, self.last = "failed", failure, number
-  if self.stage == "committed" then
+  if self.stage == "left" then
+    return self:finish("over " .. number)
+  elseif self.stage == "committed" then
     failure.sent = "content_started"
     return self:finish("fail", number, words_of(failure))
   elseif self:count(running) > 0 then
@@ -190,8 +192,33 @@ function Reference:total_passed()
   self:finish(named and "fail " .. named or "fail", words_of(failure))
 end
 
+function Reference:stop()
+  local left
+  for number, attempt in ipairs(self.attempts) do
+    left = self.stage == "left" and running(attempt) and number or left
+  end
+  self:cancel()
+  self:finish(left and "over " .. left or "over")
+end
+
+function Reference:gone(now)
+  if self.stage == "left" then
+    return
+  end
+  for number, attempt in ipairs(self.attempts) do
+    if running(attempt) and attempt.rank == (self.limits.stream and rank.content or rank.headers) then
+      self:cancel(number)
+      self.stage, self.total, self.ping_due, attempt.hedge_due = "left", math.min(self.total, now + LEFT), nil, NEVER
+      return
+    end
+  end
+  self:stop()
+end
+
 function Reference:time(now)
-  if now >= self.total then
+  if now >= self.total and self.stage == "left" then
+    return self:stop()
+  elseif now >= self.total then
     return self:total_passed()
   end
   for number = 1, #self.attempts do
@@ -223,7 +250,7 @@ function Reference:time(now)
 end
 
 function Reference:commit(number, now)
-  if self.stage ~= "committed" then
+  if self.stage ~= "committed" and self.stage ~= "left" then
     self.ping_due = after(now, self.limits.ping)
     local attempt = self.attempts[number]
     attempt.rank, attempt.content_due, attempt.hedge_due = rank.content, NEVER, NEVER
@@ -245,11 +272,11 @@ function Reference:report(kind, number, now, failure, wrote)
     end
     attempt.status = "done"
     self:cancel()
-    self:finish("answer", number)
+    self:finish(self.stage == "left" and "over" or "answer", number)
   elseif kind == "content" and limits.stream or kind == "chunk" and attempt.rank == rank.content then
     self:commit(number, now)
     attempt.phase_due = after(now, limits.idle)
-    if wrote then
+    if wrote and self.stage == "committed" then
       self.ping_due = after(now, limits.ping)
     end
   elseif kind == "content" or kind == "chunk" then
@@ -292,8 +319,9 @@ function Reference:expect(actual, kind, now, ...)
       self:finish("fail", self.last, words_of(self.attempts[self.last].failure))
     end
   elseif kind == "gone" then
-    self:cancel()
-    self:finish("over")
+    self:gone(now)
+  elseif kind == "stop" then
+    self:stop()
   elseif kind == "time" then
     self:time(now)
   else
@@ -394,6 +422,8 @@ local function drain(real, watch)
       elseif kind == "cancel" or kind == "answer" then
         assert(watch.open[attempt], "ended once")
         watch.open[attempt], watch.in_flight = nil, watch.in_flight - 1
+      elseif kind == "over" and watch.open[attempt] then -- read to its end for a client that left
+        watch.open[attempt], watch.in_flight = nil, watch.in_flight - 1
       elseif kind == "commit" then
         assert(not watch.committed, "committed once")
         watch.committed = true
@@ -412,8 +442,8 @@ end
 -- The next thing to happen: kind, attempt or plan, failure. Mostly sensible, now and then late or absurd.
 local function random_input(reference, wake)
   local dice = math.random(100)
-  if dice == 1 then
-    return "gone"
+  if dice == 1 or reference.stage == "committed" and dice <= 8 then
+    return math.random(4) == 1 and "stop" or "gone"
   elseif reference.stage == "asking" and dice <= 80 or reference.stage == "new" or dice == 2 then
     return "plan"
   elseif reference.stage == "asking" and dice <= 90 or dice == 3 then

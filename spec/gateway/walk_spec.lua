@@ -125,7 +125,9 @@ describe("a state and a fault", function()
     { "content", "chunk", nil },
   }
   for _, state in ipairs { "start", "connected", "ready", "sent", "headers", "content", "body" } do
-    cases[#cases + 1] = { state, "gone", nil, "cancel 1", "over" }
+    local reads_on = state == "content" or state == "body"
+    cases[#cases + 1] = { state, "gone", nil, not reads_on and "cancel 1" or nil, not reads_on and "over" or nil }
+    cases[#cases + 1] = { state, "stop", nil, "cancel 1", "over" }
     cases[#cases + 1] = { state, "time", nil }
   end
   for _, case in ipairs(cases) do
@@ -349,6 +351,60 @@ describe("a ping", function()
       assert.same({ "ping" }, run:at(now))
     end
     assert.same({ "answer 1" }, run:event("done", 1))
+  end)
+end)
+
+describe("a client that left", function()
+  local function leave(limits, state)
+    local run = begin(limits, { 1, 2 })
+    advance(run, 1, state or "content")
+    run:at(110)
+    assert.same({}, run:event("gone", 1))
+    return run
+  end
+
+  it("is read on for two seconds at most, whatever comes", function()
+    for _, run in ipairs { leave {}, leave({ stream = false }, "headers"), leave { ping = 1 } } do
+      assert.is_true(run.wake <= 112)
+      run:at(111)
+      run:event("chunk", 1)
+      run:at(111.9)
+      run:event("chunk", 1, true)
+      assert.same({}, run:event("gone"))
+      assert.same({}, run:at(111.999))
+      assert.same({ "cancel 1", "over 1" }, run:at(112))
+    end
+  end)
+
+  it("is over as soon as its answer ends, well or badly, and nothing is tried again", function()
+    for _, limits in ipairs { {}, { stream = false } } do
+      local state = limits.stream == nil and "content" or "headers"
+      assert.same({ "over 1" }, leave(limits, state):event("done", 1))
+      assert.same({ "over 1" }, leave(limits, state):event("failed", 1, failure("unavailable")))
+      assert.same({ "cancel 1", "over 1" }, leave(limits, state):event("stop"))
+    end
+  end)
+
+  it("gets no more time by leaving than it had", function()
+    assert.same({ "cancel 1", "over 1" }, leave({ total = 11 }):at(111))
+    assert.same({ "cancel 1", "over 1" }, leave({ idle = 11 }):at(111))
+  end)
+
+  it("leaves nothing running beside what is read on", function()
+    local run = begin({ stream = false }, { { target = 1, hedge_after = 1 }, 2 })
+    advance(run, 1, "sent")
+    assert.same({ "start 2 -> 2" }, run:at(101))
+    run:event("headers", 2)
+    assert.same({ "cancel 1" }, run:event("gone"))
+    assert.same({ "over 2" }, run:event("done", 2))
+    run = begin({ stream = false }, { { target = 1, hedge_after = 5 }, 2 })
+    advance(run, 1, "headers")
+    run:at(104)
+    run:event("gone")
+    assert.same({}, run:at(105.5)) -- no hedge for a client that left
+    run = begin({ stream = false }, { 1, 2 })
+    run:event("refused", 1)
+    assert.same({ "cancel 1", "over" }, run:event("gone")) -- a refusal costs nothing
   end)
 end)
 
