@@ -12,7 +12,7 @@ local remarks = {}
 
 -- What `recover` is told of (policies/README.md), and so what settings about failures go by.
 local failure_kinds = { "rate_limited", "overloaded", "unavailable", "timeout", "auth", "quota", "invalid_request", "model_not_found",
-  "context_length", "content_filter" }
+  "context_length", "content_filter", "starved" }
 local join = check.join
 
 --- May a name "provider/…", which needs no entry of its own, be one that the pattern describes?

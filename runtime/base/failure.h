@@ -32,6 +32,7 @@ enum {
     row(CONTEXT_LENGTH, "context_length", 400, "invalid_request_error", "context_length_exceeded", 400, "invalid_request_error", FAILURE_FALLBACK) \
     row(CONTENT_FILTER, "content_filter", 400, "invalid_request_error", "content_filter", 400, "invalid_request_error", FAILURE_FALLBACK) \
     row(CANCELED, "canceled", 499, "server_error", "client_closed", 499, "api_error", 0)                             \
+    row(STARVED, "starved", 503, "server_error", "shedding", 529, "overloaded_error", FAILURE_RETRY | FAILURE_FALLBACK) /* we had no descriptor to ask it */ \
     /* the gateway's own */                                                                                           \
     row(BAD_JSON, "invalid_json", 400, "invalid_request_error", "invalid_json", 400, "invalid_request_error", FAILURE_OURS) \
     row(BAD_PARAMETER, "invalid_parameter", 400, "invalid_request_error", "invalid_parameter", 400, "invalid_request_error", FAILURE_OURS) \

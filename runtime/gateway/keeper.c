@@ -12,7 +12,7 @@ enum { BODY_MAX = 1024 * 1024, REQUEST_MAX = 128 * 1024 };
 
 #define BOARD_RETRY_US   (10 * US_PER_S)
 #define BOARD_TIMEOUT_US (10 * US_PER_S)
-#define CHECK_LATER_US   (US_PER_S)
+#define ASK_LATER_US     (US_PER_S)
 
 /* A check of one provider. */
 struct watched {
@@ -41,6 +41,14 @@ void asking_end(struct asking *asking, int status, struct slice why)
     loop_timer_set(keeper->loop, &asking->timer, asking->schedule.due_us);
 }
 
+/* Nothing was asked, for want of a descriptor: that says nothing of the other end. */
+static void put_off(struct asking *asking)
+{
+    struct loop *loop = asking->keeper->loop;
+    asking->call = NULL;
+    loop_timer_set(loop, &asking->timer, asking->schedule.due_us = loop_now_us(loop) + ASK_LATER_US);
+}
+
 static void on_event(void *owner, const struct call_event *event)
 {
     struct asking *asking = owner;
@@ -59,7 +67,10 @@ static void on_event(void *owner, const struct call_event *event)
         asking_end(asking, asking->status, SLICE_NONE);
         break;
     case CALL_FAILED:
-        asking_end(asking, 0, event->failure.message);
+        if (event->failure.kind == FAILURE_STARVED)
+            put_off(asking);
+        else
+            asking_end(asking, 0, event->failure.message);
         break;
     default:
         break;
@@ -225,7 +236,7 @@ static void ask_check(struct asking *asking)
     struct loop *loop = asking->keeper->loop;
     int64_t now_us = loop_now_us(loop);
     if (token_of(watched) != NULL && !token_is_good(token_of(watched), now_us)) { /* its refusal would say nothing */
-        loop_timer_set(loop, &asking->timer, asking->schedule.due_us = now_us + CHECK_LATER_US);
+        loop_timer_set(loop, &asking->timer, asking->schedule.due_us = now_us + ASK_LATER_US);
         return;
     }
     write_check(watched, &asking->request);

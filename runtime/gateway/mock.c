@@ -18,7 +18,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_ROOM = 64 * 1024, EVENTS_PER_WAIT = 256, LINGER_MS = 1000 };
+enum { READ_ROOM = 64 * 1024, EVENTS_PER_WAIT = 256, LINGER_MS = 1000, NAP_US = 10000 };
 
 enum stage { READING, PLAYING, STALLED, LINGERING };
 
@@ -457,8 +457,11 @@ static void on_accept(struct mock *mock)
 {
     for (;;) {
         int one = 1, fd = accept4(mock->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0)
+        if (fd < 0) {
+            if (errno != EAGAIN) /* out of descriptors: not to spin until there are some */
+                usleep(NAP_US);
             return;
+        }
         struct conn *conn = xcalloc(1, sizeof *conn);
         struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = conn};
         setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);

@@ -17,11 +17,15 @@
 #include <sys/socket.h>
 #include <sys/uio.h>
 
+#include "base/clock.h"
+
 enum {
     PARTS_AT_ONCE = 16,
     READS_AT_ONCE = 4, /* then others get their turn: epoll reports again what is left */
     WATCH_READ = EPOLLIN | EPOLLRDHUP,
 };
+
+static const int64_t SHORTAGE_US = 250 * US_PER_MS; /* a shortage of our own may be over by then */
 
 #define CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
 
@@ -130,16 +134,31 @@ static void detach(struct call *call)
         pool_close(connection);
 }
 
-static void fail_call(struct call *call, enum phase phase, enum sent sent, const char *message)
+static void fail_with(struct call *call, struct failure failure)
 {
     struct call_event event = {.kind = CALL_FAILED, .reused = call->connection != NULL && call->connection->served > 0};
     event.answered = call->got_head || call->http1.interim > 0 || call->http1.head_bytes.len > 0 || http1_error(&call->http1) != NULL;
-    event.failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
-    event.failure.phase = phase;
-    event.failure.sent = sent;
-    event.failure.retry_after_us = -1;
+    event.failure = failure;
     detach(call);
     emit_last(call, &event);
+}
+
+static void fail_call(struct call *call, enum phase phase, enum sent sent, const char *message)
+{
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
+    failure.phase = phase;
+    failure.sent = sent;
+    fail_with(call, failure);
+}
+
+static void fail_starved(struct call *call)
+{
+    struct failure failure = failure_make(FAILURE_STARVED,
+                                          LIT("the gateway is out of descriptors or memory for a connection to the provider"));
+    failure.phase = PHASE_CONNECT;
+    failure.sent = SENT_NOT;
+    failure.retry_after_us = SHORTAGE_US;
+    fail_with(call, failure);
 }
 
 static enum sent sent_so_far(const struct call *call)
@@ -446,7 +465,7 @@ void upstream_dialled(struct connection *connection, int fd)
     struct call *call = connection->call;
     connection->watch.fd = fd;
     if (!loop_watch(call->upstream->loop, &connection->watch, WATCH_READ)) {
-        fail_call(call, PHASE_CONNECT, SENT_NOT, "out of memory for watching the connection");
+        fail_starved(call);
         return;
     }
     begin_request(call);
@@ -455,6 +474,11 @@ void upstream_dialled(struct connection *connection, int fd)
 void upstream_dial_failed(struct connection *connection, enum phase phase, const char *message)
 {
     fail_call(connection->call, phase, SENT_NOT, message);
+}
+
+void upstream_dial_starved(struct connection *connection)
+{
+    fail_starved(connection->call);
 }
 
 static void place_call(struct call *call)
@@ -472,7 +496,7 @@ static void place_call(struct call *call)
     upstream->counts.connects++;
     call->connection = pool_connection_new(origin, call, connection_ready);
     if (!dial_start(call->connection))
-        fail_call(call, PHASE_CONNECT, SENT_NOT, "out of resources for a new connection");
+        fail_starved(call);
 }
 
 /* New calls, resumed ones, and those with more to read. */

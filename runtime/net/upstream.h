@@ -48,9 +48,9 @@ struct call_event {
     enum call_event_kind kind;
     const struct http1_head *head; /* CALL_HEAD; borrowed */
     struct slice data;             /* CALL_DATA; borrowed */
-    struct failure failure;        /* CALL_FAILED: kind, phase, sent, message (static text or borrowed until return) */
-    bool reused;                   /* the connection had carried another request before */
-    bool answered;                 /* CALL_FAILED: a byte of an answer had come */
+    struct failure failure; /* CALL_FAILED: kind (STARVED: no word about the other end), phase, sent, message (borrowed until return) */
+    bool reused;            /* the connection had carried another request before */
+    bool answered;          /* CALL_FAILED: a byte of an answer had come */
 };
 
 struct call_request {

@@ -10,11 +10,14 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/in.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -26,8 +29,15 @@ struct trust {
     char *ca_file;
     pthread_mutex_t lock; /* guards loading; afterwards the store locks itself */
     X509_STORE *store;
-    bool loaded, usable;
+    atomic_bool loaded, usable;
+    atomic_bool starved; /* it could not be read for want of a descriptor: tried again with the next connection */
 };
+
+/* What the gateway itself is out of: no word about the other end. */
+static bool is_shortage(int error)
+{
+    return error == EMFILE || error == ENFILE || error == ENOBUFS || error == ENOMEM;
+}
 
 /* Where distributions keep their bundle: Debian, Fedora, Alpine and the BSDs. */
 static const char *system_bundle(void)
@@ -64,16 +74,27 @@ void trust_free(struct trust *trust)
     curl_global_cleanup();
 }
 
+static void read_bundle(struct trust *trust)
+{
+    ERR_clear_error();
+    bool usable = X509_STORE_load_file(trust->store, trust->ca_file) == 1;
+    unsigned long error = usable ? 0 : ERR_peek_error();
+    trust->usable = usable;
+    trust->starved = ERR_SYSTEM_ERROR(error) && is_shortage(ERR_GET_REASON(error));
+    trust->loaded = !trust->starved;
+    ERR_clear_error();
+}
+
 static void load_trust(struct trust *trust)
 {
     pthread_mutex_lock(&trust->lock);
-    if (!trust->loaded) {
-        trust->loaded = true;
+    if (trust->store == NULL) {
         trust->store = X509_STORE_new();
         /* As libcurl sets them: an intermediate or a lone certificate in the file is trusted as it stands. */
         X509_STORE_set_flags(trust->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
-        trust->usable = X509_STORE_load_file(trust->store, trust->ca_file) == 1;
     }
+    if (!trust->loaded)
+        read_bundle(trust);
     pthread_mutex_unlock(&trust->lock);
 }
 
@@ -110,6 +131,14 @@ static void dial_ready(struct watch *watch, uint32_t events)
     harvest(shard);
 }
 
+static void note_unwatched(CURL *easy)
+{
+    struct connection *connection = NULL;
+    curl_easy_getinfo(easy, CURLINFO_PRIVATE, (char **)&connection);
+    if (connection != NULL && connection->dial != NULL)
+        connection->dial->unwatched = true;
+}
+
 static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *known)
 {
     (void)easy;
@@ -128,7 +157,9 @@ static int on_socket(CURL *easy, curl_socket_t fd, int what, void *owner, void *
         curl_multi_assign(shard->multi, fd, dial);
     }
     uint32_t events = (what & CURL_POLL_IN ? EPOLLIN : 0u) | (what & CURL_POLL_OUT ? EPOLLOUT : 0u);
-    return loop_watch(shard->upstream->loop, &dial->watch, events) ? 0 : -1;
+    if (!loop_watch(shard->upstream->loop, &dial->watch, events))
+        note_unwatched(easy); /* an error from here would end the whole multi, and all that is dialled by it */
+    return 0;
 }
 
 static int on_timer(CURLM *multi, long ms, void *owner)
@@ -234,7 +265,10 @@ static curl_socket_t open_socket(void *owner, curlsocktype purpose, struct curl_
         dial->forbidden = true;
         return CURL_SOCKET_BAD;
     }
-    return socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    int fd = socket(address->family, address->socktype | SOCK_CLOEXEC | SOCK_NONBLOCK, address->protocol);
+    if (fd < 0 && dial != NULL)
+        dial->starved |= is_shortage(errno);
+    return fd;
 }
 
 static int close_socket(void *owner, curl_socket_t fd)
@@ -286,7 +320,7 @@ static void set_tls_options(CURL *easy, struct connection *connection)
 
 void dial_prepare(struct origin *origin)
 {
-    if (!origin->plain)
+    if (!origin->plain && !atomic_load(&origin->upstream->trust->loaded))
         load_trust(origin->upstream->trust);
 }
 
@@ -309,6 +343,7 @@ static void unlink_dial(struct connection *connection)
 
 bool dial_start(struct connection *connection)
 {
+    dial_prepare(connection->origin);
     struct shard *shard = shard_with_room(connection->origin->upstream);
     CURL *easy = shard == NULL ? NULL : curl_easy_init();
     if (easy == NULL)
@@ -368,13 +403,36 @@ static const char *connect_error(int error)
     case ENETUNREACH:
     case EHOSTUNREACH:
         return "host unreachable";
-    case EMFILE:
-    case ENFILE:
-        return "out of file descriptors";
     case ECONNRESET:
         return "connection reset while connecting";
     default:
         return NULL;
+    }
+}
+
+/* A look-up needs descriptors and a thread, and says no more than that there is no such name. */
+static bool has_descriptor(void)
+{
+    int fd = eventfd(0, EFD_CLOEXEC);
+    if (fd < 0)
+        return !is_shortage(errno);
+    close(fd);
+    return true;
+}
+
+/* Whether it failed for want of something of our own. */
+static bool was_starved(const struct connection *connection, CURLcode result)
+{
+    switch (result) {
+    case CURLE_OUT_OF_MEMORY:
+        return true;
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+        return !has_descriptor();
+    case CURLE_PEER_FAILED_VERIFICATION:
+        return connection->origin->upstream->trust->starved;
+    default:
+        return connection->dial->starved;
     }
 }
 
@@ -432,7 +490,7 @@ static bool dial_remembered(struct connection *connection, CURLcode result)
         return false;
     dial_release(connection);
     if (!dial_start(connection))
-        upstream_dial_failed(connection, PHASE_CONNECT, "out of resources for a new connection");
+        upstream_dial_starved(connection);
     return true;
 }
 
@@ -467,7 +525,10 @@ static void note_connected(struct shard *shard)
     struct connection *connection = shard->dialling;
     while (connection != NULL) {
         struct dial *dial = connection->dial;
-        if (connection->origin->secure && dial->tls_begun && !dial->connected) {
+        if (dial->unwatched) {
+            upstream_dial_starved(connection);
+            connection = shard->dialling;
+        } else if (connection->origin->secure && dial->tls_begun && !dial->connected) {
             dial->connected = true;
             (void)upstream_dial_connected(connection);
             connection = shard->dialling; /* the owner may have cancelled any of them */
@@ -492,6 +553,8 @@ static void harvest(struct shard *shard)
         assert(connection != NULL && connection->dial != NULL);
         if (result == CURLE_OK) {
             stand(connection);
+        } else if (was_starved(connection, result)) {
+            upstream_dial_starved(connection);
         } else if (!dial_remembered(connection, result)) {
             char text[MESSAGE_MAX];
             enum phase phase = explain(connection, result, text);

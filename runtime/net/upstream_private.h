@@ -36,6 +36,8 @@ struct dial {
     struct curl_slist *remembered; /* not NULL: dialled where the name led last */
     bool resolved;                 /* libcurl knows an address */
     bool forbidden;                /* and it is none that the name may lead to */
+    bool starved;                  /* we had no descriptor for a socket */
+    bool unwatched;                /* nor memory to wait for it */
     bool tls_begun;                /* TCP is there */
     bool connected;                /* and the call was told */
     bool stood;
@@ -115,7 +117,7 @@ void pool_ready(struct connection *connection);      /* something happened on an
 /* upstream_connect.c */
 bool dial_share_new(struct upstream *upstream);
 void dial_share_free(struct upstream *upstream);
-void dial_prepare(struct origin *origin); /* loads the trust store for https */
+void dial_prepare(struct origin *origin); /* loads the trust store for https, where that is still to be done */
 /* Begins. false: nothing was begun. Later upstream_dialled, upstream_dial_connected or upstream_dial_failed is called, never at once. */
 bool dial_start(struct connection *connection);
 /* Takes the connection out of libcurl, in any state; closes the descriptor unless it was taken. */
@@ -137,4 +139,5 @@ struct curl_slist *names_remembered(struct origin *origin);
 bool upstream_dial_connected(struct connection *connection); /* false: cancelled, the connection is gone */
 void upstream_dialled(struct connection *connection, int fd);
 void upstream_dial_failed(struct connection *connection, enum phase phase, const char *message);
+void upstream_dial_starved(struct connection *connection); /* for want of what is ours: no provider is blamed */
 #endif

@@ -48,7 +48,7 @@ describe("the table of failures", function()
       if row.retry then retried[#retried + 1] = row.name end
       if row.health then blamed[#blamed + 1] = row.name end
     end
-    assert.same({ "rate_limited", "overloaded", "unavailable", "timeout" }, retried)
+    assert.same({ "rate_limited", "overloaded", "unavailable", "timeout", "starved" }, retried)
     assert.same({ "overloaded", "unavailable", "timeout" }, blamed)
   end)
 

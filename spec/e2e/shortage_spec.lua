@@ -4,21 +4,40 @@ local http = require "support.http"
 local process = require "support.process"
 local shortage = require "support.shortage"
 local socket = require "socket"
+local tls = require "support.tls"
 
-local CONFIG = [[return { workers = 1, providers = { lab = { kind = "openai", base_url = "%s/v1", key = "sk-lab" } }, retry = { attempts = 1 } }]]
+local CONFIG = [[
+return {
+  workers = 1, retry = { attempts = 1 },
+  providers = {
+    lab = { kind = "openai", base_url = "http://127.0.0.1:%d/v1", key = "sk-lab" },
+    named = { kind = "openai", base_url = "http://localhost:%d/v1", key = "sk-lab" },
+    secured = { kind = "openai", base_url = "https://localhost:%d/v1", key = "sk-lab" },
+  },
+}]]
+
+local CHECKED = [[
+return {
+  workers = 1,
+  providers = { lab = { kind = "openai", base_url = "http://127.0.0.1:%d/v1", key = "sk-lab", check = { every = "1s", fall = 1 } } },
+}]]
 
 describe("after a shortage", function()
-  local mock, gateway, short
+  local mock, doors, gateway, short
   local kept = {}
 
   setup(function()
-    mock = house.mock()
+    mock = house.mock { arguments = { "--close" } } -- a connection for each request
+    doors = tls.start(mock.port)
     short = shortage.new(http.free_port())
-    gateway = house.start { config = CONFIG:format(mock.origin), env = short:env() }
+    local env = short:env()
+    env.SSL_CERT_FILE = doors.ca
+    gateway = house.start { config = CONFIG:format(mock.port, mock.port, doors.ports.fine), env = env }
   end)
   teardown(function()
     local status = gateway:stop()
     short:stop()
+    doors:stop()
     mock:stop()
     assert.equal(0, status)
   end)
@@ -163,4 +182,73 @@ describe("after a shortage", function()
       assert.equal(200, status_of(waiting))
     end)
   end
+
+  describe("towards the providers", function()
+    -- A chat over a connection that stands already.
+    local function chat(connection, provider)
+      assert(connection:send(http.format { path = "/v1/chat/completions", body = house.body { model = provider .. "/hello" } }))
+      return assert(connection:answer()):read()
+    end
+
+    local function assert_shed(answer)
+      assert.equal(503, answer.status)
+      assert.equal("shedding", answer:json().error.code)
+      assert.equal("1", answer.headers["retry-after"])
+    end
+
+    local function assert_blameless(provider)
+      local health = gateway:get("/health"):json().providers[provider]
+      assert.same({ "healthy", "closed", 0 }, { health.status, health.breaker, health.error_rate })
+    end
+
+    for _, name in ipairs { "EMFILE", "ENFILE", "ENOBUFS", "ENOMEM" } do
+      it(("(socket: %s) requests failed in words, no breaker moved, and the next one is served"):format(name), function()
+        short:of("socket", name)
+        local connection = ask()
+        assert.equal(200, status_of(connection))
+        for _ = 1, 8 do -- more than open a breaker
+          assert_shed(chat(connection, "lab"))
+        end
+        short:over()
+        assert.equal(200, chat(connection, "lab").status)
+        assert_blameless "lab"
+      end)
+    end
+
+    -- The look-up of a name, the file of certificates: what a first request to a provider opens beside its socket.
+    for _, provider in ipairs { "named", "secured" } do
+      it(("(no descriptor for the first request to %s) requests failed in words, and the next one is served"):format(provider), function()
+        calm()
+        local connection = ask()
+        assert.equal(200, status_of(connection))
+        shortage.allow(gateway.pid, 0)
+        for _ = 1, 8 do
+          assert_shed(chat(connection, provider))
+        end
+        shortage.allow(gateway.pid)
+        assert.equal(200, chat(connection, provider).status)
+        assert_blameless(provider)
+      end)
+    end
+  end)
+end)
+
+describe("a shortage of sockets", function()
+  it("lets checks judge no provider", function()
+    local mock, short = house.mock(), shortage.new(http.free_port())
+    local gateway = house.start { config = CHECKED:format(mock.port), env = short:env() }
+    local function check()
+      return gateway:get("/health"):json().providers.lab.check
+    end
+    short:of("socket", "EMFILE")
+    assert.is_truthy(short:felt("socket", 1)) -- twice: what the first came to is known
+    assert.equal("up", check())
+    short:over()
+    local asked = #mock:ledger()
+    assert.is_truthy(http.eventually(function() return #mock:ledger() > asked end))
+    assert.equal("up", check())
+    assert.equal(0, gateway:stop())
+    short:stop()
+    mock:stop()
+  end)
 end)
