@@ -6,6 +6,7 @@
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <unistd.h>
 
 static unsigned core_count(void)
 {
@@ -233,9 +234,56 @@ struct generation *generation_load(struct gateway *gateway, const struct load *l
         generation->config = NULL;
     if (generation->sources != NULL && build(generation, load, now_us, complaint))
         return generation;
+    if (load->refused != NULL) {
+        *load->refused = generation->sources;
+        generation->sources = NULL;
+    }
     generation_free(generation);
     return NULL;
 }
+
+/* ---------------------------------------------------------------- probation */
+
+/* As many as a probation wants to tell apart. */
+static unsigned known_users(const struct config *config)
+{
+    const struct user *known[PROBATION_USERS];
+    unsigned count = 0;
+    for (unsigned i = 0; i < config->user_count && count < PROBATION_USERS; i++) {
+        bool is_new = true;
+        for (unsigned k = 0; k < count; k++)
+            is_new &= !slice_equals(known[k]->id, config->users[i].id);
+        if (is_new)
+            known[count++] = &config->users[i];
+    }
+    return count;
+}
+
+void generation_begin_probation(struct generation *generation, int64_t now_us)
+{
+    probation_begin(&generation->probation, known_users(generation->config), now_us);
+}
+
+static void tell_process(const struct gateway *gateway)
+{
+    uint64_t one = 1;
+    if (write(gateway->reload_fd, &one, sizeof one) < 0)
+        return; /* the counter is at its maximum: the process is due in any case */
+}
+
+void generation_asked(struct generation *generation, int64_t now_us)
+{
+    if (probation_call(&generation->probation, now_us))
+        tell_process(generation->gateway);
+}
+
+void generation_failed(struct generation *generation, struct slice user, int64_t now_us)
+{
+    if (probation_failure(&generation->probation, user, now_us))
+        tell_process(generation->gateway);
+}
+
+/* ---------------------------------------------------------------- in force */
 
 void generation_swap(struct gateway *gateway, struct generation *generation)
 {

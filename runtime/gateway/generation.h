@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_GENERATION_H
 #define GATEWAY_GENERATION_H
+#include "gateway/probation.h"
 #include "gateway/script.h"
 #include "net/upstream.h"
 #include "shared/limiter.h"
@@ -18,6 +19,7 @@ struct generation {
     struct sources *sources;
     struct script **scripts; /* one per worker */
     unsigned script_count;
+    struct probation probation;
     atomic_uint references;
 };
 
@@ -36,15 +38,16 @@ struct gateway {
     struct trust *trust;
     struct generation *current; /* guarded by swap_lock; `number` tells workers that it changed */
     atomic_uint number;
+    atomic_uint taken_back; /* the number of the generation that failed and in whose place an earlier one is in force; 0: none */
     pthread_mutex_t swap_lock;
     struct worker **workers;
     unsigned worker_count;
     unsigned cores; /* workers = "auto": one per core */
     atomic_bool draining;
     atomic_uint_fast64_t reload_asked; /* tickets given out */
-    int reload_fd;                     /* eventfd of the process: a reload is asked for, or, while draining, a worker is quiet */
-    int token_fd;                      /* eventfd of the keeper: a provider refused a token */
-    struct slice mock_origin;          /* "http://127.0.0.1:PORT" of the embedded mock, empty when it does not run */
+    int reload_fd; /* eventfd of the process: a reload is asked for, a generation lost its probation or, while draining, a worker is quiet */
+    int token_fd;  /* eventfd of the keeper: a provider refused a token */
+    struct slice mock_origin; /* "http://127.0.0.1:PORT" of the embedded mock, empty when it does not run */
     int64_t started_us, started_wall_us;
 };
 
@@ -58,13 +61,19 @@ struct load {
     const char *path; /* of gateway.lua */
     unsigned scripts; /* 0: as many as the config says */
     unsigned number;
-    bool untried; /* the policy need not pass its trial (trial.h): who looks into a mistake must be able to */
+    struct sources **refused; /* NULL, or where the sources of what was refused are left: to be watched, and freed, by the caller */
+    bool untried;             /* the policy need not pass its trial (trial.h): who looks into a mistake must be able to */
 };
 
 /* Reads and tries everything aside, with one script per worker. NULL: complaint, nothing changed. */
 struct generation *generation_load(struct gateway *gateway, const struct load *load, int64_t now_us, char complaint[COMPLAINT_MAX]);
 /* explain and the trial ask as if access tokens had come. */
 void generation_pretend_tokens(struct config *config);
+/* It may be in force for a while before it is trusted; from here on its policy's failures are counted. */
+void generation_begin_probation(struct generation *generation, int64_t now_us);
+/* A decision of its policy begins; one failed for the user of this name. The process is told when it must go. Any worker. */
+void generation_asked(struct generation *generation, int64_t now_us);
+void generation_failed(struct generation *generation, struct slice user, int64_t now_us);
 /* Puts it in force; the old one loses the gateway's reference. */
 void generation_swap(struct gateway *gateway, struct generation *generation);
 /* The one in force, with a reference. */

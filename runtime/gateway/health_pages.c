@@ -17,8 +17,16 @@ void health_page_live(struct request *request)
 /* Never depends on a provider: an orchestrator must not restart us because somebody else is down. */
 void health_page_ready(struct request *request)
 {
+    unsigned taken_back = atomic_load(&request->worker->gateway->taken_back);
     if (atomic_load(&request->worker->gateway->draining))
         answer_json(request, 503, LIT("{\"status\":\"draining\",\"checks\":{\"policy\":\"ok\"}}"));
+    else if (taken_back > 0)
+        answer_json(
+            request, 200,
+            arena_printf(&request->arena,
+                         "{\"status\":\"ready\",\"checks\":{\"policy\":\"degraded: generation %u failed and was taken back, %s is in "
+                         "force\"}}",
+                         taken_back, request->policy_label.ptr));
     else
         answer_json(request, 200, LIT("{\"status\":\"ready\",\"checks\":{\"policy\":\"ok\"}}"));
 }

@@ -32,7 +32,13 @@ struct process {
     struct keeper *keeper; /* NULL: nothing to keep watch over */
     int *listeners;
     int signal_fd;
-    char listen_host[64]; /* what the running listeners were made from */
+    unsigned last_number;      /* of a generation */
+    uint64_t answered;         /* tickets of those who asked for a reload */
+    struct generation *good;   /* what comes back where the one in force loses its probation; NULL: that is over */
+    struct generation *older;  /* what comes back where that one, itself on probation still, loses it; NULL: nothing */
+    struct generation *fallen; /* the one that lost it; its files are watched until the next one */
+    struct sources *refused;   /* of the last reload that was; likewise */
+    char listen_host[64];      /* what the running listeners were made from */
     int listen_port;
     struct listen_address address;
     struct memory memory;
@@ -236,26 +242,90 @@ static void keep_watch(struct process *process)
     }
 }
 
+static void drop(struct generation **generation)
+{
+    if (*generation != NULL)
+        generation_unref(*generation);
+    *generation = NULL;
+}
+
+static void forget_refused(struct process *process)
+{
+    if (process->refused != NULL)
+        process->gateway.engine->sources_free(process->refused);
+    process->refused = NULL;
+}
+
+/* What is in force goes: it may come back if it did well. One that is on probation still has another one behind it. */
+static void keep_good(struct process *process)
+{
+    struct gateway *gateway = &process->gateway;
+    if (process->good != NULL && !probation_looks_good(&gateway->current->probation))
+        return;
+    if (process->older == NULL)
+        process->older = process->good;
+    else
+        drop(&process->good);
+    process->good = generation_current(gateway);
+}
+
+static void put_in_force(struct process *process, struct generation *generation)
+{
+    struct gateway *gateway = &process->gateway;
+    log_set_level(gateway->log, generation->config->log_level, generation->config->log_format);
+    warn_about_restart(process, generation->config);
+    log_remarks(gateway, generation->config);
+    generation_swap(gateway, generation);
+    keep_watch(process);
+}
+
 /* Tried aside; in force only when everything in it is sound. */
 static void reload(struct process *process)
 {
     struct gateway *gateway = &process->gateway;
     struct verdict verdict = {.upto = atomic_load(&gateway->reload_asked), .generation = gateway->current->number};
-    struct load load = {.path = process->path, .scripts = gateway->worker_count, .number = gateway->current->number + 1};
+    forget_refused(process);
+    struct load load = {
+        .path = process->path, .scripts = gateway->worker_count, .number = process->last_number + 1, .refused = &process->refused};
     struct generation *fresh = generation_load(gateway, &load, clock_monotonic_us(), verdict.text);
     if (fresh != NULL) {
         verdict.ok = true;
-        verdict.generation = fresh->number;
+        verdict.generation = process->last_number = fresh->number;
         snprintf(verdict.text, sizeof verdict.text, "generation %u is in force", fresh->number);
-        log_set_level(gateway->log, fresh->config->log_level, fresh->config->log_format);
-        warn_about_restart(process, fresh->config);
-        log_remarks(gateway, fresh->config);
-        generation_swap(gateway, fresh);
-        keep_watch(process);
+        keep_good(process);
+        drop(&process->fallen);
+        atomic_store(&gateway->taken_back, 0);
+        generation_begin_probation(fresh, clock_monotonic_us());
+        put_in_force(process, fresh);
     }
+    process->answered = verdict.upto;
     log_reload(process, &verdict);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_post_verdict(gateway->workers[i], &verdict);
+}
+
+/* The one in force failed those who asked it: the last good one comes back, under its own number. */
+static void take_back(struct process *process)
+{
+    struct gateway *gateway = &process->gateway;
+    struct generation *failed = generation_current(gateway);
+    drop(&process->fallen);
+    process->fallen = failed;
+    log_event(gateway->log, LOG_ERROR, "reload",
+              ",\"result\":\"taken_back\",\"generation\":%u,\"message\":\"generation %u is taken back, generation %u is in force again: "
+              "the policy failed in %u "
+              "of %u calls, for %u user%s or more (see policy_error); mend its file, or ask for a reload to try it once more\"",
+              process->good->number, failed->number, process->good->number, atomic_load(&failed->probation.failures),
+              atomic_load(&failed->probation.calls), probation_user_count(&failed->probation),
+              probation_user_count(&failed->probation) == 1 ? "" : "s");
+    atomic_store(&gateway->taken_back, failed->number);
+    if (process->older != NULL)
+        generation_begin_probation(process->good, clock_monotonic_us());
+    put_in_force(process, process->good);
+    process->good = process->older;
+    process->older = NULL;
+    for (unsigned i = 0; i < gateway->worker_count; i++)
+        worker_wake(gateway->workers[i]);
 }
 
 /* ---------------------------------------------------------------- the process's own loop */
@@ -274,6 +344,31 @@ static int next_signal(const struct process *process)
     return read(process->signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }
 
+/* What is not in force, but would be if it were mended. */
+static uint64_t stamp_others(const struct process *process)
+{
+    const struct script_engine *engine = process->gateway.engine;
+    uint64_t fallen = process->fallen == NULL ? 0 : engine->stamp(process->fallen->sources);
+    return 3 * fallen + (process->refused == NULL ? 0 : 5 * engine->stamp(process->refused));
+}
+
+/* Its probation is over, or lost. True: another generation is in force. */
+static bool look_at_probation(struct process *process)
+{
+    struct probation *probation = &process->gateway.current->probation;
+    if (process->good == NULL)
+        return false;
+    if (atomic_load(&probation->is_lost)) {
+        take_back(process);
+        return true;
+    }
+    if (clock_monotonic_us() > atomic_load(&probation->until_us) + US_PER_S) { /* workers may still be about to say so */
+        drop(&process->good);
+        drop(&process->older);
+    }
+    return false;
+}
+
 /* Serves until a signal says to end. `seen`: the files as they were read. A broken file is tried once for each change, not over and over. */
 static void watch(struct process *process, uint64_t seen)
 {
@@ -284,12 +379,15 @@ static void watch(struct process *process, uint64_t seen)
         int number = next_signal(process);
         if (number == SIGTERM || number == SIGINT)
             return;
-        uint64_t asked;
-        bool wanted = number == SIGHUP || read(gateway->reload_fd, &asked, sizeof asked) > 0;
+        uint64_t told;
+        bool wanted = number == SIGHUP ||
+                      (read(gateway->reload_fd, &told, sizeof told) > 0 && atomic_load(&gateway->reload_asked) > process->answered);
         uint64_t stamp = gateway->engine->stamp(gateway->current->sources);
-        if (wanted || stamp != seen)
+        if (wanted || stamp + stamp_others(process) != seen)
             reload(process);
-        seen = stamp;
+        else if (look_at_probation(process))
+            stamp = gateway->engine->stamp(gateway->current->sources);
+        seen = stamp + stamp_others(process);
     }
 }
 
@@ -342,6 +440,10 @@ static void let_go(struct process *process)
 {
     struct gateway *gateway = &process->gateway;
     log_close(gateway->log);
+    drop(&process->good);
+    drop(&process->older);
+    drop(&process->fallen);
+    forget_refused(process);
     gateway_fini(gateway);
     trust_free(gateway->trust);
     bodies_free(gateway->bodies);
@@ -400,6 +502,7 @@ int process_run(const struct script_engine *engine, const char *path)
     }
     uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and whoever sees that may edit */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
+    process.last_number = first->number;
     generation_swap(gateway, first);
     if (!is_place_to_listen(&process, first->config) || !divide_memory(&process, first->config, first->script_count) ||
         !open_listeners(&process, first->config, first->script_count) || !make_workers(&process, first->script_count))

@@ -57,6 +57,21 @@ static void refuse(struct run *run, enum failure_kind kind, struct slice message
     request_refuse(run->request, &failure);
 }
 
+/* A decision of the policy's begins: of a generation on probation they are counted. */
+static void count_call(const struct run *run)
+{
+    generation_asked(run->request->engine->generation, loop_now_us(run->request->worker->loop));
+}
+
+/* The request is over because the policy failed. */
+static void refuse_failed(struct run *run, enum failure_kind kind, struct slice message)
+{
+    const struct request *request = run->request;
+    generation_failed(request->engine->generation, request->user == NULL ? LIT("anonymous") : request->user->id,
+                      loop_now_us(request->worker->loop));
+    refuse(run, kind, message);
+}
+
 static void refuse_unfit(struct run *run);
 
 /* The policy did something wrong: log, answer (but for settle). What used up its budget is counted: it cost everybody else of this
@@ -69,8 +84,8 @@ static void policy_failed(struct run *run, enum policy_function function, enum f
     if (function == POLICY_ROUTE && kind == FAILURE_POLICY_ERROR && run->request->target_count == 0)
         refuse_unfit(run); /* it did not think of a full house: that is answered as if nobody had been asked */
     else if (function != POLICY_SETTLE)
-        refuse(run, kind,
-               arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]));
+        refuse_failed(run, kind,
+                      arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]));
 }
 
 static bool is_disabled(struct run *run, enum policy_function function)
@@ -78,9 +93,9 @@ static bool is_disabled(struct run *run, enum policy_function function)
     if (!run->script->stops[function].disabled)
         return false;
     if (function != POLICY_SETTLE)
-        refuse(run, FAILURE_POLICY_DISABLED,
-               arena_printf(&run->request->arena, "The policy was stopped in %s too often and is not asked until it is changed.",
-                            function_names[function]));
+        refuse_failed(run, FAILURE_POLICY_DISABLED,
+                      arena_printf(&run->request->arena, "The policy was stopped in %s too often and is not asked until it is changed.",
+                                   function_names[function]));
     return true;
 }
 
@@ -226,6 +241,7 @@ static int house_admit(lua_State *L)
     struct run *run = request_run(L, 1);
     run->request->step = "admit";
     lua_settop(L, 1);
+    count_call(run);
     if (run->script->refs.policy[POLICY_ADMIT] != LUA_NOREF) {
         if (!ask_with_request(L, run, POLICY_ADMIT))
             return 0;
@@ -454,6 +470,7 @@ static int house_recover(lua_State *L)
     struct run *run = request_run(L, 1);
     struct script_refs *refs = &run->script->refs;
     lua_settop(L, 3);
+    count_call(run);
     if (is_disabled(run, POLICY_RECOVER))
         return 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, refs->recovered);

@@ -50,6 +50,7 @@ int luaopen_gateway_runtime(lua_State *L)
         {"value", open_value},
         {"wait_queue", open_wait_queue},
         {"schedule", open_schedule},
+        {"probation", open_probation},
     };
 
     lua_createtable(L, 0, sizeof bricks / sizeof *bricks);
