@@ -1,7 +1,8 @@
 # make            build/gateway and the Lua module for specs
 # make run        install what is missing, build, serve the embedded mock on 127.0.0.1:8080
 # make test       install what is missing, build, all specs: unit, end to end, SDKs
-# make night      the state machines against their models over a million random sequences each (SEQUENCES=n), at low priority
+# make night      the state machines against their models over a million random sequences each (SEQUENCES=n), 10,000 random shortages of
+#                 descriptors (SHORTAGES=n), at low priority
 # make check      lint, layers, sizes, format: what reads the code without running it
 # make bench      CPU per request beside nginx; writes spec/bench/
 # make sdk        real clients against the gateway: SDKs, agent frameworks, coding tools (pip, npm)
@@ -125,12 +126,15 @@ sdk: all
 # Breaker, retry and hedge, queue, limits, keys of providers, spare attempts: each spec holds a small model of its machine, and 10,000 sequences are
 # part of every `make unit` (a thousand under sanitizers). A seed that fails is printed, with how to repeat it.
 SEQUENCES ?= 1000000
+SHORTAGES ?= 10000
 RANDOM_SPECS = $(addprefix spec/,gateway/walk_random_spec.lua gateway/wait_queue_spec.lua \
 	$(addprefix shared/,health_spec.lua limiter_spec.lua key_states_spec.lua pools_spec.lua))
 
 night: test-deps all
 	@status=0; for f in $(RANDOM_SPECS); do echo "$$f: $(SEQUENCES) sequences"; \
-	  SEQUENCES=$(SEQUENCES) nice -n 19 busted --cpath="$(BUILD)/lua/?.so" $$f || status=1; done; exit $$status
+	  SEQUENCES=$(SEQUENCES) nice -n 19 busted --cpath="$(BUILD)/lua/?.so" $$f || status=1; done; \
+	echo "spec/e2e/shortage_random_spec.lua: $(SHORTAGES) shortages"; \
+	SHORTAGES=$(SHORTAGES) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/shortage_random_spec.lua || status=1; exit $$status
 
 bench: bench-deps all $(BUILD)/bench/policies
 	@BUILD=$(BUILD) spec/bench/run
