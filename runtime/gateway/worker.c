@@ -333,6 +333,16 @@ void worker_stop(struct worker *worker)
 
 /* ---------------------------------------------------------------- life */
 
+/* What it says is another client's, or nonsense: an operator should know of a provider that costs a connection per request. */
+static void on_stray(void *owner, struct slice url)
+{
+    const struct worker *worker = owner;
+    log_event(
+        worker->gateway->log, LOG_WARN, "no_reuse",
+        ",\"origin\":\"%.*s\",\"message\":\"it answered more than it was asked: none of its connections is used twice until a restart\"",
+        (int)url.len, url.ptr);
+}
+
 struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd)
 {
     struct worker *worker = xcalloc(1, sizeof *worker);
@@ -346,7 +356,8 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
     worker->loop = loop_new();
     if (worker->loop == NULL)
         return worker_free(worker), NULL;
-    struct upstream_settings upstream = {.idle_us = 30 * US_PER_S, .lifetime_us = 600 * US_PER_S, .idle_max = 256};
+    struct upstream_settings upstream = {
+        .idle_us = 30 * US_PER_S, .lifetime_us = 600 * US_PER_S, .idle_max = 256, .on_stray = on_stray, .owner = worker};
     worker->upstream = upstream_new(worker->loop, gateway->trust, &upstream);
     struct server_settings settings = {
         .listen_fd = listen_fd,

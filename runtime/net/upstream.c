@@ -301,10 +301,12 @@ static void complete(struct call *call, bool closed)
 {
     struct connection *connection = call->connection;
     struct call_event event = {.kind = CALL_END, .reused = connection->served > 0};
-    bool reusable = call->sent && call->keep_alive && !closed && http1_excess(&call->http1) == 0;
+    bool kept = call->sent && call->keep_alive && !closed, excess = http1_excess(&call->http1) > 0;
+    if (kept && excess)
+        pool_distrust(connection->origin);
     call->connection = NULL;
     connection->served++;
-    if (reusable)
+    if (kept && !excess)
         pool_give(connection);
     else
         pool_close(connection);

@@ -1,7 +1,9 @@
 /* upstream.h -- the side of the providers. libcurl opens connections (DNS, TCP, TLS with verification, proxies) without blocking;
  * our codec speaks HTTP/1.1 over them; a LIFO pool per origin keeps them alive.
  *
- * A pooled connection is handed out only when nothing waits on it (no bytes, no FIN). A call writes its request once and never again: what
+ * A pooled connection is handed out only when nothing waits on it (no bytes, no FIN). An origin that was seen to say more than it was asked for (a
+ * second answer behind the first, or on an idle connection) is kept no connections of any more, by any worker: what it says too late would be taken
+ * for the answer to the next request. A call writes its request once and never again: what
  * follows a failure is the walk's business. Everything here belongs to one worker thread, except the trust store.
  * Plain connections are read and written directly on libcurl's socket; TLS goes through curl_easy_send/recv.
  * SPDX-License-Identifier: MIT */
@@ -14,16 +16,19 @@
 struct upstream; /* the pools of one worker */
 struct origin;   /* one scheme://host:port with its connection settings: one pool */
 struct call;     /* one request on one connection */
-struct trust;    /* the CA store, loaded once and shared by all workers (loading costs 19 ms and 0.8 MB) */
+struct
+    trust; /* what all workers share: the CA store, loaded once (it costs 19 ms and 0.8 MB), and which origins say more than they were asked */
 
 /* Once per process, before threads, before anything else here; `ca_file` NULL: the system's bundle. A bundle is loaded at the first https origin. */
 struct trust *trust_new(const char *ca_file);
 void trust_free(struct trust *trust);
 
 struct upstream_settings {
-    int64_t idle_us;     /* a pooled connection older than this is closed; default 30 s */
-    int64_t lifetime_us; /* default 10 min */
-    unsigned idle_max;   /* pooled connections per origin; default 256 */
+    int64_t idle_us;                                 /* a pooled connection older than this is closed; default 30 s */
+    int64_t lifetime_us;                             /* default 10 min */
+    unsigned idle_max;                               /* pooled connections per origin; default 256 */
+    void (*on_stray)(void *owner, struct slice url); /* this origin was seen to; once, by the first worker. NULL: not told */
+    void *owner;
 };
 
 struct upstream *upstream_new(struct loop *loop, struct trust *trust, const struct upstream_settings *settings);

@@ -27,10 +27,11 @@
 
 struct trust {
     char *ca_file;
-    pthread_mutex_t lock; /* guards loading; afterwards the store locks itself */
+    pthread_mutex_t lock; /* guards loading and the list; afterwards the store locks itself, and marks are atomic */
     X509_STORE *store;
     atomic_bool loaded, usable;
     atomic_bool starved; /* it could not be read for want of a descriptor: tried again with the next connection */
+    struct mark *marks;
 };
 
 /* What the gateway itself is out of: no word about the other end. */
@@ -67,11 +68,33 @@ void trust_free(struct trust *trust)
 {
     if (trust == NULL)
         return;
+    while (trust->marks != NULL) {
+        struct mark *mark = trust->marks;
+        trust->marks = mark->next;
+        free(mark->url);
+        free(mark);
+    }
     X509_STORE_free(trust->store);
     pthread_mutex_destroy(&trust->lock);
     free(trust->ca_file);
     free(trust);
     curl_global_cleanup();
+}
+
+struct mark *trust_mark(struct trust *trust, const char *url)
+{
+    pthread_mutex_lock(&trust->lock);
+    struct mark *mark = trust->marks;
+    while (mark != NULL && strcmp(mark->url, url) != 0)
+        mark = mark->next;
+    if (mark == NULL) {
+        mark = xcalloc(1, sizeof(*mark));
+        mark->url = xstrndup(url, strlen(url));
+        mark->next = trust->marks;
+        trust->marks = mark;
+    }
+    pthread_mutex_unlock(&trust->lock);
+    return mark;
 }
 
 static void read_bundle(struct trust *trust)

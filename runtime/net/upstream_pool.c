@@ -86,13 +86,18 @@ static bool too_old(const struct connection *connection)
     return now - connection->born_us >= upstream->settings.lifetime_us || now - connection->idle_since_us >= upstream->settings.idle_us;
 }
 
+static bool may_keep(const struct origin *origin)
+{
+    return origin->upstream->settings.idle_max > 0 && !atomic_load_explicit(&origin->mark->says_more, memory_order_relaxed);
+}
+
 void pool_give(struct connection *connection)
 {
     struct origin *origin = connection->origin;
     struct upstream *upstream = origin->upstream;
     connection->call = NULL;
     connection->idle_since_us = loop_now_us(upstream->loop);
-    if (upstream->settings.idle_max == 0 || too_old(connection)) {
+    if (!may_keep(origin) || too_old(connection)) {
         pool_close(connection);
         return;
     }
@@ -126,18 +131,46 @@ static void sweep_due(struct timer *timer)
         loop_timer_set(upstream->loop, timer, next + upstream->settings.idle_us);
 }
 
-/* Nothing may wait on an idle connection: bytes would be taken for the answer to the next request, which is somebody else's. TLS
+enum heard { HEARD_NOTHING, HEARD_END, HEARD_MORE };
+
+/* A server that gives an idle connection up may say so first: that is no answer to anything. */
+static bool is_farewell(const char *bytes, size_t len)
+{
+    return len >= 12 && memcmp(bytes, "HTTP/1.", 7) == 0 && memcmp(bytes + 8, " 408", 4) == 0;
+}
+
+/* Nothing may wait on an idle connection: bytes would be taken for the answer to the next request, which is another client's. TLS
  * may have records of its own to read over (session tickets), and may keep bytes that the kernel does not have any more. */
+static enum heard listen_to(struct connection *connection)
+{
+    char bytes[16];
+    bool plain = connection->origin->plain;
+    ssize_t len = 0;
+    if (plain || connection->drained)
+        len = recv(connection->watch.fd, bytes, sizeof(bytes), MSG_PEEK | MSG_DONTWAIT);
+    if (len >= 0 && !plain)
+        len = dial_recv(connection, bytes, sizeof(bytes));
+    if (len < 0)
+        return errno == EAGAIN ? HEARD_NOTHING : HEARD_END;
+    return len == 0 || is_farewell(bytes, (size_t)len) ? HEARD_END : HEARD_MORE;
+}
+
+void pool_distrust(struct origin *origin)
+{
+    const struct upstream_settings *settings = &origin->upstream->settings;
+    if (!atomic_exchange(&origin->mark->says_more, true) && settings->on_stray != NULL)
+        settings->on_stray(settings->owner, slice_of(origin->url));
+}
+
+/* False: it is not idle any more but dead. */
 static bool is_silent(struct connection *connection)
 {
-    char byte;
-    if (connection->origin->plain || connection->drained) {
-        if (recv(connection->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) < 0)
-            return errno == EAGAIN;
-        if (connection->origin->plain)
-            return false;
-    }
-    return dial_recv(connection, &byte, 1) < 0 && errno == EAGAIN;
+    enum heard heard = listen_to(connection);
+    if (heard == HEARD_MORE)
+        pool_distrust(connection->origin);
+    if (heard != HEARD_NOTHING)
+        connection->origin->upstream->counts.stale_dropped++;
+    return heard == HEARD_NOTHING;
 }
 
 struct connection *pool_take(struct origin *origin)
@@ -145,24 +178,17 @@ struct connection *pool_take(struct origin *origin)
     struct connection *connection;
     while ((connection = origin->idle) != NULL) {
         unlink_idle(connection);
-        if (too_old(connection)) {
-            pool_close(connection);
-        } else if (!is_silent(connection)) {
-            origin->upstream->counts.stale_dropped++;
-            pool_close(connection);
-        } else {
+        if (!too_old(connection) && is_silent(connection) && may_keep(origin))
             return connection;
-        }
+        pool_close(connection);
     }
     return NULL;
 }
 
 void pool_ready(struct connection *connection)
 {
-    if (is_silent(connection))
-        return;
-    connection->origin->upstream->counts.stale_dropped++;
-    pool_drop(connection);
+    if (!is_silent(connection))
+        pool_drop(connection);
 }
 
 void pool_init(struct upstream *upstream)
@@ -213,6 +239,7 @@ struct origin *upstream_origin(struct upstream *upstream, struct slice url, stru
     origin->url = xstrndup(url.len > 0 ? url.ptr : "", url.len);
     origin->proxy = xstrndup(proxy.len > 0 ? proxy.ptr : "", proxy.len);
     origin->host = host_of(url);
+    origin->mark = trust_mark(upstream->trust, origin->url);
     origin->secure = url.len >= 8 && slice_equals_nocase((struct slice){url.ptr, 8}, LIT("https://"));
     /* A proxy that is itself reached by TLS, or that we do not know, leaves its layer on the descriptor. */
     bool clear_proxy = proxy.len == 0 || slice_starts_with(proxy, LIT("http://")) || slice_starts_with(proxy, LIT("socks"));

@@ -6,6 +6,7 @@
 #ifndef NET_UPSTREAM_PRIVATE_H
 #define NET_UPSTREAM_PRIVATE_H
 #include <curl/curl.h>
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "net/upstream.h"
@@ -58,8 +59,16 @@ struct connection {
     bool taken;      /* the descriptor is ours: libcurl must not close it */
 };
 
+/* Of one URL, shared by all workers. */
+struct mark {
+    struct mark *next;
+    char *url;
+    atomic_bool says_more; /* than it was asked */
+};
+
 struct origin {
     struct origin *next;
+    struct mark *mark;
     struct upstream *upstream;
     char *url, *proxy, *host;
     bool secure;                      /* https */
@@ -112,12 +121,14 @@ void pool_close(struct connection *connection);      /* in any state but idle */
 void pool_drop(struct connection *connection);       /* an idle one */
 void pool_give(struct connection *connection);       /* makes it idle, or closes it where there is no room */
 struct connection *pool_take(struct origin *origin); /* the idle one used last on which nothing waits, or NULL */
+void pool_distrust(struct origin *origin);           /* it said more than it was asked */
 void pool_ready(struct connection *connection);      /* something happened on an idle one */
 
 /* upstream_connect.c */
 bool dial_share_new(struct upstream *upstream);
 void dial_share_free(struct upstream *upstream);
-void dial_prepare(struct origin *origin); /* loads the trust store for https, where that is still to be done */
+struct mark *trust_mark(struct trust *trust, const char *url); /* lives as long as the trust */
+void dial_prepare(struct origin *origin);                      /* loads the trust store for https, where that is still to be done */
 /* Begins. false: nothing was begun. Later upstream_dialled, upstream_dial_connected or upstream_dial_failed is called, never at once. */
 bool dial_start(struct connection *connection);
 /* Takes the connection out of libcurl, in any state; closes the descriptor unless it was taken. */
