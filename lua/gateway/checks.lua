@@ -5,6 +5,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local runtime = require "gateway.runtime"
 
 local checks = {}
 
@@ -13,6 +14,10 @@ local fail, join = check.fail, check.join
 local function check_path(value, path)
   if type(value) ~= "string" or not value:find "^/[\33-\126]*$" or value:find "#" or #value > 1000 then
     check.expected(path, 'a path such as "/models"', value)
+  end
+  local segments = value:match "^/([^?]*)":gsub("/$", "")
+  if segments ~= "" and not runtime.config.is_model_name(segments) then
+    check.expected(path, "a path without empty, '.' and '..' segments", value)
   end
   return value
 end

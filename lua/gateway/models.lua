@@ -5,13 +5,15 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local runtime = require "gateway.runtime"
 local spelling = require "gateway.spelling"
 local target = require "gateway.target"
 
 local models = {}
 
-local fail, join = check.fail, check.join
+local fail, join, is_model_name = check.fail, check.join, runtime.config.is_model_name
 
+local NOT_PLAIN = "expected a name without empty, '.' and '..' segments: %s is a 404 to every client"
 local TARGETS_MAX = 4096 / 2 -- the other half is for those that clients name
 local AUTO = "auto"
 
@@ -59,6 +61,8 @@ local function check_item(state, item, path)
   end
   if not prefix then
     check.expected(path, 'a target such as "openai/gpt-4o"', name)
+  elseif not is_model_name(id) then
+    fail(path, NOT_PLAIN, check.shown(name))
   elseif state.off[prefix] == nil and not state.on[prefix] then
     fail(path, "there is no provider '%s'%s", prefix, spelling.hint(prefix, state.names))
   end
@@ -100,6 +104,8 @@ local function check_named(state, value, path)
   for name in next, value do
     if type(name) ~= "string" or name == "" or #name > 200 or name:find "[%c ]" then
       fail(path, "expected names of models, got %s", check.shown(name))
+    elseif not is_model_name(name) then
+      fail(path, NOT_PLAIN, check.shown(name))
     end
   end
   for _, name in ipairs(check.sorted_keys(value)) do

@@ -1,6 +1,8 @@
 --- URLs of providers as people paste them: with and without /v1, with a slash at the end, with the whole endpoint.
 -- SPDX-License-Identifier: MIT
 
+local runtime = require "gateway.runtime"
+
 local url = {}
 
 -- Endpoints that belong to a wire, not to its base.
@@ -35,6 +37,10 @@ function url.split(text)
   end
   if not host or (port ~= "" and (tonumber(port) < 1 or tonumber(port) > 65535)) then
     return nil, "expected a URL with a host, and a port from 1 to 65535 where it has one"
+  end
+  local segments = path:match "^/*(.-)/*$"
+  if segments ~= "" and not runtime.config.is_model_name(segments) then
+    return nil, "expected a URL without empty, '.' and '..' segments in its path"
   end
   local default = scheme == "http" and "80" or "443"
   local origin = scheme .. "://" .. host:lower() .. ((port == "" or port == default) and "" or ":" .. port)

@@ -6,6 +6,7 @@
 #include "gateway/config.h"
 #include "base/hash.h"
 #include "base/spelling.h"
+#include "gateway/model_name.h"
 #include <stdlib.h>
 
 enum {
@@ -244,12 +245,9 @@ void config_forget_ad_hoc(struct config *config)
         publish(config, config->targets[i]);
 }
 
-static bool is_plain_name(struct slice name)
+static bool may_be_made(struct slice name)
 {
-    for (size_t i = 0; i < name.len; i++)
-        if ((unsigned char)name.ptr[i] <= ' ' || name.ptr[i] == 0x7f)
-            return false;
-    return name.len > 0 && name.len <= MODEL_NAME_MAX;
+    return name.len <= MODEL_NAME_MAX && memchr(name.ptr, ' ', name.len) == NULL && model_name_is_plain(name);
 }
 
 static bool digits_at(struct slice text, size_t at, size_t count)
@@ -293,7 +291,7 @@ static void take_facts(struct target *target, const struct target *known)
 static struct target *add_ad_hoc(struct config *config, struct provider *provider, struct slice model)
 {
     struct target *target = find_by_model(config, provider, model);
-    if (target != NULL || !is_plain_name(model))
+    if (target != NULL || !may_be_made(model))
         return target;
     pthread_mutex_lock(&config->ad_hoc_lock);
     target = find_by_model(config, provider, model);

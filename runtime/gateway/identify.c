@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/identify.h"
 #include "gateway/capacity.h"
+#include "gateway/model_name.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <math.h>
@@ -189,9 +190,11 @@ static bool unknown_model(struct request *request)
 
 static bool find_model(struct request *request)
 {
-    request->model = config_model(request->config, request->model_name, &request->arena);
-    if (request->user != NULL && !user_may_use(request->user, request->model_name))
+    if (request->model_name.len > 0 && !model_name_is_plain(request->model_name)) /* a pattern would show another model than is asked for */
+        return unknown_model(request);
+    if (request->user != NULL && !user_may_use(request->user, request->model_name)) /* before a name is made for it */
         return refuse(request, FAILURE_FORBIDDEN, LIT("This key may not use this model."), LIT("model"));
+    request->model = config_model(request->config, request->model_name, &request->arena);
     if (request->model == NULL)
         return unknown_model(request);
     request->pool = request->model->pool == NULL ? request->worker->gateway->other_pool : request->model->pool;

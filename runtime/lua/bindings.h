@@ -22,7 +22,7 @@ int open_health(lua_State *L);      /* lua_health.c */
 int open_limiter(lua_State *L);     /* lua_limiter.c: limits as policies hold them; the limiter for specs and gateway.testing */
 int open_memory(lua_State *L);      /* lua_memory.c: the room for request bodies, for specs */
 int open_order(lua_State *L);       /* lua_order.c: gateway.order */
-int open_config(lua_State *L);      /* lua_config.c: checked table -> struct config, for specs */
+int open_config(lua_State *L);      /* lua_config.c: checked table -> struct config, for specs; is_model_name for lua/gateway/models.lua */
 int open_keyring(lua_State *L);     /* lua_keyring.c: keys and patterns, for specs */
 int open_value(lua_State *L);       /* lua_value.c: JSON to values and back, as adapters have it */
 int open_wait_queue(lua_State *L);  /* lua_wait_queue.c: who waits for room, for specs */

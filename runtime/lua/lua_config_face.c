@@ -1,5 +1,6 @@
 /* lua_config_face.c -- struct config for specs: built of a checked table, and asked what it knows.
  * SPDX-License-Identifier: MIT */
+#include "gateway/model_name.h"
 #include "lua/bindings.h"
 #include "lua/lua_config.h"
 
@@ -138,9 +139,16 @@ static int config_vendors_face(lua_State *L)
     return 1;
 }
 
+static int config_is_model_name(lua_State *L)
+{
+    lua_pushboolean(L, model_name_is_plain(check_slice(L, 1)));
+    return 1;
+}
+
 int open_config(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"build", config_build_face}, {"vendors", config_vendors_face}, {NULL, NULL}};
+    static const luaL_Reg functions[] = {
+        {"build", config_build_face}, {"vendors", config_vendors_face}, {"is_model_name", config_is_model_name}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"model", config_model_face},
                                        {"nearest", config_nearest_face},
                                        {"target", config_target_face},
