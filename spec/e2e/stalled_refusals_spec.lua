@@ -34,6 +34,9 @@ return {
     local plan = {}
     for i, target in ipairs(priority.route(request)) do
       plan[i] = { target = target, hedge_after = request.model == "hedged" and "20ms" or nil }
+      if i == 32 then
+        break -- "auto" has more, and a plan no room for them
+      end
     end
     return plan
   end,

@@ -54,6 +54,11 @@ function house.run(options)
   return status, out, err
 end
 
+--- The last line of what a command printed.
+function house.last_line(text)
+  return text:match "[^\n]*\n?$"
+end
+
 --- Starts a gateway and waits until it answers. options: config (text), policies, files, env, under (words before its own, such as
 -- prlimit's), host (where it is asked whether it answers). The config need not say `listen`.
 function house.start(options)
