@@ -2,13 +2,14 @@
 --- that the list keeps its length. Whole numbers are integers.
 -- SPDX-License-Identifier: MIT
 
-local cjson = require "cjson.safe"
+local cjson = require "cjson"
 local frozen = require "gateway.frozen"
 
 local body = {}
 
 local decode, null = cjson.decode, cjson.null
 
+local NO_MEMORY = "not enough memory"
 local EXACT = 2 ^ 53 -- beyond it a float may stand for several integers
 
 local function tidy(value)
@@ -26,8 +27,10 @@ end
 
 --- The table; nil where the text is not an object or a list. `name` stands in messages.
 function body.decode(text, name)
-  local value = decode(text)
-  if type(value) ~= "table" then
+  local ok, value = pcall(decode, text)
+  if value == NO_MEMORY then
+    error(value, 0) -- a policy must not take it for a body that is none
+  elseif not ok or type(value) ~= "table" then
     return nil
   end
   return frozen.copy(tidy(value), name)

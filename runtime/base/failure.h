@@ -55,6 +55,7 @@ enum {
     row(POLICY_BAD_RESULT, "policy_bad_result", 500, "server_error", "policy_bad_result", 500, "api_error", FAILURE_OURS) \
     row(POLICY_UNKNOWN_TARGET, "policy_unknown_target", 500, "server_error", "policy_unknown_target", 500, "api_error", FAILURE_OURS) \
     row(POLICY_DISABLED, "policy_disabled", 500, "server_error", "policy_disabled", 500, "api_error", FAILURE_OURS)   \
+    row(POLICY_INPUT, "request_too_large_for_policy", 413, "invalid_request_error", "request_too_large_for_policy", 413, "request_too_large", FAILURE_OURS) \
     row(NO_TARGET, "no_fit_target", 503, "server_error", "no_fit_target", 503, "overloaded_error", FAILURE_OURS)      \
     row(UNFIT, "no_able_target", 400, "invalid_request_error", "no_able_target", 400, "invalid_request_error", FAILURE_OURS) \
     row(SHEDDING, "shedding", 503, "server_error", "shedding", 529, "overloaded_error", FAILURE_OURS)                 \

@@ -31,6 +31,7 @@ int open_key_states(lua_State *L);  /* lua_key_states.c */
 int open_tokens(lua_State *L);      /* lua_tokens.c: access tokens, for specs */
 int open_google(lua_State *L);      /* the same: how Google Cloud is asked for them; is_key for lua/gateway/credentials.lua */
 int open_probation(lua_State *L);   /* lua_probation.c: how long a new generation is trusted, for specs */
+int open_stops(lua_State *L);       /* lua_stops.c: who is left alone for a while, for specs */
 int open_schedule(lua_State *L);    /* lua_schedule.c: when checks are due and what they come to, for specs */
 
 /* ---------------------------------------------------------------- what they all need */

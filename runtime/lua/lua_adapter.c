@@ -5,7 +5,8 @@
  * behind it behaves as with any other provider. JSON is read and written inside the call, on the same budget; the budget grows with
  * the bytes that are handed over, since a table is several times its text.
  * A function that raises, overruns or returns nonsense fails its own attempt: file and line go to the log, not to the client. An adapter that was
- * stopped (time, memory) three times within a minute is not called again until a reload makes a new engine: its attempts fail before anything is sent.
+ * stopped (time, memory) too often and for too many (gateway/stops.h; requests count, not calls) is not called for a minute: its attempts fail before
+ * anything is sent. What it was handed may be too large for it: then the client is told so, and nothing is counted.
  * SPDX-License-Identifier: MIT */
 #include "lua/lua_adapter.h"
 #include "gateway/worker.h"
@@ -18,7 +19,8 @@ enum {
     BODY_MAX = 128 * 1024 * 1024,
     MEMORY_PER_BYTE = 8,
     BYTES_PER_INSTRUCTION = 16,
-    NAMES_MAX = 32, /* of dropped parameters */
+    NAMES_MAX = 32,          /* of dropped parameters */
+    LARGE_INPUT = 64 * 1024, /* what of this stops an adapter is too large, whatever the adapter did with it */
 };
 
 /* The vendor comes first: it is how a wire's functions find the rest. */
@@ -55,6 +57,7 @@ struct adapter_call {
     struct buffer *out, *dropped;    /* of decode_event: one JSON text a line */
     bool invalid;                    /* the input is no JSON: the function was not called */
     bool disabled;                   /* nor was it, since it was stopped too often */
+    bool too_large;                  /* the input used the budget up */
     enum failure_kind kind;          /* failure: FAILURE_NONE when it said nothing */
 };
 
@@ -256,10 +259,12 @@ static int run(lua_State *L) /* (struct adapter_call); in the call's own thread,
     struct adapter_call *call = lua_touserdata(L, 1);
     luaL_checkstack(L, 12, "adapter");
     lua_rawgeti(L, LUA_REGISTRYINDEX, refs_of(call)->functions[call->function]);
+    call_feeding(L, true);
     if (!push_arguments(L, call)) {
         call->invalid = true;
         return 0;
     }
+    call_feeding(L, false);
     lua_callk(L, lua_gettop(L) - 2, 2, (lua_KContext)call, take_results);
     return take_results(L, LUA_OK, (lua_KContext)call);
 }
@@ -277,8 +282,10 @@ static void log_failed(const struct adapter_call *call, const char *error, struc
 
 static void count_stop(const struct adapter_call *call)
 {
-    if (stops_add(&refs_of(call)->stops, script_of(call)->now_us(call->request)))
-        log_failed(call, "disabled", LIT("stopped three times within a minute: not called again before a reload"));
+    const struct config *config = script_of(call)->config;
+    if (stops_add_user(&refs_of(call)->stops, call->request->user, config->users, config->user_count,
+                       script_of(call)->now_us(call->request)))
+        log_failed(call, "disabled", LIT("stopped too often within a minute: not called for the next one, or until it changes"));
 }
 
 /* False: the adapter failed, and the log says why. */
@@ -287,7 +294,11 @@ static bool call_adapter(struct adapter_call *call)
     struct call_result result;
     const struct script *script = script_of(call);
     lua_State *L = script->running != NULL ? script->running : script->L;
-    call->disabled = refs_of(call)->stops.disabled;
+    struct stops *stops = &refs_of(call)->stops;
+    int64_t now_us = script->now_us(call->request);
+    call->disabled = stops_off_us(stops, now_us) > 0;
+    if (!call->disabled && call->function == ADAPTER_ENCODE)
+        stops_called(stops, now_us);
     if (call->disabled || !lua_checkstack(L, 4))
         return false;
     lua_pushcfunction(L, run);
@@ -297,7 +308,8 @@ static bool call_adapter(struct adapter_call *call)
         return true;
     bool timeout = result.kind == FAILURE_POLICY_TIMEOUT, memory = result.kind == FAILURE_POLICY_MEMORY;
     log_failed(call, timeout ? "timeout" : memory ? "memory" : "error", slice_of(result.message));
-    if (timeout || memory)
+    call->too_large = result.of_input || ((timeout || memory) && call->input.len >= LARGE_INPUT);
+    if ((timeout || memory) && !call->too_large)
         count_stop(call);
     return false;
 }
@@ -306,7 +318,9 @@ static bool call_adapter(struct adapter_call *call)
 static struct slice complaint_of(const struct adapter_call *call, struct arena *arena)
 {
     if (call->disabled)
-        return LIT("the adapter of this provider was stopped too often and is not asked until it is changed");
+        return LIT("the adapter of this provider was stopped too often and is not asked for a minute");
+    if (call->too_large)
+        return LIT("this is too large for the adapter of the provider");
     return arena_printf(arena, "the adapter of this provider failed in %s; the gateway's log says why", function_names[call->function]);
 }
 
@@ -364,7 +378,8 @@ static bool write_request(const struct chat *chat, const struct provider *provid
                                     .dropped = dropped};
         ok = call_adapter(&call) && !call.invalid;
         if (!ok)
-            *complaint = (struct complaint){FAILURE_UNAVAILABLE, complaint_of(&call, arena), SLICE_NONE};
+            *complaint = (struct complaint){call.too_large ? FAILURE_POLICY_INPUT : FAILURE_UNAVAILABLE, complaint_of(&call, arena),
+                                            SLICE_NONE};
     }
     buffer_free(&body);
     return ok;

@@ -7,6 +7,7 @@
 #ifndef LUA_LUA_ADAPTER_H
 #define LUA_LUA_ADAPTER_H
 #include "gateway/config.h"
+#include "gateway/stops.h"
 #include "lua/lua_call.h"
 #include <lua.h>
 

@@ -25,11 +25,12 @@
 #include <string.h>
 
 enum {
-    SLICE = 1000,              /* instructions between two looks at the budget */
-    CLOSE_SLICE = 200,         /* the same once a state had a long text */
-    LONG_TEXT = 4096,          /* bytes */
-    UNSEEN_MAX = 20000,        /* steps charged until the hook looks again, whatever the count */
-    BYTES_PER_STEP = 32,       /* of memory */
+    SLICE = 1000,        /* instructions between two looks at the budget */
+    CLOSE_SLICE = 200,   /* the same once a state had a long text */
+    LONG_TEXT = 4096,    /* bytes */
+    UNSEEN_MAX = 20000,  /* steps charged until the hook looks again, whatever the count */
+    BYTES_PER_STEP = 32, /* of memory */
+    INPUT_SHARE = 16,
     REFUSALS_MAX = 4,          /* full collections that one call may cause */
     STATE_KB_MAX = 256 * 1024, /* a state that holds more gives policies nothing: they may keep things from call to call */
     WHERE_MAX = 96,
@@ -58,6 +59,9 @@ struct call {
     int64_t left;     /* instructions */
     int64_t began_us; /* of CPU, at the first look; 0: none yet */
     int64_t cpu_max_us;
+    int64_t fed;            /* steps that went into what a client sent; while `feeding`, less what was left when that began */
+    int64_t made, fed_made; /* bytes, in all; the same of them */
+    bool feeding;
     int64_t unseen;           /* steps charged since the last look */
     int slice;                /* instructions until the next look */
     bool over_time, too_long; /* its CPU, a text */
@@ -148,6 +152,7 @@ static bool may_grow(struct call *call, const void *block, size_t old_size, size
 {
     bool is_text = block == NULL && old_size == LUA_TSTRING;
 
+    call->made += (int64_t)(new_size - had); /* or was to be */
     call->too_long |= is_text && new_size > call->text_max;
     if (new_size > PTRDIFF_MAX || call->grown > call->limit - (ptrdiff_t)(new_size - had) || (is_text && new_size > call->text_max))
         return false;
@@ -232,6 +237,17 @@ void call_charge(lua_State *L, size_t steps)
         write_where(L, &ar, call->where);
     lua_pushnil(L);
     lua_error(L);
+}
+
+void call_feeding(lua_State *L, bool feeding)
+{
+    struct call *call = call_in_progress(L);
+
+    if (call == NULL || call->feeding == feeding)
+        return;
+    call->feeding = feeding;
+    call->fed += feeding ? call->left : -call->left;
+    call->fed_made += feeding ? -call->made : call->made;
 }
 
 /* What `<` costs the call that runs on this thread: strcoll is handed two texts and nothing else, so it cannot be told whose they are. Set while Lua
@@ -379,6 +395,15 @@ static void write_message(lua_State *thread, struct call_result *result)
         snprintf(result->message, sizeof result->message, "%serror value is a %s", where, luaL_typename(thread, -1));
 }
 
+/* A sixteenth is some 64 KB: what a policy then does with it is dear in proportion. */
+static bool is_of_input(const struct call *call, int instructions, enum failure_kind kind)
+{
+    int64_t fed = call->fed - (call->feeding ? call->left : 0), made = call->fed_made + (call->feeding ? call->made : 0);
+
+    return (kind == FAILURE_POLICY_TIMEOUT && fed >= instructions / INPUT_SHARE) ||
+           (kind == FAILURE_POLICY_MEMORY && call->limit > 0 && made >= call->limit / INPUT_SHARE);
+}
+
 static void explain(lua_State *thread, int status, struct call *call, int instructions, struct call_result *result)
 {
     if (call->stop != FAILURE_NONE)
@@ -453,6 +478,7 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
     struct caller *caller = NULL;
 
     result->kind = FAILURE_POLICY_MEMORY;
+    result->of_input = false;
     memcpy(result->message, "no memory for another call", sizeof "no memory for another call");
     if (!lua_checkstack(L, nresults + 8) || !push_thread(L, &caller, &call.thread)) {
         lua_settop(L, base);
@@ -473,6 +499,7 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
     set_string_metatable(L, base + 1);
     if (status != LUA_OK || call.stop != FAILURE_NONE) { /* the thread is dropped, whatever it is in the middle of */
         explain(call.thread, status, &call, instructions, result);
+        result->of_input = is_of_input(&call, instructions, result->kind);
         if (caller->idle == NULL) { /* the anchor is this thread's: it would keep what it holds until the next call */
             lua_pushnil(L);
             lua_setiuservalue(L, base + 1, VALUE_THREAD);
@@ -489,16 +516,6 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
     caller->idle = call.thread;
     lua_rotate(L, base + 1, nresults);
     lua_settop(L, base + nresults);
-    return true;
-}
-
-bool stops_add(struct stops *stops, int64_t now_us)
-{
-    static const int64_t within_us = 60 * US_PER_S;
-    stops->at_us[stops->count++ % STOPS_MAX] = now_us;
-    if (stops->disabled || stops->count < STOPS_MAX || now_us - stops->at_us[stops->count % STOPS_MAX] > within_us)
-        return false;
-    stops->disabled = true;
     return true;
 }
 

@@ -21,6 +21,7 @@ enum {
 
 struct call_result {
     enum failure_kind kind;             /* FAILURE_NONE: it returned; else FAILURE_POLICY_ERROR, _TIMEOUT, _MEMORY */
+    bool of_input;                      /* a good part of the budget went into what a client sent (call_feeding): its size is to blame */
     char message[CALL_MESSAGE_MAX + 1]; /* "policies/x.lua:12: …" */
 };
 
@@ -28,18 +29,6 @@ struct call_result {
  * measured by the collector's count). NULL when memory is out. */
 lua_State *call_new_state(struct memory *memory);
 void call_close_state(lua_State *L); /* no call is in progress */
-
-/* What used up its budget this often within a minute is not called again: it cost everybody else of its worker some time. */
-enum { STOPS_MAX = 3 };
-
-struct stops {
-    int64_t at_us[STOPS_MAX]; /* a ring */
-    unsigned count;           /* ever */
-    bool disabled;
-};
-
-/* It was stopped once more; true: this was once too often. */
-bool stops_add(struct stops *stops, int64_t now_us);
 
 /* Calls the function at the top of L below `nargs` arguments, popping both; on success leaves exactly `nresults` values and returns true; otherwise
  * leaves nothing. Never raises. */
@@ -52,6 +41,8 @@ void call_charge(lua_State *L, size_t steps);
 bool call_spend(lua_State *L, size_t steps);
 /* The same, for the call whose texts this thread is comparing. lua_compare.c */
 bool call_spend_comparing(size_t steps);
+/* Until false is said: what is done now is made of what a client sent, and as large as that. */
+void call_feeding(lua_State *L, bool feeding);
 /* Steps left to the call in progress; CALL_INSTRUCTIONS without one. */
 int64_t call_left(lua_State *L);
 /* The metatable that strings have while a policy runs; pops it. May raise. */

@@ -1,8 +1,9 @@
 /* lua_house.c -- gateway.house: what the steps of pipeline.lua do.
  *
  * Every call into a policy goes through ask(): a budget, and one log line when it failed. A policy that fails costs its own
- * request an answer of kind policy_*; failing in settle costs only the labels. A function that was stopped (time, memory) three
- * times within a minute answers policy_disabled untried, until a reload makes a new engine.
+ * request an answer of kind policy_*; failing in settle costs only the labels. A function that was stopped (time, memory) too often
+ * and for too many (gateway/stops.h) answers policy_disabled untried for a minute; a reload makes a new engine. Where what a client sent was too large to
+ * be looked at, that client is refused, and nothing is counted.
  * What clients are told of a failed policy names the function; file and line go to the log.
  * SPDX-License-Identifier: MIT */
 #include "base/json.h"
@@ -38,7 +39,7 @@ static void log_policy(struct run *run, enum policy_function function, enum fail
     enum { SHOWN_MAX = 1024 }; /* six times as long when every byte is escaped */
     buffer_init(&text, 8 * 1024);
     json_append_string(&text, (struct slice){message.ptr, message.len < SHOWN_MAX ? message.len : SHOWN_MAX});
-    log_event(run->script->log, LOG_ERROR, "policy_error",
+    log_event(run->script->log, kind == FAILURE_POLICY_INPUT ? LOG_WARN : LOG_ERROR, "policy_error",
               ",\"request_id\":\"%.32s\",\"policy\":\"%s\",\"function\":\"%s\",\"error\":\"%s\",\"message\":%.*s", run->request->id,
               run->request->policy_label.len > 0 ? run->request->policy_label.ptr : "", function_names[function], failure_row(kind)->name,
               (int)text.len, text.ptr);
@@ -47,8 +48,11 @@ static void log_policy(struct run *run, enum policy_function function, enum fail
 
 static void count_stop(struct run *run, enum policy_function function)
 {
-    if (stops_add(&run->script->stops[function], loop_now_us(run->request->worker->loop)))
-        log_policy(run, function, FAILURE_POLICY_DISABLED, LIT("stopped three times within a minute: not called again before a reload"));
+    const struct config *config = run->script->config;
+    int64_t now_us = loop_now_us(run->request->worker->loop);
+    if (stops_add_user(&run->script->stops[function], run->request->user, config->users, config->user_count, now_us))
+        log_policy(run, function, FAILURE_POLICY_DISABLED,
+                   LIT("stopped too often within a minute: not called for the next one, or until it changes"));
 }
 
 static void refuse(struct run *run, enum failure_kind kind, struct slice message)
@@ -64,12 +68,14 @@ static void count_call(const struct run *run)
 }
 
 /* The request is over because the policy failed. */
-static void refuse_failed(struct run *run, enum failure_kind kind, struct slice message)
+static void refuse_failed(struct run *run, enum failure_kind kind, struct slice message, int64_t retry_after_us)
 {
-    const struct request *request = run->request;
+    struct request *request = run->request;
+    struct failure failure = failure_make(kind, message);
+    failure.retry_after_us = retry_after_us;
     generation_failed(request->engine->generation, request->user == NULL ? LIT("anonymous") : request->user->id,
                       loop_now_us(request->worker->loop));
-    refuse(run, kind, message);
+    request_refuse(request, &failure);
 }
 
 static void refuse_unfit(struct run *run);
@@ -85,18 +91,36 @@ static void policy_failed(struct run *run, enum policy_function function, enum f
         refuse_unfit(run); /* it did not think of a full house: that is answered as if nobody had been asked */
     else if (function != POLICY_SETTLE)
         refuse_failed(run, kind,
-                      arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]));
+                      arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]),
+                      -1);
 }
 
-static bool is_disabled(struct run *run, enum policy_function function)
+/* False: it is left alone just now, and the request was refused (but for settle). */
+static bool may_call(struct run *run, enum policy_function function)
 {
-    if (!run->script->stops[function].disabled)
-        return false;
+    struct stops *stops = &run->script->stops[function];
+    int64_t now_us = loop_now_us(run->request->worker->loop), off_us = stops_off_us(stops, now_us);
+    if (off_us == 0) {
+        stops_called(stops, now_us);
+        return true;
+    }
     if (function != POLICY_SETTLE)
         refuse_failed(run, FAILURE_POLICY_DISABLED,
-                      arena_printf(&run->request->arena, "The policy was stopped in %s too often and is not asked until it is changed.",
-                                   function_names[function]));
-    return true;
+                      arena_printf(&run->request->arena, "The policy was stopped in %s too often and is not asked for a minute.",
+                                   function_names[function]),
+                      off_us);
+    return false;
+}
+
+/* One user's input must not take the policy from all. */
+static void refuse_input(struct run *run, enum policy_function function, struct slice message)
+{
+    log_policy(run, function, FAILURE_POLICY_INPUT, message);
+    if (function != POLICY_SETTLE)
+        refuse(run, FAILURE_POLICY_INPUT,
+               arena_printf(&run->request->arena,
+                            "The request is too large for the policy: in %s it used up what one decision may take. Send less.",
+                            function_names[function]));
 }
 
 /* Calls the function below `nargs` arguments under the policy's budget -> two results. False: the request was refused. */
@@ -106,7 +130,10 @@ static bool ask(lua_State *L, struct run *run, enum policy_function function, in
     run->script->deciding = run;
     if (call_policy(L, nargs, 2, CALL_INSTRUCTIONS, CALL_MEMORY, &result))
         return true;
-    policy_failed(run, function, result.kind, slice_of(result.message));
+    if (result.of_input)
+        refuse_input(run, function, slice_of(result.message));
+    else
+        policy_failed(run, function, result.kind, slice_of(result.message));
     return false;
 }
 
@@ -211,7 +238,7 @@ static int say_again(lua_State *L) /* () -> upvalues 1 and 2: what the policy re
 /* Calls the policy's function with the request -> two results at the top. */
 static bool ask_with_request(lua_State *L, struct run *run, enum policy_function function)
 {
-    if (is_disabled(run, function))
+    if (!may_call(run, function))
         return false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.policy[function]);
     lua_pushvalue(L, 1);
@@ -471,7 +498,7 @@ static int house_recover(lua_State *L)
     struct script_refs *refs = &run->script->refs;
     lua_settop(L, 3);
     count_call(run);
-    if (is_disabled(run, POLICY_RECOVER))
+    if (!may_call(run, POLICY_RECOVER))
         return 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, refs->recovered);
     lua_rawgeti(L, LUA_REGISTRYINDEX, refs->lookup);
@@ -587,7 +614,7 @@ static int house_settle(lua_State *L)
     struct run *run = request_run(L, 1);
     struct script_refs *refs = &run->script->refs;
     lua_settop(L, 1);
-    if (refs->policy[POLICY_SETTLE] == LUA_NOREF || is_disabled(run, POLICY_SETTLE))
+    if (refs->policy[POLICY_SETTLE] == LUA_NOREF || !may_call(run, POLICY_SETTLE))
         return 0;
     lua_rawgeti(L, LUA_REGISTRYINDEX, refs->settled);
     lua_rawgeti(L, LUA_REGISTRYINDEX, refs->policy[POLICY_SETTLE]);

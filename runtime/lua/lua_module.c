@@ -51,6 +51,7 @@ int luaopen_gateway_runtime(lua_State *L)
         {"wait_queue", open_wait_queue},
         {"schedule", open_schedule},
         {"probation", open_probation},
+        {"stops", open_stops},
     };
 
     lua_createtable(L, 0, sizeof bricks / sizeof *bricks);

@@ -3,7 +3,8 @@
  * Nothing is built that nobody reads. Sub-tables (user, client, estimate, needs) are small userdata of the same making, kept with the
  * request once made. A fact that does not exist raises, as it does in gateway.testing: a misspelt one must not read as nil.
  * body() decodes the whole body once; it costs the call about a nanosecond or two a byte of its budget, so that a body beyond some
- * hundred kilobytes stops the policy (policy_timeout, or policy_memory: a decoded body is several times its text).
+ * hundred kilobytes stops the policy (a decoded body is several times its text). That is its client's doing: what is made of the body, and of
+ * `client.user` and `client.metadata`, is marked as such (call_feeding).
  * SPDX-License-Identifier: MIT */
 #include "gateway/routes.h"
 #include "gateway/worker.h"
@@ -151,7 +152,9 @@ static int decode_body(lua_State *L) /* upvalue 1: the request */
         lua_getiuservalue(L, 1, SLOT_BODY);
         return 1;
     }
+    call_feeding(L, true);
     push_json(L, run, 1, run->request->body, SLOT_BODY, "request.body()");
+    call_feeding(L, false);
     return 1;
 }
 
@@ -287,11 +290,15 @@ static int push_client_fact(lua_State *L, struct run *run, lua_Integer fact)
     lua_replace(L, 1); /* what is made is kept with the request */
     if (fact == CLIENT_USER) {
         if (!push_kept(L, SLOT_CLIENT_USER)) {
+            call_feeding(L, true);
             push_slice(L, json_unescape(&request->arena, request->facts.user_raw));
+            call_feeding(L, false);
             keep(L, SLOT_CLIENT_USER);
         }
     } else if (fact == CLIENT_METADATA) {
+        call_feeding(L, true);
         push_json(L, run, 1, request->facts.metadata_json, SLOT_CLIENT_METADATA, "request.client.metadata");
+        call_feeding(L, false);
     } else {
         push_view(L, lua_touserdata(L, 1), KIND_HEADERS, SLOT_HEADERS);
     }

@@ -293,7 +293,7 @@ describe("an adapter in Lua", function()
     end
 
     for what, case in pairs { ["never ends"] = WRONG["never ends"], ["wants the moon"] = WRONG["wants the moon"] } do
-      it("and " .. what .. " three times within a minute is set aside until it changes", function()
+      it("and " .. what .. " three times within a minute is set aside for a minute, or until it changes", function()
         for _, name in ipairs { "encode", "decode", "decode_event" } do
           local function ask()
             if name == "decode_event" then
@@ -311,7 +311,7 @@ describe("an adapter in Lua", function()
           for _ = 1, 3 do
             local answer = ask()
             assert.equal(502, answer.status)
-            assert.equal("the adapter of this provider was stopped too often and is not asked until it is changed", answer:json().error.message)
+            assert.equal("the adapter of this provider was stopped too often and is not asked for a minute", answer:json().error.message)
           end
           assert.is_false(server:was_asked(), "nobody could have read the answer")
           local answer = gateway:chat { model = "spare" }

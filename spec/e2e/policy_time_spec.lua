@@ -63,7 +63,7 @@ describe("a policy whose single instructions take long", function()
       }
       local dear, good = table.unpack(http.all {
         function()
-          local message = { role = "user", content = ("\0"):rep(10000) }
+          local message = { role = "user", content = ("\0"):rep(2000) }
           return gateway:chat { model = "mock/good", user = name, messages = { message, message, message } }
         end,
         function() return gateway:chat { model = "mock/good" } end,
