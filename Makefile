@@ -2,7 +2,7 @@
 # make run        install what is missing, build, serve the embedded mock on 127.0.0.1:8080
 # make test       install what is missing, build, all specs: unit, end to end, SDKs
 # make night      the state machines against their models over a million random sequences each (SEQUENCES=n), 10,000 random shortages of
-#                 descriptors (SHORTAGES=n), at low priority
+#                 descriptors (SHORTAGES=n), lists of 32,000 (LENGTH=n); low priority
 # make check      lint, layers, sizes, format: what reads the code without running it
 # make bench      CPU per request beside nginx; writes spec/bench/
 # make sdk        real clients against the gateway: SDKs, agent frameworks, coding tools (pip, npm)
@@ -127,6 +127,8 @@ sdk: all
 # part of every `make unit` (a thousand under sanitizers). A seed that fails is printed, with how to repeat it.
 SEQUENCES ?= 1000000
 SHORTAGES ?= 10000
+# How long the lists of requests and answers are made, to see that time grows as they do.
+LENGTH ?= 32000
 RANDOM_SPECS = $(addprefix spec/,gateway/walk_random_spec.lua gateway/wait_queue_spec.lua \
 	$(addprefix shared/,health_spec.lua limiter_spec.lua key_states_spec.lua pools_spec.lua))
 
@@ -134,7 +136,8 @@ night: test-deps all
 	@status=0; for f in $(RANDOM_SPECS); do echo "$$f: $(SEQUENCES) sequences"; \
 	  SEQUENCES=$(SEQUENCES) nice -n 19 busted --cpath="$(BUILD)/lua/?.so" $$f || status=1; done; \
 	echo "spec/e2e/shortage_random_spec.lua: $(SHORTAGES) shortages"; \
-	SHORTAGES=$(SHORTAGES) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/shortage_random_spec.lua || status=1; exit $$status
+	SHORTAGES=$(SHORTAGES) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/shortage_random_spec.lua || status=1; \
+	echo "lists of $(LENGTH)"; LENGTH=$(LENGTH) nice -n 19 busted --cpath="$(BUILD)/lua/?.so" spec/providers/doubling_spec.lua || status=1; exit $$status
 
 bench: bench-deps all $(BUILD)/bench/policies
 	@BUILD=$(BUILD) spec/bench/run

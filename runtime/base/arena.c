@@ -147,6 +147,25 @@ struct slice arena_copy(struct arena *arena, struct slice text)
     return (struct slice){copy, text.len};
 }
 
+bool arena_append(struct arena *arena, struct arena_text *text, struct slice more)
+{
+    if (more.len == 0)
+        return true;
+    if (more.len > text->size - text->len) {
+        size_t size = 2 * (text->len + more.len) + 64;
+        char *grown = arena_alloc(arena, size);
+        if (grown == NULL)
+            return false;
+        if (text->len > 0)
+            memcpy(grown, text->ptr, text->len);
+        text->ptr = grown;
+        text->size = size;
+    }
+    memcpy(text->ptr + text->len, more.ptr, more.len);
+    text->len += more.len;
+    return true;
+}
+
 struct slice arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list args, again;

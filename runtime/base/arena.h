@@ -39,5 +39,11 @@ void *arena_alloc(struct arena *arena, size_t size);
 void *arena_zalloc(struct arena *arena, size_t size);
 /* Copies. The copy carries a NUL behind its end that is not counted. {NULL,0} past the limit. */
 struct slice arena_copy(struct arena *arena, struct slice text);
+/* A text that grows: what it held is copied each time it doubles, so that many pieces cost no more than their bytes. Zeroed: empty. */
+struct arena_text {
+    char *ptr;
+    size_t len, size;
+};
+bool arena_append(struct arena *arena, struct arena_text *text, struct slice more); /* false past the limit; the text is as it was */
 struct slice arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

@@ -114,7 +114,7 @@ bool anthropic_read_chat(struct slice body, struct arena *arena, struct chat *ch
 /* `tools`, into chat->tools and, what only Anthropic itself can run, into an extra of that name. False: not JSON, or no memory. */
 bool anthropic_read_tools(struct json *json, struct arena *arena, struct chat *chat);
 /* `output_config`, `output_format`, `thinking`: a format, an effort. */
-void anthropic_read_format(struct chat *chat, struct slice format_json);
+void anthropic_read_format(struct chat *chat, struct arena *arena, struct slice format_json);
 void anthropic_read_effort(struct chat *chat, struct slice effort_raw);
 
 enum { ANTHROPIC_WRITER_SIZE = 384 };

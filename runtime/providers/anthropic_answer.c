@@ -14,10 +14,9 @@ struct block {
     enum block_kind kind;
     unsigned tool;
     bool grew;
-    bool whole;      /* its input came with its start: later pieces would repeat it */
-    bool lost;       /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
-    size_t thinking; /* bytes gathered of it */
-    struct slice signature;
+    bool whole; /* its input came with its start: later pieces would repeat it */
+    bool lost;  /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
+    struct arena_text signature;
 };
 
 struct anthropic_reader {
@@ -26,8 +25,7 @@ struct anthropic_reader {
     unsigned tools;
     bool started, json_tool, finished;
     struct usage usage;
-    char *thinking; /* gathered for EVENT_SIGNATURE; in the arena, which frees it whenever the stream is cut; used again */
-    size_t thinking_size;
+    struct arena_text thinking; /* of the open block, gathered for EVENT_SIGNATURE; its room is used again */
 };
 
 _Static_assert(sizeof(struct anthropic_reader) <= ANTHROPIC_READER_SIZE, "anthropic.h: ANTHROPIC_READER_SIZE");
@@ -202,7 +200,7 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
         emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
                                    .tool = self->block.tool,
                                    .id_raw = json_find_string(block, "id"),
-                                   .name_raw = name_unfit(name, &anthropic_names, chat, self->base.arena)});
+                                   .name_raw = name_unfit(&self->base, name, &anthropic_names)});
     }
     if (input.len <= 2 || input.ptr[0] != '{')
         return;
@@ -216,21 +214,14 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
 
 static void keep_thinking(struct anthropic_reader *self, struct slice text)
 {
-    size_t need = self->block.thinking + text.len, size = 2 * need + 1024;
-    if (self->block.lost || text.len == 0)
-        return;
-    if (need > self->thinking_size) {
-        char *grown = need > THINKING_MAX ? NULL : arena_alloc(self->base.arena, size);
-        self->block.lost = grown == NULL;
-        if (grown == NULL)
-            return;
-        if (self->block.thinking > 0)
-            memcpy(grown, self->thinking, self->block.thinking);
-        self->thinking = grown;
-        self->thinking_size = size;
-    }
-    memcpy(self->thinking + self->block.thinking, text.ptr, text.len);
-    self->block.thinking = need;
+    self->block.lost |= self->thinking.len + text.len > THINKING_MAX;
+    if (!self->block.lost)
+        self->block.lost = !arena_append(self->base.arena, &self->thinking, text);
+}
+
+static void keep_signature(struct anthropic_reader *self, struct slice more)
+{
+    self->block.lost |= !arena_append(self->base.arena, &self->block.signature, more);
 }
 
 static void end_block(struct anthropic_reader *self)
@@ -241,8 +232,8 @@ static void end_block(struct anthropic_reader *self)
         emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
     else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0 && !self->block.lost)
         emit(self, &(struct event){.kind = EVENT_SIGNATURE,
-                                   .text_raw = {self->thinking, self->block.thinking},
-                                   .signature_raw = self->block.signature});
+                                   .text_raw = {self->thinking.ptr, self->thinking.len},
+                                   .signature_raw = {self->block.signature.ptr, self->block.signature.len}});
     self->block.kind = BLOCK_NONE;
 }
 
@@ -251,6 +242,7 @@ static void begin_block(struct anthropic_reader *self, struct slice block)
     struct slice type = json_find_string(block, "type"), text;
     end_block(self); /* one that was left open is over when the next one begins */
     self->block = (struct block){.kind = BLOCK_OTHER};
+    self->thinking.len = 0;
     if (slice_equals(type, LIT("text"))) {
         self->block.kind = BLOCK_TEXT;
         text = json_find_string(block, "text");
@@ -261,7 +253,7 @@ static void begin_block(struct anthropic_reader *self, struct slice block)
     } else if (slice_equals(type, LIT("thinking"))) {
         self->block.kind = BLOCK_THINKING;
         text = json_find_string(block, "thinking");
-        self->block.signature = arena_copy(self->base.arena, json_find_string(block, "signature"));
+        keep_signature(self, json_find_string(block, "signature"));
         keep_thinking(self, text);
         if (text.len > 0)
             emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
@@ -291,9 +283,7 @@ static void grow_block(struct anthropic_reader *self, struct slice delta)
         keep_thinking(self, text);
         emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
     } else if (slice_equals(type, LIT("signature_delta"))) {
-        struct slice more = json_find_string(delta, "signature"), had = self->block.signature;
-        self->block.signature = had.len == 0 ? arena_copy(self->base.arena, more)
-                                             : arena_printf(self->base.arena, "%.*s%.*s", (int)had.len, had.ptr, (int)more.len, more.ptr);
+        keep_signature(self, json_find_string(delta, "signature"));
     }
 }
 

@@ -122,32 +122,32 @@ static struct slice inside(struct slice quoted)
 
 /* ---------------------------------------------------------------- blocks that hold others */
 
-static struct slice join_lines(struct arena *arena, struct slice a, struct slice b)
+static void add_line(struct arena *arena, struct arena_text *all, struct slice line)
 {
-    if (a.len == 0 || b.len == 0)
-        return a.len == 0 ? b : a;
-    char *text = arena_alloc(arena, a.len + b.len + 2);
-    if (text == NULL)
-        return SLICE_NONE;
-    memcpy(text, a.ptr, a.len);
-    memcpy(text + a.len, "\\n", 2);
-    memcpy(text + a.len + 2, b.ptr, b.len);
-    return (struct slice){text, a.len + b.len + 2};
+    if (line.len > 0 && all->len > 0)
+        arena_append(arena, all, LIT("\\n"));
+    arena_append(arena, all, line);
 }
 
 /* The texts of a string or of a list of blocks, a line each. */
-static struct slice text_of(struct arena *arena, struct slice content)
+static void add_lines(struct arena *arena, struct arena_text *all, struct slice content)
 {
-    struct slice all = inside(content), element;
+    struct slice element;
     struct json json;
     json_init(&json, content, JSON_DEPTH_MAX);
     if (json_peek(&json) != JSON_ARRAY)
-        return all;
+        return add_line(arena, all, inside(content));
     json_array(&json);
     while (json_element(&json) && json_skip(&json, &element))
         if (element.ptr[0] == '{')
-            all = join_lines(arena, all, json_find_string(element, "text"));
-    return all;
+            add_line(arena, all, json_find_string(element, "text"));
+}
+
+static struct slice text_of(struct arena *arena, struct slice content)
+{
+    struct arena_text all = {.len = 0};
+    add_lines(arena, &all, content);
+    return (struct slice){all.ptr, all.len};
 }
 
 /* Where a picture or a file is: data, an address, or an id that only its own provider knows. */
@@ -184,8 +184,11 @@ static bool add_file(struct scan *scan, struct parts *parts, enum part_kind kind
 /* A search result is text with its title and its source. */
 static bool add_search_result(struct scan *scan, struct parts *parts, const struct block *block)
 {
-    struct slice head = join_lines(scan->arena, block->title, inside(block->source));
-    return add_text(scan, parts, join_lines(scan->arena, head, text_of(scan->arena, block->content)), block->marker);
+    struct arena_text all = {.len = 0};
+    add_line(scan->arena, &all, block->title);
+    add_line(scan->arena, &all, inside(block->source));
+    add_lines(scan->arena, &all, block->content);
+    return add_text(scan, parts, (struct slice){all.ptr, all.len}, block->marker);
 }
 
 /* What a result holds: text and pictures stay in it. A file cannot stand in a result elsewhere: it follows in the user's own message. */
@@ -497,16 +500,7 @@ static bool add_extra(struct scan *scan, struct slice name)
     struct slice value = SLICE_NONE;
     if (!take_value(&scan->json, &value))
         return false;
-    if (value.len == 0)
-        return true;
-    struct extra *extra = arena_zalloc(scan->arena, sizeof *extra), **at = &scan->chat->extras;
-    if (extra == NULL)
-        return false;
-    *extra = (struct extra){.name_raw = name, .value_json = value};
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = extra;
-    return true;
+    return value.len == 0 || chat_add_extra(scan->chat, scan->arena, name, value, scan->complaint);
 }
 
 /* COMPAT(anthropic, 2026-11): a turn may say no more than which answer it goes on from; the rest of the conversation is held at Anthropic. Told so, its
@@ -610,7 +604,7 @@ static bool finish(struct scan *scan, const struct later *later)
     chat->thinking_json = later->thinking;
     anthropic_read_effort(chat, json_find_string(later->output_config, "effort"));
     struct slice format = json_find(later->output_config, "format");
-    anthropic_read_format(chat, format.len > 0 ? format : later->output_format);
+    anthropic_read_format(chat, scan->arena, format.len > 0 ? format : later->output_format);
     return read_tool_choice(scan, later->tool_choice);
 }
 

@@ -4,7 +4,7 @@
  * them and before any text; no text block is empty; reasoning goes back first, unchanged and signed, or not at all.
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic.h"
-#include <stdlib.h>
+#include "providers/lookup.h"
 
 /* ---------------------------------------------------------------- small pieces */
 
@@ -156,47 +156,22 @@ struct turn {
     bool assistant;
 };
 
-/* The ids that the results of a turn answer, in order: very many are looked up as well. */
-struct ids {
-    struct slice *list;
-    size_t count;
-};
-
-static int compare_ids(const void *a, const void *b)
+/* The results of a turn by the ids they answer. answer NULL: no turn, no results. */
+static struct lookup results_of(const struct anthropic_encode *encode, const struct turn *answer)
 {
-    const struct slice *left = a, *right = b;
-    if (left->len != right->len)
-        return left->len < right->len ? -1 : 1;
-    return left->len == 0 ? 0 : memcmp(left->ptr, right->ptr, left->len);
-}
-
-/* answer NULL: no turn, no results. */
-static struct ids ids_of(const struct anthropic_encode *encode, const struct turn *answer)
-{
-    struct ids ids = {NULL, 0};
-    for (int pass = 0; answer != NULL && pass < 2; pass++) {
-        if (pass == 1 && (ids.count == 0 || (ids.list = arena_alloc(encode->arena, ids.count * sizeof *ids.list)) == NULL))
-            return (struct ids){NULL, 0};
-        ids.count = 0;
-        for (const struct message *message = answer->from; message != answer->to; message = message->next) {
-            for (const struct part *part = message->parts; part != NULL; part = part->next) {
-                if (part->kind != PART_TOOL_RESULT)
-                    continue;
-                if (pass == 1)
-                    ids.list[ids.count] = part->id_raw;
-                ids.count++;
-            }
-        }
-    }
-    if (ids.count > 0)
-        qsort(ids.list, ids.count, sizeof *ids.list, compare_ids);
-    return ids;
+    struct lookup results = {.count = 0};
+    for (const struct message *message = answer == NULL ? NULL : answer->from; answer != NULL && message != answer->to;
+         message = message->next)
+        for (const struct part *part = message->parts; part != NULL; part = part->next)
+            if (part->kind == PART_TOOL_RESULT && !lookup_add(&results, encode->arena, part->id_raw, part))
+                return results; /* the arena is full: said at the end */
+    return results;
 }
 
 /* Every call needs its result in the next turn; one that the client lost is said to be lost. */
-static bool has_result(const struct ids *ids, struct slice id)
+static bool has_result(struct lookup *results, struct slice id)
 {
-    return ids->count > 0 && bsearch(&id, ids->list, ids->count, sizeof *ids->list, compare_ids) != NULL;
+    return lookup_first(results, id) != NULL;
 }
 
 static bool is_assistant(const struct message *message)
@@ -305,12 +280,12 @@ static bool put_part(struct anthropic_encode *encode, const struct message *mess
 }
 
 /* The first call of a turn, or the next one behind *message and part, that has no result among these. NULL: none is left. */
-static const struct part *next_lost(const struct turn *calls, const struct ids *ids, const struct message **message,
+static const struct part *next_lost(const struct turn *calls, struct lookup *results, const struct message **message,
                                     const struct part *part)
 {
     for (part = part == NULL ? (*message)->parts : part->next;;) {
         for (; part != NULL; part = part->next)
-            if (part->kind == PART_TOOL_CALL && !has_result(ids, part->id_raw))
+            if (part->kind == PART_TOOL_CALL && !has_result(results, part->id_raw))
                 return part;
         *message = (*message)->next;
         if (*message == calls->to)
@@ -319,11 +294,11 @@ static const struct part *next_lost(const struct turn *calls, const struct ids *
     }
 }
 
-static void put_lost_results(struct anthropic_encode *encode, const struct turn *calls, const struct ids *ids, bool *first)
+static void put_lost_results(struct anthropic_encode *encode, const struct turn *calls, struct lookup *results, bool *first)
 {
     const struct message *message = calls->from;
     const struct part *part = NULL;
-    while ((part = next_lost(calls, ids, &message, part)) != NULL) {
+    while ((part = next_lost(calls, results, &message, part)) != NULL) {
         if (!*first)
             buffer_append_byte(encode->out, ',');
         *first = false;
@@ -371,10 +346,10 @@ static bool put_turn(struct anthropic_encode *encode, const struct turn *turn, c
     const struct part *text = only_text(encode, turn), *prefill = last && turn->assistant ? last_part(encode, turn, &count) : NULL;
     const struct turn *calls = before != NULL && before->assistant ? before : NULL;
     const struct message *from = calls == NULL ? NULL : calls->from;
-    const struct ids ids = ids_of(encode, calls == NULL ? NULL : turn);
+    struct lookup results = results_of(encode, calls == NULL ? NULL : turn);
     bool first = true;
     buffer_append_slice(out, turn->assistant ? LIT("{\"role\":\"assistant\",\"content\":") : LIT("{\"role\":\"user\",\"content\":"));
-    if (text != NULL && (calls == NULL || next_lost(calls, &ids, &from, NULL) == NULL)) {
+    if (text != NULL && (calls == NULL || next_lost(calls, &results, &from, NULL) == NULL)) {
         json_append_quoted(out, text == prefill ? without_tail(text->text_raw) : text->text_raw);
         buffer_append_byte(out, '}');
         return true;
@@ -383,7 +358,7 @@ static bool put_turn(struct anthropic_encode *encode, const struct turn *turn, c
     if (!turn->assistant && !put_parts(encode, turn, true, prefill, &first))
         return false;
     if (calls != NULL)
-        put_lost_results(encode, calls, &ids, &first);
+        put_lost_results(encode, calls, &results, &first);
     if (!put_parts(encode, turn, false, prefill, &first))
         return false;
     if (first)
@@ -428,7 +403,7 @@ static bool put_messages(struct anthropic_encode *encode)
     if (had_before && before.assistant && has_calls(&before)) { /* calls at the very end: nobody ran them */
         bool first = true;
         buffer_append_lit(encode->out, ",{\"role\":\"user\",\"content\":[");
-        put_lost_results(encode, &before, &(struct ids){NULL, 0}, &first);
+        put_lost_results(encode, &before, &(struct lookup){.count = 0}, &first);
         buffer_append_lit(encode->out, "]}");
     }
     buffer_append_byte(encode->out, ']');

@@ -90,9 +90,9 @@ static void write_keyword(struct buffer *out, struct slice key, struct slice val
         buffer_append_slice(out, value);
 }
 
-static bool is_kept(struct slice schema, struct slice key, struct slice value)
+static bool is_kept(bool has_any, struct slice key, struct slice value)
 {
-    if (IS_ONE_OF(key, refused) || (slice_equals(key, LIT("oneOf")) && json_find(schema, "anyOf").len > 0))
+    if (IS_ONE_OF(key, refused) || (slice_equals(key, LIT("oneOf")) && has_any))
         return false;
     if (!slice_equals(key, LIT("format")) || value.len < 2)
         return true;
@@ -109,11 +109,12 @@ static void write_schema(struct buffer *out, struct slice text, unsigned depth)
         buffer_append_slice(out, text);
         return;
     }
+    bool has_any = json_find(text, "anyOf").len > 0;
     buffer_append_byte(out, '{');
     while (json_member(&json, &key) && json_skip(&json, &value)) {
         is_object |= slice_equals(key, LIT("properties")) ||
                      (slice_equals(key, LIT("type")) && slice_find(value, LIT("\"object\"")) != NULL);
-        if (!is_kept(text, key, value))
+        if (!is_kept(has_any, key, value))
             continue;
         if (!first)
             buffer_append_byte(out, ',');

@@ -5,6 +5,7 @@
  * Sources: Anthropic's documentation of its client tools.
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic.h"
+#include "providers/lookup.h"
 
 /* ---------------------------------------------------------------- tools that Anthropic defines and the client runs */
 
@@ -102,28 +103,25 @@ static bool as_function(const struct given *given, struct tool *tool)
     return false;
 }
 
-/* ,{…} behind what is there. */
-static bool add_served(struct arena *arena, struct chat *chat, struct extra **served, struct slice tool_json)
+/* The tools that Anthropic runs, as the first of what no field carries. */
+static bool add_served(struct arena *arena, struct chat *chat, struct arena_text *served)
 {
-    if (*served == NULL) {
-        *served = arena_zalloc(arena, sizeof **served);
-        if (*served == NULL)
-            return false;
-        (*served)->name_raw = LIT("tools");
-        (*served)->value_json = LIT("[]");
-        (*served)->next = chat->extras;
-        chat->extras = *served;
-    }
-    struct slice had = (*served)->value_json;
-    (*served)->value_json = arena_printf(arena, "%.*s%s%.*s]", (int)had.len - 1, had.ptr, had.len > 2 ? "," : "", (int)tool_json.len,
-                                         tool_json.ptr);
-    return (*served)->value_json.ptr != NULL;
+    if (served->len == 0)
+        return true;
+    struct extra *extra = arena_alloc(arena, sizeof *extra);
+    if (extra == NULL || !arena_append(arena, served, LIT("]")))
+        return false;
+    *extra = (struct extra){chat->extras, LIT("tools"), {served->ptr, served->len}};
+    if (chat->extras == NULL)
+        chat->extras_tail = &extra->next;
+    chat->extras = extra;
+    return true;
 }
 
 bool anthropic_read_tools(struct json *json, struct arena *arena, struct chat *chat)
 {
     struct tool **tail = &chat->tools;
-    struct extra *served = NULL;
+    struct arena_text served = {.len = 0};
     if (json_peek(json) != JSON_ARRAY)
         return json_skip(json, NULL);
     json_array(json);
@@ -135,42 +133,39 @@ bool anthropic_read_tools(struct json *json, struct arena *arena, struct chat *c
         if (as_function(&given, tool)) {
             *tail = tool;
             tail = &tool->next;
-        } else if (!add_served(arena, chat, &served, given.json)) {
+        } else if (!arena_append(arena, &served, served.len == 0 ? LIT("[") : LIT(",")) || !arena_append(arena, &served, given.json)) {
             return false;
         }
     }
-    return json->error == JSON_OK;
+    return json->error == JSON_OK && add_served(arena, chat, &served);
 }
 
 /* ---------------------------------------------------------------- formats */
 
 /* Every property of this object is required, and there are no others. */
-static bool is_closed(struct slice object)
+static bool is_closed(struct slice object, struct arena *arena)
 {
-    struct slice properties = json_find(object, "properties"), needed = json_find(object, "required"), key, value, name;
+    struct slice properties = json_find(object, "properties"), needed = json_find(object, "required"), key, name;
     struct json members, names;
+    struct lookup required = {.count = 0};
     if (!slice_equals(json_find(object, "additionalProperties"), LIT("false")))
         return false;
+    json_init(&names, needed, JSON_DEPTH_MAX);
+    if (needed.len > 0 && json_array(&names))
+        while (json_element(&names) && json_string(&names, &name))
+            if (!lookup_add(&required, arena, name, NULL))
+                return false;
     json_init(&members, properties, JSON_DEPTH_MAX);
     if (properties.len == 0 || !json_object(&members))
         return properties.len == 0;
-    while (json_member(&members, &key)) {
-        bool found = false;
-        if (!json_skip(&members, &value))
+    while (json_member(&members, &key))
+        if (!json_skip(&members, NULL) || lookup_first(&required, key) == NULL)
             return false;
-        json_init(&names, needed, JSON_DEPTH_MAX);
-        if (needed.len == 0 || !json_array(&names))
-            return false;
-        while (!found && json_element(&names) && json_string(&names, &name))
-            found = slice_equals(name, key);
-        if (!found)
-            return false;
-    }
     return members.error == JSON_OK;
 }
 
 /* A schema in OpenAI's strict form: closed objects all the way down, and no keyword that it refuses. */
-static bool is_strict(struct slice schema, unsigned depth)
+static bool is_strict(struct slice schema, struct arena *arena, unsigned depth)
 {
     static const struct slice refused[] = {
         LIT("allOf"), LIT("oneOf"), LIT("not"), LIT("if"), LIT("patternProperties"), LIT("dependentRequired")};
@@ -185,13 +180,13 @@ static bool is_strict(struct slice schema, unsigned depth)
     if (type == JSON_ARRAY) {
         json_array(&json);
         while (json_element(&json))
-            if (!json_skip(&json, &value) || !is_strict(value, depth + 1))
+            if (!json_skip(&json, &value) || !is_strict(value, arena, depth + 1))
                 return false;
         return true;
     }
     if (type != JSON_OBJECT)
         return true;
-    if (object && !is_closed(schema))
+    if (object && !is_closed(schema, arena))
         return false;
     json_object(&json);
     while (json_member(&json, &key) && json_skip(&json, &value)) {
@@ -204,24 +199,25 @@ static bool is_strict(struct slice schema, unsigned depth)
             json_init(&members, value, JSON_DEPTH_MAX);
             json_object(&members);
             while (json_member(&members, &key) && json_skip(&members, &value))
-                if (!is_strict(value, depth + 1))
+                if (!is_strict(value, arena, depth + 1))
                     return false;
-        } else if (!data && !is_strict(value, depth + 1)) {
+        } else if (!data && !is_strict(value, arena, depth + 1)) {
             return false;
         }
     }
     return true;
 }
 
-void anthropic_read_format(struct chat *chat, struct slice format_json)
+void anthropic_read_format(struct chat *chat, struct arena *arena, struct slice format_json)
 {
     if (!anthropic_is(json_find_string(format_json, "type"), LIT("json_schema")))
         return;
     chat->format = FORMAT_SCHEMA;
     chat->schema_json = json_find(format_json, "schema");
     chat->schema_name_raw = json_find_string(format_json, "name");
-    chat->schema_strict = anthropic_is(json_find_string(chat->schema_json, "type"), LIT("object")) && is_strict(chat->schema_json, 0) ? 1
-                                                                                                                                      : -1;
+    chat->schema_strict = anthropic_is(json_find_string(chat->schema_json, "type"), LIT("object")) && is_strict(chat->schema_json, arena, 0)
+                              ? 1
+                              : -1;
 }
 
 /* ---------------------------------------------------------------- effort */

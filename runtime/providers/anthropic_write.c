@@ -11,12 +11,6 @@ enum { TEXT_MAX = 64 * 1024 * 1024 };
 
 enum block_kind { BLOCK_TEXT, BLOCK_THINKING, BLOCK_REDACTED, BLOCK_TOOL };
 
-/* Where the arguments of a call stand, so that their end is seen: the JSON text comes in pieces. */
-struct nesting {
-    unsigned depth;
-    bool in_string, escaped, closed;
-};
-
 struct block {
     struct block *next;
     enum block_kind kind;
@@ -33,7 +27,8 @@ struct anthropic_writer {
     struct slice id, model;
     struct block *first, *last; /* in order; streamed: the first is the open one */
     struct block *spare;
-    unsigned index; /* of the open block */
+    struct call_slots tools; /* those among them that are calls and may still grow */
+    unsigned index;          /* of the open block */
     bool started, thinks, silent, refused, lost;
     enum finish finish;
     struct slice stop_sequence;
@@ -157,12 +152,7 @@ static struct block *add_block(struct anthropic_writer *self, enum block_kind ki
 
 static struct block *find_tool(const struct anthropic_writer *self, unsigned tool)
 {
-    if (self->last != NULL && self->last->kind == BLOCK_TOOL && self->last->tool == tool) /* so it is with nearly every piece */
-        return self->last;
-    for (struct block *block = self->first; block != NULL; block = block->next)
-        if (block->kind == BLOCK_TOOL && block->tool == tool)
-            return block;
-    return NULL;
+    return call_slots_get(&self->tools, tool);
 }
 
 static void drop_first(struct anthropic_writer *self)
@@ -171,45 +161,11 @@ static void drop_first(struct anthropic_writer *self)
     self->first = block->next;
     if (self->first == NULL)
         self->last = NULL;
+    if (block->kind == BLOCK_TOOL && find_tool(self, block->tool) == block)
+        call_slots_set(&self->tools, self->base.arena, block->tool, NULL);
     buffer_free(&block->text);
     block->next = self->spare;
     self->spare = block;
-}
-
-/* One decoded character of the arguments. */
-static void nest(struct nesting *nesting, char byte)
-{
-    if (nesting->in_string) {
-        if (nesting->escaped)
-            nesting->escaped = false;
-        else if (byte == '\\')
-            nesting->escaped = true;
-        else if (byte == '"')
-            nesting->in_string = false;
-    } else if (byte == '"') {
-        nesting->in_string = true;
-    } else if (byte == '{' || byte == '[') {
-        nesting->depth++;
-    } else if ((byte == '}' || byte == ']') && nesting->depth > 0) {
-        nesting->closed |= --nesting->depth == 0;
-    }
-}
-
-/* A piece is the inside of a JSON string, so its own escapes are never cut. */
-static void follow(struct nesting *nesting, struct slice piece)
-{
-    for (size_t i = 0; i < piece.len; i++) {
-        char byte = piece.ptr[i];
-        if (byte == '\\' && i + 1 < piece.len) {
-            struct slice escape = {piece.ptr + i, piece.ptr[i + 1] == 'u' && piece.len - i >= 6 ? 6 : 2};
-            byte = json_raw_equals(escape, LIT("\"")) ? '"' : json_raw_equals(escape, LIT("\\")) ? '\\' : ' ';
-            for (const char *bracket = "{}[]"; escape.len == 6 && *bracket != '\0'; bracket++)
-                if (json_raw_equals(escape, (struct slice){bracket, 1}))
-                    byte = *bracket;
-            i += escape.len - 1;
-        }
-        nest(nesting, byte);
-    }
 }
 
 /* ---------------------------------------------------------------- streamed */
@@ -482,6 +438,7 @@ static void begin_tool(struct anthropic_writer *self, const struct event *event)
     if (block == NULL)
         return;
     block->tool = event->tool;
+    self->lost |= !call_slots_set(&self->tools, self->base.arena, block->tool, block);
     block->id = call_id(self, event);
     block->name = arena_copy(self->base.arena, event->name_raw);
 }
@@ -497,7 +454,7 @@ static void take_tool(struct anthropic_writer *self, const struct event *event, 
         block->ended = true;
         return;
     }
-    follow(&block->nesting, event->text_raw);
+    nesting_follow(&block->nesting, event->text_raw);
     if (block->begun)
         put_piece(self, block, event->text_raw, out);
     else

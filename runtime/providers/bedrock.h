@@ -51,6 +51,7 @@ struct bedrock_encode {
     bool has_calls;    /* the history has calls or results of tools */
     bool lost_markers; /* a cache marker was dropped, and named */
     struct bedrock_document *documents;
+    unsigned document_count;
 };
 
 extern const struct name_rule bedrock_tool_rule;

@@ -15,10 +15,9 @@ struct block {
     enum block_kind kind;
     unsigned tool;
     bool grew;
-    bool lost;  /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
-    char *text; /* thinking gathered for EVENT_SIGNATURE; in the arena, which frees it whenever the stream is cut */
-    size_t len, size;
-    struct slice signature;
+    bool lost;              /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
+    struct arena_text text; /* thinking gathered for EVENT_SIGNATURE */
+    struct arena_text signature;
 };
 
 struct bedrock_reader {
@@ -133,7 +132,8 @@ static struct block *open_block(struct bedrock_reader *self, int64_t index, enum
         self->spare = block->next;
     else if ((block = arena_zalloc(self->base.arena, sizeof *block)) == NULL)
         return reader_fail_incomplete(&self->base, "the provider's answer is too large"), NULL;
-    *block = (struct block){.next = self->open, .index = index, .kind = kind, .text = block->text, .size = block->size};
+    *block = (struct block){.next = self->open, .index = index, .kind = kind, .text = block->text, .signature = block->signature};
+    block->text.len = block->signature.len = 0; /* their room is used again */
     self->open = block;
     self->open_count++;
     return block;
@@ -147,8 +147,9 @@ static void end_block(struct bedrock_reader *self, struct block *block)
     else if (block->kind == BLOCK_JSON && !block->grew)
         reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
     else if (block->kind == BLOCK_THINKING && block->signature.len > 0 && !block->lost)
-        reader_emit(&self->base,
-                    &(struct event){.kind = EVENT_SIGNATURE, .text_raw = {block->text, block->len}, .signature_raw = block->signature});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_SIGNATURE,
+                                                 .text_raw = {block->text.ptr, block->text.len},
+                                                 .signature_raw = {block->signature.ptr, block->signature.len}});
     while (*at != block)
         at = &(*at)->next;
     *at = block->next;
@@ -171,7 +172,7 @@ static struct block *begin_tool(struct bedrock_reader *self, int64_t index, stru
     reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
                                              .tool = block->tool,
                                              .id_raw = json_find_string(tool_use, "toolUseId"),
-                                             .name_raw = name_unfit(name, &bedrock_tool_rule, self->base.chat, self->base.arena)});
+                                             .name_raw = name_unfit(&self->base, name, &bedrock_tool_rule)});
     return block;
 }
 
@@ -186,34 +187,20 @@ static void grow_tool(struct bedrock_reader *self, struct block *block, struct s
 
 static void keep_thinking(struct bedrock_reader *self, struct block *block, struct slice text)
 {
-    size_t need = block->len + text.len, size = 2 * need + 1024;
-    if (block->lost || text.len == 0)
-        return;
-    if (need > block->size) {
-        char *grown = need > THINKING_MAX ? NULL : arena_alloc(self->base.arena, size);
-        block->lost = grown == NULL;
-        if (grown == NULL)
-            return;
-        if (block->len > 0)
-            memcpy(grown, block->text, block->len);
-        block->text = grown;
-        block->size = size;
-    }
-    memcpy(block->text + block->len, text.ptr, text.len);
-    block->len = need;
+    block->lost |= block->text.len + text.len > THINKING_MAX;
+    if (!block->lost)
+        block->lost = !arena_append(self->base.arena, &block->text, text);
 }
 
 /* Of a delta and of a whole block's reasoningText alike. */
 static void grow_thinking(struct bedrock_reader *self, struct block *block, struct slice object)
 {
-    struct slice text = json_find_string(object, "text"), more = json_find_string(object, "signature"), had = block->signature;
+    struct slice text = json_find_string(object, "text");
     if (text.len > 0) {
         keep_thinking(self, block, text);
         reader_emit(&self->base, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
     }
-    if (more.len > 0)
-        block->signature = had.len == 0 ? arena_copy(self->base.arena, more)
-                                        : arena_printf(self->base.arena, "%.*s%.*s", (int)had.len, had.ptr, (int)more.len, more.ptr);
+    block->lost |= !arena_append(self->base.arena, &block->signature, json_find_string(object, "signature"));
 }
 
 static void take_redacted(struct bedrock_reader *self, struct slice reasoning)

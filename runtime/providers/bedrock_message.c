@@ -4,6 +4,7 @@
  * follows it, before anything else; no text is blank; reasoning goes back first, unchanged and signed, or not at all; files and pictures are bytes.
  * SPDX-License-Identifier: MIT */
 #include "providers/bedrock.h"
+#include "providers/lookup.h"
 
 enum { CALLS_MAX = 1000 /* of one turn */ };
 
@@ -107,7 +108,7 @@ static bool put_image(struct bedrock_encode *encode, const struct part *part)
     return true;
 }
 
-/* Names of the documents so far: the API wants them unique. It takes five; more are not looked at here. */
+/* Names of the documents so far: the API wants them unique. It takes five; so many that they could not be told apart are refused here. */
 struct bedrock_document {
     struct bedrock_document *next;
     struct slice name;
@@ -145,6 +146,8 @@ static struct slice clean_name(struct bedrock_encode *encode, struct slice name)
 /* False: there are too many. */
 static bool name_document(struct bedrock_encode *encode, struct slice name_raw, struct slice *name)
 {
+    if (encode->document_count++ == DOCUMENTS_MAX)
+        return false;
     struct slice wanted = clean_name(encode, json_unescape(encode->arena, name_raw));
     struct bedrock_document *document = arena_alloc(encode->arena, sizeof *document);
     *name = wanted;
@@ -207,7 +210,8 @@ static bool put_document(struct bedrock_encode *encode, const struct part *part)
         return complaint_refuse(encode->complaint, LIT("this provider takes files as pdf, csv, doc, docx, xls, xlsx, html, txt or md only"),
                                 LIT("messages"));
     if (!name_document(encode, part->name_raw, &name))
-        return complaint_refuse(encode->complaint, LIT("there are too many files"), LIT("messages"));
+        return complaint_refuse(encode->complaint, LIT("this provider takes few files in one request; these are more than 100"),
+                                LIT("messages"));
     buffer_append_lit(out, "{\"document\":{\"format\":");
     json_append_quoted(out, format);
     buffer_append_lit(out, ",\"name\":");
@@ -351,21 +355,25 @@ static bool next_turn(const struct bedrock_encode *encode, const struct message 
     return true;
 }
 
-static bool has_result(const struct turn *turn, struct slice id)
+/* The results of a turn by the ids they answer. answer NULL: no turn, no results. */
+static struct lookup results_of(const struct bedrock_encode *encode, const struct turn *answer)
 {
-    for (const struct message *message = turn->from; message != turn->to; message = message->next)
+    struct lookup results = {.count = 0};
+    for (const struct message *message = answer == NULL ? NULL : answer->from; answer != NULL && message != answer->to;
+         message = message->next)
         for (const struct part *part = message->parts; part != NULL; part = part->next)
-            if (part->kind == PART_TOOL_RESULT && slice_equals(part->id_raw, id))
-                return true;
-    return false;
+            if (part->kind == PART_TOOL_RESULT && !lookup_add(&results, encode->arena, part->id_raw, part))
+                return results; /* the arena is full: said at the end */
+    return results;
 }
 
 /* Every call needs its result in the next turn; one that the client lost is said to be lost. */
 static void put_lost_results(struct bedrock_encode *encode, const struct turn *calls, const struct turn *answer, bool *first)
 {
+    struct lookup results = results_of(encode, calls->calls > 0 ? answer : NULL);
     for (const struct message *message = calls->from; calls->calls > 0 && message != calls->to; message = message->next) {
         for (const struct part *part = message->parts; part != NULL; part = part->next) {
-            if (part->kind != PART_TOOL_CALL || (answer != NULL && has_result(answer, part->id_raw)))
+            if (part->kind != PART_TOOL_CALL || lookup_first(&results, part->id_raw) != NULL)
                 continue;
             json_append_comma(encode->out, first);
             begin_result(encode, part->id_raw);

@@ -16,7 +16,6 @@ struct cohere_encode {
     struct buffer *out, *dropped;
     struct complaint *complaint;
     bool first;        /* no member of the body was written */
-    size_t looked;     /* parts that were looked at to find the results of calls */
     bool thinks;       /* the model is one that reasons, and it was not told not to */
     bool lost_markers; /* a cache marker was dropped, and named */
 };

@@ -160,7 +160,7 @@ static void begin_call(struct cohere_reader *self, int64_t index, struct slice c
     reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
                                              .tool = self->open[at].tool,
                                              .id_raw = json_find_string(call, "id"),
-                                             .name_raw = name_unfit(name, &cohere_tool_rule, self->base.chat, self->base.arena)});
+                                             .name_raw = name_unfit(&self->base, name, &cohere_tool_rule)});
     grow_call(self, at, json_find_string(function, "arguments"));
 }
 

@@ -4,12 +4,11 @@
  * before it calls tools is its plan; every call has its result before anybody else speaks; a message without content is left out.
  * SPDX-License-Identifier: MIT */
 #include "providers/cohere.h"
+#include "providers/lookup.h"
 #include "providers/openai.h"
 
 /* COMPAT(cohere, 2026-08): names of tools are letters, digits and '_', no digit first. */
 const struct name_rule cohere_tool_rule = {.allowed = "_", .max = 64, .letter_first = true};
-
-enum { LOOKS_MAX = 1 << 22 }; /* in one request: every call looks for its result among the others' */
 
 struct list {
     bool any;
@@ -159,28 +158,33 @@ static bool put_results(struct cohere_encode *encode, const struct message *mess
     return true;
 }
 
-static bool has_result(struct cohere_encode *encode, const struct message *message, struct slice id)
+/* The results that follow the calls, by the ids they answer. */
+static struct lookup results_behind(const struct cohere_encode *encode, const struct message *calls)
 {
-    for (; message != NULL && message->role != ROLE_ASSISTANT && encode->looked <= LOOKS_MAX; message = message->next)
-        for (const struct part *part = message->parts; part != NULL; part = part->next, encode->looked++)
-            if (part->kind == PART_TOOL_RESULT && slice_equals(part->id_raw, id))
-                return true;
-    return false;
+    struct lookup results = {.count = 0};
+    for (const struct message *message = calls->next; message != NULL && message->role != ROLE_ASSISTANT; message = message->next)
+        for (const struct part *part = message->parts; part != NULL; part = part->next)
+            if (part->kind == PART_TOOL_RESULT && !lookup_add(&results, encode->arena, part->id_raw, part))
+                return results; /* the arena is full: said at the end */
+    return results;
 }
 
 /* Every call wants its result; one that the client lost is said to be lost. */
-static bool put_lost_results(struct cohere_encode *encode, const struct message *calls, struct list *messages)
+static void put_lost_results(struct cohere_encode *encode, const struct message *calls, struct list *messages)
 {
+    struct lookup results = {.count = 0};
+    bool looked = false;
     for (const struct part *part = calls->parts; part != NULL; part = part->next) {
-        if (part->kind != PART_TOOL_CALL || has_result(encode, calls->next, part->id_raw))
+        if (part->kind != PART_TOOL_CALL)
             continue;
-        if (encode->looked > LOOKS_MAX)
-            return complaint_refuse(encode->complaint, LIT("the conversation has more tool calls in one turn than can be looked through"),
-                                    LIT("messages"));
+        if (!looked)
+            results = results_behind(encode, calls);
+        looked = true;
+        if (lookup_first(&results, part->id_raw) != NULL)
+            continue;
         begin_result(encode, part->id_raw, messages);
         buffer_append_lit(encode->out, "\"No result\"}");
     }
-    return true;
 }
 
 /* ---------------------------------------------------------------- assistants */
@@ -249,7 +253,9 @@ static bool put_assistant(struct cohere_encode *encode, const struct message *me
     if (calls)
         put_calls(encode, parts, thinking);
     buffer_append_byte(encode->out, '}');
-    return !calls || put_lost_results(encode, message, messages);
+    if (calls)
+        put_lost_results(encode, message, messages);
+    return true;
 }
 
 static bool is_only_results(const struct message *message)

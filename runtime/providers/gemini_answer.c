@@ -82,7 +82,7 @@ static void read_call(struct gemini_reader *self, unsigned index, struct slice c
                           .choice = index,
                           .tool = self->choices[index].tools++,
                           .id_raw = json_find_string(call, "id"),
-                          .name_raw = name_unfit(name, &gemini_names, self->base.chat, arena),
+                          .name_raw = name_unfit(&self->base, name, &gemini_names),
                           .signature_raw = signature};
     reader_emit(&self->base, &event);
     struct slice text = args.len > 2 && args.ptr[0] == '{' ? json_escape(arena, json_compact(arena, args)) : SLICE_NONE;

@@ -5,11 +5,12 @@
  * thought signature they came with; where it was lost the documented stand-in is sent.
  * SPDX-License-Identifier: MIT */
 #include "providers/gemini.h"
+#include "providers/lookup.h"
 
 #define SIGNATURE_STAND_IN "skip_thought_signature_validator"
 
 /* Results of one turn; the depth that arguments and results may have inside of a request. */
-enum { RESULTS_MAX = 512, ORPHANS_MAX = 64, VALUE_DEPTH = 48 };
+enum { RESULTS_MAX = 512, VALUE_DEPTH = 48 };
 
 enum content { CONTENT_MODEL, CONTENT_RESULTS, CONTENT_USER };
 
@@ -17,7 +18,8 @@ struct turns {
     struct gemini_encode *encode;
     bool first_content, first_part;
     bool system_pending; /* there is no system instruction: its texts begin the first content of the user */
-    unsigned orphans;
+    struct lookup calls; /* of the whole conversation by their ids, once a result was found that belongs further back */
+    bool looked;
 };
 
 /* A run of messages that become one turn: [from, to). */
@@ -381,37 +383,47 @@ static bool put_result(struct turns *turns, struct slice id, struct slice name, 
 
 struct results {
     const struct part *parts[RESULTS_MAX];
-    struct slice names[RESULTS_MAX]; /* of the messages they stand in: older clients say it there */
+    struct slice names[RESULTS_MAX];  /* of the messages they stand in: older clients say it there */
+    unsigned same_taken[RESULTS_MAX]; /* of the results with this one's id, where it is the first of them: how many found their call */
     bool used[RESULTS_MAX];
     unsigned count;
+    struct lookup by_id;
 };
 
 static bool gather_results(struct gemini_encode *encode, const struct turn *turn, struct results *results)
 {
     results->count = 0;
+    results->by_id.count = 0;
+    results->by_id.sorted = false;
     for (const struct message *message = turn->from; message != turn->to; message = message->next) {
         for (const struct part *part = message->parts; part != NULL; part = part->next) {
             if (part->kind != PART_TOOL_RESULT)
                 continue;
             if (results->count == RESULTS_MAX)
                 return complaint_refuse(encode->complaint, LIT("more than 512 tool results in one turn"), LIT("messages"));
+            if (!lookup_add(&results->by_id, encode->arena, part->id_raw, part))
+                return false;
             results->parts[results->count] = part;
             results->names[results->count] = message->role == ROLE_TOOL ? message->name_raw : SLICE_NONE;
+            results->same_taken[results->count] = 0;
             results->used[results->count++] = false;
         }
     }
     return true;
 }
 
+/* The first result of that id that no call before has taken. */
 static const struct part *take_result(struct results *results, struct slice id)
 {
-    for (unsigned i = 0; i < results->count; i++) {
-        if (results->used[i] || !slice_equals(results->parts[i]->id_raw, id))
-            continue;
-        results->used[i] = true;
-        return results->parts[i];
-    }
-    return NULL;
+    const struct lookup_entry *first = lookup_first(&results->by_id, id);
+    if (first == NULL)
+        return NULL;
+    const struct lookup_entry *entry = first + results->same_taken[first->order];
+    if (entry >= results->by_id.entries + results->by_id.count || !slice_equals(entry->name, id))
+        return NULL;
+    results->same_taken[first->order]++;
+    results->used[entry->order] = true;
+    return entry->value;
 }
 
 static unsigned count_calls(const struct turn *turn)
@@ -423,16 +435,29 @@ static unsigned count_calls(const struct turn *turn)
     return count;
 }
 
+/* The name of the tool that was called by that id, latest: some clients use an id again. */
+static struct slice name_of_call(struct turns *turns, struct slice id)
+{
+    struct gemini_encode *encode = turns->encode;
+    for (const struct message *message = turns->looked ? NULL : encode->chat->messages; message != NULL; message = message->next)
+        for (const struct part *part = message->parts; part != NULL; part = part->next)
+            if (part->kind == PART_TOOL_CALL && !lookup_add(&turns->calls, encode->arena, part->id_raw, part))
+                return SLICE_NONE;
+    turns->looked = true;
+    const struct lookup_entry *call = lookup_before(&turns->calls, id, SIZE_MAX);
+    return call == NULL ? SLICE_NONE : ((const struct part *)call->value)->name_raw;
+}
+
 /* Results that belong to no call of the turn before: to one further back, or by their own name. */
 static bool put_orphans(struct turns *turns, struct results *results)
 {
     for (unsigned i = 0; i < results->count; i++) {
         if (results->used[i])
             continue;
-        struct slice id = results->parts[i]->id_raw, name = name_of_call(turns->encode->chat, id);
+        struct slice id = results->parts[i]->id_raw, name = name_of_call(turns, id);
         if (name.len == 0)
             name = results->names[i];
-        if (name.len == 0 || ++turns->orphans > ORPHANS_MAX) /* looking each of them up takes the whole conversation */
+        if (name.len == 0)
             return complaint_refuse(turns->encode->complaint, LIT("a tool result answers no tool call of this conversation"),
                                     LIT("messages"));
         if (!put_result(turns, id, name, results->parts[i]))
@@ -535,7 +560,7 @@ static bool put_turns(struct turns *turns, struct results *results)
 bool gemini_write_contents(struct gemini_encode *encode)
 {
     struct turns turns = {.encode = encode, .first_content = true, .first_part = true};
-    struct results *results = arena_alloc(encode->arena, sizeof *results);
+    struct results *results = arena_zalloc(encode->arena, sizeof *results);
     bool has = has_system(encode), first = true;
     if (results == NULL)
         return complaint_refuse(encode->complaint, LIT("the request needs more memory than one request may have"), SLICE_NONE);

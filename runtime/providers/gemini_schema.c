@@ -5,11 +5,11 @@
  * what comes back is then wider than asked for, never narrower.
  * SPDX-License-Identifier: MIT */
 #include "providers/gemini.h"
+#include "providers/lookup.h"
 
 enum { TEXT_MAX = 128 * 1024, NODES_MAX = 2000, SOURCES_MAX = 16, PROPERTIES_MAX = 1024, DEPTH_MAX = 48 };
-/* A reference costs a look through the whole schema, and may bring a long text many times: what one schema may become, and what all schemas of a request may
- * cost. */
-enum { WRITTEN_MAX = 1024 * 1024, WORK_MAX = 256 * 1024 * 1024 };
+/* A reference may bring a long text many times: what one schema may become, and the bytes that all schemas of a request may have looked through. */
+enum { WRITTEN_MAX = 1024 * 1024, WORK_MAX = 64 * 1024 * 1024 };
 
 /* Keywords of which the first one found counts, in the order in which names[] has them. */
 enum keyword {
@@ -51,9 +51,17 @@ struct link {
     const char *target;
 };
 
+/* Where references nearly always point: read once, at the first of them. */
+struct definitions {
+    struct lookup members;
+    bool read;
+};
+static const char *const definition_names[2] = {"$defs", "definitions"};
+
 struct subset {
     struct gemini_encode *encode;
     struct slice root;
+    struct definitions definitions[2];
     unsigned nodes;
     size_t start; /* of what is written */
     struct slice complaint;
@@ -85,11 +93,31 @@ static bool is_null_type(struct slice schema)
     return slice_equals_nocase(type, LIT("null")) || slice_equals(json_find(schema, "const"), LIT("null"));
 }
 
-/* "#/$defs/a" in the root; empty: not there. */
+/* "#/$defs/a" by the index of that object; empty: it points elsewhere, or there is none. */
+static struct slice look_up_definition(struct subset *subset, struct slice ref)
+{
+    for (unsigned i = 0; i < 2; i++) {
+        struct definitions *definitions = &subset->definitions[i];
+        struct slice folder = slice_of(definition_names[i]), name = {ref.ptr + folder.len + 3, ref.len - folder.len - 3};
+        if (ref.len < folder.len + 4 || memcmp(ref.ptr, "#/", 2) != 0 || memcmp(ref.ptr + 2, folder.ptr, folder.len) != 0 ||
+            ref.ptr[folder.len + 2] != '/' || memchr(name.ptr, '/', name.len) != NULL || memchr(name.ptr, '~', name.len) != NULL)
+            continue;
+        if (!definitions->read)
+            lookup_members(&definitions->members, subset->encode->arena, json_find(subset->root, definition_names[i]));
+        definitions->read = true;
+        const struct lookup_entry *entry = lookup_first(&definitions->members, name);
+        return entry == NULL ? SLICE_NONE : *(const struct slice *)entry->value;
+    }
+    return SLICE_NONE;
+}
+
+/* Where the root has what a pointer names; empty: nowhere. */
 static struct slice look_up(struct subset *subset, struct slice ref_raw)
 {
     struct arena *arena = subset->encode->arena;
-    struct slice at = subset->root, ref = json_unescape(arena, ref_raw);
+    struct slice at = subset->root, ref = json_unescape(arena, ref_raw), definition = look_up_definition(subset, ref);
+    if (definition.len > 0)
+        return definition;
     subset->encode->schema_work += at.len;
     if (ref.len == 0 || ref.ptr[0] != '#' || (ref.len > 1 && ref.ptr[1] != '/'))
         return SLICE_NONE;
@@ -304,12 +332,13 @@ static bool put_array(struct subset *subset, struct node *node, bool *first, uns
     return put_schema(subset, items.len > 0 ? items : LIT("{}"), node->links, depth + 1);
 }
 
+/* The properties that were written. */
 struct keys {
-    struct slice *list;
+    struct lookup names;
     unsigned count;
 };
 
-static bool make_room(struct subset *subset, const struct node *node, struct keys *keys)
+static bool count_properties(struct subset *subset, const struct node *node, struct keys *keys)
 {
     struct json json;
     struct slice key;
@@ -322,10 +351,11 @@ static bool make_room(struct subset *subset, const struct node *node, struct key
     }
     if (count > PROPERTIES_MAX)
         return fail(subset, LIT("the schema has more than 1024 properties in one object"));
-    *keys = (struct keys){arena_alloc(subset->encode->arena, sizeof *keys->list * (count + 1)), 0};
-    return keys->list != NULL || fail(subset, LIT("the schema is too large for this model"));
+    *keys = (struct keys){.count = 0};
+    return true;
 }
 
+/* Of several objects of properties the first one that has a name says what it is. */
 static bool put_properties(struct subset *subset, const struct node *node, struct keys *keys, unsigned depth)
 {
     struct buffer *out = subset->encode->out;
@@ -336,25 +366,23 @@ static bool put_properties(struct subset *subset, const struct node *node, struc
         if (!json_object(&json))
             continue;
         while (json_member(&json, &key) && json_skip(&json, &value)) {
-            bool known = false;
-            for (unsigned k = 0; k < keys->count && i > 0; k++)
-                known |= slice_equals(keys->list[k], key);
-            if (known)
+            if (lookup_first(&keys->names, key) != NULL)
                 continue;
-            if (keys->count > 0)
+            if (keys->count++ > 0)
                 buffer_append_byte(out, ',');
-            keys->list[keys->count++] = key;
             json_append_quoted(out, key);
             buffer_append_byte(out, ':');
             if (!put_schema(subset, value, node->links, depth + 1))
                 return false;
         }
+        if (!lookup_members(&keys->names, subset->encode->arena, node->properties[i]))
+            return fail(subset, LIT("the schema is too large for this model"));
     }
     return true;
 }
 
 /* Names that are not among the properties are refused. */
-static void put_required(struct subset *subset, const struct node *node, const struct keys *keys, bool *first)
+static void put_required(struct subset *subset, const struct node *node, struct keys *keys, bool *first)
 {
     struct buffer *out = subset->encode->out;
     struct json json;
@@ -365,10 +393,7 @@ static void put_required(struct subset *subset, const struct node *node, const s
         if (!json_array(&json))
             continue;
         while (json_element(&json) && json_string(&json, &name)) {
-            bool known = false;
-            for (unsigned k = 0; k < keys->count && !known; k++)
-                known = slice_equals(keys->list[k], name);
-            if (!known)
+            if (lookup_first(&keys->names, name) == NULL)
                 continue;
             if (!any)
                 put_key(subset->encode, first, "required");
@@ -386,7 +411,7 @@ static bool put_object(struct subset *subset, const struct node *node, bool *fir
     struct keys keys;
     size_t mark = subset->encode->out->len;
     bool was_first = *first;
-    if (!make_room(subset, node, &keys))
+    if (!count_properties(subset, node, &keys))
         return false;
     put_key(subset->encode, first, "properties");
     buffer_append_byte(subset->encode->out, '{');

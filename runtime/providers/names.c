@@ -1,6 +1,7 @@
 /* names.c -- tool names where a provider allows less than the client does, and the names that results refer to.
  * SPDX-License-Identifier: MIT */
 #include "base/hash.h"
+#include "providers/lookup.h"
 #include "providers/provider.h"
 
 struct slice writer_call_id(const struct writer *writer, const struct event *event)
@@ -56,22 +57,82 @@ struct slice name_fit(struct slice name_raw, const struct name_rule *rule, struc
     return (struct slice){text, len};
 }
 
-struct slice name_unfit(struct slice name_raw, const struct name_rule *rule, const struct chat *chat, struct arena *arena)
+/* The tools that go by another name at the provider, by that name. */
+static struct lookup *renamed_tools(struct reader *reader, const struct name_rule *rule)
 {
-    for (const struct tool *tool = chat == NULL ? NULL : chat->tools; tool != NULL; tool = tool->next)
-        if (!fits(tool->name_raw, rule) && slice_equals(name_fit(tool->name_raw, rule, arena), name_raw))
-            return tool->name_raw;
-    return name_raw;
+    struct arena *arena = reader->arena;
+    struct lookup *renamed = arena_zalloc(arena, sizeof *renamed);
+    for (const struct tool *tool = reader->chat->tools; renamed != NULL && tool != NULL; tool = tool->next)
+        if (!fits(tool->name_raw, rule) && !lookup_add(renamed, arena, name_fit(tool->name_raw, rule, arena), tool))
+            return NULL;
+    return renamed;
 }
 
-struct slice name_of_call(const struct chat *chat, struct slice id_raw)
+struct slice name_unfit(struct reader *reader, struct slice name_raw, const struct name_rule *rule)
 {
-    struct slice found = SLICE_NONE;
-    for (const struct message *message = chat->messages; message != NULL; message = message->next)
-        for (const struct part *part = message->parts; part != NULL; part = part->next)
-            if (part->kind == PART_TOOL_CALL && slice_equals(part->id_raw, id_raw))
-                found = part->name_raw; /* the latest: some clients use an id again */
-    return found;
+    if (reader->chat == NULL || reader->chat->tools == NULL)
+        return name_raw;
+    if (reader->renamed == NULL)
+        reader->renamed = renamed_tools(reader, rule);
+    const struct lookup_entry *entry = reader->renamed == NULL ? NULL : lookup_first(reader->renamed, name_raw);
+    return entry == NULL ? name_raw : ((const struct tool *)entry->value)->name_raw;
+}
+
+/* ---------------------------------------------------------------- tools that may be called */
+
+/* "name" in the entry, or in the object that its type names. */
+static struct slice name_of_tool(struct slice entry)
+{
+    struct slice name = json_find_string(entry, "name");
+    if (name.len == 0)
+        name = json_find_string(json_find(entry, "function"), "name");
+    return name.len > 0 ? name : json_find_string(json_find(entry, "custom"), "name");
+}
+
+bool chat_keep_tools(struct chat *chat, struct arena *arena, struct slice list_json)
+{
+    struct lookup named = {.count = 0};
+    struct json json;
+    struct slice entry;
+    json_init(&json, list_json, JSON_DEPTH_MAX);
+    if (list_json.len > 0 && json_array(&json))
+        while (json_element(&json) && json_skip(&json, &entry))
+            if (!lookup_add(&named, arena, name_of_tool(entry), NULL))
+                return false;
+    for (struct tool **at = &chat->tools; *at != NULL;) {
+        if ((*at)->name_raw.len == 0 || lookup_first(&named, (*at)->name_raw) != NULL)
+            at = &(*at)->next;
+        else
+            *at = (*at)->next;
+    }
+    return true;
+}
+
+/* ---------------------------------------------------------------- members that no field carries */
+
+bool chat_count_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct complaint *complaint)
+{
+    enum { EXTRAS_MAX = 256, NAME_MAX = 80 }; /* a dialect knows a few dozen members */
+    if (++chat->extra_count <= EXTRAS_MAX)
+        return true;
+    struct slice name = {name_raw.ptr, name_raw.len < NAME_MAX ? name_raw.len : NAME_MAX};
+    if (complaint->message.len == 0)
+        *complaint = (struct complaint){FAILURE_BAD_PARAMETER,
+                                        arena_printf(arena, "The request has more than %d members that are not known; '%.*s' is the next.",
+                                                     EXTRAS_MAX, (int)name.len, name.ptr),
+                                        name};
+    return false;
+}
+
+bool chat_add_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct slice value_json, struct complaint *complaint)
+{
+    struct extra *extra = arena_alloc(arena, sizeof *extra);
+    if (extra == NULL || !chat_count_extra(chat, arena, name_raw, complaint))
+        return false;
+    *extra = (struct extra){NULL, name_raw, value_json};
+    *(chat->extras == NULL ? &chat->extras : chat->extras_tail) = extra;
+    chat->extras_tail = &extra->next;
+    return true;
 }
 
 /* ---------------------------------------------------------------- content nobody else understands */

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_OLLAMA_H
 #define PROVIDERS_OLLAMA_H
+#include "providers/lookup.h"
 #include "providers/provider.h"
 
 /* What is being written, and how. */
@@ -15,10 +16,10 @@ struct ollama_encode {
     struct arena *arena;
     struct buffer *out, *dropped;
     struct complaint *complaint;
-    bool first;                  /* no member of the innermost object was written */
-    bool lost_markers;           /* a cache marker was dropped, and named */
-    const struct message *calls; /* where the model's latest turn began */
-    size_t looked;               /* parts that were looked at to find the calls of results */
+    bool first;          /* no member of the innermost object was written */
+    bool lost_markers;   /* a cache marker was dropped, and named */
+    struct lookup calls; /* all of the conversation, by their ids */
+    size_t calls_passed; /* those before the message being written */
 };
 
 /* "messages". False: complaint. */

@@ -3,9 +3,7 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/ollama.h"
 
-enum { AROUND = 8 };          /* what stands around arguments counts for the depth as well */
-enum { LOOKS_MAX = 1 << 22 }; /* parts that one request may look at: every result looks for its call */
-
+enum { AROUND = 8 }; /* what stands around arguments counts for the depth as well */
 /* ,"content":"…": all texts as one; `between` stands between two of them. */
 static void put_joined(struct ollama_encode *encode, const struct part *part, struct slice between)
 {
@@ -114,26 +112,26 @@ static bool check_parts(struct ollama_encode *encode, const struct part *part)
     return true;
 }
 
-/* The name of the latest call of that id from `from` on, before `to`. */
-static struct slice find_call(struct ollama_encode *encode, const struct message *from, const struct message *to, struct slice id)
+static bool gather_calls(struct ollama_encode *encode)
 {
-    struct slice found = SLICE_NONE;
-    for (; from != NULL && from != to && encode->looked <= LOOKS_MAX; from = from->next)
-        for (const struct part *part = from->parts; part != NULL; part = part->next, encode->looked++)
-            if (part->kind == PART_TOOL_CALL && slice_equals(part->id_raw, id))
-                found = part->name_raw;
-    return found;
+    for (const struct message *message = encode->chat->messages; message != NULL; message = message->next)
+        for (const struct part *part = message->parts; part != NULL; part = part->next)
+            if (part->kind == PART_TOOL_CALL && !lookup_add(&encode->calls, encode->arena, part->id_raw, part))
+                return false;
+    return true;
 }
 
-/* Nearly always the call stands in the turn before; only what is not found there is looked for in the whole conversation before `message`. */
-static bool put_result(struct ollama_encode *encode, const struct message *message, const struct part *result)
+static void pass_calls(struct ollama_encode *encode, const struct message *message)
 {
-    struct slice name = find_call(encode, encode->calls, message, result->id_raw);
-    if (name.len == 0)
-        name = find_call(encode, encode->chat->messages, encode->calls, result->id_raw);
-    if (encode->looked > LOOKS_MAX)
-        return complaint_refuse(encode->complaint, LIT("the conversation has more tool calls in one turn than can be looked through"),
-                                LIT("messages"));
+    for (const struct part *part = message->parts; part != NULL; part = part->next)
+        encode->calls_passed += part->kind == PART_TOOL_CALL;
+}
+
+/* It names the tool of the latest call before it that has its id. */
+static bool put_result(struct ollama_encode *encode, const struct part *result)
+{
+    const struct lookup_entry *call = lookup_before(&encode->calls, result->id_raw, encode->calls_passed);
+    struct slice name = call == NULL ? SLICE_NONE : ((const struct part *)call->value)->name_raw;
     names_drop_marker(encode->dropped, &encode->lost_markers, result->cache_control_json);
     buffer_append_lit(encode->out, "{\"role\":\"tool\"");
     put_content(encode, result->children);
@@ -177,7 +175,7 @@ static bool put_all_of(struct ollama_encode *encode, const struct message *messa
         if (*any)
             buffer_append_byte(encode->out, ',');
         *any = true;
-        if (!put_result(encode, message, part))
+        if (!put_result(encode, part))
             return false;
     }
     if (!others)
@@ -193,13 +191,12 @@ bool ollama_write_messages(struct ollama_encode *encode)
     bool any = false;
     json_append_key(encode->out, &encode->first, LIT("messages"));
     buffer_append_byte(encode->out, '[');
-    bool model = false;
+    if (!gather_calls(encode))
+        return complaint_refuse(encode->complaint, LIT("the request needs more memory than one request may have"), SLICE_NONE);
     for (const struct message *message = encode->chat->messages; message != NULL; message = message->next) {
-        if (message->role == ROLE_ASSISTANT && !model)
-            encode->calls = message;
-        model = message->role == ROLE_ASSISTANT;
         if (!put_all_of(encode, message, &any))
             return false;
+        pass_calls(encode, message);
     }
     buffer_append_byte(encode->out, ']');
     return true;

@@ -177,7 +177,7 @@ static struct call *begin_call(struct openai_reader *self, unsigned choice, cons
                           .choice = choice,
                           .tool = call->tool,
                           .id_raw = call->id,
-                          .name_raw = name_unfit(piece->name, &openai_names, self->base.chat, self->base.arena),
+                          .name_raw = name_unfit(&self->base, piece->name, &openai_names),
                           .signature_raw = piece->signature};
     emit(self, &event);
     return call;

@@ -451,19 +451,6 @@ static bool read_tools(struct scan *scan)
     return scan->json.error == JSON_OK;
 }
 
-/* allowed_tools: only those named stay. */
-static void keep_allowed(struct scan *scan, struct slice allowed)
-{
-    struct tool **at = &scan->chat->tools;
-    while (*at != NULL) {
-        struct slice quoted = arena_printf(scan->arena, "\"%.*s\"", (int)(*at)->name_raw.len, (*at)->name_raw.ptr);
-        if ((*at)->name_raw.len > 0 && slice_find(allowed, quoted) == NULL)
-            *at = (*at)->next;
-        else
-            at = &(*at)->next;
-    }
-}
-
 static bool read_tool_choice(struct scan *scan, struct slice raw)
 {
     struct chat *chat = scan->chat;
@@ -477,7 +464,7 @@ static bool read_tool_choice(struct scan *scan, struct slice raw)
     else if (raw.len > 0 && raw.ptr[0] == '{' && json_find(raw, "allowed_tools").len > 0) {
         struct slice allowed = json_find(raw, "allowed_tools");
         chat->tool_choice = json_raw_equals(json_find_string(allowed, "mode"), LIT("required")) ? TOOL_CHOICE_REQUIRED : TOOL_CHOICE_AUTO;
-        keep_allowed(scan, allowed);
+        return chat_keep_tools(chat, scan->arena, json_find(allowed, "tools"));
     } else if (raw.len > 0 && raw.ptr[0] == '{') {
         chat->tool_choice = TOOL_CHOICE_NAMED;
         chat->tool_choice_name_raw = json_find_string(json_find(raw, "function"), "name");
@@ -542,14 +529,8 @@ static bool read_stop(struct scan *scan)
 
 static bool add_extra(struct scan *scan, struct slice name)
 {
-    struct extra *extra = arena_zalloc(scan->arena, sizeof *extra), **at = &scan->chat->extras;
-    if (extra == NULL)
-        return false;
-    extra->name_raw = name;
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = extra;
-    return json_skip(&scan->json, &extra->value_json);
+    struct slice value;
+    return json_skip(&scan->json, &value) && chat_add_extra(scan->chat, scan->arena, name, value, scan->complaint);
 }
 
 /* Plain values by name; everything that needs more than storing is in read_field. */

@@ -139,6 +139,8 @@ struct chat {
     bool stream, include_usage;
     bool max_completion;  /* max_tokens was given as max_completion_tokens, or by a wire that knows no such difference */
     struct extra *extras; /* everything else */
+    struct extra **extras_tail;
+    unsigned extra_count;
     struct slice
         dropped; /* names of what read_chat itself left out (tools that another house runs), ", " between: said beside what the writer drops */
 };
@@ -325,6 +327,7 @@ struct reader {
     const struct chat *chat; /* what was asked, where it was read; NULL when the client's bytes were passed on. Names and formats that were
                                       * rewritten on the way out are found again by it */
     const struct model_facts *model; /* may be NULL in specs */
+    struct lookup *renamed;          /* name_unfit's; made at the first call of a tool */
     enum operation operation;
     void *asker;  /* as in struct chat */
     bool ended;   /* EVENT_END was emitted */
@@ -509,6 +512,23 @@ bool usage_adds_up(const struct usage *usage);
 /* EVENT_VECTOR for each member of a JSON list of lists of numbers. False: it is none, or it is empty. */
 bool reader_emit_vectors(struct reader *reader, struct slice list_json);
 
+/* ---------------------------------------------------------------- shared by the wires: calls.c */
+
+/* The calls of an answer by event.tool, which is dense. Zeroed: none. */
+struct call_slots {
+    void **list;
+    unsigned count;
+};
+void *call_slots_get(const struct call_slots *slots, unsigned tool);                           /* NULL: none was set */
+bool call_slots_set(struct call_slots *slots, struct arena *arena, unsigned tool, void *call); /* false: the arena is full */
+
+/* Where the arguments of a call stand, so that their end is seen: the JSON text comes in pieces, each the inside of a JSON string. */
+struct nesting {
+    unsigned depth;
+    bool in_string, escaped, closed; /* closed: a whole object or list was there */
+};
+void nesting_follow(struct nesting *nesting, struct slice piece);
+
 /* ---------------------------------------------------------------- shared by the wires: effort.c */
 
 enum effort { EFFORT_NOT_GIVEN, EFFORT_NONE, EFFORT_MINIMAL, EFFORT_LOW, EFFORT_MEDIUM, EFFORT_HIGH, EFFORT_XHIGH, EFFORT_MAX };
@@ -523,6 +543,14 @@ bool part_is_text(const struct part *part);
 void parts_write_text(const struct part *part, struct slice between, struct buffer *out, struct buffer *dropped, bool *lost_markers);
 
 /* ---------------------------------------------------------------- shared by the wires: names.c */
+
+/* A member that no field of struct chat carries, behind those that are there. False: there are more than any dialect has, *complaint names the first
+ * that is too much; or the arena is full. */
+bool chat_add_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct slice value_json, struct complaint *complaint);
+/* Of the tools only those stay that this list names: {"name": …}, or {"function": {"name": …}} as chats say it. False: the arena is full. */
+bool chat_keep_tools(struct chat *chat, struct arena *arena, struct slice list_json);
+/* Counts one more that is not kept. False: as above. */
+bool chat_count_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct complaint *complaint);
 
 /* Appends the name of what a writer leaves out, ", " between. */
 void names_drop(struct buffer *dropped, struct slice name);
@@ -544,10 +572,8 @@ struct name_rule {
     bool letter_first;
 };
 struct slice name_fit(struct slice name_raw, const struct name_rule *rule, struct arena *arena);
-/* The way back: the tool of this chat whose fitted name that is; the name itself when there is none. */
-struct slice name_unfit(struct slice name_raw, const struct name_rule *rule, const struct chat *chat, struct arena *arena);
-/* The name of the tool that a result answers: looked up by the call's id in the messages before it. Empty: no such call. */
-struct slice name_of_call(const struct chat *chat, struct slice id_raw);
+/* The way back: the tool of the reader's chat whose fitted name that is; the name itself when there is none. */
+struct slice name_unfit(struct reader *reader, struct slice name_raw, const struct name_rule *rule);
 
 /* The body with its edits, without copying it: fills parts (slices of body and of the edits). Returns the count. */
 unsigned edits_apply(struct slice body, const struct edit *edits, unsigned count, struct slice *parts, unsigned parts_max);

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_RESPONSES_H
 #define PROVIDERS_RESPONSES_H
+#include "providers/lookup.h"
 #include "providers/openai.h"
 
 /* Signatures of other providers' reasoning travel as `encrypted_content` of reasoning items: the client gives them back untouched, and the prefix
@@ -32,6 +33,7 @@ struct responses_scan {
     struct message **open;   /* where the assistant's message under way stands; NULL: none */
     struct part **part_tail; /* of that message */
     struct part *last_text;  /* of that message */
+    bool said, called;       /* that message has text or a refusal; a call */
     struct slice thought;    /* Google's signature, for the next call */
 };
 
@@ -50,18 +52,17 @@ struct responses_echo {
 };
 /* Reads self->echo from the request; what of it is needed to the end is copied where the body is large, or needs_body says that it must stay. */
 void responses_read_echo(struct responses_writer *self);
-/* The request declared a tool of this name as `custom`: its calls carry text, not arguments. */
-bool responses_is_custom(const struct responses_echo *echo, struct slice name_raw);
 
 enum responses_item_kind { ITEM_REASONING, ITEM_TEXT, ITEM_REFUSAL, ITEM_CALL, ITEM_CUSTOM };
 
 struct responses_item {
-    struct responses_item *next, *next_call;
+    struct responses_item *next, *next_ready;
     enum responses_item_kind kind;
-    unsigned index, tool; /* output_index; of the call in its answer */
-    bool begun;           /* its first piece was announced */
-    bool ended;           /* the provider said that the call is whole */
-    bool done, complete;  /* closed; with status "completed" */
+    unsigned index;         /* output_index */
+    bool begun;             /* its first piece was announced */
+    bool ready;             /* a call that is whole: the provider said so, or its arguments are */
+    bool done, complete;    /* closed; with status "completed" */
+    struct nesting nesting; /* of a call's arguments */
     struct slice id, call_id, name, encrypted;
     struct slice input;     /* ITEM_CUSTOM, once closed: the text inside of the arguments */
     struct buffer text;     /* text, summary, refusal or arguments */
@@ -77,8 +78,11 @@ struct responses_writer {
     struct usage usage;
     enum finish finish;
     struct responses_item *items, **tail;
-    struct responses_item *calls; /* those that are not closed */
-    struct responses_item *open;  /* text, refusal or reasoning under way */
+    struct call_slots calls;
+    struct responses_item *ready, **ready_tail; /* calls to close before another item opens */
+    struct responses_item *open;                /* text, refusal or reasoning under way */
+    struct lookup tools; /* of the request by their names, made at the first call: the value says whether it is a custom one */
+    bool knows_tools;
     unsigned item_count;
     int64_t sequence;
     bool began; /* response.created was sent */
@@ -92,6 +96,9 @@ void responses_put_item(struct buffer *out, const struct responses_item *item, s
 void responses_put_object(const struct responses_writer *self, struct slice status, const struct failure *failure, struct buffer *out);
 /* Our words for why a response failed. */
 struct slice responses_failure_code(const struct failure *failure);
+
+/* The request declared a tool of this name as `custom`: its calls carry text, not arguments. */
+bool responses_is_custom(struct responses_writer *self, struct slice name_raw);
 
 void responses_writer_begin(struct writer *writer);
 void responses_write_event(struct writer *writer, const struct event *event, struct buffer *out);

@@ -155,6 +155,7 @@ static void close_turn(struct responses_scan *scan)
     }
     scan->open = NULL;
     scan->last_text = NULL;
+    scan->said = scan->called = false;
     scan->thought = SLICE_NONE;
 }
 
@@ -185,12 +186,7 @@ static bool open_turn(struct responses_scan *scan)
 /* A second text is a message of its own, unless calls whose results are still to come stand before it. */
 static bool starts_anew(const struct responses_scan *scan)
 {
-    bool text = false, call = false;
-    for (const struct part *part = scan->open == NULL ? NULL : (*scan->open)->parts; part != NULL; part = part->next) {
-        text |= part->kind == PART_TEXT || part->kind == PART_REFUSAL;
-        call |= part->kind == PART_TOOL_CALL;
-    }
-    return text && !call;
+    return scan->open != NULL && scan->said && !scan->called;
 }
 
 static bool read_said(struct responses_scan *scan, const struct item *item)
@@ -202,9 +198,11 @@ static bool read_said(struct responses_scan *scan, const struct item *item)
     struct part **first = scan->part_tail;
     if (!read_parts(scan, item, item->content, false, &scan->part_tail))
         return false;
-    for (struct part *part = *first; part != NULL; part = part->next)
+    for (struct part *part = *first; part != NULL; part = part->next) {
+        scan->said |= part->kind == PART_TEXT || part->kind == PART_REFUSAL;
         if (part->kind == PART_TEXT)
             scan->last_text = part;
+    }
     return true;
 }
 
@@ -248,6 +246,7 @@ static bool read_call(struct responses_scan *scan, const struct item *item, bool
     struct part *part;
     if (!open_turn(scan) || (part = new_part(scan, &scan->part_tail, PART_TOOL_CALL)) == NULL)
         return false;
+    scan->called = true;
     part->id_raw = item->call_id.len > 0 ? item->call_id : item->id;
     part->name_raw = item->name;
     part->text_raw = custom ? wrap_input(scan, item->input) : item->arguments;
@@ -276,18 +275,16 @@ static bool read_result(struct responses_scan *scan, const struct item *item)
 static struct slice join_texts(struct responses_scan *scan, struct slice list)
 {
     struct json json;
-    struct slice one, all = SLICE_NONE;
+    struct slice one;
+    struct arena_text all = {.len = 0};
     if (list.len == 0 || list.ptr[0] != '[')
-        return all;
+        return SLICE_NONE;
     json_init(&json, list, JSON_DEPTH_MAX);
     json_array(&json);
-    while (json_element(&json) && json_skip(&json, &one)) {
-        struct slice text = json_find_string(one, "text");
-        all = all.len == 0    ? text
-              : text.len == 0 ? all
-                              : arena_printf(scan->arena, "%.*s%.*s", (int)all.len, all.ptr, (int)text.len, text.ptr);
-    }
-    return all;
+    while (json_element(&json) && json_skip(&json, &one))
+        if (!arena_append(scan->arena, &all, json_find_string(one, "text")))
+            return SLICE_NONE;
+    return (struct slice){all.ptr, all.len};
 }
 
 static struct slice behind(struct slice text, struct slice prefix)

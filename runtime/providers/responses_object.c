@@ -75,17 +75,27 @@ void responses_read_echo(struct responses_writer *self)
         keep_echo(self, values, COUNT);
 }
 
-bool responses_is_custom(const struct responses_echo *echo, struct slice name_raw)
+static void read_tools(struct responses_writer *self)
 {
+    static const struct slice custom = LIT("custom"), other = LIT("");
     struct json json;
     struct slice tool;
-    json_init(&json, echo->tools, JSON_DEPTH_MAX);
-    if (echo->tools.len == 0 || json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return false;
-    while (json_element(&json) && json_skip(&json, &tool))
-        if (slice_equals(json_find_string(tool, "name"), name_raw))
-            return openai_is(json_find_string(tool, "type"), LIT("custom"));
-    return false;
+    self->knows_tools = true;
+    json_init(&json, self->echo.tools, JSON_DEPTH_MAX);
+    if (self->echo.tools.len == 0 || json_peek(&json) != JSON_ARRAY || !json_array(&json))
+        return;
+    while (json_element(&json) && json_skip(&json, &tool)) {
+        bool is_custom = openai_is(json_find_string(tool, "type"), custom);
+        self->lost |= !lookup_add(&self->tools, self->base.arena, json_find_string(tool, "name"), is_custom ? &custom : &other);
+    }
+}
+
+bool responses_is_custom(struct responses_writer *self, struct slice name_raw)
+{
+    if (!self->knows_tools)
+        read_tools(self);
+    const struct lookup_entry *tool = lookup_first(&self->tools, name_raw);
+    return tool != NULL && ((const struct slice *)tool->value)->len > 0;
 }
 
 /* A value of the client's, on one line: an LF between its tokens would end the data line of an event. */

@@ -109,37 +109,13 @@ static bool read_tools(struct responses_scan *scan, struct slice list)
     return json.error == JSON_OK;
 }
 
-static bool is_allowed(struct slice list, struct slice name)
-{
-    struct json json;
-    struct slice one;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    if (!json_array(&json))
-        return true;
-    while (json_element(&json) && json_skip(&json, &one))
-        if (slice_equals(json_find_string(one, "name"), name))
-            return true;
-    return false;
-}
-
-static void keep_allowed(struct responses_scan *scan, struct slice list)
-{
-    for (struct tool **at = &scan->chat->tools; *at != NULL;) {
-        if (is_allowed(list, (*at)->name_raw))
-            at = &(*at)->next;
-        else
-            *at = (*at)->next;
-    }
-}
-
 static bool read_choice_object(struct responses_scan *scan, struct slice choice)
 {
     struct chat *chat = scan->chat;
     struct slice type = json_find_string(choice, "type");
     if (openai_is(type, LIT("allowed_tools"))) {
         chat->tool_choice = openai_is(json_find_string(choice, "mode"), LIT("required")) ? TOOL_CHOICE_REQUIRED : TOOL_CHOICE_AUTO;
-        keep_allowed(scan, json_find(choice, "tools"));
-        return true;
+        return chat_keep_tools(chat, scan->arena, json_find(choice, "tools"));
     }
     if (!openai_is(type, LIT("function")) && !openai_is(type, LIT("custom"))) {
         responses_drop(scan, LIT("tool_choice"), type);
@@ -178,14 +154,7 @@ static bool read_tool_choice(struct responses_scan *scan, struct slice choice)
 
 static bool add_extra(struct responses_scan *scan, struct slice name, struct slice value)
 {
-    struct extra *extra = arena_zalloc(scan->arena, sizeof *extra), **at = &scan->chat->extras;
-    if (extra == NULL)
-        return false;
-    *extra = (struct extra){NULL, name, value};
-    while (*at != NULL)
-        at = &(*at)->next;
-    *at = extra;
-    return true;
+    return chat_add_extra(scan->chat, scan->arena, name, value, scan->complaint);
 }
 
 static bool read_text(struct responses_scan *scan, struct slice text)
@@ -297,8 +266,11 @@ static bool take_members(struct responses_scan *scan, struct slice body, struct 
             known = true;
             *members[i].value = is_given(value) ? value : SLICE_NONE;
         }
-        if (!known && !is_silent(key, value))
-            responses_drop(scan, is_word(key) ? key : LIT("unknown"), SLICE_NONE);
+        if (known || is_silent(key, value))
+            continue;
+        if (!chat_count_extra(chat, scan->arena, key, scan->complaint))
+            return false;
+        responses_drop(scan, is_word(key) ? key : LIT("unknown"), SLICE_NONE);
     }
     return json.error == JSON_OK;
 }

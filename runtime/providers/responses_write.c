@@ -221,6 +221,16 @@ static void close_item(struct responses_writer *self, struct responses_item *ite
         self->open = NULL;
 }
 
+/* No piece of it is expected any more: it is closed before another item opens. */
+static void make_ready(struct responses_writer *self, struct responses_item *item)
+{
+    if (item->ready || item->done)
+        return;
+    item->ready = true;
+    *(self->ready == NULL ? &self->ready : self->ready_tail) = item;
+    self->ready_tail = &item->next_ready;
+}
+
 /* Before another item opens: text, and calls that are whole. A call that could still grow stays open, so that no piece of it is lost where a provider
  * mixes the pieces of several. */
 static void close_before(struct responses_writer *self, struct buffer *out)
@@ -228,16 +238,8 @@ static void close_before(struct responses_writer *self, struct buffer *out)
     struct responses_item *open = self->open;
     if (open != NULL)
         close_item(self, open, true, out);
-    struct responses_item **at = &self->calls;
-    while (*at != NULL) { /* of calls that are not closed, however many other items there are */
-        struct responses_item *item = *at;
-        if (!item->done && (item->ended || is_whole_json(self, item)))
-            close_item(self, item, true, out);
-        if (item->done)
-            *at = item->next_call;
-        else
-            at = &item->next_call;
-    }
+    for (; self->ready != NULL; self->ready = self->ready->next_ready)
+        close_item(self, self->ready, true, out);
 }
 
 /* ---------------------------------------------------------------- opening and growing */
@@ -258,14 +260,8 @@ static struct responses_item *open_item(struct responses_writer *self, enum resp
     buffer_init(&item->logprobs, TEXT_MAX);
     *self->tail = item;
     self->tail = &item->next;
-    if (is_call(item)) {
-        struct responses_item **last = &self->calls;
-        while (*last != NULL)
-            last = &(*last)->next_call;
-        *last = item;
-    } else {
+    if (!is_call(item))
         self->open = item;
-    }
     return item;
 }
 
@@ -340,32 +336,34 @@ static void begin_call(struct responses_writer *self, const struct event *event,
     struct arena *arena = self->base.arena;
     if (event->signature_raw.len > 0)
         seal(self, RESPONSES_GEMINI, event->signature_raw, SLICE_NONE, out);
-    struct responses_item *item = open_item(self, responses_is_custom(&self->echo, event->name_raw) ? ITEM_CUSTOM : ITEM_CALL, out);
+    struct responses_item *item = open_item(self, responses_is_custom(self, event->name_raw) ? ITEM_CUSTOM : ITEM_CALL, out);
     if (item == NULL)
         return;
-    item->tool = event->tool;
+    self->lost |= !call_slots_set(&self->calls, arena, event->tool, item);
     item->call_id = arena_copy(arena, writer_call_id(&self->base, event));
     item->name = arena_copy(arena, event->name_raw);
     announce(self, item, out);
 }
 
-static struct responses_item *call_of(struct responses_writer *self, unsigned tool)
+/* A whole JSON object can grow no more. It is looked through once, when its last bracket comes. */
+static void grow_call(struct responses_writer *self, struct responses_item *item, struct slice piece, struct buffer *out)
 {
-    for (struct responses_item *item = self->calls; item != NULL; item = item->next_call)
-        if (item->tool == tool)
-            return item;
-    return NULL;
+    bool closed = item->nesting.closed;
+    grow(self, item, piece, out);
+    nesting_follow(&item->nesting, piece);
+    if (!closed && item->nesting.closed && is_whole_json(self, item))
+        make_ready(self, item);
 }
 
 static void take_call(struct responses_writer *self, const struct event *event, struct buffer *out)
 {
-    struct responses_item *item = event->kind == EVENT_TOOL_BEGIN ? NULL : call_of(self, event->tool);
+    struct responses_item *item = event->kind == EVENT_TOOL_BEGIN ? NULL : call_slots_get(&self->calls, event->tool);
     if (event->kind == EVENT_TOOL_BEGIN)
         begin_call(self, event, out);
     else if (item != NULL && event->kind == EVENT_TOOL_END)
-        item->ended = true;
+        make_ready(self, item);
     else if (item != NULL && !item->done && event->text_raw.len > 0)
-        grow(self, item, event->text_raw, out);
+        grow_call(self, item, event->text_raw, out);
 }
 
 /* ---------------------------------------------------------------- the end */

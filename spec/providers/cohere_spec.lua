@@ -150,9 +150,8 @@ describe("messages", function()
     assert.equal(5, #list)
   end)
 
-  it("find their results in bounded time", function()
-    assert.equal(602, #(sent(encoding.many_calls(600))).messages)
-    assert.equal("messages", refused(encoding.many_calls(4000)))
+  it("find their results however many there are", function()
+    assert.equal(4002, #(sent(encoding.many_calls(4000))).messages)
   end)
 
   it("have a placeholder where the config wants one", function()

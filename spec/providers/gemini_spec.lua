@@ -418,17 +418,17 @@ describe("the subset of schemas", function()
   end)
 
   it("is bounded in what it costs and in what it becomes", function()
-    local function schema(count, defs)
+    local function schema(count, defs, folder)
       local list = {}
       for i = 1, count do
-        list[i] = ('"p%d":{"$ref":"#/$defs/a"}'):format(i)
+        list[i] = ('"p%d":{"$ref":"#/%s/a"}'):format(i, folder or "$defs")
       end
-      return '{"type":"object","properties":{' .. table.concat(list, ",") .. '},"$defs":{' .. defs .. "}}"
+      return ('{"type":"object","properties":{%s},"%s":{%s}}'):format(table.concat(list, ","), folder or "$defs", defs)
     end
     local long, tools = ("x"):rep(90000), {}
     assert.matches("too large", no(schema(900, '"a":{"type":"string","description":"' .. long .. '"}')))
     for i = 1, 10 do
-      tools[i] = ('{"type":"function","function":{"name":"f%d","parameters":%s}}'):format(i, schema(900, '"z":"' .. long .. '","a":{"type":"string"}'))
+      tools[i] = ('{"type":"function","function":{"name":"f%d","parameters":%s}}'):format(i, schema(900, '"z":"' .. long .. '","a":{"type":"string"}', "elsewhere"))
     end
     assert.matches("too large", (refused('{"model":"m","tools":[' .. table.concat(tools, ",") .. '],"messages":[{"role":"user","content":"u"}]}', TWO)))
   end)

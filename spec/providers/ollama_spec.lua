@@ -148,10 +148,9 @@ describe("messages", function()
     assert.same({ "f", "g", "h", "g", "none" }, names)
   end)
 
-  it("find their tools' names in bounded time", function()
-    local list = (sent(encoding.many_calls(600))).messages
-    assert.equal("f600", list[#list].tool_name)
-    assert.equal("messages", refused(encoding.many_calls(4000)))
+  it("find their tools' names however many there are", function()
+    local list = (sent(encoding.many_calls(4000))).messages
+    assert.equal("f4000", list[#list].tool_name)
   end)
 
   it("are refused where they hold what cannot be read here", function()

@@ -1,0 +1,87 @@
+/* lookup.c -- see lookup.h.
+ * SPDX-License-Identifier: MIT */
+#include "providers/lookup.h"
+#include "base/json.h"
+#include <stdlib.h>
+
+bool lookup_add(struct lookup *lookup, struct arena *arena, struct slice name, const void *value)
+{
+    if (lookup->count == lookup->room) {
+        size_t room = 2 * lookup->room + 8;
+        struct lookup_entry *entries = arena_alloc(arena, room * sizeof *entries);
+        if (entries == NULL)
+            return false;
+        if (lookup->count > 0)
+            memcpy(entries, lookup->entries, lookup->count * sizeof *entries);
+        lookup->entries = entries;
+        lookup->room = room;
+    }
+    lookup->entries[lookup->count] = (struct lookup_entry){name, lookup->count, value};
+    lookup->count++;
+    lookup->sorted = false;
+    return true;
+}
+
+static int compare_names(struct slice a, struct slice b)
+{
+    if (a.len != b.len)
+        return a.len < b.len ? -1 : 1;
+    return a.len == 0 ? 0 : memcmp(a.ptr, b.ptr, a.len);
+}
+
+static int compare(const struct lookup_entry *entry, struct slice name, size_t order)
+{
+    int names = compare_names(entry->name, name);
+    return names != 0 ? names : entry->order < order ? -1 : entry->order > order;
+}
+
+static int compare_entries(const void *a, const void *b)
+{
+    const struct lookup_entry *other = b;
+    return compare(a, other->name, other->order);
+}
+
+/* How many entries stand before one of this name and order. */
+static size_t count_before(struct lookup *lookup, struct slice name, size_t order)
+{
+    size_t low = 0, high = lookup->count;
+    if (!lookup->sorted && lookup->count > 1)
+        qsort(lookup->entries, lookup->count, sizeof *lookup->entries, compare_entries);
+    lookup->sorted = true;
+    while (low < high) {
+        size_t middle = low + (high - low) / 2;
+        if (compare(&lookup->entries[middle], name, order) < 0)
+            low = middle + 1;
+        else
+            high = middle;
+    }
+    return low;
+}
+
+struct lookup_entry *lookup_first(struct lookup *lookup, struct slice name)
+{
+    size_t at = count_before(lookup, name, 0);
+    return at < lookup->count && slice_equals(lookup->entries[at].name, name) ? &lookup->entries[at] : NULL;
+}
+
+struct lookup_entry *lookup_before(struct lookup *lookup, struct slice name, size_t order)
+{
+    size_t behind = count_before(lookup, name, order);
+    return behind > 0 && slice_equals(lookup->entries[behind - 1].name, name) ? &lookup->entries[behind - 1] : NULL;
+}
+
+bool lookup_members(struct lookup *lookup, struct arena *arena, struct slice object_json)
+{
+    struct json json;
+    struct slice key, value;
+    json_init(&json, object_json, JSON_DEPTH_MAX);
+    if (object_json.len == 0 || !json_object(&json))
+        return true;
+    while (json_member(&json, &key) && json_skip(&json, &value)) {
+        struct slice *kept = arena_alloc(arena, sizeof *kept);
+        if (kept == NULL || !lookup_add(lookup, arena, key, kept))
+            return false;
+        *kept = value;
+    }
+    return true;
+}
