@@ -264,7 +264,8 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
         if (missing & needs[i].need)
             return needs[i].reason;
-    if (target->context > 0 && request->input_tokens > target->context)
+    /* By its texts and pictures: what sounds and files weigh is too rough a guess to turn a request away by. */
+    if (target->context > 0 && request->input_tokens - request->facts.media_tokens > target->context)
         return "context";
     if (request->preference.len > 0 && !slice_equals(request->preference, target->provider->name))
         return "provider";

@@ -67,49 +67,88 @@ static struct slice message_place(struct scan *scan, unsigned index, const char 
 
 /* What one block says, whatever the order of its members. */
 struct block {
-    struct slice type, text, thinking, signature, source, input;
+    struct slice type, signature;
+    struct slice source_type, media_type, data, url; /* of its source */
 };
 
 static bool read_blocks(struct scan *scan, int index);
 
+/* A value in the place of another kind of block is none. */
 static void note_block(struct facts *facts, const struct block *block)
 {
-    facts_add_text(facts, block->text);
-    facts_add_text(facts, block->thinking);
-    facts_add_text(facts, block->input);
-    if (anthropic_is(block->type, LIT("image"))) {
-        facts->needs |= NEED_VISION;
-        facts->image_count++;
-    } else if (anthropic_is(block->type, LIT("document"))) {
-        facts->needs |= NEED_DOCUMENT;
-        if (anthropic_is(json_find_string(block->source, "type"), LIT("text")))
-            facts_add_text(facts, json_find_string(block->source, "data"));
-    } else if (anthropic_is(block->type, LIT("thinking"))) {
+    bool base64 = anthropic_is(block->source_type, LIT("base64"));
+    if (anthropic_is(block->type, LIT("image")))
+        facts_add_media(facts, PART_IMAGE, block->url, block->media_type, base64 ? block->data : SLICE_NONE);
+    else if (anthropic_is(block->type, LIT("document")) && anthropic_is(block->source_type, LIT("text")))
+        facts_add_text(facts, block->data);
+    else if (anthropic_is(block->type, LIT("document")) && !anthropic_is(block->source_type, LIT("content")))
+        facts_add_media(facts, PART_DOCUMENT, block->url, block->media_type, base64 ? block->data : SLICE_NONE);
+    else if (anthropic_is(block->type, LIT("thinking")))
         facts->foreign_thinking |= anthropic_is_foreign(block->signature);
-    }
+    if (anthropic_is(block->type, LIT("document")))
+        facts->needs |= NEED_DOCUMENT;
 }
 
-static bool read_block_member(struct scan *scan, struct block *block, struct slice key, int index)
+/* Where a picture or a file is, or the blocks that a document is made of. */
+static bool read_source(struct scan *scan, struct block *block, int index)
 {
     struct json *json = &scan->json;
+    struct slice key;
     const struct {
         struct slice name;
         struct slice *text;
-    } texts[] = {{LIT("type"), &block->type},
-                 {LIT("text"), &block->text},
-                 {LIT("thinking"), &block->thinking},
-                 {LIT("signature"), &block->signature}};
+    } texts[] = {{LIT("type"), &block->source_type},
+                 {LIT("media_type"), &block->media_type},
+                 {LIT("data"), &block->data},
+                 {LIT("url"), &block->url}};
+    if (json_peek(json) != JSON_OBJECT)
+        return facts_skip(scan->facts, json);
+    json_object(json);
+    while (json_member(json, &key)) {
+        enum json_type type = json_peek(json);
+        unsigned i = 0;
+        while (i < sizeof texts / sizeof *texts && !(type == JSON_STRING && anthropic_is(key, texts[i].name)))
+            i++;
+        bool content = anthropic_is(key, LIT("content")) && (type == JSON_STRING || type == JSON_ARRAY);
+        if (!(i < sizeof texts / sizeof *texts ? json_string(json, texts[i].text)
+              : content                        ? read_blocks(scan, index)
+                                               : facts_skip(scan->facts, json)))
+            return false;
+    }
+    return json->error == JSON_OK;
+}
+
+/* What is of use to who made it, but no text of the prompt. */
+static bool is_sealed(struct slice key)
+{
+    return anthropic_is(key, LIT("signature")) || anthropic_is(key, LIT("citations")) || anthropic_is(key, LIT("data"));
+}
+
+/* Every text counts, also one that is given twice. */
+static bool read_block_member(struct scan *scan, struct block *block, struct slice key, int index)
+{
+    struct json *json = &scan->json;
+    struct slice text = SLICE_NONE;
     enum json_type type = json_peek(json);
-    for (unsigned i = 0; type == JSON_STRING && i < sizeof texts / sizeof *texts; i++)
-        if (anthropic_is(key, texts[i].name))
-            return json_string(json, texts[i].text);
+    if (type == JSON_STRING && (anthropic_is(key, LIT("text")) || anthropic_is(key, LIT("thinking")))) {
+        bool good = json_string(json, &text);
+        facts_add_text(scan->facts, text);
+        return good;
+    }
+    if (type == JSON_STRING && anthropic_is(key, LIT("type")))
+        return json_string(json, &block->type);
+    if (type == JSON_STRING && anthropic_is(key, LIT("signature")))
+        return json_string(json, &block->signature);
     if (anthropic_is(key, LIT("content")) && (type == JSON_STRING || type == JSON_ARRAY))
         return read_blocks(scan, index);
     if (anthropic_is(key, LIT("source")))
-        return json_skip(json, &block->source);
-    if (anthropic_is(key, LIT("input")))
-        return json_skip(json, &block->input);
-    return json_skip(json, NULL);
+        return read_source(scan, block, index);
+    if (anthropic_is(key, LIT("input"))) {
+        bool good = json_skip(json, &text);
+        facts_add_text(scan->facts, text);
+        return good;
+    }
+    return is_sealed(key) ? json_skip(json, NULL) : facts_skip(scan->facts, json);
 }
 
 static bool should_be_blocks(struct scan *scan, int index, const char *expected)
@@ -177,7 +216,7 @@ static bool read_message(struct scan *scan, unsigned index, bool *is_user)
             content = true;
             good = read_blocks(scan, (int)index);
         } else {
-            good = json_skip(json, NULL);
+            good = facts_skip(scan->facts, json);
         }
         if (!good)
             return false;
@@ -295,6 +334,8 @@ static bool read_object(struct scan *scan, enum field field)
         facts->metadata_json = raw;
         facts->user_raw = json_find_string(raw, "user_id");
     }
+    if (field == FIELD_OUTPUT_CONFIG || field == FIELD_OUTPUT_FORMAT)
+        facts_add_rest(facts, raw);
     struct slice format = field == FIELD_OUTPUT_CONFIG ? json_find(raw, "format") : field == FIELD_OUTPUT_FORMAT ? raw : SLICE_NONE;
     if (anthropic_is(json_find_string(format, "type"), LIT("json_schema")))
         facts->needs |= NEED_JSON_SCHEMA;
@@ -430,7 +471,8 @@ bool anthropic_scan(bool count, struct slice body, struct arena *arena, struct f
 {
     static const enum field needed[] = {FIELD_MODEL, FIELD_MESSAGES, FIELD_MAX_TOKENS};
     struct scan scan = {.body = body, .arena = arena, .facts = facts, .complaint = complaint, .only_extensions = true};
-    *facts = (struct facts){.max_tokens = -1, .temperature = NAN, .replayable = true, .fallback = -1, .include_usage = true};
+    *facts = (struct facts){
+        .max_tokens = -1, .temperature = NAN, .replayable = true, .fallback = -1, .include_usage = true, .body_bytes = body.len};
     *complaint = (struct complaint){FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
     json_init(&scan.json, body, JSON_DEPTH_MAX);
     enum json_type type = json_peek(&scan.json);

@@ -1,5 +1,4 @@
-/* openai_facts.c -- what a chat request of OpenAI's dialect says, in one pass over its bytes; and which edits make the same bytes fit for a
- * provider of the same dialect.
+/* openai_facts.c -- what a chat request of OpenAI's dialect says, in one pass over its bytes.
  *
  * Refused here: what is not JSON, what would be read differently by us and by the provider (keys given twice), and wrong types of the fields we
  * lean on. Everything else is the provider's to judge: it goes on byte for byte.
@@ -17,7 +16,7 @@
                 row(REASONING_EFFORT, "reasoning_effort") row(USER, "user") row(METADATA, "metadata") row(STORE, "store")                  \
                     row(BACKGROUND, "background") row(SEED, "seed") row(N, "n") row(STRATEGY, "routing_strategy")                          \
                         row(PROVIDER, "provider") row(FALLBACK, "fallback") row(PROMPT, "prompt")              \
-                            row(INPUT, "input") row(BEST_OF, "best_of")
+                            row(INPUT, "input") row(BEST_OF, "best_of") row(PREDICTION, "prediction") row(SUFFIX, "suffix")
 /* clang-format on */
 
 #define ENUM(id, name) FIELD_##id,
@@ -79,37 +78,56 @@ static struct slice message_param(struct scan *scan, unsigned index, const char 
     return arena_printf(scan->arena, field[0] == '\0' ? "messages[%u]%s" : "messages[%u].%s", index, field);
 }
 
-static void note_part(struct facts *facts, struct slice type)
+/* Where a part may hold a picture, a sound or a file. */
+struct media {
+    struct slice image, audio, file;
+};
+
+/* A value in the place of another kind of part is none. */
+static void note_part(struct facts *facts, struct slice type, const struct media *media)
 {
+    struct slice address = json_find_string(media->image, "url"), whole = media->image;
     if (openai_is(type, LIT("image_url"))) {
-        facts->needs |= NEED_VISION;
-        facts->image_count++;
+        if (whole.len > 1 && whole.ptr[0] == '"')
+            address = (struct slice){whole.ptr + 1, whole.len - 2};
+        facts_add_media(facts, PART_IMAGE, address, SLICE_NONE, SLICE_NONE);
     } else if (openai_is(type, LIT("input_audio"))) {
-        facts->needs |= NEED_AUDIO;
+        facts_add_media(facts, PART_AUDIO, SLICE_NONE, SLICE_NONE, json_find_string(media->audio, "data"));
     } else if (openai_is(type, LIT("file"))) {
-        facts->needs |= NEED_DOCUMENT;
+        struct slice data = json_find_string(media->file, "file_data");
+        bool is_url = slice_starts_with(data, LIT("data:"));
+        facts_add_media(facts, PART_DOCUMENT, is_url ? data : SLICE_NONE, SLICE_NONE, is_url ? SLICE_NONE : data);
     }
 }
 
+/* Every text counts, also one that is given twice. */
 static bool read_part(struct scan *scan)
 {
     struct json *json = &scan->json;
-    struct slice key, type = SLICE_NONE, text = SLICE_NONE;
+    struct slice key, type = SLICE_NONE, text;
+    struct media media = {.image = SLICE_NONE};
     if (!json_object(json))
         return false;
     while (json_member(json, &key)) {
-        bool good;
-        if (openai_is(key, LIT("type")) && json_peek(json) == JSON_STRING)
+        bool good, string = json_peek(json) == JSON_STRING;
+        if (string && openai_is(key, LIT("type"))) {
             good = json_string(json, &type);
-        else if (openai_is(key, LIT("text")) && json_peek(json) == JSON_STRING)
+        } else if (string && openai_is(key, LIT("text"))) {
             good = json_string(json, &text);
-        else
-            good = json_skip(json, NULL);
+            facts_add_text(scan->facts, text);
+        } else if (openai_is(key, LIT("image_url"))) {
+            good = json_skip(json, &media.image);
+        } else if (openai_is(key, LIT("input_audio"))) {
+            good = json_skip(json, &media.audio);
+        } else if (openai_is(key, LIT("file"))) {
+            good = json_skip(json, &media.file);
+        } else {
+            good = facts_skip(scan->facts, json);
+        }
         if (!good)
             return false;
     }
-    note_part(scan->facts, type);
-    facts_add_text(scan->facts, text);
+    note_part(scan->facts, type, &media);
     return true;
 }
 
@@ -165,6 +183,12 @@ static bool read_role(struct scan *scan, unsigned index, struct slice *role)
     return true;
 }
 
+/* Of a message: what is of use to who made it, but hardly a text. */
+static bool is_sealed(struct slice key)
+{
+    return openai_is(key, LIT("reasoning_details")) || openai_is(key, LIT("annotations"));
+}
+
 static bool read_message(struct scan *scan, unsigned index, bool *is_user)
 {
     struct json *json = &scan->json;
@@ -187,7 +211,7 @@ static bool read_message(struct scan *scan, unsigned index, bool *is_user)
             scan->facts->foreign_thinking = true;
             good = json_skip(json, NULL);
         } else {
-            good = json_skip(json, NULL);
+            good = is_sealed(key) ? json_skip(json, NULL) : facts_skip(scan->facts, json);
         }
         if (!good)
             return false;
@@ -398,6 +422,7 @@ static bool read_format(struct scan *scan)
         return false;
     if (type == JSON_OBJECT && json_raw_equals(json_find_string(raw, "type"), LIT("json_schema")))
         scan->facts->needs |= NEED_JSON_SCHEMA;
+    facts_add_rest(scan->facts, raw);
     return true;
 }
 
@@ -532,6 +557,9 @@ static bool read_field(struct scan *scan, enum field field, struct slice key)
     case FIELD_INPUT:
         return scan->kind == (field == FIELD_PROMPT ? OPENAI_COMPLETION : OPENAI_EMBEDDING) ? read_prompt(scan, field)
                                                                                             : json_skip(&scan->json, NULL);
+    case FIELD_PREDICTION:
+    case FIELD_SUFFIX:
+        return facts_skip(facts, &scan->json);
     case FIELD_COUNT:
         break;
     }
@@ -577,7 +605,7 @@ bool openai_scan(enum openai_body kind, struct slice body, struct arena *arena, 
 {
     static const enum field required[] = {FIELD_MESSAGES, FIELD_PROMPT, FIELD_INPUT, FIELD_MESSAGES};
     struct scan scan = {.kind = kind, .body = body, .arena = arena, .facts = facts, .complaint = complaint, .only_extensions = true};
-    *facts = (struct facts){.max_tokens = -1, .temperature = NAN, .replayable = true, .fallback = -1};
+    *facts = (struct facts){.max_tokens = -1, .temperature = NAN, .replayable = true, .fallback = -1, .body_bytes = body.len};
     *complaint = (struct complaint){FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
     json_init(&scan.json, body, JSON_DEPTH_MAX);
     enum json_type type = json_peek(&scan.json);
@@ -601,73 +629,4 @@ bool openai_scan(enum openai_body kind, struct slice body, struct arena *arena, 
 bool openai_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint)
 {
     return openai_scan(OPENAI_CHAT, body, arena, facts, complaint);
-}
-
-/* ---------------------------------------------------------------- edits */
-
-static unsigned put_edit(struct edit *edits, unsigned count, size_t at, size_t len, struct slice text)
-{
-    unsigned i = count;
-    while (i > 0 &&
-           (edits[i - 1].at > at || (edits[i - 1].at == at && len == 0))) { /* kept in order; what is put in comes before what goes */
-        edits[i] = edits[i - 1];
-        i--;
-    }
-    edits[i] = (struct edit){at, len, text};
-    return count + 1;
-}
-
-/* Usage is always asked for: a stream without it could not be accounted. */
-static unsigned ask_usage(const struct facts *facts, struct edit *edits, unsigned count)
-{
-    struct span options = facts->stream_options, value = facts->include_usage_value;
-    if (value.len > 0)
-        return put_edit(edits, count, value.at, value.len, LIT("true"));
-    if (options.len == 0)
-        return put_edit(edits, count, facts->object_start, 0, LIT("\"stream_options\":{\"include_usage\":true},"));
-    if (facts->stream_options_empty)
-        return put_edit(edits, count, options.at, options.len, LIT("{\"include_usage\":true}"));
-    return put_edit(edits, count, options.at + 1, 0, LIT("\"include_usage\":true,"));
-}
-
-int openai_plain_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
-                       struct arena *arena, struct edit edits[EDITS_MAX])
-{
-    unsigned count = 0;
-    (void)body;
-    struct slice plain = json_escape(arena, model->model);
-    if (!slice_equals(plain, facts->model_raw))
-        count = put_edit(edits, count, facts->model.at + 1, facts->model.len - 2, plain);
-    for (unsigned i = 0; i < facts->extension_count; i++)
-        count = put_edit(edits, count, facts->extensions[i].at, facts->extensions[i].len, SLICE_NONE);
-    if (facts->stream && !facts->include_usage && !(provider->vendor->quirks & VENDOR_NO_STREAM_OPTIONS))
-        count = ask_usage(facts, edits, count);
-    return (int)count;
-}
-
-/* Signatures of Anthropic's and Google's reasoning are for their issuers alone; Google's own OpenAI endpoint is one. */
-static bool is_signed_elsewhere(const struct facts *facts, const struct provider *provider)
-{
-    return facts->foreign_thinking && slice_find(provider->origin, LIT(".googleapis.com")) == NULL;
-}
-
-int openai_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
-                 struct arena *arena, struct edit edits[EDITS_MAX])
-{
-    unsigned quirks = provider->vendor->quirks, family = openai_family(provider, model);
-    if ((quirks & (VENDOR_STRICT_FIELDS | VENDOR_ID9)) || ((quirks & VENDOR_NO_DEVELOPER) && facts->developer) ||
-        ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0 && facts->max_tokens_key.len > 0) ||
-        ((quirks & VENDOR_NO_STREAM_OPTIONS) && facts->stream_options.len > 0) || provider->vendor->unsent != NULL ||
-        ((quirks & VENDOR_AZURE) && provider->dated_api) || is_signed_elsewhere(facts, provider) || (quirks & VENDOR_THINKING) ||
-        ((quirks & VENDOR_EFFORT_OBJECT) && (facts->needs & NEED_REASONING)) || openai_refuses_some(family, body) ||
-        ((family & OPENAI_REASONS) && facts->max_completion_key.len > 0 && facts->max_tokens_key.len > 0))
-        return -1; /* more than edits can do */
-    unsigned count = (unsigned)openai_plain_edits(body, facts, provider, model, arena, edits);
-    if ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0)
-        count = put_edit(edits, count, facts->max_completion_key.at, facts->max_completion_key.len, LIT("\"max_tokens\""));
-    if ((family & OPENAI_REASONS) && facts->max_tokens_key.len > 0)
-        count = put_edit(edits, count, facts->max_tokens_key.at, facts->max_tokens_key.len, LIT("\"max_completion_tokens\""));
-    if ((quirks & VENDOR_RANDOM_SEED) && facts->seed_key.len > 0)
-        count = put_edit(edits, count, facts->seed_key.at, facts->seed_key.len, LIT("\"random_seed\""));
-    return (int)count;
 }

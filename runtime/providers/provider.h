@@ -50,6 +50,8 @@ struct facts {
     unsigned needs;                                           /* NEED_* */
     size_t prompt_bytes;                                      /* of text: added by facts_add_text */
     uint64_t prompt_weight;                                   /* what facts_tokens goes by */
+    size_t body_bytes, media_bytes;                           /* of the whole body; of the data of pictures, sounds and files in it */
+    int64_t media_tokens;                                     /* of sounds and files: a rough guess by their sizes */
     unsigned message_count, image_count;
     struct slice opening_json; /* the messages up to the first one of a user: equal for every turn of one conversation */
     struct slice user_raw;     /* `user` */
@@ -480,6 +482,11 @@ void failure_hide(struct failure *failure, const struct provider *provider, stru
 
 /* A text of the prompt: a message's, a tool's definition. */
 void facts_add_text(struct facts *facts, struct slice text_raw);
+/* What stands in the prompt and is not looked at: a text as well, for a provider may read it. What is short (a role, an id) is left to the message. */
+void facts_add_rest(struct facts *facts, struct slice raw);
+bool facts_skip(struct facts *facts, struct json *json); /* the same with the value that stands next; false: as json_skip */
+/* A picture, sound or file (PART_IMAGE, PART_AUDIO, PART_DOCUMENT), where this wire has a place for one: its address or data: URL, or its type and base64. */
+void facts_add_media(struct facts *facts, enum part_kind kind, struct slice url_raw, struct slice type_raw, struct slice data_raw);
 /* The tokens of the whole prompt, estimated; how far off that is stands in estimate.c. At least 1. */
 int64_t facts_tokens(const struct facts *facts);
 

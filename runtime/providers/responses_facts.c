@@ -68,32 +68,55 @@ static struct slice item_param(struct scan *scan, unsigned index, const char *fi
 
 /* ---------------------------------------------------------------- input */
 
-static void note_part(struct facts *facts, struct slice type)
+/* What a part holds, whatever the order of its members. */
+struct held {
+    struct slice type, image, audio, file;
+};
+
+/* A value in the place of another kind of part is none. */
+static void note_part(struct facts *facts, const struct held *held)
 {
-    if (openai_is(type, LIT("input_image"))) {
-        facts->needs |= NEED_VISION;
-        facts->image_count++;
-    } else if (openai_is(type, LIT("input_audio"))) {
-        facts->needs |= NEED_AUDIO;
-    } else if (openai_is(type, LIT("input_file"))) {
-        facts->needs |= NEED_DOCUMENT;
+    if (openai_is(held->type, LIT("input_image"))) {
+        facts_add_media(facts, PART_IMAGE, held->image, SLICE_NONE, SLICE_NONE);
+    } else if (openai_is(held->type, LIT("input_audio"))) {
+        facts_add_media(facts, PART_AUDIO, SLICE_NONE, SLICE_NONE, json_find_string(held->audio, "data"));
+    } else if (openai_is(held->type, LIT("input_file"))) {
+        bool is_url = slice_starts_with(held->file, LIT("data:"));
+        facts_add_media(facts, PART_DOCUMENT, is_url ? held->file : SLICE_NONE, SLICE_NONE, is_url ? SLICE_NONE : held->file);
     }
 }
 
+/* Of an answer that comes back: what is of use to who shows it, but no text of the prompt. */
+static bool is_sealed(struct slice key)
+{
+    return openai_is(key, LIT("annotations")) || openai_is(key, LIT("logprobs")) || openai_is(key, LIT("encrypted_content"));
+}
+
+/* Every text counts, also one that is given twice. */
 static bool read_part(struct scan *scan)
 {
     struct json *json = &scan->json;
-    struct slice key, type = SLICE_NONE, text = SLICE_NONE;
+    struct slice key, text;
+    struct held held = {.type = SLICE_NONE};
     json_object(json);
     while (json_member(json, &key)) {
-        bool string = json_peek(json) == JSON_STRING;
-        if (!(string && openai_is(key, LIT("type"))   ? json_string(json, &type)
-              : string && openai_is(key, LIT("text")) ? json_string(json, &text)
-                                                      : json_skip(json, NULL)))
+        bool string = json_peek(json) == JSON_STRING, good;
+        if (string && openai_is(key, LIT("text"))) {
+            good = json_string(json, &text);
+            facts_add_text(scan->facts, text);
+        } else if (openai_is(key, LIT("input_audio"))) {
+            good = json_skip(json, &held.audio);
+        } else {
+            good = string && openai_is(key, LIT("type"))        ? json_string(json, &held.type)
+                   : string && openai_is(key, LIT("image_url")) ? json_string(json, &held.image)
+                   : string && openai_is(key, LIT("file_data")) ? json_string(json, &held.file)
+                   : is_sealed(key)                             ? json_skip(json, NULL)
+                                                                : facts_skip(scan->facts, json);
+        }
+        if (!good)
             return false;
     }
-    note_part(scan->facts, type);
-    facts_add_text(scan->facts, text);
+    note_part(scan->facts, &held);
     return json->error == JSON_OK;
 }
 
@@ -156,13 +179,13 @@ static bool read_item(struct scan *scan, unsigned index, bool *is_user)
             good = read_content(scan, index, "content");
         } else if (openai_is(key, LIT("output"))) {
             enum json_type type = json_peek(json); /* a hosted tool's may be an object */
-            good = type == JSON_STRING || type == JSON_ARRAY ? read_content(scan, index, "output") : json_skip(json, NULL);
+            good = type == JSON_STRING || type == JSON_ARRAY ? read_content(scan, index, "output") : facts_skip(scan->facts, json);
         } else if ((openai_is(key, LIT("arguments")) || openai_is(key, LIT("input"))) && json_peek(json) == JSON_STRING) {
             good = json_string(json, &text);
             if (good)
                 facts_add_text(scan->facts, text);
         } else {
-            good = json_skip(json, NULL);
+            good = is_sealed(key) ? json_skip(json, NULL) : facts_skip(scan->facts, json);
         }
         if (!good)
             return false;
@@ -285,6 +308,7 @@ static bool read_object(struct scan *scan, enum field field)
         return wrong_type(scan, field_names[field], "an object");
     if (!json_skip(&scan->json, &raw) || type == JSON_NULL)
         return scan->json.error == JSON_OK;
+    facts_add_rest(scan->facts, raw);
     struct slice effort = json_find_string(raw, "effort");
     if (field == FIELD_TEXT && json_raw_equals(json_find_string(json_find(raw, "format"), "type"), LIT("json_schema")))
         scan->facts->needs |= NEED_JSON_SCHEMA;
@@ -396,6 +420,8 @@ static bool read_field(struct scan *scan, enum field field)
     case FIELD_STORE:
     case FIELD_BACKGROUND:
         return read_stored(scan, field);
+    case FIELD_PROMPT: /* one that is stored there, with the values of its variables */
+        return facts_skip(facts, &scan->json);
     case FIELD_STRATEGY:
     case FIELD_PROVIDER:
     case FIELD_FALLBACK:
@@ -445,7 +471,8 @@ bool responses_read_facts(struct slice body, struct arena *arena, struct facts *
     static const uint32_t says_something = 1u << FIELD_INPUT | 1u << FIELD_PROMPT | 1u << FIELD_PREVIOUS | 1u << FIELD_CONVERSATION;
     struct scan scan = {.body = body, .arena = arena, .facts = facts, .complaint = complaint, .only_extensions = true};
     /* Usage stands in the last event whether it is asked for or not. */
-    *facts = (struct facts){.max_tokens = -1, .temperature = NAN, .replayable = true, .fallback = -1, .include_usage = true};
+    *facts = (struct facts){
+        .max_tokens = -1, .temperature = NAN, .replayable = true, .fallback = -1, .include_usage = true, .body_bytes = body.len};
     *complaint = (struct complaint){FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
     json_init(&scan.json, body, JSON_DEPTH_MAX);
     enum json_type type = json_peek(&scan.json);

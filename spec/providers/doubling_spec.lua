@@ -51,7 +51,8 @@ local function some(names)
 end
 
 local WIRES = { "openai", "anthropic", "gemini", "cohere", "ollama", "bedrock" }
-local MODELS = { openai = "gpt-4o", anthropic = "claude-sonnet-4-5", gemini = "gemini-2.0-flash", cohere = "command-a", ollama = "q", bedrock = "anthropic.claude-3" }
+local MODELS = { openai = "gpt-4o", anthropic = "claude-sonnet-4-5", gemini = "gemini-2.0-flash", cohere = "command-a", ollama = "q",
+  bedrock = "anthropic.claude-3" }
 
 local function encode(case, vendor, body)
   return wire.encode { client = case.client, vendor = vendor, foreign = true, model = MODELS[vendor], body = body }

@@ -428,7 +428,8 @@ describe("the subset of schemas", function()
     local long, tools = ("x"):rep(90000), {}
     assert.matches("too large", no(schema(900, '"a":{"type":"string","description":"' .. long .. '"}')))
     for i = 1, 10 do
-      tools[i] = ('{"type":"function","function":{"name":"f%d","parameters":%s}}'):format(i, schema(900, '"z":"' .. long .. '","a":{"type":"string"}', "elsewhere"))
+      tools[i] = ('{"type":"function","function":{"name":"f%d","parameters":%s}}'):format(i, schema(900, '"z":"' .. long .. '","a":{"type":"string"}',
+        "elsewhere"))
     end
     assert.matches("too large", (refused('{"model":"m","tools":[' .. table.concat(tools, ",") .. '],"messages":[{"role":"user","content":"u"}]}', TWO)))
   end)

@@ -37,7 +37,8 @@ local CHAT = '{"id":"x","object":"chat.completion","created":1,"model":"m","choi
 whole("vllm", "calls", CHAT:format('"content":null,"tool_calls":[«{"id":"c#","type":"function","function":{"name":"f#","arguments":"{}"}}»]', "tool_calls"),
   CALLERS, 500)
 whole("vllm", "texts", CHAT:format('"content":[«{"type":"text","text":"t#"}»]', "stop"))
-whole("vllm", "thoughts and texts", CHAT:format('"content":[«{"type":"thinking","thinking":[{"type":"text","text":"t#"}]},{"type":"text","text":"t#"}»]', "stop"))
+whole("vllm", "thoughts and texts", CHAT:format('"content":[«{"type":"thinking","thinking":[{"type":"text","text":"t#"}]},{"type":"text","text":"t#"}»]',
+  "stop"))
 whole("vllm", "unknown members", CHAT:format('"content":"a",«"k#":1»', "stop"))
 whole("vllm", "the same member", CHAT:format('«"content":"t#"»', "stop"))
 whole("vllm", "annotations", CHAT:format('"content":"a","annotations":[«{"type":"url_citation","n":#}»]', "stop"))
@@ -53,7 +54,8 @@ whole("anthropic", "tools that ran there", MESSAGE:format('«{"type":"server_too
   "end_turn", ""))
 whole("anthropic", "citations", MESSAGE:format('{"type":"text","text":"x","citations":[«{"type":"char_location","n":#}»]}', "end_turn", ""))
 whole("anthropic", "input", MESSAGE:format('{"type":"tool_use","id":"c","name":"f","input":{«"k#":1»}}', "tool_use", ""), CALLERS)
-whole("anthropic", "iterations", MESSAGE:format('{"type":"text","text":"x"}', "end_turn", ',"iterations":[«{"type":"message","input_tokens":1,"output_tokens":1}»]'))
+whole("anthropic", "iterations", MESSAGE:format('{"type":"text","text":"x"}', "end_turn", ',"iterations":[«{"type":"message","input_tokens":1,'
+  .. '"output_tokens":1}»]'))
 
 local CANDIDATE = '{"candidates":[{"content":{"role":"model","parts":[%s]},"index":0,"finishReason":"STOP"%s}],"usageMetadata":{"promptTokenCount":1,'
   .. '"candidatesTokenCount":1,"totalTokenCount":2}}'
@@ -65,10 +67,12 @@ whole("gemini", "sources", CANDIDATE:format('{"text":"x"}', ',"groundingMetadata
 local COHERE = '{"id":"c","finish_reason":"%s","message":{"role":"assistant",%s},"usage":{"tokens":{"input_tokens":1,"output_tokens":1}}}'
 whole("cohere", "texts", COHERE:format("COMPLETE", '"content":[«{"type":"text","text":"t#"}»]'))
 whole("cohere", "thoughts and texts", COHERE:format("COMPLETE", '"content":[«{"type":"thinking","thinking":"t#"},{"type":"text","text":"x"}»]'))
-whole("cohere", "calls", COHERE:format("TOOL_CALL", '"content":[],"tool_calls":[«{"id":"c#","type":"function","function":{"name":"f#","arguments":"{}"}}»]'), CALLERS)
+whole("cohere", "calls", COHERE:format("TOOL_CALL", '"content":[],"tool_calls":[«{"id":"c#","type":"function","function":{"name":"f#","arguments":"{}"}}»]'),
+  CALLERS)
 whole("cohere", "citations", COHERE:format("COMPLETE", '"content":[{"type":"text","text":"x"}],"citations":[«{"start":#}»]'))
 
-local OLLAMA = '{"model":"q","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant",%s},"done":true,"done_reason":"stop","prompt_eval_count":1,"eval_count":1}'
+local OLLAMA = '{"model":"q","created_at":"2026-01-01T00:00:00Z","message":{"role":"assistant",%s},"done":true,"done_reason":"stop",'
+  .. '"prompt_eval_count":1,"eval_count":1}'
 whole("ollama", "calls", OLLAMA:format '"content":"","tool_calls":[«{"function":{"name":"f#","arguments":{"a":1}}}»]', CALLERS)
 whole("ollama", "unknown members", OLLAMA:format '"content":"x",«"k#":1»')
 
@@ -81,7 +85,8 @@ whole("bedrock", "cited texts", CONVERSE:format('{"citationsContent":{"content":
 local RESPONSE = '{"id":"r","object":"response","status":"completed","model":"m","output":[%s],"usage":{"input_tokens":1,"output_tokens":1,"total_tokens":2}}'
 whole("openai", "items", RESPONSE:format '«{"type":"message","id":"m#","role":"assistant","content":[{"type":"output_text","text":"t#"}]}»', { "responses" })
 whole("openai", "calls of a response", RESPONSE:format '«{"type":"function_call","id":"m#","call_id":"c#","name":"f#","arguments":"{}"}»', { "responses" })
-whole("openai", "vectors", '{"object":"list","data":[«{"object":"embedding","index":#,"embedding":[0.1,0.2]}»],"model":"m","usage":{"prompt_tokens":1,"total_tokens":1}}',
+whole("openai", "vectors", '{"object":"list","data":[«{"object":"embedding","index":#,"embedding":[0.1,0.2]}»],"model":"m","usage":{"prompt_tokens":1,'
+  .. '"total_tokens":1}}',
   { "embeddings" })
 whole("gemini", "vectors", '{"embeddings":[«{"values":[0.1,0.2]}»]}', { "embeddings" })
 whole("cohere", "vectors", '{"id":"x","embeddings":{"float":[«[0.1,0.2]»]},"meta":{"billed_units":{"input_tokens":1}}}', { "embeddings" })
@@ -245,7 +250,8 @@ end
 message("calls where the request has many tools", function(count, put)
   for i = 0, math.min(count, 400) - 1 do start(put, i, use(i)) stop(put, i) end
   return "tool_use"
-end, { "openai" }, odd_tools(2000, '{"model":"m","messages":[{"role":"user","content":"u"}],"tools":[TOOLS]}', '{"type":"function","function":{"name":"f.!#"}}'))
+end, { "openai" }, odd_tools(2000, '{"model":"m","messages":[{"role":"user","content":"u"}],"tools":[TOOLS]}',
+  '{"type":"function","function":{"name":"f.!#"}}'))
 message("calls where the request has many custom tools", function(count, put)
   for i = 0, math.min(count, 400) - 1 do start(put, i, use(i)) stop(put, i) end
   return "tool_use"
@@ -253,13 +259,15 @@ end, { "responses" }, odd_tools(2000, '{"model":"m","input":"u","tools":[TOOLS]}
 
 local function content_frame(pieces)
   local function put(part, finish)
-    pieces[#pieces + 1] = sse(nil, '{"candidates":[{"content":{"role":"model","parts":[' .. part .. ']},"index":0' .. (finish and ',"finishReason":"STOP"' or "")
+    pieces[#pieces + 1] = sse(nil, '{"candidates":[{"content":{"role":"model","parts":[' .. part .. ']},"index":0'
+      .. (finish and ',"finishReason":"STOP"' or "")
       .. '}],"usageMetadata":{"promptTokenCount":1,"candidatesTokenCount":1,"totalTokenCount":2}}')
   end
   return put, function() put('{"text":""}', true) end
 end
 stream("gemini", "texts", function(count, put) for _ = 1, count do put '{"text":"x"}' end end, nil, content_frame)
-stream("gemini", "thoughts and texts", function(count, put) for _ = 1, count do put '{"text":"x","thought":true}' put '{"text":"y"}' end end, nil, content_frame)
+stream("gemini", "thoughts and texts", function(count, put) for _ = 1, count do put '{"text":"x","thought":true}' put '{"text":"y"}' end end, nil,
+  content_frame)
 stream("gemini", "calls", function(count, put)
   for i = 1, count do put('{"functionCall":{"name":"f","args":{"a":1}},"thoughtSignature":"s' .. i .. '"}') end
 end, CALLERS, content_frame)
@@ -269,7 +277,8 @@ local function cohere_frame(pieces)
     pieces[#pieces + 1] = sse(name, '{"type":"' .. name .. '"' .. data .. "}")
   end
   put("message-start", ',"id":"c","delta":{"message":{"role":"assistant"}}')
-  return put, function(finish) put("message-end", ',"delta":{"finish_reason":"' .. (finish or "COMPLETE") .. '","usage":{"tokens":{"input_tokens":1,"output_tokens":1}}}') end
+  return put, function(finish) put("message-end", ',"delta":{"finish_reason":"' .. (finish or "COMPLETE")
+    .. '","usage":{"tokens":{"input_tokens":1,"output_tokens":1}}}') end
 end
 stream("cohere", "texts", function(count, put)
   put("content-start", ',"index":0,"delta":{"message":{"content":{"type":"text","text":""}}}')
@@ -278,7 +287,8 @@ stream("cohere", "texts", function(count, put)
 end, nil, cohere_frame)
 stream("cohere", "calls", function(count, put)
   for i = 0, count - 1 do
-    put("tool-call-start", ',"index":' .. i .. ',"delta":{"message":{"tool_calls":{"id":"c' .. i .. '","type":"function","function":{"name":"f","arguments":""}}}}')
+    put("tool-call-start", ',"index":' .. i .. ',"delta":{"message":{"tool_calls":{"id":"c' .. i
+      .. '","type":"function","function":{"name":"f","arguments":""}}}}')
     put("tool-call-delta", ',"index":' .. i .. ',"delta":{"message":{"tool_calls":{"function":{"arguments":"{}"}}}}')
     put("tool-call-end", ',"index":' .. i)
   end

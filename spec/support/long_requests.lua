@@ -26,8 +26,7 @@ local function reversed(count, piece)
   return table.concat(pieces, ",")
 end
 
---- A body out of a text in which {…} stands for the list of its inside, and <…> for the reversed one. Braces and brackets of JSON are written as they are:
--- the marks are «…» and ‹…›.
+--- A body out of a text in which «…» stands for the list of its inside, and ‹…› for the reversed one.
 local function filled(text)
   return function(count)
     local body = text:gsub("«(.-)»", function(piece) return list(count, piece) end)
@@ -94,7 +93,8 @@ local MESSAGES = {
   ["calls with odd names"] = HI .. ',{"role":"assistant","tool_calls":[«' .. ODD_CALL .. '»]},«' .. ODD_RESULT .. '»',
   ["turns of calls"] = HI .. ',«{"role":"assistant","tool_calls":[' .. CALL .. ']},' .. RESULT .. '»',
   ["results of earlier turns"] = HI .. ',«{"role":"assistant","tool_calls":[' .. CALL .. ']},' .. RESULT .. '»,' .. HI .. ',«' .. RESULT .. '»',
-  ["legacy calls"] = HI .. ',«{"role":"assistant","content":null,"function_call":{"name":"f#","arguments":"{}"}},{"role":"function","name":"f#","content":"r"}»',
+  ["legacy calls"] = HI .. ',«{"role":"assistant","content":null,"function_call":{"name":"f#","arguments":"{}"}},{"role":"function","name":"f#",'
+    .. '"content":"r"}»',
   ["arguments"] = HI .. ',{"role":"assistant","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{«\\"k#\\":1»}"}}]},'
     .. '{"role":"tool","tool_call_id":"c1","content":"r"}',
   ["parts of a result"] = HI .. ',{"role":"assistant","tool_calls":[{"id":"c1","type":"function","function":{"name":"f","arguments":"{}"}}]},'
@@ -129,7 +129,8 @@ case("openai", "tools and calls", '{"model":"m","messages":[' .. HI .. ',{"role"
   .. '»],"tools":[«' .. TOOL:gsub("f#", "f.!#") .. '»]}')
 case("openai", "unknown members", '{"model":"m","messages":[' .. HI .. '],«"k#":1»}', {})
 case("openai", "stop", '{"model":"m","messages":[' .. HI .. '],"stop":[«"s#"»]}', {})
-case("openai", "files", '{"model":"m","messages":[{"role":"user","content":[«{"type":"file","file":{"filename":"f#.pdf","file_data":"data:application/pdf;base64,AAAA"}}»]}]}',
+case("openai", "files", '{"model":"m","messages":[{"role":"user","content":[«{"type":"file","file":{"filename":"f#.pdf",'
+  .. '"file_data":"data:application/pdf;base64,AAAA"}}»]}]}',
   { "openai", "anthropic", "gemini" })
 
 case("simple", "messages", '{"messages":[«' .. HI .. '»]}')
