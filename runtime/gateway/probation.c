@@ -64,3 +64,9 @@ bool probation_failure(struct probation *probation, struct slice user, int64_t n
     atomic_fetch_add(&probation->failures, 1);
     return judge(probation, atomic_load(&probation->calls));
 }
+
+bool probation_is_lost(struct probation *probation)
+{
+    judge(probation, atomic_load(&probation->calls));
+    return atomic_load(&probation->is_lost);
+}

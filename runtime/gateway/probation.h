@@ -22,9 +22,11 @@ struct probation {
 
 /* Begins it, also once more. `known`: how many users the config has. */
 void probation_begin(struct probation *probation, unsigned known, int64_t now_us);
-/* A decision begins; one failed. True: with this it is lost, said once. */
+/* A decision begins; one failed. True: with this it is lost, said once, so that the process can be told. */
 bool probation_call(struct probation *probation, int64_t now_us);
 bool probation_failure(struct probation *probation, struct slice user, int64_t now_us);
+/* It was said, or would be with the next call: those that began are over. */
+bool probation_is_lost(struct probation *probation);
 /* It was asked, and fewer than half of its calls failed so far. */
 bool probation_looks_good(struct probation *probation);
 unsigned probation_user_count(struct probation *probation); /* of failed calls, at most PROBATION_USERS */

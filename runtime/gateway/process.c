@@ -358,7 +358,7 @@ static bool look_at_probation(struct process *process)
     struct probation *probation = &process->gateway.current->probation;
     if (process->good == NULL)
         return false;
-    if (atomic_load(&probation->is_lost)) {
+    if (probation_is_lost(probation)) {
         take_back(process);
         return true;
     }

@@ -1,6 +1,6 @@
 /* lua_probation.c -- gateway/probation for specs.
  *
- * probation.new(known, now) gives call(now) -> lost, failure(user, now) -> lost, looks_good(), again(known, now). Times are whole microseconds.
+ * probation.new(known, now) gives call(now) -> lost, failure(user, now) -> lost, looks_good(), is_lost(), again(known, now). Times are whole microseconds.
  * SPDX-License-Identifier: MIT */
 #include "gateway/probation.h"
 #include "lua/bindings.h"
@@ -36,6 +36,12 @@ static int probation_good_face(lua_State *L)
     return 1;
 }
 
+static int probation_lost_face(lua_State *L)
+{
+    lua_pushboolean(L, probation_is_lost(luaL_checkudata(L, 1, PROBATION_TYPE)));
+    return 1;
+}
+
 static int probation_new(lua_State *L)
 {
     unsigned known = (unsigned)luaL_checkinteger(L, 1);
@@ -50,11 +56,9 @@ static int probation_new(lua_State *L)
 int open_probation(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"new", probation_new}, {NULL, NULL}};
-    static const luaL_Reg probations[] = {{"again", probation_again},
-                                          {"call", probation_call_face},
-                                          {"failure", probation_failure_face},
-                                          {"looks_good", probation_good_face},
-                                          {NULL, NULL}};
+    static const luaL_Reg probations[] = {{"again", probation_again},          {"call", probation_call_face},
+                                          {"failure", probation_failure_face}, {"looks_good", probation_good_face},
+                                          {"is_lost", probation_lost_face},    {NULL, NULL}};
     new_type(L, PROBATION_TYPE, probations, NULL);
     luaL_newlib(L, functions);
     return 1;

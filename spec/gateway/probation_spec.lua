@@ -35,7 +35,13 @@ describe("a probation", function()
   it("is lost with a call that ends well, where the failures stood before", function()
     local one = probation.new(4, NOW)
     assert.is_nil(run(one, 12, 1, 4))
-    assert.equal(9, run(one, 20, 1000, 4)) -- the 20 before it are over
+    assert.is_nil(run(one, 7, 1000, 4))
+    assert.is_false(one:is_lost())
+    assert.is_nil(run(one, 1, 1000, 4))
+    assert.is_true(one:is_lost()) -- who looks finds it
+    one:again(4, NOW)
+    assert.is_nil(run(one, 12, 1, 4))
+    assert.equal(9, run(one, 20, 1000, 4)) -- and so does the next call: the 20 before it are over
   end)
 
   it("wants three users where three are known, and else whoever there is", function()
