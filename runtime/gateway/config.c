@@ -1,9 +1,8 @@
-/* config.c -- names in a config: targets by hash, models by binary search, and targets that are made when a client first names them.
+/* config.c -- names in a config: targets by hash, models by binary search.
  *
- * After the load only ad hoc targets are added: under the lock, published by one atomic store each, never taken back while the
- * config lives. So every look-up goes without a lock.
+ * What was listed never changes after the load, so every look-up of it goes without a lock. Targets that clients name are made.c's.
  * SPDX-License-Identifier: MIT */
-#include "gateway/config.h"
+#include "gateway/config_private.h"
 #include "base/hash.h"
 #include "base/spelling.h"
 #include "gateway/model_name.h"
@@ -28,12 +27,14 @@ struct config *config_new(void)
     hash_random(config->hash_key, sizeof config->hash_key);
     config->targets = xcalloc(TARGETS_MAX, sizeof(struct target *));
     config->target_slots = xcalloc(SLOT_COUNT, sizeof *config->target_slots);
+    config->made = made_table_new();
     return config;
 }
 
 void config_free(struct config *config)
 {
     keyring_free(config->keyring);
+    made_table_free(config);
     pthread_mutex_destroy(&config->ad_hoc_lock);
     free(config->targets);
     free(config->target_slots);
@@ -78,27 +79,29 @@ static void publish(struct config *config, struct target *target)
     atomic_store_explicit(&config->target_slots[slot], target, memory_order_release);
 }
 
-void config_limit_target(struct config *config, struct target *target, const char *kind, struct slice name, const struct limit_rule *rule)
+static bool limit_target(struct target *target, struct arena *arena, const char *kind, struct slice name, const struct limit_rule *rule)
 {
-    struct slice full = arena_printf(&config->arena, "%s:%.*s", kind, (int)name.len, name.ptr);
-    if (rule == NULL || full.ptr == NULL)
-        return;
-    target->limits[target->limit_count++] = (struct limit_ask){full, rule};
+    if (rule == NULL)
+        return true;
+    struct slice full = arena_printf(arena, "%s:%.*s", kind, (int)name.len, name.ptr);
+    if (full.ptr != NULL)
+        target->limits[target->limit_count++] = (struct limit_ask){full, rule};
+    return full.ptr != NULL;
 }
 
-/* A target that nobody said anything about: it is not for us to forbid what it may well be able to do. */
-static struct target *new_target(struct config *config, struct provider *provider, struct slice model)
+void config_limit_target(struct config *config, struct target *target, const char *kind, struct slice name, const struct limit_rule *rule)
 {
-    unsigned count = atomic_load(&config->target_count);
-    struct target *target = count < TARGETS_MAX ? arena_zalloc(&config->arena, sizeof *target) : NULL;
-    if (target == NULL)
-        return NULL;
-    target->name = arena_printf(&config->arena, "%.*s/%.*s", (int)provider->name.len, provider->name.ptr, (int)model.len, model.ptr);
-    target->model.model = arena_copy(&config->arena, model);
+    limit_target(target, &config->arena, kind, name, rule);
+}
+
+/* Nothing was said about it: it is not for us to forbid what it may well be able to do. */
+bool config_fill_target(struct config *config, struct target *target, struct arena *arena, struct provider *provider, struct slice model)
+{
+    target->name = arena_printf(arena, "%.*s/%.*s", (int)provider->name.len, provider->name.ptr, (int)model.len, model.ptr);
+    target->model.model = arena_copy(arena, model);
     if (target->name.ptr == NULL || target->model.model.ptr == NULL)
-        return NULL;
+        return false;
     target->provider = provider;
-    target->index = count;
     target->weight = 1;
     target->priority = 1;
     target->max_temperature = slice_equals(slice_of(provider->vendor->wire->name), LIT("anthropic")) ? 1 : 2;
@@ -109,9 +112,8 @@ static struct target *new_target(struct config *config, struct provider *provide
         target->timeout_us = config->provider_times[provider->index].timeout_us;
         target->first_token_us = config->provider_times[provider->index].first_token_us;
     }
-    if (config->provider_limits != NULL)
-        config_limit_target(config, target, "provider", provider->name, config->provider_limits[provider->index]);
-    return target;
+    return config->provider_limits == NULL ||
+           limit_target(target, arena, "provider", provider->name, config->provider_limits[provider->index]);
 }
 
 static struct target *find_by_model(const struct config *config, const struct provider *provider, struct slice model)
@@ -128,9 +130,12 @@ static struct target *find_by_model(const struct config *config, const struct pr
 
 struct target *config_add_target(struct config *config, struct provider *provider, struct slice model)
 {
-    struct target *target = new_target(config, provider, model);
-    if (target != NULL)
-        publish(config, target);
+    unsigned count = atomic_load(&config->target_count);
+    struct target *target = count < TARGETS_MAX ? arena_zalloc(&config->arena, sizeof *target) : NULL;
+    if (target == NULL || !config_fill_target(config, target, &config->arena, provider, model))
+        return NULL;
+    target->index = count;
+    publish(config, target);
     return target;
 }
 
@@ -172,7 +177,7 @@ void target_write_head(const struct target *target, const struct wire *wire, str
     write_own_headers(provider, out);
 }
 
-static struct slice made_head(struct config *config, const struct target *target, bool stream)
+static struct slice made_head(const struct target *target, struct arena *arena, bool stream)
 {
     const struct provider *provider = target->provider;
     const struct wire *wire = provider->vendor->wire;
@@ -182,20 +187,26 @@ static struct slice made_head(struct config *config, const struct target *target
     target_write_path(target, wire, OPERATION_CHAT, stream, &path);
     target_write_head(target, wire, buffer_slice(&path), stream, &head);
     wire->write_auth(provider, provider->key_count == 1 ? provider->keys[0] : SLICE_NONE, &head);
-    struct slice made = head.overflow || path.overflow ? SLICE_NONE : arena_copy(&config->arena, buffer_slice(&head));
+    struct slice made = head.overflow || path.overflow ? SLICE_NONE : arena_copy(arena, buffer_slice(&head));
     buffer_free(&path);
     buffer_free(&head);
     return made;
 }
 
-void config_write_heads(struct config *config, struct target *target)
+bool config_fill_heads(struct target *target, struct arena *arena)
 {
     const struct provider *provider = target->provider;
-    target->head_json = made_head(config, target, false);
-    target->head_stream = made_head(config, target, true);
+    target->head_json = made_head(target, arena, false);
+    target->head_stream = made_head(target, arena, true);
     /* A pool takes its keys in turn, a signature covers the body, and a token is renewed. */
     target->head_has_auth = provider->key_count == 1 ||
                             (provider->key_count == 0 && provider->vendor->wire->write_signature == NULL && provider->credential == NULL);
+    return target->head_json.len > 0 && target->head_stream.len > 0;
+}
+
+void config_write_heads(struct config *config, struct target *target)
+{
+    config_fill_heads(target, &config->arena);
 }
 
 static void begin_get(struct slice origin, struct slice path, struct buffer *out)
@@ -235,15 +246,6 @@ bool config_write_board(struct config *config, struct slice path)
 }
 
 /* ---------------------------------------------------------------- what comes ad hoc */
-
-void config_forget_ad_hoc(struct config *config)
-{
-    atomic_store(&config->target_count, 0);
-    for (size_t slot = 0; slot < SLOT_COUNT; slot++)
-        atomic_store_explicit(&config->target_slots[slot], NULL, memory_order_relaxed);
-    for (unsigned i = 0; i < config->listed_target_count; i++)
-        publish(config, config->targets[i]);
-}
 
 static bool may_be_made(struct slice name)
 {
@@ -288,26 +290,18 @@ static void take_facts(struct target *target, const struct target *known)
     memcpy(target->price, known->price, sizeof target->price);
 }
 
-static struct target *add_ad_hoc(struct config *config, struct provider *provider, struct slice model)
+void config_take_dated_facts(struct config *config, struct target *target)
+{
+    struct slice dateless = without_date(target->model.model);
+    const struct target *known = dateless.len == 0 ? NULL : find_by_model(config, target->provider, dateless);
+    if (known != NULL)
+        take_facts(target, known);
+}
+
+static struct target *add_ad_hoc(struct config *config, struct provider *provider, struct slice model, struct holds *holds)
 {
     struct target *target = find_by_model(config, provider, model);
-    if (target != NULL || !may_be_made(model))
-        return target;
-    pthread_mutex_lock(&config->ad_hoc_lock);
-    target = find_by_model(config, provider, model);
-    if (target == NULL && (target = new_target(config, provider, model)) != NULL) {
-        struct slice dateless = without_date(model);
-        const struct target *known = dateless.len == 0 ? NULL : find_by_model(config, provider, dateless);
-        if (known != NULL)
-            take_facts(target, known);
-        config_write_heads(config, target);
-        if (target->head_json.len > 0 && target->head_stream.len > 0)
-            publish(config, target);
-        else
-            target = NULL;
-    }
-    pthread_mutex_unlock(&config->ad_hoc_lock);
-    return target;
+    return target != NULL || !may_be_made(model) ? target : made_target(config, provider, model, holds);
 }
 
 struct provider *config_provider(const struct config *config, struct slice name)
@@ -329,7 +323,7 @@ static struct provider *provider_of_prefix(const struct config *config, struct s
     return provider;
 }
 
-struct target *config_named_target(struct config *config, struct slice name)
+struct target *config_named_target(struct config *config, struct slice name, struct holds *holds)
 {
     struct target *target = name.len > 2 * MODEL_NAME_MAX ? NULL : config_target(config, name);
     const char *slash = target == NULL && name.len > 0 ? memchr(name.ptr, '/', name.len) : NULL;
@@ -337,7 +331,7 @@ struct target *config_named_target(struct config *config, struct slice name)
         return target;
     size_t len = (size_t)(slash - name.ptr);
     struct provider *provider = provider_of_prefix(config, (struct slice){name.ptr, len});
-    return provider == NULL ? NULL : add_ad_hoc(config, provider, (struct slice){slash + 1, name.len - len - 1});
+    return provider == NULL ? NULL : add_ad_hoc(config, provider, (struct slice){slash + 1, name.len - len - 1}, holds);
 }
 
 /* ---------------------------------------------------------------- models */
@@ -360,7 +354,7 @@ static struct model *new_model(struct arena *arena, struct slice name, unsigned 
 }
 
 /* A bare name with a date, of a model that the catalog knows without: at the same providers, under its full name. */
-static const struct model *dated_model(struct config *config, struct slice name, struct arena *arena)
+static const struct model *dated_model(struct config *config, struct slice name, struct arena *arena, struct holds *holds)
 {
     struct slice dateless = without_date(name);
     const struct model *known = find_model(config, dateless);
@@ -368,21 +362,21 @@ static const struct model *dated_model(struct config *config, struct slice name,
         return NULL;
     struct model *model = new_model(arena, name, known->target_count);
     for (unsigned i = 0; model != NULL && i < known->target_count; i++) {
-        struct target *target = add_ad_hoc(config, known->targets[i]->provider, name);
+        struct target *target = add_ad_hoc(config, known->targets[i]->provider, name, holds);
         if (target != NULL)
             model->targets[model->target_count++] = target;
     }
     return model == NULL || model->target_count == 0 ? NULL : model;
 }
 
-const struct model *config_model(struct config *config, struct slice name, struct arena *arena)
+const struct model *config_model(struct config *config, struct slice name, struct arena *arena, struct holds *holds)
 {
     const struct model *known = find_model(config, name);
     if (known != NULL)
         return known;
-    struct target *target = config_named_target(config, name);
+    struct target *target = config_named_target(config, name, holds);
     if (target == NULL)
-        return dated_model(config, name, arena);
+        return dated_model(config, name, arena, holds);
     struct model *model = new_model(arena, target->name, 1);
     if (model != NULL)
         model->targets[model->target_count++] = target;

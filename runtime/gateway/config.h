@@ -18,7 +18,7 @@
 #include "shared/tokens.h"
 #include <pthread.h>
 
-enum { TARGETS_MAX = 4096, CHECK_STATUSES_MAX = 16 };
+enum { TARGETS_MAX = 4096, MADE_NAME_MAX = 402, CHECK_STATUSES_MAX = 16 };
 
 /* What a provider is asked again and again whether it lives (keeper.h). */
 struct check {
@@ -57,7 +57,19 @@ struct target {
     bool head_has_auth;         /* false: auth comes with each request, so those are of no use */
     struct limit_ask limits[2]; /* the provider's and its own; what capacity.c asks */
     unsigned limit_count;
-    unsigned index; /* in config->targets */
+    unsigned index;    /* in config->targets */
+    unsigned serial;   /* of one that was made: how often its place was taken */
+    atomic_uint holds; /* of one that was made: by requests */
+};
+
+struct made_table;
+
+/* What a request holds of the targets that were made for it: none of them is dropped before config_release. Zeroed but for the arena: nothing. */
+struct holds {
+    struct arena *arena;
+    struct target **list;
+    unsigned count;
+    bool only_looks; /* nothing is to be made: what would be is described in the arena, and no good for anything else */
 };
 
 /* A name a client may ask for. */
@@ -107,8 +119,9 @@ struct config {
     struct target **targets; /* room for TARGETS_MAX */
     atomic_uint target_count;
     unsigned listed_target_count;           /* those the config and the catalog named; the rest came ad hoc */
-    pthread_mutex_t ad_hoc_lock;            /* for all that is added after the load */
-    _Atomic(struct target *) *target_slots; /* by hash of the name; read without the lock */
+    pthread_mutex_t ad_hoc_lock;            /* guards what is made after the load: who does not hold a made target looks at it under this */
+    _Atomic(struct target *) *target_slots; /* the listed ones by hash of the name */
+    struct made_table *made;                /* the others (made.c) */
     uint8_t hash_key[16];
     struct model *models; /* sorted by name: what /v1/models lists, then bare names of the catalog */
     unsigned model_count;
@@ -158,12 +171,15 @@ void config_forget_ad_hoc(struct config *config);
 void config_free(struct config *config);
 /* The model a client asked for. Order: `models`, provider/model of a provider that is on (made ad hoc, bounded by TARGETS_MAX),
  * a bare name of the catalog. "auto": every listed target. NULL: unknown. Any thread. */
-const struct model *config_model(struct config *config, struct slice name, struct arena *arena);
+const struct model *config_model(struct config *config, struct slice name, struct arena *arena, struct holds *holds);
 /* Up to `max` names nearest to `name` by edit distance, for the 404. Returns the count. */
 unsigned config_nearest(const struct config *config, struct slice name, struct slice *names, unsigned max);
 /* A target by its name, or NULL. */
 struct target *config_target(const struct config *config, struct slice name);
-/* The same; one of a provider that is on is made ad hoc. Any thread. */
-struct target *config_named_target(struct config *config, struct slice name);
+/* The same; one of a provider that is on is made ad hoc, and held. `holds` NULL: it is good until the next is made. Any thread. */
+struct target *config_named_target(struct config *config, struct slice name, struct holds *holds);
+void config_release(struct holds *holds);
+/* Is it listed, or held? What is neither may be another one by now. */
+bool config_holds(const struct config *config, const struct holds *holds, const struct target *target);
 struct provider *config_provider(const struct config *config, struct slice name);
 #endif

@@ -86,7 +86,7 @@ static bool is_repeated(const struct config *config, const struct target *target
     return false;
 }
 
-/* The next target of this provider from *at on that has a record of its own; NULL behind the last one. */
+/* The next target of this provider from *at on that has a record of its own; NULL behind the last one. Under the config's ad_hoc_lock. */
 static struct target *next_target(const struct request *request, const struct provider *provider, unsigned *at)
 {
     const struct config *config = request->config;
@@ -116,10 +116,12 @@ static struct provider_health add_up(const struct request *request, const struct
     sum.wants_token = token != NULL;
     sum.tokenless = token != NULL && !token_is_good(token, loop_now_us(request->worker->loop));
     unsigned at = 0;
+    pthread_mutex_lock(&request->config->ad_hoc_lock);
     for (struct target *target; (target = next_target(request, provider, &at)) != NULL;) {
         struct health_view view = view_of(request, target);
         add_target(&sum, &view);
     }
+    pthread_mutex_unlock(&request->config->ad_hoc_lock);
     return sum;
 }
 
@@ -220,11 +222,13 @@ static void put_models(struct buffer *out, const struct request *request, const 
     unsigned at = 0;
     bool first = true;
     buffer_append_lit(out, ",\"models\":[");
+    pthread_mutex_lock(&request->config->ad_hoc_lock);
     for (struct target *target; (target = next_target(request, provider, &at)) != NULL; first = false) {
         if (!first)
             buffer_append_byte(out, ',');
         json_append_string(out, target->model.model);
     }
+    pthread_mutex_unlock(&request->config->ad_hoc_lock);
     buffer_append_byte(out, ']');
 }
 
@@ -379,7 +383,9 @@ static void answer_breakers(struct request *request, const struct provider *prov
 {
     struct buffer out;
     buffer_init(&out, PAGE_MAX);
+    pthread_mutex_lock(&request->config->ad_hoc_lock);
     put_breakers(&out, request, provider);
+    pthread_mutex_unlock(&request->config->ad_hoc_lock);
     answer_json(request, 200, buffer_slice(&out));
     buffer_free(&out);
 }
@@ -401,8 +407,10 @@ void health_page_breaker_reset(struct request *request)
         refuse_unknown(request);
         return;
     }
+    pthread_mutex_lock(&request->config->ad_hoc_lock);
     for (struct target *target; (target = next_target(request, provider, &at)) != NULL;)
         health_reset(target->health, loop_now_us(request->worker->loop));
+    pthread_mutex_unlock(&request->config->ad_hoc_lock);
     for (unsigned i = 0; i < provider->key_count; i++)
         key_reset(request->config->key_pools[provider->index][i]);
     answer_breakers(request, provider);

@@ -194,7 +194,7 @@ static bool find_model(struct request *request)
         return unknown_model(request);
     if (request->user != NULL && !user_may_use(request->user, request->model_name)) /* before a name is made for it */
         return refuse(request, FAILURE_FORBIDDEN, LIT("This key may not use this model."), LIT("model"));
-    request->model = config_model(request->config, request->model_name, &request->arena);
+    request->model = config_model(request->config, request->model_name, &request->arena, &request->holds);
     if (request->model == NULL)
         return unknown_model(request);
     request->pool = request->model->pool == NULL ? request->worker->gateway->other_pool : request->model->pool;

@@ -139,13 +139,11 @@ void asking_stop(struct asking *asking)
 
 /* ---------------------------------------------------------------- checks */
 
-static void mark_target(struct keeper *keeper, struct config *config, struct target *target, bool up)
+/* Under the config's ad_hoc_lock: one that came ad hoc may be getting its record just now, or lose its place. */
+static void mark_target(struct keeper *keeper, struct target *target, bool up)
 {
-    pthread_mutex_lock(&config->ad_hoc_lock); /* one that came ad hoc may be getting its record just now */
-    struct health *health = target->health;
-    pthread_mutex_unlock(&config->ad_hoc_lock);
-    if (health != NULL)
-        health_check(health, up, loop_now_us(keeper->loop));
+    if (target->health != NULL)
+        health_check(target->health, up, loop_now_us(keeper->loop));
 }
 
 /* After each answer, not only when something changed: targets come ad hoc. */
@@ -155,9 +153,11 @@ static void mark(struct watched *watched)
     struct config *config = keeper->generation->config;
     unsigned count = atomic_load(&config->target_count);
     atomic_store(&watched->check->down, watched->tally.down);
+    pthread_mutex_lock(&config->ad_hoc_lock);
     for (unsigned i = 0; i < count; i++)
         if (config->targets[i]->provider == watched->provider)
-            mark_target(keeper, config, config->targets[i], !watched->tally.down);
+            mark_target(keeper, config->targets[i], !watched->tally.down);
+    pthread_mutex_unlock(&config->ad_hoc_lock);
 }
 
 static void log_check(const struct watched *watched, enum log_level level, const char *result, int status, struct slice why)
@@ -379,11 +379,13 @@ static void lift_marks(struct keeper *keeper, struct config *old, struct config 
     for (unsigned i = 0; i < old->provider_count; i++)
         if (old->checks[i] != NULL)
             atomic_store(&old->checks[i]->down, false);
+    pthread_mutex_lock(&old->ad_hoc_lock);
     for (unsigned i = 0; i < count; i++) {
         struct target *target = old->targets[i];
-        if (old->checks[target->provider->index] != NULL && !is_checked(fresh, target->name))
-            mark_target(keeper, old, target, true);
+        if (target->health != NULL && old->checks[target->provider->index] != NULL && !is_checked(fresh, target->name))
+            mark_target(keeper, target, true);
     }
+    pthread_mutex_unlock(&old->ad_hoc_lock);
 }
 
 static void adopt(struct keeper *keeper, struct generation *fresh)

@@ -91,6 +91,7 @@ struct request *request_new(struct worker *worker, struct exchange *exchange, co
     request->policy_label = request->engine->policy_label;
     request->engine->in_flight++;
     arena_init(&request->arena, &worker->arena_cache, REQUEST_ARENA_MAX);
+    request->holds.arena = &request->arena;
     buffer_init(&request->out, ATTEMPT_BODY_MAX);
     request->timer.due = on_timer;
     request->usage = USAGE_UNKNOWN;
@@ -139,6 +140,7 @@ static void let_go(struct request *request)
     for (unsigned i = 0; i < request->walk.attempt_count; i++)
         if (request->attempts[i] != NULL)
             attempt_stop(request->attempts[i]);
+    config_release(&request->holds);
     worker_engine_release(worker, request->engine); /* its config may go with it: nothing below looks there */
     request->engine = NULL;
     if (exchange == NULL) {

@@ -58,6 +58,7 @@ struct request {
     struct facts facts;
     struct slice model_name; /* plain */
     const struct model *model;
+    struct holds holds;                /* of the targets that were made for it */
     int64_t time_us;                   /* the caller's own deadline, x-request-timeout-ms; 0: the config's alone */
     struct slice strategy, preference; /* asked for by the client (plain), else the config's strategy / empty */
     bool fallback, replayable;

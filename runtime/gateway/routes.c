@@ -233,7 +233,8 @@ static void serve_model(struct request *request)
 {
     struct slice path = exchange_path(request->exchange), prefix = slice_of(request->route->path);
     struct slice name = decoded(request, (struct slice){path.ptr + prefix.len, path.len - prefix.len});
-    const struct model *model = config_model(request->config, name, &request->arena);
+    struct holds look = {.arena = &request->arena, .only_looks = true};
+    const struct model *model = config_model(request->config, name, &request->arena, &look);
     if (model == NULL || !may_see(request, model)) {
         struct failure failure = failure_make(FAILURE_NO_MODEL, LIT("The model does not exist or its provider is not on."));
         failure.param = LIT("model");

@@ -28,7 +28,7 @@ static int config_model_face(lua_State *L)
     struct arena arena;
     name.ptr = luaL_checklstring(L, 2, &name.len);
     arena_init(&arena, NULL, 1024 * 1024);
-    const struct model *model = config_model(config, name, &arena);
+    const struct model *model = config_model(config, name, &arena, NULL);
     if (model == NULL)
         lua_pushnil(L);
     else

@@ -72,7 +72,7 @@ static bool take_list(lua_State *L, struct run *run, int list, int lookup, lua_I
             return false;
         struct target *target = config->targets[lua_tointeger(L, -1) - 1];
         lua_pop(L, 1);
-        if (is_fit(run, target, false))
+        if (config_holds(config, &run->request->holds, target) && is_fit(run, target, false))
             add_step(run, target, &plain);
     }
     return run->plan.count > 0;
@@ -130,7 +130,8 @@ static struct target *take_target(lua_State *L, struct run *run, int index)
 {
     lua_Integer place = lua_tointeger(L, index);
     bool is_known = place >= 1 && place <= (lua_Integer)atomic_load(&run->script->config->target_count);
-    return is_known ? run->script->config->targets[place - 1] : NULL;
+    struct target *target = is_known ? run->script->config->targets[place - 1] : NULL;
+    return target != NULL && config_holds(run->script->config, &run->request->holds, target) ? target : NULL;
 }
 
 /* The step at the top: an index, or { target = index, … }. */

@@ -108,6 +108,14 @@ struct box *request_push_box(lua_State *L, struct run *run); /* pushes the userd
 void request_forget_lists(lua_State *L, int index);
 struct run *request_run(lua_State *L, int index); /* of a request that the house's own code passed; raises when it is over */
 
+/* Is it listed, or made and held by the request that is deciding? Another may have its place by now. */
+static inline bool script_holds(const struct script *script, const struct target *target)
+{
+    if (target->index < script->config->listed_target_count)
+        return true;
+    return script->deciding != NULL && config_holds(script->config, &script->deciding->request->holds, target);
+}
+
 /* ---- lua_target.c; all may raise */
 void target_open(lua_State *L, struct script *script); /* fills refs.proxies, lookup, lists */
 void target_push(lua_State *L, struct script *script, const struct target *target);

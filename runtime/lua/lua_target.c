@@ -190,7 +190,10 @@ static int read_live(lua_State *L)
         const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
         return luaL_error(L, "%s has no fact '%s'", lua_tostring(L, lua_upvalueindex(4)), key);
     }
-    push_live(L, script, target, (enum live_fact)lua_tointeger(L, -1));
+    if (script_holds(script, target))
+        push_live(L, script, target, (enum live_fact)lua_tointeger(L, -1));
+    else
+        lua_pushnil(L);
     return 1;
 }
 
@@ -400,7 +403,7 @@ static bool read_number(lua_State *L, void *owner, int fact, double *value)
         target = lua_touserdata(L, -1);
         lua_pop(L, 2);
     }
-    if (target == NULL)
+    if (target == NULL || !script_holds(script, target))
         return false;
     *value = number_of(script, target, (enum live_fact)fact);
     return true;
@@ -421,10 +424,35 @@ static void push_proxy(lua_State *L, struct script *script, const struct target 
     lua_setmetatable(L, -2);
 }
 
+/* The place of a made target is taken again and again: what was shown of another one in it is forgotten. Proxies at the top. */
+static void forget_former(lua_State *L, struct script *script, const struct target *target)
+{
+    lua_Integer place = (lua_Integer)target->index + 1;
+    lua_rawgeti(L, -1, -place);
+    bool same = lua_tointeger(L, -1) == (lua_Integer)target->serial;
+    lua_pop(L, 1);
+    if (same)
+        return;
+    lua_rawgeti(L, LUA_REGISTRYINDEX, script->refs.lookup);
+    if (lua_rawgeti(L, -2, place) != LUA_TNIL) {
+        lua_pushnil(L);
+        lua_rawset(L, -3);
+    } else {
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 1);
+    lua_pushnil(L);
+    lua_rawseti(L, -2, place);
+    lua_pushinteger(L, (lua_Integer)target->serial);
+    lua_rawseti(L, -2, -place);
+}
+
 void target_push(lua_State *L, struct script *script, const struct target *target)
 {
     lua_Integer place = (lua_Integer)target->index + 1;
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->refs.proxies);
+    if (target->serial > 0)
+        forget_former(L, script, target);
     if (lua_rawgeti(L, -1, place) == LUA_TNIL) {
         lua_pop(L, 1);
         luaL_checkstack(L, 16, "target");
@@ -579,7 +607,7 @@ static const struct target *find_named(struct script *script, struct slice name)
     for (unsigned i = 0; request != NULL && i < request->target_count; i++)
         if (slice_equals(request->targets[i]->name, name))
             return request->targets[i];
-    return config_named_target(script->config, name);
+    return config_named_target(script->config, name, script->deciding == NULL ? NULL : &script->deciding->request->holds);
 }
 
 static bool is_off(const struct config *config, struct slice name)
@@ -637,7 +665,8 @@ static int make_proxy(lua_State *L)
 {
     struct script *script = lua_touserdata(L, lua_upvalueindex(1));
     lua_Integer place = lua_tointeger(L, 2);
-    if (place < 1 || place > (lua_Integer)atomic_load(&script->config->target_count))
+    if (place < 1 || place > (lua_Integer)atomic_load(&script->config->target_count) ||
+        !script_holds(script, script->config->targets[place - 1]))
         return 0;
     target_push(L, script, script->config->targets[place - 1]);
     return 1;

@@ -308,13 +308,15 @@ describe("config: models", function()
     assert.equal(5, build(text):target("mock/x").weight)
   end)
 
-  it("ad hoc targets are bounded", function()
-    local many = build "return { providers = { mock = {} } }"
-    for i = 1, 4096 do
-      assert.is_table(many:model("mock/n" .. i))
+  it("ad hoc targets are bounded: the one named longest ago gives way", function()
+    local many = build "return { providers = { mock = {}, lab = { kind = 'openai', base_url = 'http://lab:1' } } }"
+    for i = 1, 10000 do
+      local name = (i % 3 == 0 and "lab/n" or "mock/n") .. i
+      assert.same({ name }, many:model(name))
+      assert.same({ "mock/often" }, many:model "mock/often")
     end
-    assert.is_nil(many:model "mock/one-more")
     assert.same({ "mock/n7" }, many:model "mock/n7")
+    assert.same({ "lab/n9999" }, many:model "lab/n9999")
   end)
 end)
 
