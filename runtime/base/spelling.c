@@ -35,10 +35,12 @@ static struct slice fold(const char *word, char out[SPELLING_MAX])
     return (struct slice){out, len};
 }
 
-/* "-v" is short for --version, "--gap" for --gap-ms. */
+/* "-v" is short for --version, "--gap" for --gap-ms; "--port=80" has no blank. */
 static bool is_short_for(struct slice wanted, const char *word)
 {
-    if (wanted.len > 4 && strncmp(word, wanted.ptr, wanted.len) == 0)
+    size_t len = strlen(word);
+    if (wanted.len > 4 && strncmp(word, wanted.ptr, wanted.len < len ? wanted.len : len) == 0 &&
+        (wanted.len <= len || wanted.ptr[len] == '='))
         return true;
     return wanted.len == 2 && wanted.ptr[0] == '-' && strncmp(word, "--", 2) == 0 && word[2] == wanted.ptr[1];
 }

@@ -453,6 +453,13 @@ static void let_go(struct process *process)
     free(process->listeners);
 }
 
+/* With all that stands: the system takes it back. */
+static _Noreturn void end_at_once(const struct process *process, int status)
+{
+    log_close(process->gateway.log);
+    _exit(status);
+}
+
 static int stop(struct process *process, bool drained)
 {
     struct gateway *gateway = &process->gateway;
@@ -466,8 +473,7 @@ static int stop(struct process *process, bool drained)
         worker_join(gateway->workers[i]);
     if (!drained) {
         log_event(gateway->log, left > 0 ? LOG_WARN : LOG_INFO, "stopped", ",\"cut\":%u", left);
-        log_close(gateway->log);
-        return left > 0 ? 1 : 0;
+        end_at_once(process, left > 0 ? 1 : 0);
     }
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_free(gateway->workers[i]);
@@ -506,11 +512,11 @@ int process_run(const struct script_engine *engine, const char *path)
     generation_swap(gateway, first);
     if (!is_place_to_listen(&process, first->config) || !divide_memory(&process, first->config, first->script_count) ||
         !open_listeners(&process, first->config, first->script_count) || !make_workers(&process, first->script_count))
-        return 1;
+        end_at_once(&process, 1);
     keep_watch(&process); /* not before: the guard's table, made with the workers, is looked at by the keeper's calls as well */
     wait_for_tokens(&process, first->config);
     if (!start_workers(&process))
-        return 1;
+        end_at_once(&process, 1);
     log_remarks(gateway, first->config);
     greet(gateway->log, first->config, &process.address, gateway->worker_count);
     watch(&process, seen);

@@ -87,7 +87,8 @@ describe("SIGTERM under load", function()
       waiting[i]:close()
     end
     assert.equal(100, answered)
-    assert.equal(0, gateway:stop())
+    assert.equal(0, gateway.process:wait())
+    gateway:stop()
   end)
 
   it("ends the mock as well", function()
