@@ -170,7 +170,8 @@ describe("a command line that is wrong", function()
       { "explain", "explian" }, { "mock", "mok", "--port", "0" }, { "run", "rnu", "gateway.lua" }, { "--help", "run", "--halp" },
       { nil, "run", "--port", "8080" }, { nil, "run", "gateway.lua", "other.lua" }, { nil, "gateway.lua", "--quiet" }, { nil, "check", "--quiet" },
       { nil, "check", "gateway.lua", "other.lua" }, { "--user", "explain", "--usr", "alice", "request.json" }, { nil, "explain" },
-      { nil, "explain", "--user" }, { nil, "explain", "a", "b", "c" }, { "--port", "mock", "--prot", "0" }, { "--gap-ms", "mock", "--gap", "0" }, { "--port", "mock", "--port=0" },
+      { nil, "explain", "--user" }, { nil, "explain", "a", "b", "c" }, { "--port", "mock", "--prot", "0" },
+      { "--gap-ms", "mock", "--gap", "0" }, { "--port", "mock", "--port=0" },
       { nil, "mock", "--port", "http" }, { nil, "mock", "--port", "-1" }, { nil, "mock", "--port" }, { nil, "mock", "9000" }, { nil, "frobnicate" } } do
     it("is refused: " .. table.concat(case, " ", 2, #case < 2 and 3 or #case), function()
       local status, out, err = house.run { config = CONFIG, arguments = { table.unpack(case, 2) }, seconds = 10 }
