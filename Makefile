@@ -127,6 +127,8 @@ sdk: all
 # part of every `make unit` (a thousand under sanitizers). A seed that fails is printed, with how to repeat it.
 SEQUENCES ?= 1000000
 SHORTAGES ?= 10000
+# How many gateways are told to stop under load.
+SIGTERMS ?= 300
 # How long the lists of requests and answers are made, to see that time grows as they do.
 LENGTH ?= 32000
 RANDOM_SPECS = $(addprefix spec/,gateway/walk_random_spec.lua gateway/wait_queue_spec.lua \
@@ -137,6 +139,8 @@ night: test-deps all
 	  SEQUENCES=$(SEQUENCES) nice -n 19 busted --cpath="$(BUILD)/lua/?.so" $$f || status=1; done; \
 	echo "spec/e2e/shortage_random_spec.lua: $(SHORTAGES) shortages"; \
 	SHORTAGES=$(SHORTAGES) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/shortage_random_spec.lua || status=1; \
+	echo "spec/e2e/stop_spec.lua: $(SIGTERMS) SIGTERMs"; \
+	SIGTERMS=$(SIGTERMS) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/stop_spec.lua || status=1; \
 	echo "lists of $(LENGTH)"; LENGTH=$(LENGTH) nice -n 19 busted --cpath="$(BUILD)/lua/?.so" spec/providers/doubling_spec.lua || status=1; exit $$status
 
 bench: bench-deps all $(BUILD)/bench/policies

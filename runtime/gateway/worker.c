@@ -13,7 +13,7 @@
 
 enum { LOG_LINE_MAX = 64 * 1024, CONNECTIONS_MAX = 10000 };
 
-static const int64_t HANDSHAKE_US = 250 * US_PER_MS; /* twice around the world */
+static const int64_t HANDSHAKE_US = 250 * US_PER_MS; /* a round trip to the other side of the world */
 
 /* ---------------------------------------------------------------- chance */
 
