@@ -30,9 +30,11 @@ enum {
     LONG_TEXT = 4096,    /* bytes */
     UNSEEN_MAX = 20000,  /* steps charged until the hook looks again, whatever the count */
     BYTES_PER_STEP = 32, /* of memory */
+    COLLECT_EVERY = 64,
     INPUT_SHARE = 16,
     REFUSALS_MAX = 4,          /* full collections that one call may cause */
-    STATE_KB_MAX = 256 * 1024, /* a state that holds more gives policies nothing: they may keep things from call to call */
+    STATE_KB_MAX = 128 * 1024, /* a state that keeps more calls no policy: a full collection looks at all of it */
+    STATE_KB_DEAR = 32 * 1024, /* one that holds more has fewer to spare */
     WHERE_MAX = 96,
 };
 
@@ -48,6 +50,7 @@ struct caller {
     lua_State *idle;   /* a thread that finished well and can run again; anchored as a user value */
     struct call *call; /* the innermost call in progress */
     bool long_texts;   /* a call made one: it may have been kept */
+    unsigned refused;  /* calls, since the state was found full */
 };
 
 enum { VALUE_THREAD = 1, VALUE_STRING, VALUE_METATABLE, VALUE_COUNT = VALUE_METATABLE };
@@ -68,7 +71,7 @@ struct call {
     bool soon;                /* the next look comes before a slice is over */
     ptrdiff_t grown, limit;   /* bytes */
     size_t text_max;          /* the longest text */
-    unsigned refusals;
+    unsigned refusals, refusals_max;
     enum failure_kind stop; /* why it is being stopped, or FAILURE_NONE */
     char where[WHERE_MAX];  /* "policies/x.lua:12: " at that moment */
     struct call *outer;
@@ -171,7 +174,7 @@ static void *metered(void *data, void *block, size_t old_size, size_t new_size)
     void *made;
 
     if (new_size > had && !may_grow(call, block, old_size, new_size, had)) {
-        if (++call->refusals > REFUSALS_MAX)
+        if (++call->refusals > call->refusals_max)
             stop(call, FAILURE_POLICY_MEMORY);
         return NULL;
     }
@@ -401,7 +404,7 @@ static bool is_of_input(const struct call *call, int instructions, enum failure_
     int64_t fed = call->fed - (call->feeding ? call->left : 0), made = call->fed_made + (call->feeding ? call->made : 0);
 
     return (kind == FAILURE_POLICY_TIMEOUT && fed >= instructions / INPUT_SHARE) ||
-           (kind == FAILURE_POLICY_MEMORY && call->limit > 0 && made >= call->limit / INPUT_SHARE);
+           (kind == FAILURE_POLICY_MEMORY && made >= call->limit / INPUT_SHARE);
 }
 
 static void explain(lua_State *thread, int status, struct call *call, int instructions, struct call_result *result)
@@ -420,9 +423,7 @@ static void explain(lua_State *thread, int status, struct call *call, int instru
                 strcmp(lua_tostring(thread, -1), "not enough memory") == 0)) { /* luaL_Buffer's own words */
         result->kind = FAILURE_POLICY_MEMORY;
         find_where(thread, call->where);
-        if (call->limit == 0)
-            snprintf(result->message, sizeof result->message, "%smore than %d MB kept by this worker", call->where, STATE_KB_MAX / 1024);
-        else if (call->too_long)
+        if (call->too_long)
             snprintf(result->message, sizeof result->message, "%sa text of more than %zu KB", call->where, call->text_max / 1024);
         else
             snprintf(result->message, sizeof result->message, "%smore than %td KB of memory", call->where, call->limit / 1024);
@@ -441,8 +442,7 @@ static int resume(lua_State *L, struct call *call, int nargs, int *returned)
     int status;
 
     call->inner = lua_getallocf(L, &call->inner_data);
-    if (lua_gc(L, LUA_GCCOUNT) > STATE_KB_MAX)
-        call->limit = 0;
+    call->refusals_max = lua_gc(L, LUA_GCCOUNT) > STATE_KB_DEAR ? REFUSALS_MAX / 2 : REFUSALS_MAX;
     *(struct call **)lua_getextraspace(call->thread) = call;
     call->slice = slice_of_call(call);
     lua_sethook(call->thread, hook, LUA_MASKCOUNT, call->slice);
@@ -452,6 +452,16 @@ static int resume(lua_State *L, struct call *call, int nargs, int *returned)
     comparing = outer;
     lua_setallocf(L, call->inner, call->inner_data);
     return status;
+}
+
+/* What was only left over is collected, by the first call that finds it and then now and then: it is dear where all is kept. */
+static bool is_full(lua_State *L, struct caller *caller)
+{
+    if (lua_gc(L, LUA_GCCOUNT) > STATE_KB_MAX && caller->refused++ % COLLECT_EVERY == 0)
+        lua_gc(L, LUA_GCCOLLECT);
+    if (lua_gc(L, LUA_GCCOUNT) <= STATE_KB_MAX)
+        caller->refused = 0;
+    return caller->refused > 0;
 }
 
 /* Ten times what so many plain instructions take, and never less than 100 ms. */
@@ -485,6 +495,11 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
         return false;
     }
     if (!lua_checkstack(call.thread, nargs + nresults + LUA_MINSTACK)) {
+        lua_settop(L, base);
+        return false;
+    }
+    if (is_full(L, caller)) {
+        snprintf(result->message, sizeof result->message, "more than %d MB kept by this worker", STATE_KB_MAX / 1024);
         lua_settop(L, base);
         return false;
     }

@@ -275,6 +275,33 @@ describe("the sandbox", function()
     assert.is_true(collectgarbage "count" - before < 64)
   end)
 
+  it("calls no policy while too much is kept from call to call, and does again when that is gone", function()
+    local kept = {}
+    local keep = sandbox.compile("local kept, x = ..., ('x'):rep(100000) for _ = 1, 6 do kept[#kept + 1] = x .. #kept end", "policies/attack.lua")
+    local ok, calls, kind, message = true, 0
+    while ok and calls < 1000 do
+      ok, kind, message = call.run(keep, INSTRUCTIONS, MEMORY, 0, kept)
+      calls = calls + 1
+    end
+    assert.same({ "policy_memory", "more than 128 MB kept by this worker" }, { kind, message })
+    assert.is_true(calls > 10)
+    assert.is_falsy((run "return 1"))
+    while #kept > 0 do
+      table.remove(kept)
+    end
+    for _ = 1, 200 do -- the collector is asked now and then
+      ok = ok or run "return 1"
+    end
+    assert.is_true(ok)
+    assert_clean()
+  end)
+
+  it("counts what is only left over to no one", function()
+    for _ = 1, 400 do
+      assert.is_true((run "local s = ('x'):rep(100000) for i = 1, 4 do local _ = s .. i end"))
+    end
+  end)
+
   it("goes on when the errors of a policy are its own affair", function()
     assert.is_true(select(2, run "local ok = pcall(error, 'x') return not ok"))
     local ok, first, second = run "local t = { 3, 1, 2 } table.sort(t) return table.concat(t, ','), select('#', table.unpack(t))"
