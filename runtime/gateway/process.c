@@ -10,11 +10,13 @@
 #include "gateway/worker.h"
 #include "net/bodies.h"
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/epoll.h>
 #include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -30,6 +32,8 @@ struct process {
     const char *path;
     struct mock *mock;
     struct keeper *keeper; /* NULL: nothing to keep watch over */
+    bool keeperless;       /* or nothing to do it with */
+    bool starved;          /* the last reload was refused, and there were no descriptors: it is tried again when there are some */
     int *listeners;
     int signal_fd;
     unsigned last_number;      /* of a generation */
@@ -228,6 +232,18 @@ static void log_remarks(const struct gateway *gateway, const struct config *conf
     }
 }
 
+/* Said once: it is tried again with each look at the files. */
+static void note_keeper(struct process *process, bool missing)
+{
+    struct log *log = process->gateway.log;
+    if (missing && !process->keeperless)
+        log_event(log, LOG_ERROR, "check",
+                  ",\"result\":\"off\",\"message\":\"no thread or descriptors for checks and tokens (raise ulimit -n)\"");
+    else if (!missing && process->keeperless)
+        log_event(log, LOG_INFO, "check", ",\"result\":\"on\"");
+    process->keeperless = missing;
+}
+
 /* After each swap. */
 static void keep_watch(struct process *process)
 {
@@ -235,10 +251,12 @@ static void keep_watch(struct process *process)
     if (!keeper_is_needed(gateway->current->config)) {
         keeper_stop(process->keeper);
         process->keeper = NULL;
+        process->keeperless = false;
     } else if (process->keeper != NULL) {
         keeper_follow(process->keeper);
-    } else if ((process->keeper = keeper_start(gateway)) == NULL) {
-        log_event(gateway->log, LOG_ERROR, "check", ",\"result\":\"off\",\"message\":\"no thread or descriptors for checks\"");
+    } else {
+        process->keeper = keeper_start(gateway);
+        note_keeper(process, process->keeper == NULL);
     }
 }
 
@@ -279,6 +297,19 @@ static void put_in_force(struct process *process, struct generation *generation)
     keep_watch(process);
 }
 
+/* As many as a reload has open at a time: a folder, a file in it, the loop that a policy is tried on. */
+static bool has_descriptors(void)
+{
+    int fds[] = {open("/", O_RDONLY | O_CLOEXEC), open("/", O_RDONLY | O_CLOEXEC), epoll_create1(EPOLL_CLOEXEC), eventfd(0, EFD_CLOEXEC)};
+    bool all = true;
+    for (size_t i = 0; i < sizeof fds / sizeof fds[0]; i++) {
+        all &= fds[i] >= 0;
+        if (fds[i] >= 0)
+            close(fds[i]);
+    }
+    return all;
+}
+
 /* Tried aside; in force only when everything in it is sound. */
 static void reload(struct process *process)
 {
@@ -298,6 +329,7 @@ static void reload(struct process *process)
         generation_begin_probation(fresh, clock_monotonic_us());
         put_in_force(process, fresh);
     }
+    process->starved = fresh == NULL && !has_descriptors();
     process->answered = verdict.upto;
     log_reload(process, &verdict);
     for (unsigned i = 0; i < gateway->worker_count; i++)
@@ -379,8 +411,10 @@ static void watch(struct process *process, uint64_t seen)
         int number = next_signal(process);
         if (number == SIGTERM || number == SIGINT)
             return;
+        if (process->keeperless)
+            keep_watch(process);
         uint64_t told;
-        bool wanted = number == SIGHUP ||
+        bool wanted = number == SIGHUP || (process->starved && has_descriptors()) ||
                       (read(gateway->reload_fd, &told, sizeof told) > 0 && atomic_load(&gateway->reload_asked) > process->answered);
         uint64_t stamp = gateway->engine->stamp(gateway->current->sources);
         if (wanted || stamp + stamp_others(process) != seen)

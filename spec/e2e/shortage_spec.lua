@@ -233,22 +233,65 @@ describe("after a shortage", function()
   end)
 end)
 
-describe("a shortage of sockets", function()
-  it("lets checks judge no provider", function()
-    local mock, short = house.mock(), shortage.new(http.free_port())
-    local gateway = house.start { config = CHECKED:format(mock.port), env = short:env() }
-    local function check()
-      return gateway:get("/health"):json().providers.lab.check
-    end
+describe("a shortage that meets checks", function()
+  local mock, short, gateway
+
+  before_each(function()
+    mock, short = house.mock(), shortage.new(http.free_port())
+  end)
+  after_each(function()
+    local status = gateway:stop()
+    short:stop()
+    mock:stop()
+    assert.equal(0, status)
+  end)
+
+  local function check()
+    return gateway:get("/health"):json().providers.lab.check
+  end
+
+  local function is_asked_again()
+    local asked = #mock:ledger()
+    return http.eventually(function() return #mock:ledger() > asked end)
+  end
+
+  it("lets them judge no provider by it", function()
+    gateway = house.start { config = CHECKED:format(mock.port), env = short:env() }
     short:of("socket", "EMFILE")
     assert.is_truthy(short:felt("socket", 1)) -- twice: what the first came to is known
     assert.equal("up", check())
     short:over()
-    local asked = #mock:ledger()
-    assert.is_truthy(http.eventually(function() return #mock:ledger() > asked end))
+    assert.is_truthy(is_asked_again())
     assert.equal("up", check())
-    assert.equal(0, gateway:stop())
-    short:stop()
-    mock:stop()
   end)
+end)
+
+describe("a shortage that meets a reload", function()
+  local CHANGED = [[return { workers = 1, providers = { mock = {} }, models = { changed = { "mock/hello" } } }]]
+
+  for _, call in ipairs { "open", "epoll_create1" } do
+    it(("refuses it once (%s), and lets it be when it is over"):format(call), function()
+      local short = shortage.new(http.free_port())
+      local gateway = house.start { config = [[return { workers = 1, providers = { mock = {} } }]], env = short:env() }
+      local function reloads()
+        local list = {}
+        for _, line in ipairs(gateway:log()) do
+          list[#list + 1] = line.event == "reload" and line.result or nil
+        end
+        return list
+      end
+      short:of(call, "EMFILE")
+      gateway:edit_config(CHANGED)
+      assert.is_truthy(http.eventually(function() return #reloads() > 0 end))
+      local failed = short:counts(call)
+      assert.is_truthy(short:felt(call, failed + 1)) -- it is looked again, and nothing is said
+      assert.same({ "refused" }, reloads())
+      short:over()
+      assert.is_truthy(http.eventually(function() return gateway:chat({ model = "changed" }).status == 200 end))
+      assert.is_truthy(http.eventually(function() return #reloads() > 1 end))
+      assert.same({ "refused", "ok" }, reloads())
+      assert.equal(0, gateway:stop())
+      short:stop()
+    end)
+  end
 end)

@@ -20,7 +20,7 @@ struct row {
     uint32_t came, failed, unused;
 };
 
-enum { ACCEPT4, SOCKET, OPEN, ROWS };
+enum { ACCEPT4, SOCKET, OPEN, EPOLL_CREATE1, ROWS };
 
 static struct row none[ROWS], *rows = none;
 static int port;
@@ -65,6 +65,11 @@ int accept4(int fd, struct sockaddr *address, socklen_t *len, int flags)
 int socket(int domain, int type, int protocol)
 {
     return fails(SOCKET) ? -1 : (int)syscall(SYS_socket, domain, type, protocol);
+}
+
+int epoll_create1(int flags)
+{
+    return fails(EPOLL_CREATE1) ? -1 : (int)syscall(SYS_epoll_create1, flags);
 }
 
 static int open_at(int at, const char *path, int flags, mode_t mode)

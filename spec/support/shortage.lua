@@ -2,7 +2,7 @@
 --
 --     local shortage = shortage.new(port)                    -- the port that the gateway is to listen on
 --     house.start { env = shortage:env(), … }
---     shortage:of("accept4", "EMFILE")                       -- from now on; "socket", "open"
+--     shortage:of("accept4", "EMFILE")                       -- from now on; "socket", "open", "epoll_create1"
 --     shortage:over()
 --     shortage.allow(pid, 1)                                 -- one more descriptor than it has now; nil: as many as before
 --
@@ -16,7 +16,7 @@ local shortage = {}
 local Shortage = {}
 Shortage.__index = Shortage
 
-local ROWS = { accept4 = 0, socket = 1, open = 2 }
+local ROWS = { accept4 = 0, socket = 1, open = 2, epoll_create1 = 3 }
 local ROW_BYTES = 16
 
 -- Linux's numbers.
@@ -29,7 +29,7 @@ function shortage.new(port)
   local self = setmetatable({ folder = process.temporary_directory(), port = port }, Shortage)
   local compile = ("cc -O1 -shared -fPIC -o %s/shortage.so %s/spec/support/shortage.c"):format(process.quote(self.folder), process.quote(lfs.currentdir()))
   assert(os.execute(compile))
-  process.write_file(self.folder .. "/rows", ("\0"):rep(3 * ROW_BYTES))
+  process.write_file(self.folder .. "/rows", ("\0"):rep(4 * ROW_BYTES))
   return self
 end
 
