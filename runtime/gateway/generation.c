@@ -230,9 +230,7 @@ struct generation *generation_load(struct gateway *gateway, const struct load *l
     generation->number = load->number;
     atomic_init(&generation->references, 1);
     generation->sources = gateway->engine->read(load->path, gateway->copies, &generation->config, complaint);
-    if (generation->sources == NULL)
-        generation->config = NULL;
-    if (generation->sources != NULL && build(generation, load, now_us, complaint))
+    if (generation->config != NULL && build(generation, load, now_us, complaint))
         return generation;
     if (load->refused != NULL) {
         *load->refused = generation->sources;

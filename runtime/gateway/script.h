@@ -17,7 +17,7 @@ enum { COMPLAINT_MAX = 1024 };
 struct script_engine {
     /* --- any thread that owns what it passes; complaints are one line: "gateway.lua:12: providers.openai.key: expected …" */
     /* Reads gateway.lua, .env beside it and the folder of the policy that it names; evaluates and checks the config. What it has by URL is
-     * taken from `copies` (NULL, or not there: as if it were empty). */
+     * taken from `copies` (NULL, or not there: as if it were empty). Never NULL; where something is wrong `*config` is, and the sources are good for `stamp`. */
     struct sources *(*read)(const char *config_path, struct copies *copies, struct config **config, char complaint[COMPLAINT_MAX]);
     /* May this be a leaderboard that was fetched from `url`? False: complaint. */
     bool (*is_board)(struct slice text, struct slice url, char complaint[COMPLAINT_MAX]);

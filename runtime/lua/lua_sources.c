@@ -347,6 +347,7 @@ static int read_adapter(lua_State *L)
     free(path);
     if (!found) {
         buffer_free(&file->text);
+        note_data(sources, name); /* watched all the same */
         lua_pushnil(L);
         lua_pushfstring(L, "%s: %s", name, why);
         return 2;
@@ -508,13 +509,11 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
             complain(L, &reading);
         call_close_state(L);
     }
-    if (!ok) {
-        if (reading.config != NULL)
-            config_free(reading.config);
-        sources_free(sources);
-        return NULL;
-    }
-    *config = reading.config;
+    if (!ok && reading.config != NULL)
+        config_free(reading.config);
+    *config = ok ? reading.config : NULL;
+    if (!ok)
+        return sources;
     if (sources->policy != NULL)
         (*config)->policy_file = arena_printf(&(*config)->arena, "%s/%s.lua", sources->shown, sources->policy);
     (*config)->policy_name = sources->policy == NULL ? LIT("builtin") : arena_copy(&(*config)->arena, slice_of(sources->policy));

@@ -1,6 +1,8 @@
 --- A policy that loads but fails is found on trial: by check, at the start and by a reload, before a request of anyone's meets it.
 local cjson = require "cjson"
 local house = require "support.house"
+local http = require "support.http"
+local process = require "support.process"
 
 local CONFIG = [[
 return {
@@ -75,6 +77,33 @@ describe("a policy that fails on trial", function()
       assert.same({ 200, "mine@1" }, { chat.status, chat.headers["x-policy"] })
     end
     assert.is_falsy(gateway:log_line(function(line) return line.event == "policy_error" end, 0))
+    assert.equal(0, gateway:stop())
+  end)
+
+  it("in a folder of its own, or beside a file of data that is broken, is taken as soon as that is mended: a refused config's files are watched", function()
+    local gateway = house.start { config = CONFIG, policies = { mine = "return { route = function(r) return r.targets end }" }, key = "key-of-alice" }
+    local function refused(count)
+      assert.is_truthy(http.eventually(function()
+        local seen = 0
+        for _, line in ipairs(gateway:log()) do
+          seen = seen + ((line.event == "reload" and line.result == "refused") and 1 or 0)
+        end
+        return seen >= count
+      end))
+    end
+    local function is_taken(name)
+      assert.is_truthy(http.eventually(function() return gateway:chat({ model = "smart" }).headers["x-policy"]:find(name .. "@", 1, true) end))
+    end
+    assert(os.execute(("mkdir %s/other"):format(gateway.folder)))
+    gateway:edit_policy("../other/new", WRONG["fails for one tier"][1])
+    gateway:edit_config((CONFIG:gsub("policies/mine", "other/new")))
+    refused(1)
+    gateway:edit_policy("../other/new", "return { route = function(r) return r.targets end }")
+    is_taken "new"
+    gateway:edit_config((CONFIG:gsub("providers", 'leaderboard = "board.json", providers', 1)))
+    refused(2)
+    process.write_file(gateway.folder .. "/board.json", '{ "one": 1 }')
+    is_taken "mine"
     assert.equal(0, gateway:stop())
   end)
 
