@@ -60,7 +60,8 @@ void anthropic_write_marker(struct buffer *out, const struct part *part);
 /* A tool loop is under way and its assistant turns have no signed reasoning: the API would refuse to think on. */
 bool anthropic_lost_reasoning(const struct chat *chat);
 /* A schema as structured output takes it: closed objects, no constraints it does not know. */
-void anthropic_write_schema(struct buffer *out, struct slice schema_json);
+/* False: it is larger than any such schema, *complaint. */
+bool anthropic_write_schema(struct buffer *out, struct slice schema_json, struct complaint *complaint);
 bool anthropic_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
                              struct buffer *out, struct buffer *dropped, struct complaint *complaint);
 

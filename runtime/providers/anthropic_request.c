@@ -260,7 +260,7 @@ static void put_tool_choice(struct anthropic_encode *encode)
 }
 
 /* effort and format share an object. */
-static void put_output_config(struct anthropic_encode *encode, enum effort effort)
+static bool put_output_config(struct anthropic_encode *encode, enum effort effort)
 {
     static const char *const names[] = {"", "", "low", "low", "medium", "high", "high", "max"};
     const struct chat *chat = encode->chat;
@@ -269,7 +269,7 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
     if (chat->effort_raw.len > 0 && effort != EFFORT_NONE && !encode->thinking && chat->thinking_json.len == 0)
         names_drop(encode->dropped, LIT("reasoning_effort"));
     if (!schema && !by_effort)
-        return;
+        return true;
     json_append_key(encode->out, &encode->first, LIT("output_config"));
     buffer_append_byte(encode->out, '{');
     if (by_effort)
@@ -277,10 +277,13 @@ static void put_output_config(struct anthropic_encode *encode, enum effort effor
                       effort == EFFORT_XHIGH && (encode->family->flags & FAMILY_XHIGH) ? "xhigh" : names[effort], schema ? "," : "");
     if (schema) {
         buffer_append_lit(encode->out, "\"format\":{\"type\":\"json_schema\",\"schema\":");
-        anthropic_write_schema(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"));
+        if (!anthropic_write_schema(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"),
+                                    encode->complaint))
+            return false;
         buffer_append_byte(encode->out, '}');
     }
     buffer_append_byte(encode->out, '}');
+    return true;
 }
 
 /* ---------------------------------------------------------------- the rest */
@@ -360,9 +363,8 @@ bool anthropic_write_count(const struct chat *chat, const struct provider *provi
     json_append_key(encode.out, &encode.first, LIT("model"));
     json_append_string(out, model->model);
     put_thinking(&encode, effort, &(int64_t){0});
-    if (!put_question(&encode))
+    if (!put_question(&encode) || !put_output_config(&encode, effort))
         return false;
-    put_output_config(&encode, effort);
     buffer_append_byte(out, '}');
     return true;
 }
@@ -382,9 +384,8 @@ bool anthropic_write_request(const struct chat *chat, const struct provider *pro
     put_thinking(&encode, effort, &max_tokens);
     json_append_key(encode.out, &encode.first, LIT("max_tokens"));
     buffer_append_int(out, max_tokens);
-    if (!put_question(&encode))
+    if (!put_question(&encode) || !put_output_config(&encode, effort))
         return false;
-    put_output_config(&encode, effort);
     put_sampling(&encode);
     put_stops(&encode);
     put_user(&encode);

@@ -126,7 +126,11 @@ static void write_schema(struct buffer *out, struct slice text, unsigned depth)
     buffer_append_byte(out, '}');
 }
 
-void anthropic_write_schema(struct buffer *out, struct slice schema_json)
+bool anthropic_write_schema(struct buffer *out, struct slice schema_json, struct complaint *complaint)
 {
+    enum { SCHEMA_MAX = 1024 * 1024 }; /* each level is looked through again by the one around it */
+    if (schema_json.len > SCHEMA_MAX)
+        return complaint_refuse(complaint, LIT("the schema is too large for this model: more than 1 MB"), LIT("response_format"));
     write_schema(out, schema_json, 0);
+    return true;
 }

@@ -391,18 +391,19 @@ static bool put_tool_config(struct bedrock_encode *encode)
     return true;
 }
 
-static void put_output_config(struct bedrock_encode *encode)
+static bool put_output_config(struct bedrock_encode *encode)
 {
     const struct chat *chat = encode->chat;
     struct slice schema = chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}");
     struct buffer fit;
+    bool good = true;
     if (encode->format == BEDROCK_FORMAT_WORDS)
         names_drop(encode->dropped, LIT("response_format"));
     if (encode->format != BEDROCK_FORMAT_OUTPUT)
-        return;
+        return true;
     buffer_init(&fit, encode->out->limit);
     if (encode->family & BEDROCK_CLAUDE)
-        anthropic_write_schema(&fit, schema);
+        good = anthropic_write_schema(&fit, schema, encode->complaint);
     else
         buffer_append_slice(&fit, schema);
     encode->out->overflow |= fit.overflow;
@@ -415,6 +416,7 @@ static void put_output_config(struct bedrock_encode *encode)
     }
     buffer_append_lit(encode->out, "}}}}");
     buffer_free(&fit);
+    return good;
 }
 
 /* ---------------------------------------------------------------- the rest */
@@ -553,7 +555,8 @@ bool bedrock_write_request(const struct chat *chat, const struct provider *provi
     if (!put_tool_config(&encode))
         return false;
     put_additional(&encode, effort);
-    put_output_config(&encode);
+    if (!put_output_config(&encode))
+        return false;
     put_metadata(&encode);
     put_service_tier(&encode);
     put_rest(&encode);

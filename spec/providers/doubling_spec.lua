@@ -137,6 +137,23 @@ describe("what makes no sense in greater numbers", function()
     assert.equal("messages", complaint.param)
     assert.matches("more than 100", complaint.message)
   end)
+
+  it("is refused by name: a schema that every level of it looks through again", function()
+    local function schema(bytes)
+      local deep = ('{"type":"object","properties":{"a":'):rep(25) .. '{"type":"string","description":"' .. ("x"):rep(bytes) .. '"}' .. ("}}"):rep(25)
+      return '{"model":"m","messages":[{"role":"user","content":"hi"}],"reasoning_effort":"low",'
+        .. '"response_format":{"type":"json_schema","json_schema":{"name":"s","schema":' .. deep .. "}}}"
+    end
+    for vendor, model in pairs { anthropic = "claude-sonnet-4-5", bedrock = "anthropic.claude-sonnet-4-5" } do
+      local function ask(bytes)
+        return wire.encode { vendor = vendor, model = model, body = schema(bytes) }
+      end
+      assert.is_truthy(ask(1000000))
+      local made, complaint = ask(1100000)
+      assert.is_nil(made)
+      assert.same({ "response_format", "the schema is too large for this model: more than 1 MB" }, { complaint.param, complaint.message })
+    end
+  end)
 end)
 
 describe("tools that may be called", function()
