@@ -24,7 +24,8 @@ return {
     { key = key, user = "owner", tier = "default" },
     -- { key = env "ALICE_KEY", user = "alice", tier = "pro", models = { "gpt-*", "smart" }, expires = "2027-01-01" },
   },
-  admin = { key = env "GATEWAY_ADMIN_KEY" }, -- for /admin/*; without one, only a loopback address serves them
+  -- For /admin/* and /providers. Without one they are closed, but where there are no `keys` at all, to callers on a loopback address.
+  admin = { key = env "GATEWAY_ADMIN_KEY" },
 
   -- Who answers. A provider without its key, or with enabled = false, is off, and the start says so.
   providers = {
@@ -94,7 +95,9 @@ return {
   -- A target that failed so often in a row is left alone for a while.
   breaker = { failures = 5, open = "5s" },
 
-  cors = { origins = env("CORS_ORIGINS", {}) }, -- "https://app.example.com, https://other.example.com", or "*"
+  cors = { origins = env("CORS_ORIGINS", {}) }, -- pages that may ask: "https://app.example.com, https://other.example.com", or "*"
+  -- Without `keys`, a loopback address answers to its addresses, localhost, and these names (a proxy in front may use another one):
+  -- hosts = { "llm.internal" },
   body_limit = "32MB",
   drain = "600s", -- how long requests under way may take to finish when the gateway is told to stop
   drain_delay = env("DRAIN_DELAY", "0s"), -- and before: /health/ready says 503, and the port stays open; behind a load balancer "5s"

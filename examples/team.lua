@@ -24,6 +24,7 @@ return {
     -- A service whose key this file does not know, only its digest: printf %s KEY | sha256sum
     { sha256 = "c0cabb0153479bc523de7a5a11ef006f215e23cdc396bcbbc1cecb2c608755a7", user = "nightly", name = "Nightly reports" },
   },
+  -- Who may reload, reset breakers and see all providers: no user above. Where there are keys nothing opens these routes but this one.
   admin = { key = env "GATEWAY_ADMIN_KEY" },
 
   policy = "../policies/default.lua",

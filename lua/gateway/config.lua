@@ -6,6 +6,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local hosts = require "gateway.hosts"
 local keys = require "gateway.keys"
 local leaderboard = require "gateway.leaderboard"
 local locate = require "gateway.locate"
@@ -62,15 +63,6 @@ local function check_policy(value, path)
   return { folder = folder == "" and "." or folder, name = name }
 end
 
-local function check_origins(value, path)
-  return check.words(function(origin, where)
-    if origin ~= "*" and not (type(origin) == "string" and origin:find "^%a[%w+.-]*://[^/%s%c,]+$") then
-      check.expected(where, 'an origin such as "https://app.example.com", or "*"', origin)
-    end
-    return origin
-  end)(value, path)
-end
-
 local function check_workers(value, path)
   return value == "auto" and 0 or check.count(1, 64)(value, path)
 end
@@ -97,7 +89,7 @@ local TOP = {
   listen = check_listen, workers = { check_workers, 0 }, open = { check.boolean, false }, providers = as_it_is, models = { as_it_is, {} },
   policy = check_policy, strategy = { keys.check_name, "round_robin" }, keys = { keys.check, {} },
   admin = { check.table { key = keys.check_key }, {} }, timeouts = check.table(TIMEOUTS), retry = check.table(RETRY),
-  breaker = check.table(BREAKER), cors = { check.table { origins = { check_origins, {} } }, { origins = {} } },
+  breaker = check.table(BREAKER), cors = { hosts.check_cors, { origins = {}, any = false } }, hosts = { hosts.check_names, {} },
   body_limit = { check.size(1024, 1 << 30), 32 << 20 }, memory = { check.size(64 << 20, 1 << 50), 0 },
   drain = { seconds_or_never, 600 }, drain_delay = { seconds_or_never, 0 }, log = check.table(LOG), settings = { check.plain, {} },
   leaderboard = as_it_is, prices = as_it_is,
@@ -123,6 +115,7 @@ local function check_all(raw, options)
       top.listen.host)
   end
   keys.refuse_twins(top.keys, top.admin)
+  hosts.complete(top.hosts, top.cors.origins)
   local board = {}
   if top.leaderboard then
     board, top.board = leaderboard.check(top.leaderboard, "leaderboard", options.read, options.fetched)

@@ -39,6 +39,10 @@ enum {
     row(DUPLICATE_KEY, "duplicate_key", 400, "invalid_request_error", "duplicate_key", 400, "invalid_request_error", FAILURE_OURS) \
     row(UNSUPPORTED_PARAMETER, "unsupported_parameter", 400, "invalid_request_error", "unsupported_parameter", 400, "invalid_request_error", FAILURE_OURS) \
     row(NO_KEY, "invalid_api_key", 401, "authentication_error", "invalid_api_key", 401, "authentication_error", FAILURE_OURS) \
+    row(MISSING_KEY, "missing_api_key", 401, "authentication_error", "missing_api_key", 401, "authentication_error", FAILURE_OURS) \
+    row(KEY_EXPIRED, "key_expired", 401, "authentication_error", "key_expired", 401, "authentication_error", FAILURE_OURS) \
+    row(BAD_ORIGIN, "origin_not_allowed", 403, "permission_error", "origin_not_allowed", 403, "permission_error", FAILURE_OURS) \
+    row(BAD_HOST, "host_not_allowed", 403, "permission_error", "host_not_allowed", 403, "permission_error", FAILURE_OURS) \
     row(FORBIDDEN, "model_not_allowed", 403, "permission_error", "model_not_allowed", 403, "permission_error", FAILURE_OURS) \
     row(NO_ROUTE, "not_found", 404, "invalid_request_error", "not_found", 404, "not_found_error", FAILURE_OURS)       \
     row(NO_MODEL, "unknown_model", 404, "invalid_request_error", "model_not_found", 404, "not_found_error", FAILURE_OURS) \

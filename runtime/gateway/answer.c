@@ -1,6 +1,7 @@
 /* answer.c -- see answer.h. The names of the headers are the contract's, section 4.
  * SPDX-License-Identifier: MIT */
 #include "gateway/answer.h"
+#include "gateway/access.h"
 #include "gateway/limits.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
@@ -78,20 +79,16 @@ static void add_cors(struct headers *headers)
 {
     const struct config *config = headers->request->config;
     struct slice origin = headers->request->exchange == NULL ? SLICE_NONE : exchange_header(headers->request->exchange, "origin");
-    for (unsigned i = 0; origin.len > 0 && i < config->cors_count; i++) {
-        bool any = slice_equals(config->cors_origins[i], LIT("*"));
-        if (!any && !slice_equals(config->cors_origins[i], origin))
-            continue;
-        add_copy(headers, "Access-Control-Allow-Origin", any ? LIT("*") : origin);
-        if (!any)
-            add(headers, "Vary", LIT("Origin"));
-        add(headers, "Access-Control-Expose-Headers",
-            LIT("X-Request-ID, request-id, X-Provider, X-Model, X-Cache-Status, X-Attempts, X-Policy, X-Dropped-Params, "
-                "X-Tokens-Estimated, Server-Timing, Retry-After, x-should-retry, "
-                "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
-                "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"));
+    if (origin.len == 0 || !access_lists_origin(config, origin))
         return;
-    }
+    add_copy(headers, "Access-Control-Allow-Origin", config->cors_any ? LIT("*") : origin);
+    if (!config->cors_any)
+        add(headers, "Vary", LIT("Origin"));
+    add(headers, "Access-Control-Expose-Headers",
+        LIT("X-Request-ID, request-id, X-Provider, X-Model, X-Cache-Status, X-Attempts, X-Policy, X-Dropped-Params, "
+            "X-Tokens-Estimated, Server-Timing, Retry-After, x-should-retry, "
+            "x-ratelimit-limit-requests, x-ratelimit-remaining-requests, x-ratelimit-reset-requests, "
+            "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"));
 }
 
 /* On every answer. */

@@ -97,8 +97,8 @@ struct config {
 
     struct slice listen_host; /* "127.0.0.1" */
     int listen_port;
-    bool listen_is_loopback;
-    unsigned workers; /* 0: one per core */
+    bool listen_is_loopback; /* once the gateway listens: of the listener that is open */
+    unsigned workers;        /* 0: one per core */
     bool open;
 
     struct provider *providers;
@@ -141,8 +141,11 @@ struct config {
     enum log_level log_level;
     enum log_format log_format;
     bool log_bodies;
-    struct slice *cors_origins;
+    struct slice *cors_origins; /* without "*" and default ports */
     unsigned cors_count;
+    bool cors_any;       /* "*": all but "null" */
+    struct slice *hosts; /* names that a loopback listener without keys answers to, beside its own: `hosts` and those of `cors.origins` */
+    unsigned host_count;
 
     struct slice strategy;    /* default for request.strategy */
     struct slice policy_name; /* "default": for X-Policy */

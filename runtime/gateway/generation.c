@@ -147,6 +147,20 @@ static bool loses_policy(const struct generation *current, const struct config *
     return current != NULL && current->config->policy_file.len > 0 && config->policy_file.len == 0;
 }
 
+/* A reload moves no listener: what the config says of another one must not open this. */
+static bool fits_listener(const struct gateway *gateway, struct config *config, char complaint[COMPLAINT_MAX])
+{
+    if (!gateway->listens)
+        return true;
+    config->listen_is_loopback = gateway->listens_on_loopback;
+    if (gateway->listens_on_loopback || config->user_count > 0 || config->open)
+        return true;
+    snprintf(complaint, COMPLAINT_MAX,
+             "%.*s: keys: the open listener can be reached from outside, and there are no keys: restart to listen elsewhere",
+             (int)config->path.len, config->path.ptr);
+    return false;
+}
+
 /* Nothing is asked for before it is in force: the policy is asked as if access tokens had come. */
 void generation_pretend_tokens(struct config *config)
 {
@@ -206,6 +220,8 @@ static bool build(struct generation *generation, const struct load *load, int64_
 {
     struct gateway *gateway = generation->gateway;
     struct config *config = generation->config;
+    if (!fits_listener(gateway, config, complaint))
+        return false;
     if (loses_policy(gateway->current, config)) {
         snprintf(
             complaint, COMPLAINT_MAX,

@@ -42,7 +42,8 @@ struct gateway {
     pthread_mutex_t swap_lock;
     struct worker **workers;
     unsigned worker_count;
-    unsigned cores; /* workers = "auto": one per core */
+    unsigned cores;                    /* workers = "auto": one per core */
+    bool listens, listens_on_loopback; /* set by the process once its listeners are open; a reload does not change them */
     atomic_bool draining;
     atomic_uint_fast64_t reload_asked; /* tickets given out */
     int reload_fd; /* eventfd of the process: a reload is asked for, a generation lost its probation or, while draining, a worker is quiet */

@@ -16,6 +16,14 @@ static void put_try(struct buffer *out, const struct config *config, const struc
         buffer_append_lit(out, " -H 'Authorization: Bearer KEY'");
 }
 
+/* Why the admin routes answer 401 to every caller, and what to do; NULL: they do not. */
+static const char *why_admin_is_closed(const struct config *config)
+{
+    if (config->has_admin_key || (config->user_count == 0 && config->listen_is_loopback))
+        return NULL;
+    return "closed: no admin key is set (config: admin = { key = env 'GATEWAY_ADMIN_KEY' })";
+}
+
 void greet_people(struct buffer *out, const struct config *config, const struct listen_address *address, unsigned workers)
 {
     buffer_printf(out, "gateway %s on http://%s, %u worker%s\n", GATEWAY_VERSION, address->bound, workers, workers == 1 ? "" : "s");
@@ -24,6 +32,8 @@ void greet_people(struct buffer *out, const struct config *config, const struct 
         buffer_printf(out, "  %-12.*s %s%.*s\n", (int)status->name.len, status->name.ptr,
                       status->why_off.len == 0 ? "on" : "off: ", (int)status->why_off.len, status->why_off.ptr);
     }
+    if (why_admin_is_closed(config) != NULL)
+        buffer_printf(out, "  admin routes %s\n", why_admin_is_closed(config));
     buffer_append_lit(out, "try:\n  ");
     put_try(out, config, address);
     buffer_append_byte(out, '\n');
@@ -53,7 +63,10 @@ static void greet_machines(struct buffer *out, const struct config *config, cons
             buffer_append_byte(out, ',');
         put_status(out, &config->statuses[i]);
     }
-    buffer_append_lit(out, "},\"try\":");
+    buffer_append_byte(out, '}');
+    if (why_admin_is_closed(config) != NULL)
+        buffer_printf(out, ",\"admin\":\"%s\"", why_admin_is_closed(config));
+    buffer_append_lit(out, ",\"try\":");
     json_append_string(out, buffer_slice(&text));
     buffer_append_byte(out, '}');
     buffer_free(&text);

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/health_pages.h"
 #include "base/json.h"
+#include "gateway/access.h"
 #include "gateway/answer.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
@@ -204,17 +205,20 @@ void health_page_summary(struct request *request)
     }
     clock_format(request->began_wall_us, time);
     const char *status = ill == 0 ? "healthy" : ill < config->provider_count ? "degraded" : "unhealthy";
-    buffer_printf(&out,
-                  "{\"status\":\"%s\",\"version\":\"%s\",\"timestamp\":\"%s\",\"uptime_s\":%lld,\"generation\":%u,\"accept_errors\":%llu,"
-                  "\"providers\":{",
-                  status, GATEWAY_VERSION, time, (long long)((request->began_us - gateway->started_us) / US_PER_S),
-                  request->engine->generation->number, (unsigned long long)accept_errors(gateway));
-    buffer_append_slice(&out, buffer_slice(&providers));
-    buffer_append_lit(&out, "}}");
+    buffer_printf(&out, "{\"status\":\"%s\",\"version\":\"%s\",\"uptime_s\":%lld", status, GATEWAY_VERSION,
+                  (long long)((request->began_us - gateway->started_us) / US_PER_S));
+    if (access_sees_providers(request)) { /* the rest is not for all who can reach us */
+        buffer_printf(&out, ",\"timestamp\":\"%s\",\"generation\":%u,\"accept_errors\":%llu,\"providers\":{", time,
+                      request->engine->generation->number, (unsigned long long)accept_errors(gateway));
+        buffer_append_slice(&out, buffer_slice(&providers));
+        buffer_append_byte(&out, '}');
+    }
+    buffer_append_byte(&out, '}');
     answer_json(request, 200, buffer_slice(&out));
     buffer_free(&providers);
     buffer_free(&out);
 }
+
 /* ---------------------------------------------------------------- GET /providers */
 
 static void put_models(struct buffer *out, const struct request *request, const struct provider *provider)

@@ -1,6 +1,7 @@
-/* identify.c -- the first step of the pipeline: key -> user, body -> facts, name -> model, model -> candidates.
+/* identify.c -- the first step of the pipeline: key -> user (access.c), body -> facts, name -> model, model -> candidates.
  * SPDX-License-Identifier: MIT */
 #include "gateway/identify.h"
+#include "gateway/access.h"
 #include "gateway/capacity.h"
 #include "gateway/model_name.h"
 #include "gateway/routes.h"
@@ -14,79 +15,6 @@ static bool refuse(struct request *request, enum failure_kind kind, struct slice
     request->failure = failure_make(kind, message);
     request->failure.param = param;
     return false;
-}
-
-/* ---------------------------------------------------------------- the caller */
-
-struct slice identify_key(const struct exchange *exchange)
-{
-    struct slice value = exchange_header(exchange, "authorization");
-    if (value.len > 7 && slice_equals_nocase((struct slice){value.ptr, 7}, LIT("Bearer ")))
-        return slice_trim((struct slice){value.ptr + 7, value.len - 7});
-    return exchange_header(exchange, "x-api-key");
-}
-
-static bool no_key(struct request *request)
-{
-    return refuse(request, FAILURE_NO_KEY, LIT("Incorrect API key provided. Send yours as 'Authorization: Bearer KEY'."), SLICE_NONE);
-}
-
-static bool is_admin(const struct config *config, struct slice key)
-{
-    uint8_t digest[SHA256_BYTES];
-    if (!config->has_admin_key)
-        return config->listen_is_loopback;
-    hash_sha256(key, digest);
-    return hash_equal(digest, config->admin_digest, sizeof digest);
-}
-
-static bool identify_admin(struct request *request, struct slice key)
-{
-    if (is_admin(request->config, key))
-        return true;
-    if (request->config->has_admin_key)
-        return no_key(request);
-    return refuse(request, FAILURE_NO_KEY, LIT("admin routes want an admin key (config: admin.key) on this listener"), SLICE_NONE);
-}
-
-static bool wants_keys(const struct config *config)
-{
-    return config->keyring != NULL && keyring_count(config->keyring) > 0;
-}
-
-bool identify_caller(struct request *request)
-{
-    const struct config *config = request->config;
-    if (request->route->access == ACCESS_ALL || request->exchange == NULL) /* explain says itself who asks */
-        return true;
-    struct slice key = request->exchange == NULL ? SLICE_NONE : identify_key(request->exchange);
-    if (request->route->access == ACCESS_ADMIN)
-        return identify_admin(request, key);
-    if (!wants_keys(config))
-        return true;
-    request->user = keyring_find(config->keyring, key, request->began_wall_us);
-    return request->user != NULL || no_key(request);
-}
-
-bool identify_knows(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
-{
-    if (route->access == ACCESS_ALL)
-        return true;
-    if (route->access == ACCESS_ADMIN)
-        return is_admin(config, identify_key(exchange));
-    return !wants_keys(config) || keyring_find(config->keyring, identify_key(exchange), wall_us) != NULL;
-}
-
-/* A user of the keys, else an address. Unkeyed: to share a share with another is all that a collision brings. */
-uint64_t identify_share(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
-{
-    static const uint8_t unkeyed[16] = {0};
-    if (!identify_knows(config, route, exchange, wall_us))
-        return 0;
-    bool keyed = route->access != ACCESS_ALL && route->access != ACCESS_ADMIN && wants_keys(config);
-    const struct user *user = keyed ? keyring_find(config->keyring, identify_key(exchange), wall_us) : NULL;
-    uint64_t share = hash_sip(unkeyed, user != NULL ? user->id : exchange_peer(exchange));
-    return share == 0 ? 1 : share;
 }
 
 /* ---------------------------------------------------------------- the body */
@@ -220,7 +148,7 @@ static void estimate(struct request *request)
 bool request_identify(struct request *request)
 {
     request->random = worker_random(request->worker);
-    if (!identify_caller(request) || !read_body(request) || !read_time(request) || !read_wishes(request) || !find_model(request))
+    if (!access_check(request) || !read_body(request) || !read_time(request) || !read_wishes(request) || !find_model(request))
         return false;
     estimate(request);
     request_candidates(request);

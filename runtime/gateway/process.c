@@ -547,6 +547,8 @@ int process_run(const struct script_engine *engine, const char *path)
     if (!is_place_to_listen(&process, first->config) || !divide_memory(&process, first->config, first->script_count) ||
         !open_listeners(&process, first->config, first->script_count) || !make_workers(&process, first->script_count))
         end_at_once(&process, 1);
+    gateway->listens = true;
+    gateway->listens_on_loopback = first->config->listen_is_loopback;
     keep_watch(&process); /* not before: the guard's table, made with the workers, is looked at by the keeper's calls as well */
     wait_for_tokens(&process, first->config);
     if (!start_workers(&process))

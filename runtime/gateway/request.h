@@ -54,7 +54,8 @@ struct request {
     const char *step; /* "identify" "admit" "route" "attempt" "answer" "settle" "record" */
 
     /* identify */
-    const struct user *user; /* NULL: anonymous of tier "default" */
+    const struct user *user; /* NULL: anonymous of tier "default". Also of a key that has expired: then it is refused */
+    bool is_admin;           /* it came with the admin's key */
     struct facts facts;
     struct slice model_name; /* plain */
     const struct model *model;

@@ -14,33 +14,35 @@ static void serve_bad_method(struct request *request);
 static void serve_preflight(struct request *request);
 
 static const struct route routes[] = {
-    {"chat_completions", "POST", "/v1/chat/completions", false, ACCESS_USER, &wire_openai, NULL},
-    {"completions", "POST", "/v1/completions", false, ACCESS_USER, &wire_completions, NULL},
-    {"embeddings", "POST", "/v1/embeddings", false, ACCESS_USER, &wire_embeddings, NULL},
-    {"messages", "POST", "/v1/messages", false, ACCESS_USER, &wire_anthropic, NULL},
-    {"count_tokens", "POST", "/v1/messages/count_tokens", false, ACCESS_USER, &wire_count_tokens, NULL},
-    {"responses", "POST", "/v1/responses", false, ACCESS_USER, &wire_responses, NULL},
-    {"completion", "POST", "/completion", false, ACCESS_USER, &wire_simple, NULL},
-    {"models", "GET", "/v1/models", false, ACCESS_USER, &wire_openai, serve_models},
-    {"model", "GET", "/v1/models/", true, ACCESS_USER, &wire_openai, serve_model},
-    {"health", "GET", "/health", false, ACCESS_ALL, &wire_openai, health_page_summary},
-    {"health_live", "GET", "/health/live", false, ACCESS_ALL, &wire_openai, health_page_live},
-    {"health_ready", "GET", "/health/ready", false, ACCESS_ALL, &wire_openai, health_page_ready},
-    {"providers", "GET", "/providers", false, ACCESS_ADMIN, &wire_openai, health_page_providers},
-    {"admin_breaker", "GET", "/admin/providers/", true, ACCESS_ADMIN, &wire_openai, health_page_breaker},
-    {"admin_breaker_reset", "POST", "/admin/providers/", true, ACCESS_ADMIN, &wire_openai, health_page_breaker_reset},
-    {"admin_reload", "POST", "/admin/reload", false, ACCESS_ADMIN, &wire_openai, serve_reload},
+    {"chat_completions", "POST", "/v1/chat/completions", false, ACCESS_USER, PAGES_LISTED, &wire_openai, NULL},
+    {"completions", "POST", "/v1/completions", false, ACCESS_USER, PAGES_LISTED, &wire_completions, NULL},
+    {"embeddings", "POST", "/v1/embeddings", false, ACCESS_USER, PAGES_LISTED, &wire_embeddings, NULL},
+    {"messages", "POST", "/v1/messages", false, ACCESS_USER, PAGES_LISTED, &wire_anthropic, NULL},
+    {"count_tokens", "POST", "/v1/messages/count_tokens", false, ACCESS_USER, PAGES_LISTED, &wire_count_tokens, NULL},
+    {"responses", "POST", "/v1/responses", false, ACCESS_USER, PAGES_LISTED, &wire_responses, NULL},
+    {"completion", "POST", "/completion", false, ACCESS_USER, PAGES_LISTED, &wire_simple, NULL},
+    {"models", "GET", "/v1/models", false, ACCESS_USER, PAGES_LISTED, &wire_openai, serve_models},
+    {"model", "GET", "/v1/models/", true, ACCESS_USER, PAGES_LISTED, &wire_openai, serve_model},
+    {"health", "GET", "/health", false, ACCESS_ALL, PAGES_ANY, &wire_openai, health_page_summary},
+    {"health_live", "GET", "/health/live", false, ACCESS_ALL, PAGES_ANY, &wire_openai, health_page_live},
+    {"health_ready", "GET", "/health/ready", false, ACCESS_ALL, PAGES_ANY, &wire_openai, health_page_ready},
+    {"providers", "GET", "/providers", false, ACCESS_ADMIN, PAGES_LISTED, &wire_openai, health_page_providers},
+    {"admin_breaker", "GET", "/admin/providers/", true, ACCESS_ADMIN, PAGES_LISTED, &wire_openai, health_page_breaker},
+    {"admin_breaker_reset", "POST", "/admin/providers/", true, ACCESS_ADMIN, PAGES_LISTED, &wire_openai, health_page_breaker_reset},
+    {"admin_reload", "POST", "/admin/reload", false, ACCESS_ADMIN, PAGES_LISTED, &wire_openai, serve_reload},
 };
 enum { ROUTE_COUNT = sizeof routes / sizeof *routes };
 
-static const struct route not_found = {"not_found", "", "", false, ACCESS_ALL, &wire_openai, serve_not_found};
-static const struct route bad_get = {"method_not_allowed", "GET", "", false, ACCESS_ALL, &wire_openai, serve_bad_method};
-static const struct route bad_post = {"method_not_allowed", "POST", "", false, ACCESS_ALL, &wire_openai, serve_bad_method};
+static const struct route not_found = {"not_found", "", "", false, ACCESS_ALL, PAGES_LISTED, &wire_openai, serve_not_found};
+static const struct route bad_get = {"method_not_allowed", "GET", "", false, ACCESS_ALL, PAGES_LISTED, &wire_openai, serve_bad_method};
+static const struct route bad_post = {"method_not_allowed", "POST", "", false, ACCESS_ALL, PAGES_LISTED, &wire_openai, serve_bad_method};
 /* What nobody serves has the shape of those whose path it nearly is. */
-static const struct route not_found_messages = {"not_found", "", "", false, ACCESS_ALL, &wire_anthropic, serve_not_found};
-static const struct route bad_post_messages = {"method_not_allowed", "POST", "", false, ACCESS_ALL, &wire_anthropic, serve_bad_method};
-static const struct route unknown_model_messages = {"model", "GET", "", false, ACCESS_USER, &wire_anthropic, serve_model};
-static const struct route preflight = {"preflight", "OPTIONS", "", false, ACCESS_ALL, &wire_openai, serve_preflight};
+static const struct route not_found_messages = {"not_found", "", "", false, ACCESS_ALL, PAGES_LISTED, &wire_anthropic, serve_not_found};
+static const struct route bad_post_messages = {"method_not_allowed", "POST",          "", false, ACCESS_ALL, PAGES_LISTED,
+                                               &wire_anthropic,      serve_bad_method};
+static const struct route unknown_model_messages = {"model", "GET", "", false, ACCESS_USER, PAGES_LISTED, &wire_anthropic, serve_model};
+static const struct route preflight = {"preflight", "OPTIONS", "", false, ACCESS_ALL, PAGES_LISTED, &wire_openai, serve_preflight};
+static const struct route preflight_any = {"preflight", "OPTIONS", "", false, ACCESS_ALL, PAGES_ANY, &wire_openai, serve_preflight};
 
 static bool path_matches(const struct route *route, struct slice path)
 {
@@ -59,7 +61,7 @@ const struct route *route_find(struct slice method, struct slice path)
             (slice_equals(method, LIT("HEAD")) && slice_equals(slice_of(route->method), LIT("GET"))))
             return route;
         if (slice_equals(method, LIT("OPTIONS")))
-            return &preflight;
+            return route->pages == PAGES_ANY ? &preflight_any : &preflight;
         other = other == NULL ? route : other;
     }
     bool messages = slice_starts_with(path, LIT("/v1/messages"));

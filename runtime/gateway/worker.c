@@ -1,9 +1,9 @@
 /* worker.c -- see worker.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/worker.h"
+#include "gateway/access.h"
 #include "gateway/answer.h"
 #include "gateway/attempt.h"
-#include "gateway/identify.h"
 #include "gateway/routes.h"
 #include "gateway/waiting.h"
 #include <errno.h>
@@ -108,15 +108,22 @@ struct origin *worker_origin(struct worker *worker, struct engine *engine, const
 
 /* ---------------------------------------------------------------- what the server tells */
 
-/* Who asks before sending the body is refused before: a key that is not good is not good with any body. */
+static bool has_body(const struct exchange *exchange)
+{
+    return exchange_header(exchange, "content-length").len > 0 || exchange_header(exchange, "transfer-encoding").len > 0;
+}
+
+/* What no body could change is said before it is read: a page that may not ask may not with any body; and a key that is not good, to those who ask
+ * first. For a large body `whose` asks for the key; a small one costs less than looking for it twice. */
 static int on_head(void *owner, struct exchange *exchange)
 {
     struct worker *worker = owner;
-    if (exchange_header(exchange, "expect").len == 0)
+    if (!has_body(exchange))
         return 0;
     const struct route *route = route_find(exchange_method(exchange), exchange_path(exchange));
     const struct config *config = worker_engine(worker)->generation->config;
-    return identify_knows(config, route, exchange, loop_wall_us(worker->loop)) ? 0 : HEAD_SUFFICES;
+    bool keys = exchange_header(exchange, "expect").len > 0;
+    return access_may_send_body(config, route, exchange, keys, loop_wall_us(worker->loop)) ? 0 : HEAD_SUFFICES;
 }
 
 /* Health checks are too many to be worth a line each. */
@@ -129,12 +136,12 @@ static uint64_t whose(void *owner, struct exchange *exchange)
 {
     struct worker *worker = owner;
     const struct route *route = route_find(exchange_method(exchange), exchange_path(exchange));
-    return identify_share(worker_engine(worker)->generation->config, route, exchange, loop_wall_us(worker->loop));
+    return access_share(worker_engine(worker)->generation->config, route, exchange, loop_wall_us(worker->loop));
 }
 
 static void serve(struct request *request)
 {
-    if (!identify_caller(request))
+    if (!access_check(request))
         request_refuse(request, &request->failure);
     else
         request->route->serve(request);

@@ -510,7 +510,9 @@ static void take_rest(lua_State *L, struct config *config)
     lua_pop(L, 1);
     enter(L, "cors");
     config->cors_origins = take_strings(L, config, "origins", &config->cors_count);
+    config->cors_any = take_bool(L, "any");
     lua_pop(L, 1);
+    config->hosts = take_strings(L, config, "hosts", &config->host_count);
 }
 
 static struct slice directory_of(struct slice path)

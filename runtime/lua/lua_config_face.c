@@ -92,14 +92,16 @@ static int config_target_face(lua_State *L)
     return 1;
 }
 
-/* config:user(key, now_s) -> { user, tier, name, metadata (JSON) } | nil */
+/* config:user(key, now_s) -> { user, tier, name, metadata (JSON) } | nil: of no user, or expired */
 static int config_user_face(lua_State *L)
 {
     struct config *config = check_config(L);
     struct slice key;
+    uint8_t digest[SHA256_BYTES];
     key.ptr = luaL_checklstring(L, 2, &key.len);
-    const struct user *user = keyring_find(config->keyring, key, (int64_t)(luaL_checknumber(L, 3) * 1e6));
-    if (user == NULL)
+    hash_sha256(key, digest);
+    const struct user *user = keyring_find(config->keyring, digest);
+    if (user == NULL || user_has_expired(user, (int64_t)(luaL_checknumber(L, 3) * 1e6)))
         return 0;
     lua_newtable(L);
     push_slice(L, user->id);

@@ -1,6 +1,6 @@
 /* lua_keyring.c -- shared/keyring and shared/pools for specs.
  *
- * keyring.new { { key, user, models, expires (seconds) }, … } gives a ring with find(key, now) -> index, user; count().
+ * keyring.new { { key, user, models, expires (seconds) }, … } gives a ring with find(key, now) -> index, user, whether it has expired; count().
  * keyring.matches(pattern, text); keyring.may_use(patterns, model). pools.new(limit) gives a table with request(name), has_spare(name), spend(name),
  * has_hedge(name), hedge(name), answered(name, tokens), output_p95(name), next(name) -> the counter
  * before this turn.
@@ -59,12 +59,15 @@ static int keyring_gc(lua_State *L)
 
 static int keyring_find_face(lua_State *L)
 {
-    const struct user *user = keyring_find(check_keyring(L), check_slice(L, 2), (int64_t)(luaL_checknumber(L, 3) * 1e6));
+    uint8_t digest[SHA256_BYTES];
+    hash_sha256(check_slice(L, 2), digest);
+    const struct user *user = keyring_find(check_keyring(L), digest);
     if (user == NULL)
         return 0;
     lua_pushinteger(L, (lua_Integer)user->index + 1);
     lua_pushlstring(L, user->id.ptr, user->id.len);
-    return 2;
+    lua_pushboolean(L, user_has_expired(user, (int64_t)(luaL_checknumber(L, 3) * 1e6)));
+    return 3;
 }
 
 static int keyring_count_face(lua_State *L)

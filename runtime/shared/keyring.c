@@ -1,6 +1,6 @@
 /* keyring.c -- API key -> user: see keyring.h.
  *
- * A table of digests with open addressing. Every look-up hashes once and compares with as many places as the longest chain has, each
+ * A table of digests with open addressing. Every look-up compares with as many places as the longest chain has, each
  * in constant time, and goes through all of them even when one matched: what it costs says nothing about what was found.
  * SPDX-License-Identifier: MIT */
 #include "shared/keyring.h"
@@ -67,21 +67,21 @@ unsigned keyring_count(const struct keyring *keyring)
     return keyring->count;
 }
 
-const struct user *keyring_find(const struct keyring *keyring, struct slice key, int64_t wall_us)
+const struct user *keyring_find(const struct keyring *keyring, const uint8_t digest[SHA256_BYTES])
 {
-    uint8_t digest[SHA256_BYTES];
-    unsigned slot, found = keyring->count;
-    hash_sha256(key, digest);
-    slot = first_slot(keyring, digest);
+    unsigned slot = first_slot(keyring, digest), found = keyring->count;
     for (unsigned i = 0; i < keyring->longest; i++) {
         unsigned held = keyring->slots[slot], index = held == 0 ? keyring->count : held - 1;
-        bool same = hash_equal(digest, keyring->users[index].digest, sizeof digest) & (held != 0);
+        bool same = hash_equal(digest, keyring->users[index].digest, SHA256_BYTES) & (held != 0);
         found = same ? index : found;
         slot = (slot + 1) & keyring->mask;
     }
-    const struct user *user = &keyring->users[found];
-    bool expired = user->expires_wall_us != 0 && user->expires_wall_us <= wall_us;
-    return found == keyring->count || expired ? NULL : user;
+    return found == keyring->count ? NULL : &keyring->users[found];
+}
+
+bool user_has_expired(const struct user *user, int64_t wall_us)
+{
+    return user->expires_wall_us != 0 && user->expires_wall_us <= wall_us;
 }
 
 bool user_may_use(const struct user *user, struct slice model)

@@ -1,6 +1,6 @@
 /* keyring.h -- API key -> user. Keys are held as SHA-256, compared in constant time; built once per generation, then read-only.
  *
- * Any thread may look up while the generation lives. Whether a key is unknown, expired or missing, the path and its cost are the same.
+ * Any thread may look up while the generation lives. Whether a key is known, unknown or expired, the path and its cost are the same.
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_KEYRING_H
 #define SHARED_KEYRING_H
@@ -21,8 +21,9 @@ struct keyring;
 struct keyring *keyring_new(const struct user *users, unsigned count); /* copies the structs; slices are borrowed from the generation */
 void keyring_free(struct keyring *keyring);
 unsigned keyring_count(const struct keyring *keyring);
-/* The user of this key, or NULL. An unknown key costs what a known one costs. */
-const struct user *keyring_find(const struct keyring *keyring, struct slice key, int64_t wall_us);
+/* The user of the key of this digest, or NULL; also of one that has expired. An unknown key costs what a known one costs. */
+const struct user *keyring_find(const struct keyring *keyring, const uint8_t digest[SHA256_BYTES]);
+bool user_has_expired(const struct user *user, int64_t wall_us);
 /* May this user ask for this model? */
 bool user_may_use(const struct user *user, struct slice model);
 /* '*' matches any run of characters; everything else itself. Linear time in the product of lengths at worst. */

@@ -38,16 +38,36 @@ describe("keys", function()
     return gateway:chat({ model = model or "gpt-house" }, { key = key, headers = headers })
   end
 
-  it("none, wrong, nearly right or expired: 401, and the key is not repeated", function()
-    for _, key in ipairs { false, "sk-nobody-knows-this", "sk-alice-secret-000", "sk-alice-secret-00011", "SK-ALICE-SECRET-0001", "sk-carol-secret-0003" } do
-      local answer = chat(key or nil)
+  it("none, wrong, nearly right or expired: 401 in their own words, and the key is not repeated", function()
+    for key, code in pairs { [""] = "missing_api_key", ["sk-nobody-knows-this"] = "invalid_api_key", ["sk-alice-secret-000"] = "invalid_api_key",
+      ["sk-alice-secret-00011"] = "invalid_api_key", ["SK-ALICE-SECRET-0001"] = "invalid_api_key", ["sk-carol-secret-0003"] = "key_expired" } do
+      local answer = chat(key ~= "" and key or nil)
       assert.equal(401, answer.status)
       local body = answer:json().error
-      assert.same({ "invalid_api_key", "authentication_error" }, { body.code, body.type })
-      assert.is_nil(key and answer.body:find(key, 1, true) or nil)
+      assert.same({ code, "authentication_error" }, { body.code, body.type })
+      assert.is_nil(key ~= "" and answer.body:find(key, 1, true) or nil)
+      local record = gateway:record(answer.id)
+      assert.same({ code, code == "key_expired" and "carol" or "anonymous" }, { record.error, record.user })
     end
-    for _, value in ipairs { "", "Bearer", "Bearer ", "Basic c2stYWxpY2U=", "sk-alice-secret-0001x" } do
-      assert.equal(401, chat(nil, nil, { Authorization = value }).status, value)
+    for _, value in ipairs { "", "Bearer", "Bearer ", "Basic c2stYWxpY2U=", "sk-alice-secret-0001" } do
+      assert.equal("missing_api_key", chat(nil, nil, { Authorization = value }):json().error.code, value)
+    end
+  end)
+
+  it("that are not good are told apart on every route, in its dialect", function()
+    for path, dialect in pairs { ["/v1/chat/completions"] = "openai", ["/v1/responses"] = "openai", ["/v1/embeddings"] = "openai",
+      ["/completion"] = "openai", ["/v1/models"] = "openai", ["/v1/messages"] = "anthropic", ["/v1/messages/count_tokens"] = "anthropic" } do
+      local said = {}
+      for _, key in ipairs { "", "sk-nobody-knows-this", "sk-carol-secret-0003" } do
+        local answer = gateway:request { path = path, body = path ~= "/v1/models" and {} or nil, headers = { ["X-API-Key"] = key } }
+        local body = answer:json()
+        assert.same({ 401, "authentication_error" }, { answer.status, body.error.type })
+        assert.equal(dialect == "anthropic" and "error" or nil, body.type)
+        said[#said + 1] = dialect == "anthropic" and body.error.message or body.error.code
+      end
+      assert.same(dialect == "openai" and { "missing_api_key", "invalid_api_key", "key_expired" } or {
+        "No API key provided. Send yours as 'Authorization: Bearer KEY'.",
+        "Incorrect API key provided. Send yours as 'Authorization: Bearer KEY'.", "This API key has expired." }, said, path)
     end
   end)
 
@@ -81,6 +101,7 @@ describe("keys", function()
     end
     assert.equal(200, chat(nil, nil, { ["X-API-Key"] = "sk-alice-secret-0001" }).status)
     assert.equal(200, chat(nil, nil, { Authorization = "bearer sk-alice-secret-0001" }).status)
+    assert.equal(200, chat(nil, nil, { Authorization = "Basic cHJveHk6", ["X-API-Key"] = "sk-alice-secret-0001" }).status)
   end)
 
   it("carry a tier into the log", function()
@@ -115,5 +136,50 @@ describe("keys", function()
     assert.equal(401, gateway:request({ method = "POST", path = "/admin/reload", body = "", key = "sk-alice-secret-0001" }).status)
     assert.equal(200, gateway:request({ method = "POST", path = "/admin/reload", body = "", key = "sk-admin-secret-0005" }).status)
     assert.equal(401, chat("sk-admin-secret-0005").status)
+  end)
+end)
+
+describe("admin routes, where users have keys and the admin has none,", function()
+  local gateway
+  after_each(function() assert.equal(0, gateway:stop()) end)
+
+  local ADMIN = { { "GET", "/providers" }, { "POST", "/admin/reload" }, { "GET", "/admin/providers/mock/circuit-breaker" },
+    { "POST", "/admin/providers/mock/circuit-breaker/reset" }, { "HEAD", "/providers" } }
+
+  it("are closed to all that a proxy on the same host lets through, and the start says how to open them", function()
+    gateway = house.start { config = 'return { workers = 1, providers = { mock = {} }, keys = { { key = "sk-alice-secret-0001", user = "alice" } } }' }
+    for _, route in ipairs(ADMIN) do
+      for key, code in pairs { [""] = "missing_api_key", ["sk-alice-secret-0001"] = "invalid_api_key", ["sk-nobody-knows-this"] = "invalid_api_key" } do
+        local connection = http.connect { port = gateway.port }
+        assert(connection:send(http.format { method = route[1], path = route[2], body = route[1] == "POST" and "" or nil,
+          headers = { ["X-API-Key"] = key, ["X-Forwarded-For"] = "127.0.0.1" } }))
+        local answer = assert(connection:answer())
+        assert.equal(401, answer.status, route[2])
+        if route[1] ~= "HEAD" then
+          local failure = answer:read():json().error
+          assert.equal(code, failure.code)
+          assert.matches("admin = { key = env", failure.message)
+        end
+        connection:close()
+      end
+    end
+    assert.equal(1, gateway:generation())
+    local start = assert(gateway:log_line(function(line) return line.event == "start" end))
+    assert.matches("closed: no admin key is set %(config: admin = { key", start.admin)
+  end)
+
+  it("open with its key once it is set, without a restart", function()
+    local text = 'return { workers = 1, providers = { mock = {} }, keys = { { key = "sk-alice-secret-0001", user = "alice" } }, admin = { key = %s } }'
+    gateway = house.start { config = text:format "nil" }
+    assert.equal(401, gateway:request({ path = "/providers", key = "sk-admin-secret-0005" }).status)
+    gateway:edit_config(text:format '"sk-admin-secret-0005"')
+    assert(http.eventually(function() return gateway:request({ path = "/providers", key = "sk-admin-secret-0005" }).status == 200 end))
+    assert.equal(401, gateway:get("/providers").status)
+  end)
+
+  it("are nothing to speak of where there are no keys at all", function()
+    gateway = house.start { config = "return { workers = 1, providers = { mock = {} } }" }
+    assert.equal(200, gateway:get("/providers").status)
+    assert.is_nil(assert(gateway:log_line(function(line) return line.event == "start" end)).admin)
   end)
 end)

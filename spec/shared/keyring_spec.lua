@@ -25,12 +25,12 @@ describe("keyring", function()
     assert.is_nil(ring:find("key", 0))
   end)
 
-  it("an expired key is nobody's from that second on", function()
+  it("an expired key has its user still, and has expired from that second on", function()
     local ring = keyring.new { { key = "short", user = "a", expires = 100 }, { key = "long", user = "b" } }
-    assert.equal(1, (ring:find("short", 99.999)))
-    assert.is_nil(ring:find("short", 100))
-    assert.is_nil(ring:find("short", 1e9))
-    assert.equal(2, (ring:find("long", 1e9)))
+    assert.same({ 1, "a", false }, { ring:find("short", 99.999) })
+    assert.same({ 1, "a", true }, { ring:find("short", 100) })
+    assert.same({ 1, "a", true }, { ring:find("short", 1e9) })
+    assert.same({ 2, "b", false }, { ring:find("long", 1e9) })
   end)
 end)
 

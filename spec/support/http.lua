@@ -250,13 +250,13 @@ end
 
 -- ---------------------------------------------------------------- requests
 
---- method, path, headers (map or list of { name, value }), body (text, or a table for JSON) -> bytes.
+--- method, path, authority (its Host), headers (map or list of { name, value }), body (text, or a table for JSON) -> bytes.
 function http.format(request)
   local body = request.body
   if type(body) == "table" then
     body = cjson.encode(body)
   end
-  local lines = { ("%s %s HTTP/1.1"):format(request.method or (body and "POST" or "GET"), request.path or "/"), "Host: 127.0.0.1" }
+  local lines = { ("%s %s HTTP/1.1"):format(request.method or (body and "POST" or "GET"), request.path or "/"), "Host: " .. (request.authority or "127.0.0.1") }
   for name, value in pairs(request.headers or {}) do
     if type(name) == "number" then
       name, value = value[1], value[2]

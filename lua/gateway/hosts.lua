@@ -1,0 +1,60 @@
+--- cors = { origins = … } and hosts = { … }: from which pages a browser may ask, and by which names a loopback listener is known.
+-- SPDX-License-Identifier: MIT
+
+local check = require "gateway.check"
+
+local hosts = {}
+
+local LABELS = "^[%w_][%w_.-]*$"
+local DEFAULT_PORTS = { http = ":80", https = ":443" }
+
+--- "HTTPS://App.example.com:443" -> "https://app.example.com", as browsers write it.
+local function check_origin(origin, path)
+  local scheme, rest = (type(origin) == "string" and origin or ""):match "^(%a[%w+.-]*)://([^/%s%c,@?#\128-\255]+)$"
+  if origin == "*" then
+    return origin
+  elseif not scheme then
+    check.expected(path, 'an origin such as "https://app.example.com", or "*"', origin)
+  end
+  scheme, rest = scheme:lower(), rest:lower()
+  local port = DEFAULT_PORTS[scheme]
+  if port and rest:sub(-#port) == port then
+    rest = rest:sub(1, -#port - 1)
+  end
+  return scheme .. "://" .. rest
+end
+
+--- -> { origins (without "*"), any: whether "*" was among them }
+local function check_origins(value, path)
+  local list, found = {}, check.words(check_origin)(value, path)
+  for _, origin in ipairs(found) do
+    list[#list + 1] = origin ~= "*" and origin or nil
+  end
+  return { list = list, any = #list < #found }
+end
+
+function hosts.check_cors(value, path)
+  local origins = check.fields(value, path, { origins = { check_origins, { list = {}, any = false } } }).origins
+  return { origins = origins.list, any = origins.any }
+end
+
+--- Addresses need not be named: nothing can lead them here.
+local function check_name(name, path)
+  local plain = type(name) == "string" and name:lower():gsub("%.$", "")
+  if not plain or #plain > 253 or not plain:find(LABELS) then
+    check.expected(path, 'a host name such as "llm.internal", without scheme and port', name)
+  end
+  return plain
+end
+
+hosts.check_names = check.words(check_name)
+
+--- A page's origin is known by its host as well: it is served beside us.
+function hosts.complete(names, origins)
+  for _, origin in ipairs(origins) do
+    local name = origin:match "^%a[%w+.-]*://([^:%[%]]+):?%d*$"
+    names[#names + 1] = name and name:gsub("%.$", "") or nil
+  end
+end
+
+return hosts

@@ -1,0 +1,207 @@
+/* access.c -- see access.h.
+ * SPDX-License-Identifier: MIT */
+#include "gateway/access.h"
+#include "base/address.h"
+#include "gateway/routes.h"
+#include "gateway/worker.h"
+
+/* ---------------------------------------------------------------- pages and hosts */
+
+/* Without the port that its scheme has anyway, which browsers leave out. */
+static struct slice without_default_port(struct slice origin)
+{
+    static const struct {
+        struct slice scheme, port;
+    } defaults[] = {{{"https://", 8}, {":443", 4}}, {{"http://", 7}, {":80", 3}}};
+    for (unsigned i = 0; i < sizeof defaults / sizeof *defaults; i++) {
+        struct slice scheme = defaults[i].scheme, port = defaults[i].port;
+        if (origin.len > scheme.len + port.len && slice_equals_nocase((struct slice){origin.ptr, scheme.len}, scheme) &&
+            memcmp(origin.ptr + origin.len - port.len, port.ptr, port.len) == 0)
+            return (struct slice){origin.ptr, origin.len - port.len};
+    }
+    return origin;
+}
+
+bool access_lists_origin(const struct config *config, struct slice origin)
+{
+    origin = without_default_port(origin);
+    if (config->cors_any)
+        return origin.len > 0 && !slice_equals_nocase(origin, LIT("null"));
+    for (unsigned i = 0; i < config->cors_count; i++)
+        if (slice_equals_nocase(config->cors_origins[i], origin))
+            return true;
+    return false;
+}
+
+static bool ends_with(struct slice text, struct slice end)
+{
+    return text.len > end.len && slice_equals_nocase((struct slice){text.ptr + text.len - end.len, end.len}, end);
+}
+
+/* "Name.:8080" -> "Name", "[::1]:8080" -> "::1". The checker has seen to it that it is a host and a port. */
+static struct slice name_of(struct slice host)
+{
+    const char *end = host.len == 0 ? NULL : memchr(host.ptr, *host.ptr == '[' ? ']' : ':', host.len);
+    size_t len = end == NULL ? host.len : (size_t)(end - host.ptr);
+    if (len > 0 && *host.ptr == '[')
+        return (struct slice){host.ptr + 1, len - 1};
+    return (struct slice){host.ptr, len > 0 && host.ptr[len - 1] == '.' ? len - 1 : len};
+}
+
+/* A name that no foreign DNS can lead here: an address is none, localhost is answered by the own machine, the rest the config vouches for. */
+static bool knows_host(const struct config *config, struct slice host)
+{
+    struct slice name = name_of(host);
+    struct address address;
+    if (slice_equals_nocase(name, LIT("localhost")) || ends_with(name, LIT(".localhost")) || address_parse(name, &address))
+        return true;
+    for (unsigned i = 0; i < config->host_count; i++)
+        if (slice_equals_nocase(config->hosts[i], name))
+            return true;
+    return false;
+}
+
+struct page {
+    const struct config *config;
+    bool has_origin, is_unlisted, is_cross_site, has_strange_host;
+};
+
+/* Every field counts: of two origins the second is no better than the first. */
+static void look(void *owner, struct slice name, struct slice value)
+{
+    struct page *page = owner;
+    if (slice_equals_nocase(name, LIT("host"))) {
+        page->has_strange_host |= page->config->listen_is_loopback && !knows_host(page->config, value);
+    } else if (slice_equals_nocase(name, LIT("origin"))) {
+        page->has_origin = true;
+        page->is_unlisted |= !access_lists_origin(page->config, value);
+    } else if (slice_equals_nocase(name, LIT("sec-fetch-site"))) {
+        page->is_cross_site |= slice_equals_nocase(value, LIT("cross-site"));
+    }
+}
+
+static void judge_page(struct caller *caller, const struct config *config, const struct exchange *exchange)
+{
+    struct page page = {.config = config};
+    exchange_each_header(exchange, look, &page);
+    if (page.is_unlisted || (page.is_cross_site && !page.has_origin)) {
+        caller->refusal = FAILURE_BAD_ORIGIN;
+        caller->message = LIT(
+            "Without keys, pages may only ask from an origin that the config lists: add this one to cors.origins, or set keys.");
+    } else if (page.has_strange_host) {
+        caller->refusal = FAILURE_BAD_HOST;
+        caller->message = LIT(
+            "Without keys, a loopback listener answers to addresses, localhost and names that the config lists: add this Host to "
+            "hosts, or set keys.");
+    }
+}
+
+/* ---------------------------------------------------------------- keys */
+
+/* The key of an Authorization: Bearer or x-api-key header; empty without one. */
+static struct slice key_of(const struct exchange *exchange)
+{
+    struct slice value = exchange_header(exchange, "authorization"), key = SLICE_NONE;
+    if (value.len > 7 && slice_equals_nocase((struct slice){value.ptr, 7}, LIT("Bearer ")))
+        key = slice_trim((struct slice){value.ptr + 7, value.len - 7});
+    return key.len > 0 ? key : exchange_header(exchange, "x-api-key");
+}
+
+static void refuse(struct caller *caller, enum failure_kind refusal, struct slice message)
+{
+    caller->refusal = refusal;
+    caller->message = message;
+}
+
+/* Whether there is a key, whose, and whether it is still good is worked out in any case, and only then looked at. */
+static void judge_key(struct caller *caller, const struct config *config, bool admins, const struct exchange *exchange, int64_t wall_us)
+{
+    uint8_t digest[SHA256_BYTES];
+    struct slice key = key_of(exchange);
+    hash_sha256(key, digest);
+    const struct user *user = keyring_find(config->keyring, digest);
+    bool expired = user != NULL && user_has_expired(user, wall_us);
+    caller->is_admin = hash_equal(digest, config->admin_digest, sizeof digest) & config->has_admin_key;
+    caller->user = user;
+    if (admins ? caller->is_admin : user != NULL && !expired)
+        return;
+    if (admins && !config->has_admin_key)
+        refuse(caller, key.len == 0 ? FAILURE_MISSING_KEY : FAILURE_NO_KEY,
+               LIT("Admin routes want the admin key, and the config has none: set admin = { key = env \"GATEWAY_ADMIN_KEY\" }."));
+    else if (key.len == 0)
+        refuse(caller, FAILURE_MISSING_KEY, LIT("No API key provided. Send yours as 'Authorization: Bearer KEY'."));
+    else if (!admins && expired)
+        refuse(caller, FAILURE_KEY_EXPIRED, LIT("This API key has expired."));
+    else
+        refuse(caller, FAILURE_NO_KEY, LIT("Incorrect API key provided. Send yours as 'Authorization: Bearer KEY'."));
+}
+
+/* ---------------------------------------------------------------- the judge */
+
+/* What a route asks of its caller under this config. */
+enum demand { DEMAND_NOTHING, DEMAND_PAGE, DEMAND_USER, DEMAND_ADMIN };
+
+static enum demand demand_of(const struct config *config, const struct route *route)
+{
+    bool keyless = keyring_count(config->keyring) == 0;
+    if (route->access == ACCESS_ADMIN)
+        return config->has_admin_key || !keyless || !config->listen_is_loopback ? DEMAND_ADMIN : DEMAND_PAGE;
+    if (!keyless)
+        return route->access == ACCESS_USER ? DEMAND_USER : DEMAND_NOTHING;
+    return route->pages == PAGES_LISTED ? DEMAND_PAGE : DEMAND_NOTHING;
+}
+
+struct caller access_of(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
+{
+    struct caller caller = {.refusal = FAILURE_NONE};
+    enum demand demand = demand_of(config, route);
+    if (demand == DEMAND_PAGE)
+        judge_page(&caller, config, exchange);
+    else if (demand != DEMAND_NOTHING)
+        judge_key(&caller, config, demand == DEMAND_ADMIN, exchange, wall_us);
+    return caller;
+}
+
+bool access_check(struct request *request)
+{
+    if (request->exchange == NULL) /* explain says itself who asks */
+        return true;
+    struct caller caller = access_of(request->config, request->route, request->exchange, request->began_wall_us);
+    request->user = caller.user;
+    request->is_admin = caller.is_admin;
+    if (caller.refusal != FAILURE_NONE)
+        request->failure = failure_make(caller.refusal, caller.message);
+    return caller.refusal == FAILURE_NONE;
+}
+
+bool access_may_send_body(const struct config *config, const struct route *route, const struct exchange *exchange, bool keys,
+                          int64_t wall_us)
+{
+    if (!keys && demand_of(config, route) != DEMAND_PAGE)
+        return true;
+    return access_of(config, route, exchange, wall_us).refusal == FAILURE_NONE;
+}
+
+/* Unkeyed: to share a share with another is all that a collision brings. */
+uint64_t access_share(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
+{
+    static const uint8_t unkeyed[16] = {0};
+    struct caller caller = access_of(config, route, exchange, wall_us);
+    if (caller.refusal != FAILURE_NONE)
+        return 0;
+    uint64_t share = hash_sip(unkeyed, caller.user != NULL ? caller.user->id : exchange_peer(exchange));
+    return share == 0 ? 1 : share;
+}
+
+bool access_sees_providers(const struct request *request)
+{
+    const struct config *config = request->config;
+    struct caller caller = {.refusal = FAILURE_NONE};
+    judge_key(&caller, config, true, request->exchange, request->began_wall_us);
+    if (caller.is_admin || !config->listen_is_loopback)
+        return caller.is_admin;
+    caller.refusal = FAILURE_NONE;
+    if (keyring_count(config->keyring) == 0)
+        judge_page(&caller, config, request->exchange);
+    return caller.refusal == FAILURE_NONE;
+}

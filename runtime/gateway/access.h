@@ -1,0 +1,31 @@
+/* access.h -- who may: whose key it is, and which pages and hosts a listener believes where no key is asked for.
+ *
+ * A browser sends what any page tells it to, from the inside of a network. So where a route wants no key, a page may ask only from an origin
+ * that `cors.origins` lists, and on a loopback listener only by a Host that cannot be a foreign name led here (DNS rebinding).
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_ACCESS_H
+#define GATEWAY_ACCESS_H
+#include "gateway/request.h"
+
+/* What a head alone says of its sender. */
+struct caller {
+    enum failure_kind refusal; /* FAILURE_NONE: it may */
+    struct slice message;      /* why not; static */
+    const struct user *user;   /* whose key it is, also where it has expired; NULL: of no user */
+    bool is_admin;             /* it is the admin's key */
+};
+
+/* May this caller use this route? The one judge of it. Missing, wrong, expired and good keys take the same path at the same cost. */
+struct caller access_of(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us);
+/* The same for a request, which then has its user. False: request->failure says why. */
+bool access_check(struct request *request);
+/* What can be said before the body is read: pages and hosts always, keys (they cost a digest) where `keys` says so. False: access_check will say why. */
+bool access_may_send_body(const struct config *config, const struct route *route, const struct exchange *exchange, bool keys,
+                          int64_t wall_us);
+/* Whose large bodies a head announces: a number for each user, or address where there are no keys. 0: a caller that is refused. */
+uint64_t access_share(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us);
+/* The admin by its key, or a loopback listener's caller: may be told how providers are doing. */
+bool access_sees_providers(const struct request *request);
+/* Does `cors.origins` list it? `*` lists all but "null", which any page can be by a trick (a sandboxed frame). */
+bool access_lists_origin(const struct config *config, struct slice origin);
+#endif
