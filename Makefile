@@ -2,7 +2,7 @@
 # make run        install what is missing, build, serve the embedded mock on 127.0.0.1:8080
 # make test       install what is missing, build, all specs: unit, end to end, SDKs
 # make night      the state machines against their models over a million random sequences each (SEQUENCES=n), 10,000 random shortages of
-#                 descriptors (SHORTAGES=n), lists of 32,000 (LENGTH=n); low priority
+#                 descriptors (SHORTAGES=n), lists of 32,000 (LENGTH=n), 100,000 requests against the table of who may (REQUESTS=n); low priority
 # make check      lint, layers, sizes, format: what reads the code without running it
 # make bench      CPU per request beside nginx; writes spec/bench/
 # make sdk        real clients against the gateway: SDKs, agent frameworks, coding tools (pip, npm)
@@ -132,12 +132,15 @@ SHORTAGES ?= 10000
 SIGTERMS ?= 300
 # How long the lists of requests and answers are made, to see that time grows as they do.
 LENGTH ?= 32000
+REQUESTS ?= 100000
 RANDOM_SPECS = $(addprefix spec/,gateway/walk_random_spec.lua gateway/wait_queue_spec.lua \
 	$(addprefix shared/,health_spec.lua limiter_spec.lua key_states_spec.lua pools_spec.lua))
 
 night: test-deps all
 	@status=0; for f in $(RANDOM_SPECS); do echo "$$f: $(SEQUENCES) sequences"; \
 	  SEQUENCES=$(SEQUENCES) nice -n 19 busted --cpath="$(BUILD)/lua/?.so" $$f || status=1; done; \
+	echo "spec/e2e/access_random_spec.lua: $(REQUESTS) requests"; \
+	REQUESTS=$(REQUESTS) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/access_random_spec.lua || status=1; \
 	echo "spec/e2e/shortage_random_spec.lua: $(SHORTAGES) shortages"; \
 	SHORTAGES=$(SHORTAGES) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/shortage_random_spec.lua || status=1; \
 	echo "spec/e2e/stop_spec.lua: $(SIGTERMS) SIGTERMs"; \
