@@ -418,7 +418,7 @@ static void consider(struct near *near, struct slice wanted, struct slice name)
     near->scores[at] = score;
 }
 
-unsigned config_nearest(const struct config *config, struct slice name, struct slice *names, unsigned max)
+unsigned config_nearest(const struct config *config, const struct user *user, struct slice name, struct slice *names, unsigned max)
 {
     struct near near = {.names = names, .max = least(max, 16)};
     unsigned left = NEAREST_NAMES_MAX;
@@ -426,8 +426,33 @@ unsigned config_nearest(const struct config *config, struct slice name, struct s
     if (name.len == 0 || name.len > NEAREST_LEN_MAX)
         return 0;
     for (unsigned i = 0; i < config->model_count && left > 0; i++, left--)
-        consider(&near, name, config->models[i].name);
+        if (user == NULL || user_may_use(user, config->models[i].name))
+            consider(&near, name, config->models[i].name);
     for (unsigned i = 0; full && i < config->listed_target_count && left > 0; i++, left--)
-        consider(&near, name, config->targets[i]->name);
+        if (user == NULL || user_may_use(user, config->targets[i]->name))
+            consider(&near, name, config->targets[i]->name);
     return near.count;
+}
+
+/* ---------------------------------------------------------------- what a key may hear of */
+
+static bool leads_to(const struct model *model, const struct provider *provider)
+{
+    for (unsigned i = 0; i < model->target_count; i++)
+        if (model->targets[i]->provider == provider)
+            return true;
+    return false;
+}
+
+bool config_may_name(const struct config *config, const struct user *user, const struct provider *provider)
+{
+    if (user == NULL || user_may_begin(user, provider->name))
+        return true;
+    for (unsigned p = 0; p < 3 && provider->vendor->prefix[p] != NULL; p++)
+        if (user_may_begin(user, slice_of(provider->vendor->prefix[p])))
+            return true;
+    for (unsigned i = 0; i < config->model_count; i++)
+        if (leads_to(&config->models[i], provider) && user_may_use(user, config->models[i].name))
+            return true;
+    return false;
 }

@@ -175,8 +175,10 @@ void config_free(struct config *config);
 /* The model a client asked for. Order: `models`, provider/model of a provider that is on (made ad hoc, bounded by TARGETS_MAX),
  * a bare name of the catalog. "auto": every listed target. NULL: unknown. Any thread. */
 const struct model *config_model(struct config *config, struct slice name, struct arena *arena, struct holds *holds);
-/* Up to `max` names nearest to `name` by edit distance, for the 404. Returns the count. */
-unsigned config_nearest(const struct config *config, struct slice name, struct slice *names, unsigned max);
+/* Up to `max` names nearest to `name` by edit distance, for the 404, of those that `user` (NULL: any) may use. Returns the count. */
+unsigned config_nearest(const struct config *config, const struct user *user, struct slice name, struct slice *names, unsigned max);
+/* May this user (NULL: any) hear of the provider: does a model or a name that its key may use lead there? Walks all models: for refusals. */
+bool config_may_name(const struct config *config, const struct user *user, const struct provider *provider);
 /* A target by its name, or NULL. */
 struct target *config_target(const struct config *config, struct slice name);
 /* The same; one of a provider that is on is made ad hoc, and held. `holds` NULL: it is good until the next is made. Any thread. */

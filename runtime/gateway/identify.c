@@ -65,7 +65,7 @@ static bool read_time(struct request *request)
 }
 
 /* Body first, then header, then the config. */
-static bool read_wishes(struct request *request)
+static void read_wishes(struct request *request)
 {
     const struct facts *facts = &request->facts;
     struct slice strategy = json_unescape(&request->arena, facts->strategy_raw);
@@ -78,19 +78,6 @@ static bool read_wishes(struct request *request)
     request->preference = preference;
     request->fallback = facts->fallback != 0;
     request->replayable = facts->replayable && request->config->limits.replay_uncertain;
-    if (preference.len > 0 && config_provider(request->config, preference) == NULL) {
-        struct buffer text;
-        buffer_init(&text, 1024);
-        buffer_append_lit(&text, "Unknown provider. Providers that are on:");
-        for (unsigned i = 0; i < request->config->provider_count; i++) {
-            buffer_append(&text, i == 0 ? " " : ", ", i == 0 ? 1 : 2);
-            buffer_append_slice(&text, request->config->providers[i].name);
-        }
-        struct slice message = arena_copy(&request->arena, buffer_slice(&text));
-        buffer_free(&text);
-        return refuse(request, FAILURE_BAD_PARAMETER, message, LIT("provider"));
-    }
-    return true;
 }
 
 /* ---------------------------------------------------------------- the model */
@@ -98,7 +85,7 @@ static bool read_wishes(struct request *request)
 static bool unknown_model(struct request *request)
 {
     struct slice names[NEAREST_MAX];
-    unsigned count = config_nearest(request->config, request->model_name, names, NEAREST_MAX);
+    unsigned count = config_nearest(request->config, request->user, request->model_name, names, NEAREST_MAX);
     struct buffer text;
     buffer_init(&text, 1024);
     buffer_append_lit(&text, "The model '");
@@ -131,6 +118,37 @@ static bool find_model(struct request *request)
     return true;
 }
 
+static bool unknown_provider(struct request *request)
+{
+    const struct config *config = request->config;
+    struct buffer text;
+    buffer_init(&text, 1024);
+    buffer_append_lit(&text, "Unknown provider.");
+    const char *separator = " Providers that are on: ";
+    for (unsigned i = 0; i < config->provider_count; i++) {
+        if (!config_may_name(config, request->user, &config->providers[i]))
+            continue;
+        buffer_append(&text, separator, strlen(separator));
+        buffer_append_slice(&text, config->providers[i].name);
+        separator = ", ";
+    }
+    struct slice message = arena_copy(&request->arena, buffer_slice(&text));
+    buffer_free(&text);
+    return refuse(request, FAILURE_BAD_PARAMETER, message, LIT("provider"));
+}
+
+/* One that the key may not use is as unknown as one that there is not. After the model: who may not ask for that hears nothing else. */
+static bool check_preference(struct request *request)
+{
+    if (request->preference.len == 0)
+        return true;
+    const struct provider *provider = config_provider(request->config, request->preference);
+    for (unsigned i = 0; provider != NULL && i < request->model->target_count; i++)
+        if (request->model->targets[i]->provider == provider)
+            return true;
+    return (provider != NULL && config_may_name(request->config, request->user, provider)) || unknown_provider(request);
+}
+
 static void estimate(struct request *request)
 {
     const struct facts *facts = &request->facts;
@@ -148,7 +166,10 @@ static void estimate(struct request *request)
 bool request_identify(struct request *request)
 {
     request->random = worker_random(request->worker);
-    if (!access_check(request) || !read_body(request) || !read_time(request) || !read_wishes(request) || !find_model(request))
+    if (!access_check(request) || !read_body(request) || !read_time(request))
+        return false;
+    read_wishes(request);
+    if (!find_model(request) || !check_preference(request))
         return false;
     estimate(request);
     request_candidates(request);

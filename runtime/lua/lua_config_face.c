@@ -47,7 +47,7 @@ static int config_nearest_face(lua_State *L)
     struct config *config = check_config(L);
     struct slice name, names[16];
     name.ptr = luaL_checklstring(L, 2, &name.len);
-    unsigned count = config_nearest(config, name, names, (unsigned)luaL_checkinteger(L, 3));
+    unsigned count = config_nearest(config, NULL, name, names, (unsigned)luaL_checkinteger(L, 3));
     lua_newtable(L);
     for (unsigned i = 0; i < count; i++) {
         push_slice(L, names[i]);

@@ -92,6 +92,24 @@ bool user_may_use(const struct user *user, struct slice model)
     return user->model_count == 0;
 }
 
+/* Up to its first star a pattern says how a name begins. */
+static bool pattern_begins(struct slice pattern, struct slice start)
+{
+    const char *star = pattern.len == 0 ? NULL : memchr(pattern.ptr, '*', pattern.len);
+    size_t fixed = star == NULL ? pattern.len : (size_t)(star - pattern.ptr);
+    if (fixed <= start.len)
+        return star != NULL && memcmp(pattern.ptr, start.ptr, fixed) == 0;
+    return memcmp(pattern.ptr, start.ptr, start.len) == 0 && pattern.ptr[start.len] == '/';
+}
+
+bool user_may_begin(const struct user *user, struct slice start)
+{
+    for (unsigned i = 0; i < user->model_count; i++)
+        if (pattern_begins(user->models[i], start))
+            return true;
+    return user->model_count == 0;
+}
+
 /* Only the last star is ever gone back to: what an earlier one took is settled once the piece behind it was found. */
 bool pattern_matches(struct slice pattern, struct slice text)
 {

@@ -26,6 +26,8 @@ const struct user *keyring_find(const struct keyring *keyring, const uint8_t dig
 bool user_has_expired(const struct user *user, int64_t wall_us);
 /* May this user ask for this model? */
 bool user_may_use(const struct user *user, struct slice model);
+/* May this user ask for any model whose name goes on behind `start` and a slash? */
+bool user_may_begin(const struct user *user, struct slice start);
 /* '*' matches any run of characters; everything else itself. Linear time in the product of lengths at worst. */
 bool pattern_matches(struct slice pattern, struct slice text);
 #endif
