@@ -28,7 +28,7 @@ LIBS     = -lmicrohttpd -lcurl -lssl -lcrypto -llua5.4 -llua5.4-cjson -lpthread 
 # What the Lua module leaves out: sockets, threads, the clock, and what is put together from them.
 PROCESS  = runtime/main.c runtime/begin.c $(addprefix runtime/gateway/,worker.c process.c commands.c generation.c trial.c keeper.c keeper_token.c routes.c health_pages.c greeting.c listen.c request.c answer.c record.c identify.c limits.c capacity.c waiting.c) $(wildcard runtime/gateway/attempt*.c runtime/gateway/mock*.c)
 PROCESS += runtime/gateway/request_body.c
-PROCESS += runtime/gateway/access.c
+PROCESS += runtime/gateway/access.c runtime/gateway/client.c
 NET      = $(filter-out runtime/net/framing.c runtime/net/http1.c runtime/net/bodies.c,$(wildcard runtime/net/*.c))
 
 SOURCES  = $(wildcard runtime/*.c runtime/base/*.c runtime/shared/*.c runtime/providers/*.c runtime/net/*.c runtime/gateway/*.c runtime/lua/*.c)

@@ -98,6 +98,8 @@ return {
   cors = { origins = env("CORS_ORIGINS", {}) }, -- pages that may ask: "https://app.example.com, https://other.example.com", or "*"
   -- Without `keys`, a loopback address answers to its addresses, localhost, and these names (a proxy in front may use another one):
   -- hosts = { "llm.internal" },
+  -- Whose X-Forwarded-For is believed: the log and policies then have the client's address in place of the proxy's.
+  -- proxies = { "127.0.0.1", "10.0.0.0/8" },
   body_limit = "32MB",
   drain = "600s", -- how long requests under way may take to finish when the gateway is told to stop
   drain_delay = env("DRAIN_DELAY", "0s"), -- and before: /health/ready says 503, and the port stays open; behind a load balancer "5s"

@@ -1,7 +1,9 @@
---- cors = { origins = … } and hosts = { … }: from which pages a browser may ask, and by which names a loopback listener is known.
+--- cors = { origins = … }, hosts and proxies: from which pages a browser may ask, by which names a loopback listener is known, and whose
+-- word on a client's address is taken.
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local address = require("gateway.runtime").address
 
 local hosts = {}
 
@@ -48,6 +50,15 @@ local function check_name(name, path)
 end
 
 hosts.check_names = check.words(check_name)
+
+local function check_proxy(value, path)
+  if type(value) ~= "string" or not address.is_network(value) then
+    check.expected(path, 'an address or a network such as "10.0.0.0/8"', value)
+  end
+  return value
+end
+
+hosts.check_proxies = check.words(check_proxy)
 
 --- A page's origin is known by its host as well: it is served beside us.
 function hosts.complete(names, origins)

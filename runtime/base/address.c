@@ -44,6 +44,14 @@ bool address_parse_hop(struct slice text, struct address *out)
            address_parse((struct slice){text.ptr, (size_t)(colon - text.ptr)}, out);
 }
 
+struct address address_of_ipv4(const uint8_t bytes[4])
+{
+    struct address address;
+    memcpy(address.bytes, ipv4_prefix, sizeof ipv4_prefix);
+    memcpy(address.bytes + IPV4_AT, bytes, 4);
+    return address;
+}
+
 size_t address_write(const struct address *address, char out[ADDRESS_TEXT_SIZE])
 {
     bool is_ipv4 = memcmp(address->bytes, ipv4_prefix, sizeof ipv4_prefix) == 0;

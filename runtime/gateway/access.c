@@ -1,7 +1,7 @@
 /* access.c -- see access.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/access.h"
-#include "base/address.h"
+#include "gateway/client.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 
@@ -189,7 +189,8 @@ uint64_t access_share(const struct config *config, const struct route *route, co
     struct caller caller = access_of(config, route, exchange, wall_us);
     if (caller.refusal != FAILURE_NONE)
         return 0;
-    uint64_t share = hash_sip(unkeyed, caller.user != NULL ? caller.user->id : exchange_peer(exchange));
+    char room[ADDRESS_TEXT_SIZE];
+    uint64_t share = hash_sip(unkeyed, caller.user != NULL ? caller.user->id : client_address(config, exchange, room));
     return share == 0 ? 1 : share;
 }
 

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CONFIG_H
 #define GATEWAY_CONFIG_H
+#include "base/address.h"
 #include "base/arena.h"
 #include "base/clock.h"
 #include "base/log.h"
@@ -146,6 +147,8 @@ struct config {
     bool cors_any;       /* "*": all but "null" */
     struct slice *hosts; /* names that a loopback listener without keys answers to, beside its own: `hosts` and those of `cors.origins` */
     unsigned host_count;
+    struct network *proxies; /* whose X-Forwarded-For is believed */
+    unsigned proxy_count;
 
     struct slice strategy;    /* default for request.strategy */
     struct slice policy_name; /* "default": for X-Policy */

@@ -3,6 +3,7 @@
 #include "gateway/identify.h"
 #include "gateway/access.h"
 #include "gateway/capacity.h"
+#include "gateway/client.h"
 #include "gateway/model_name.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
@@ -318,6 +319,14 @@ int64_t request_cost_pico(const struct request *request, const struct target *ta
 int64_t request_usage_pico(const struct request *request)
 {
     return request->served == NULL ? -1 : usage_cost_pico(&request->usage, request->served->price);
+}
+
+struct slice request_client_address(struct request *request)
+{
+    char room[ADDRESS_TEXT_SIZE];
+    if (request->client_address.ptr == NULL && request->exchange != NULL)
+        request->client_address = arena_copy(&request->arena, client_address(request->config, request->exchange, room));
+    return request->client_address;
 }
 
 /* What a policy may read of the client's headers: never credentials, never cookies. */

@@ -172,9 +172,26 @@ static void put_ids(struct buffer *out, const struct request *request)
     put_text(out, "route", slice_of(request->route->name));
 }
 
-static void put_who(struct buffer *out, const struct request *request)
+enum { PATH_SHOWN_MAX = 256 };
+
+/* What was called, and from where. The query is left out: people put keys there. */
+static void put_call(struct buffer *out, struct slice method, struct slice path, struct slice address)
+{
+    if (method.len > 0)
+        put_text(out, "method", method);
+    if (path.len > 0)
+        put_text(out, "path", (struct slice){path.ptr, path.len < PATH_SHOWN_MAX ? path.len : PATH_SHOWN_MAX});
+    if (address.len > 0)
+        put_text(out, "client_address", address);
+}
+
+static void put_who(struct buffer *out, struct request *request)
 {
     put_ids(out, request);
+    if (request->exchange != NULL)
+        put_call(out, exchange_method(request->exchange), exchange_path(request->exchange), request_client_address(request));
+    if (request->user != NULL || request->is_admin)
+        put_text(out, "key_name", request->is_admin ? LIT("admin") : request->user->name);
     put_text(out, "user", request->user == NULL ? LIT("anonymous") : request->user->id);
     put_text(out, "tier", request->user == NULL || request->user->tier.len == 0 ? LIT("default") : request->user->tier);
 }
@@ -255,4 +272,25 @@ void request_record(struct request *request, struct slice labels)
         log_line(log, buffer_slice(out));
     else
         log_event(log, LOG_WARN, "log_line_too_long", ",\"request_id\":\"%s\",\"status\":%d", request->id, request->status);
+}
+
+void record_refusal(struct worker *worker, const struct refusal *refusal, const struct failure *failure, const char *id)
+{
+    struct log *log = worker->gateway->log;
+    struct buffer *out = &worker->line;
+    if (!log_wants(log, LOG_INFO))
+        return;
+    buffer_clear(out);
+    log_begin(out, loop_wall_us(worker->loop), LOG_INFO, "request_complete");
+    put_text(out, "request_id", slice_of(id));
+    put_text(out, "route", LIT("refused"));
+    put_call(out, refusal->method, refusal->path, refusal->peer);
+    put_text(out, "user", LIT("anonymous"));
+    put_int(out, "status", refusal->status);
+    put_text(out, "cause", slice_of(cause_name(CAUSE_REFUSED)));
+    put_text(out, "step", LIT("accept"));
+    put_text(out, "error", failure->code.len > 0 ? failure->code : slice_of(failure_row(failure->kind)->name));
+    put_text(out, "error_message", failure->message);
+    buffer_append_byte(out, '}');
+    log_line(log, buffer_slice(out));
 }

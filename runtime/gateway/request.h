@@ -48,6 +48,7 @@ struct request {
 
     char id[33];                    /* ours: 32 hex digits, NUL */
     struct slice client_request_id; /* the caller's, when well formed; else empty */
+    struct slice client_address;    /* once it was asked for */
     struct slice trace_id;          /* 32 hex digits: the caller's traceparent, else ours */
     struct slice body;              /* empty once it was let go of */
     int64_t began_us, began_wall_us;
@@ -144,6 +145,8 @@ void request_refuse(struct request *request, const struct failure *failure);
 void request_record_start(struct request *request);
 /* The log line. `labels` are JSON members (",\"a\":1"), already bounded. Called once, when over. */
 void request_record(struct request *request, struct slice labels);
+/* The log line of what the server refused by itself. */
+void record_refusal(struct worker *worker, const struct refusal *refusal, const struct failure *failure, const char *id);
 /* The last call: everything is released, the handle must be dead. */
 void request_release(struct request *request);
 
@@ -168,5 +171,6 @@ void request_wake_script(struct request *request);
 
 /* ---- facts that are worked out when a policy asks */
 int64_t request_cost_pico(const struct request *request, const struct target *target); /* of the estimate; -1 unpriced */
+struct slice request_client_address(struct request *request);                          /* "10.0.0.1" (client.h); empty in explain */
 struct slice request_client_header(const struct request *request, const char *name);   /* allow-listed names only; else empty */
 #endif

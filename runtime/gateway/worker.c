@@ -183,19 +183,21 @@ static void on_drained(void *owner, struct exchange *exchange)
 }
 
 /* What the server refuses by itself, before there is a request: framing, size, time. */
-static void write_refusal(void *owner, int status, struct slice reason, struct slice path, struct buffer *body, char id[REFUSAL_ID_SIZE])
+static void write_refusal(void *owner, const struct refusal *refusal, struct buffer *body, char id[REFUSAL_ID_SIZE])
 {
+    int status = refusal->status;
     worker_make_id(owner, id);
     struct failure failure = failure_make(status == 413   ? FAILURE_TOO_LARGE
                                           : status == 503 ? FAILURE_SHEDDING
                                                           : FAILURE_BAD_PARAMETER,
-                                          reason);
+                                          refusal->reason);
     char code[16];
     if (status != 413 && status != 503) {
         int len = snprintf(code, sizeof code, "http_%d", status);
         failure.code = (struct slice){code, (size_t)len};
     }
-    route_wire(route_find(LIT("POST"), path))->write_failure(&failure, slice_of(id), false, body);
+    record_refusal(owner, refusal, &failure, id);
+    route_wire(route_find(LIT("POST"), refusal->path))->write_failure(&failure, slice_of(id), false, body);
 }
 
 static const char *what_to_do(int error)

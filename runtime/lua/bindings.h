@@ -24,6 +24,7 @@ int open_memory(lua_State *L);      /* lua_memory.c: the room for request bodies
 int open_order(lua_State *L);       /* lua_order.c: gateway.order */
 int open_config(lua_State *L);      /* lua_config.c: checked table -> struct config, for specs; is_model_name for lua/gateway/models.lua */
 int open_keyring(lua_State *L);     /* lua_keyring.c: keys and patterns, for specs */
+int open_address(lua_State *L);     /* lua_address.c */
 int open_value(lua_State *L);       /* lua_value.c: JSON to values and back, as adapters have it */
 int open_wait_queue(lua_State *L);  /* lua_wait_queue.c: who waits for room, for specs */
 int open_pools(lua_State *L);       /* lua_keyring.c: turns and spare attempts by name, for specs */

@@ -513,6 +513,11 @@ static void take_rest(lua_State *L, struct config *config)
     config->cors_any = take_bool(L, "any");
     lua_pop(L, 1);
     config->hosts = take_strings(L, config, "hosts", &config->host_count);
+    struct slice *proxies = take_strings(L, config, "proxies", &config->proxy_count);
+    config->proxies = take_memory(L, config, config->proxy_count, sizeof *config->proxies);
+    for (unsigned i = 0; i < config->proxy_count; i++)
+        if (!network_parse(proxies[i], &config->proxies[i]))
+            luaL_error(L, "config: %s is no network", proxies[i].ptr);
 }
 
 static struct slice directory_of(struct slice path)

@@ -48,6 +48,7 @@ int luaopen_gateway_runtime(lua_State *L)
         {"limiter", open_limiter},
         {"memory", open_memory},
         {"value", open_value},
+        {"address", open_address},
         {"wait_queue", open_wait_queue},
         {"schedule", open_schedule},
         {"probation", open_probation},

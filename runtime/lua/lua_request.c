@@ -283,7 +283,7 @@ static int push_client_fact(lua_State *L, struct run *run, lua_Integer fact)
 {
     struct request *request = run->request;
     if (fact == CLIENT_ADDRESS) {
-        push_slice(L, request->exchange == NULL ? SLICE_NONE : exchange_peer(request->exchange));
+        push_slice(L, request_client_address(request));
         return 1;
     }
     lua_getiuservalue(L, 1, 1);

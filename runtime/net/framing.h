@@ -85,7 +85,7 @@ struct framing {
     uint16_t value_len, extension_len;
     bool in_query;
     char method[8], version[8], name[20], value[256];
-    char path[32]; /* how the target begins, for those who refuse: the body is refused before anybody else saw the head */
+    char path[128]; /* how the target begins, for those who refuse: the body is refused before anybody else saw the head */
 };
 
 extern const struct framing_limits framing_defaults;

@@ -1,6 +1,7 @@
 /* guard.c -- see guard.h. The numbered rules are those measured with this libmicrohttpd (0.9.75); each names what goes wrong without it.
  * SPDX-License-Identifier: MIT */
 #include "net/guard.h"
+#include "net/peer.h"
 #include "net/door.h"
 #include <errno.h>
 #include <poll.h>
@@ -94,13 +95,21 @@ static const char *reason_phrase(int status)
     }
 }
 
-static bool send_refusal(struct guards *guards, int fd, struct slice path, int status, const char *reason)
+/* `framing` NULL: not a byte of a request was looked at. */
+static bool send_refusal(struct guards *guards, int fd, const struct framing *framing, int status, const char *reason)
 {
     struct buffer body, head;
-    char id[33] = "";
+    char id[REFUSAL_ID_SIZE] = "", peer[ADDRESS_TEXT_SIZE];
+    struct refusal refusal = {.status = status, .reason = slice_of(reason)};
+    if (framing != NULL) {
+        refusal.method = (struct slice){framing->method, framing->state > FRAMING_METHOD ? framing->method_len : 0};
+        refusal.path = (struct slice){framing->path, framing_path_len(framing)};
+    }
+    peer_of_socket(fd, peer);
+    refusal.peer = slice_of(peer);
     buffer_init(&body, 4096);
     buffer_init(&head, 8192);
-    guards->write_refusal(guards->owner, status, slice_of(reason), path, &body, id);
+    guards->write_refusal(guards->owner, &refusal, &body, id);
     buffer_printf(
         &head, "HTTP/1.1 %d %s\r\nContent-Type: application/json\r\nX-Request-ID: %s\r\n%sContent-Length: %zu\r\nConnection: close\r\n\r\n",
         status, reason_phrase(status), id, status == 503 ? "Retry-After: 1\r\n" : "", body.len);
@@ -123,8 +132,7 @@ void guard_refuse(struct guard *guard, int status, const char *reason)
             guard->guards->timeouts++;
         else
             guard->guards->refused++;
-        struct slice path = {guard->framing.path, framing_path_len(&guard->framing)};
-        if (!send_refusal(guard->guards, guard->fd, path, status, reason))
+        if (!send_refusal(guard->guards, guard->fd, &guard->framing, status, reason))
             guard->life = LIFE_DEAD;
     }
     shutdown(guard->fd, SHUT_WR);
@@ -166,7 +174,7 @@ static bool throw_away(int fd)
 void guards_turn_away(struct guards *guards, int fd, int status, const char *reason)
 {
     throw_away(fd);
-    send_refusal(guards, fd, SLICE_NONE, status, reason);
+    send_refusal(guards, fd, NULL, status, reason);
     shutdown(fd, SHUT_WR);
     throw_away(fd);
     close(fd);

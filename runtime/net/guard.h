@@ -10,6 +10,7 @@
 #define NET_GUARD_H
 #include "base/bytes.h"
 #include "net/framing.h"
+#include "net/refusal.h"
 #include "net/loop.h"
 
 struct guard;
@@ -22,7 +23,7 @@ struct guards {
     int64_t body_us;   /* then at least `body_rate` bytes a second over each further stretch of this length */
     int64_t linger_us; /* how long what a refused client still sends is thrown away, so that it can read its answer */
     uint32_t body_rate;
-    void (*write_refusal)(void *owner, int status, struct slice reason, struct slice path, struct buffer *body, char id[33]);
+    write_refusal_fn *write_refusal;
     void *owner;
     struct guard *pending; /* good requests were answered, a bad one waits behind them */
     struct guard *drained; /* closed for libmicrohttpd, lingering still */

@@ -7,10 +7,11 @@
  * - a handler call that neither answers nor suspends would make it spin.
  * SPDX-License-Identifier: MIT */
 #include "net/server_private.h"
+#include "net/peer.h"
 #include "base/log.h"
-#include <arpa/inet.h>
 #include <errno.h>
 #include <limits.h>
+#include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,23 +186,9 @@ void exchange_each_header(const struct exchange *exchange, void (*visit)(void *o
                   (struct slice){text + fields[i].value, fields[i].value_len});
 }
 
-static void find_peer(struct exchange *exchange)
-{
-    const union MHD_ConnectionInfo *info = MHD_get_connection_info(exchange->mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS);
-    const struct sockaddr *address = info == NULL ? NULL : info->client_addr;
-    if (address == NULL)
-        return;
-    if (address->sa_family == AF_INET)
-        inet_ntop(AF_INET, &((const struct sockaddr_in *)(const void *)address)->sin_addr, exchange->peer, sizeof exchange->peer);
-    else if (address->sa_family == AF_INET6)
-        inet_ntop(AF_INET6, &((const struct sockaddr_in6 *)(const void *)address)->sin6_addr, exchange->peer, sizeof exchange->peer);
-}
-
 struct slice exchange_peer(const struct exchange *exchange)
 {
-    if (exchange->peer[0] == '\0' && exchange->mhd != NULL)
-        find_peer((struct exchange *)exchange); /* logically const: written out when somebody asks */
-    return slice_of(exchange->peer);
+    return slice_of(exchange->connection != NULL ? exchange->connection->peer : exchange->peer);
 }
 
 int64_t exchange_began_us(const struct exchange *exchange)
@@ -269,7 +256,8 @@ static enum MHD_Result refuse(struct exchange *exchange, int status, const char 
     const struct answer_header headers[] = {{"Content-Type", "application/json"}, {"X-Request-ID", id}, {"Retry-After", "1"}};
     struct buffer body;
     buffer_init(&body, 4096);
-    server->owner.write_refusal(server->owner.owner, status, slice_of(reason), exchange->path, &body, id);
+    struct refusal refusal = {status, slice_of(reason), exchange->method, exchange->path, exchange_peer(exchange)};
+    server->owner.write_refusal(server->owner.owner, &refusal, &body, id);
     struct MHD_Response *response = MHD_create_response_from_buffer(body.len, body.ptr, MHD_RESPMEM_MUST_COPY);
     buffer_free(&body);
     if (response == NULL)
@@ -383,7 +371,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
     if (exchange->connection->guard != NULL)
         guard_on_done(exchange->connection->guard);
     if (!exchange->closed)
-        exchange_peer(exchange); /* while there is still a connection to ask */
+        memcpy(exchange->peer, exchange->connection->peer, sizeof exchange->peer); /* while there is still a connection to ask */
     exchange->connection->exchange = NULL;
     exchange->connection->silent_us = loop_now_us(server->loop);
     exchange->connection = NULL;
@@ -420,6 +408,7 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
 {
     int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
     struct connection *connection = xcalloc(1, sizeof *connection);
+    peer_of_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, connection->peer);
     connection->server = server;
     connection->silent_us = loop_now_us(server->loop);
     connection->watch = (struct watch){on_connection_ready, fd};
@@ -515,13 +504,6 @@ static int64_t run_turn(struct turn_hook *hook)
     return (int64_t)timeout * 1000;
 }
 
-static void write_guard_refusal(void *owner, int status, struct slice reason, struct slice path, struct buffer *body,
-                                char id[REFUSAL_ID_SIZE])
-{
-    struct server *server = owner;
-    server->owner.write_refusal(server->owner.owner, status, reason, path, body, id);
-}
-
 /* ---------------------------------------------------------------- life */
 
 static void set_guards(struct server *server)
@@ -533,8 +515,8 @@ static void set_guards(struct server *server)
         .body_us = server->settings.body_us,
         .linger_us = LINGER_S * 1000000,
         .body_rate = BODY_RATE,
-        .write_refusal = write_guard_refusal,
-        .owner = server,
+        .write_refusal = server->owner.write_refusal,
+        .owner = server->owner.owner,
     };
     server->guards.limits.pool = POOL_BYTES;
     server->guards.limits.body = server->settings.body_limit;

@@ -9,8 +9,7 @@
 #include "base/arena.h"
 #include "net/listener.h"
 #include "net/loop.h"
-
-enum { REFUSAL_ID_SIZE = 33 }; /* 32 hex digits and a NUL */
+#include "net/refusal.h"
 
 struct server;
 struct exchange; /* one request of one client and its answer */
@@ -46,9 +45,8 @@ struct server_owner {
     void (*on_gone)(void *owner, struct exchange *exchange);
     /* The bytes buffered for this stream fell below stream_low again. */
     void (*on_drained)(void *owner, struct exchange *exchange);
-    /* A refusal of the server itself (413, on_head's status, 503) or of its guard: write the JSON body for it, and a request id for its header.
-     * `path` as far as it is known. */
-    void (*write_refusal)(void *owner, int status, struct slice reason, struct slice path, struct buffer *body, char id[REFUSAL_ID_SIZE]);
+    /* A refusal of the server itself (413, on_head's status, 503) or of its guard. */
+    write_refusal_fn *write_refusal;
     /* Clients cannot be accepted: told when that begins, and when it is over. */
     void (*on_accept_trouble)(void *owner, const struct accept_trouble *trouble);
     /* Once, after server_quiesce: no connection can bring a request any more, and none is under way. */

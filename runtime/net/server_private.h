@@ -3,6 +3,7 @@
 #ifndef NET_SERVER_PRIVATE_H
 #define NET_SERVER_PRIVATE_H
 #include "net/bodies.h"
+#include "base/address.h"
 #include "net/guard.h"
 #include "net/server.h"
 #include <microhttpd.h>
@@ -14,7 +15,8 @@ struct connection {
     struct server *server;
     struct guard *guard;
     struct exchange *exchange; /* the request under way */
-    int64_t silent_us;         /* since when no request is under way */
+    char peer[ADDRESS_TEXT_SIZE];
+    int64_t silent_us; /* since when no request is under way */
     bool half_closed, waits_for_room, has_room, weighed;
 };
 
@@ -33,10 +35,10 @@ struct exchange {
     struct buffer text;   /* the head, copied: libmicrohttpd forgets it when the answer is out, and the owner may need it longer */
     struct buffer fields; /* of struct field */
     struct buffer body;
-    size_t promised;        /* how long its body may become */
-    size_t charged, weight; /* of `bodies`, as `share`; of the process's memory, for the request itself */
-    uint64_t share;         /* whose its body is; 0: not asked yet */
-    char peer[46];
+    size_t promised;              /* how long its body may become */
+    size_t charged, weight;       /* of `bodies`, as `share`; of the process's memory, for the request itself */
+    uint64_t share;               /* whose its body is; 0: not asked yet */
+    char peer[ADDRESS_TEXT_SIZE]; /* once the connection is gone */
     int64_t began_us;
     void *tag;
     void (*release)(void *);
