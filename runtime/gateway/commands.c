@@ -36,7 +36,8 @@ static void put_remarks(struct buffer *out, const struct script_engine *engine, 
 
 static void say(struct buffer *lines)
 {
-    fwrite(lines->ptr, 1, lines->len, stdout);
+    if (lines->len > 0)
+        fwrite(lines->ptr, 1, lines->len, stdout);
     fflush(stdout);
     buffer_free(lines);
 }
