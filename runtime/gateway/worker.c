@@ -196,7 +196,8 @@ static void write_refusal(void *owner, const struct refusal *refusal, struct buf
         int len = snprintf(code, sizeof code, "http_%d", status);
         failure.code = (struct slice){code, (size_t)len};
     }
-    record_refusal(owner, refusal, &failure, id);
+    if (refusal->is_request) /* connections that are turned away are counted, and said once (on_accept_trouble) */
+        record_refusal(owner, refusal, &failure, id);
     route_wire(route_find(LIT("POST"), refusal->path))->write_failure(&failure, slice_of(id), false, body);
 }
 

@@ -104,6 +104,7 @@ static bool send_refusal(struct guards *guards, int fd, const struct framing *fr
     if (framing != NULL) {
         refusal.method = (struct slice){framing->method, framing->state > FRAMING_METHOD ? framing->method_len : 0};
         refusal.path = (struct slice){framing->path, framing_path_len(framing)};
+        refusal.is_request = framing->any;
     }
     peer_of_socket(fd, peer);
     refusal.peer = slice_of(peer);

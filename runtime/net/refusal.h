@@ -11,6 +11,7 @@ struct refusal {
     struct slice reason;
     struct slice method, path; /* as far as they are known, else empty */
     struct slice peer;         /* "127.0.0.1" */
+    bool is_request;           /* a byte of one was read; else it was only a connection */
 };
 
 /* Writes the JSON body of the answer, a request id for its header, and what the owner wants to remember of it. */

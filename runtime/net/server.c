@@ -256,7 +256,7 @@ static enum MHD_Result refuse(struct exchange *exchange, int status, const char 
     const struct answer_header headers[] = {{"Content-Type", "application/json"}, {"X-Request-ID", id}, {"Retry-After", "1"}};
     struct buffer body;
     buffer_init(&body, 4096);
-    struct refusal refusal = {status, slice_of(reason), exchange->method, exchange->path, exchange_peer(exchange)};
+    struct refusal refusal = {status, slice_of(reason), exchange->method, exchange->path, exchange_peer(exchange), true};
     server->owner.write_refusal(server->owner.owner, &refusal, &body, id);
     struct MHD_Response *response = MHD_create_response_from_buffer(body.len, body.ptr, MHD_RESPMEM_MUST_COPY);
     buffer_free(&body);

@@ -25,6 +25,27 @@ describe("keyring", function()
     assert.is_nil(ring:find("key", 0))
   end)
 
+  it("a look-up costs the same whether its key is good, expired, wrong or missing", function()
+    local users = {}
+    for i = 1, 1000 do
+      users[i] = { key = ("sk-%020d"):format(i), user = "user-" .. i, expires = i % 2 == 0 and 100 or nil }
+    end
+    local ring = keyring.new(users)
+    local keys, least = { good = "sk-00000000000000000501", expired = "sk-00000000000000000500", wrong = "sk-x0000000000000000500", missing = "" }, {}
+    for _ = 1, 200 do -- the least of many: what another program takes is not counted
+      for what, key in pairs(keys) do
+        local began = os.clock()
+        for _ = 1, 100 do
+          ring:find(key, 1000)
+        end
+        least[what] = math.min(least[what] or math.huge, os.clock() - began)
+      end
+    end
+    for what in pairs(keys) do
+      assert.is_true(least[what] < 2 * least.wrong and least.wrong < 2 * least[what], ("%s: %g, wrong: %g"):format(what, least[what], least.wrong))
+    end
+  end)
+
   it("an expired key has its user still, and has expired from that second on", function()
     local ring = keyring.new { { key = "short", user = "a", expires = 100 }, { key = "long", user = "b" } }
     assert.same({ 1, "a", false }, { ring:find("short", 99.999) })
