@@ -182,6 +182,23 @@ local function complaint(kind, case, answer)
   return expected and answer.status ~= expected and ("expected %d, got %d"):format(expected, answer.status) or nil
 end
 
+describe("the table of who may", function()
+  it("names every route that the gateway has", function()
+    local file = assert(io.open "runtime/gateway/routes.c")
+    local text, count = file:read "a", 0
+    file:close()
+    for name, method, path in text:gmatch '{"([%w_]+)", "(%u+)", "(/[^"]*)"' do
+      local found = false
+      for _, route in ipairs(ROUTES) do
+        found = found or (route[1] == method and route[2]:sub(1, #path) == path and (route[2] == path or path:sub(-1) == "/"))
+      end
+      assert.is_true(found, name)
+      count = count + 1
+    end
+    assert.is_true(count >= 16, count)
+  end)
+end)
+
 describe("who may, at random,", function()
   local gateways = {}
 
