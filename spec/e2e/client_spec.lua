@@ -129,7 +129,7 @@ describe("the log line", function()
     gateway = house.start { config = ('return { workers = 1, providers = { lab = { kind = "openai", base_url = "%s/v1" } } }'):format(mock.origin) }
     local id = house.next_id()
     local connection = http.connect { port = gateway.port }
-    assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id }, body = house.body { model = "lab/stall-head" } }))
+    assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id }, body = house.body { model = "lab/slow-60000" } }))
     http.eventually(function() return gateway:get("/providers"):json().providers[1].in_flight > 0 end)
     connection:close()
     local line = assert(gateway:record(id))
