@@ -35,6 +35,7 @@ enum {
     HISTOGRAM_FINE = 8,
     HISTOGRAM_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_FINE,
     BUCKETS_MAX = 65536,
+    EVICT_AMONG = 64, /* records without references */
 };
 
 struct window { /* a ring of slots; one whose number is not `slot - 0..9` is stale and was zeroed on the way */
@@ -84,7 +85,7 @@ struct health {
 struct health_table {
     pthread_mutex_t lock;
     struct health **buckets;
-    size_t bucket_count, count, limit;
+    size_t bucket_count, count, limit, hand;
     uint8_t key[16];
     uint64_t seed, evictions;
 };
@@ -151,12 +152,14 @@ static void drop(struct health_table *table, struct health **link)
     table->evictions++;
 }
 
-/* Only a full table comes here, and only for a new name. */
+/* Only a full table comes here, and only for a new name. Clients make names: the oldest of a few will do, and those that come next are looked at then. */
 static bool make_room(struct health_table *table)
 {
     struct health **oldest = NULL;
-    for (size_t i = 0; i < table->bucket_count; i++) {
-        for (struct health **link = &table->buckets[i]; *link != NULL; link = &(*link)->next) {
+    unsigned seen = 0;
+    for (size_t i = 0; i < table->bucket_count && seen < EVICT_AMONG; i++, table->hand++) {
+        for (struct health **link = &table->buckets[table->hand & (table->bucket_count - 1)]; *link != NULL; link = &(*link)->next) {
+            seen += (*link)->refs == 0;
             if ((*link)->refs == 0 && (oldest == NULL || (*link)->named_us < (*oldest)->named_us)) {
                 oldest = link;
             }
