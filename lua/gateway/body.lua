@@ -1,39 +1,40 @@
 --- JSON text as a read-only table: what `request.body()` gives. Members that are null are not there; null in a list is false, so
---- that the list keeps its length. Whole numbers are integers.
+-- that the list keeps its length. Whole numbers are integers.
+--
+-- Read by the gateway's own reader, which has no memory but Lua's: cjson keeps its buffer when memory runs out halfway, and what is
+-- read here comes from clients.
 -- SPDX-License-Identifier: MIT
 
-local cjson = require "cjson"
 local frozen = require "gateway.frozen"
+local value = require("gateway.runtime").value
 
 local body = {}
 
-local decode, null = cjson.decode, cjson.null
+local decode, null = value.decode, value.null
 
-local NO_MEMORY = "not enough memory"
 local EXACT = 2 ^ 53 -- beyond it a float may stand for several integers
 
-local function tidy(value)
-  for key, item in next, value do
+local function tidy(read)
+  setmetatable(read, nil) -- which marks lists, and would pass for a view
+  for key, item in next, read do
     if type(item) == "table" then
       tidy(item)
     elseif type(item) == "number" then
-      value[key] = item > -EXACT and item < EXACT and math.tointeger(item) or item
+      read[key] = item > -EXACT and item < EXACT and math.tointeger(item) or item
     elseif item == null then
-      value[key] = math.type(key) == "integer" and false or nil
+      read[key] = false
     end
   end
-  return value
+  return read
 end
 
 --- The table; nil where the text is not an object or a list. `name` stands in messages.
 function body.decode(text, name)
-  local ok, value = pcall(decode, text)
-  if value == NO_MEMORY then
-    error(value, 0) -- a policy must not take it for a body that is none
-  elseif not ok or type(value) ~= "table" then
+  local read = decode(text)
+  if type(read) ~= "table" then
     return nil
   end
-  return frozen.copy(tidy(value), name)
+  return frozen.copy(tidy(read), name)
 end
 
 return body

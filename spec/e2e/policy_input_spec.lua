@@ -114,6 +114,20 @@ describe("what one user sends", function()
     assert.same({ 413, "request_too_large" }, { answer.status, answer:json().error.type })
   end)
 
+  it("leaves nothing behind where it was too large to be read", function()
+    start(keys("alice", "bob", "carol"))
+    local body = ('{"model":"mock/good","messages":[{"role":"user","content":"%s"}],"x":[%s{}]}'):format(("x"):rep(300000), ("{},"):rep(60000))
+    local function ask_often(count)
+      for _ = 1, count do
+        local answer = gateway:request { path = "/v1/chat/completions", key = "key-of-alice", headers = { ["X-Title"] = "admit-body" }, body = body }
+        assert.equal(413, answer.status)
+      end
+      return (gateway.process:memory())
+    end
+    local before, after = ask_often(10), ask_often(40)
+    assert.is_true(gateway.process:is_sanitized() or after - before < 6 * 1024, ("%d KB more"):format(after - before)) -- a body is 500 KB
+  end)
+
   it("is counted by users where it is not its size: three must be stopped, not one however often", function()
     start(keys("alice", "bob", "carol", "dave"))
     for i = 1, 8 do
