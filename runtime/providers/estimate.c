@@ -176,7 +176,8 @@ void facts_add_media(struct facts *facts, enum part_kind kind, struct slice url_
     facts->needs |= kind == PART_IMAGE ? NEED_VISION : kind == PART_AUDIO ? NEED_AUDIO : NEED_DOCUMENT;
     facts->image_count += kind == PART_IMAGE;
     if (kind == PART_AUDIO) {
-        add_tokens(facts, has_data ? data.len : 0, (int64_t)(has_data ? data.len / AUDIO_BYTES : 0));
+        if (has_data && (type.len == 0 || slice_starts_with(type, LIT("audio")) || slice_starts_with(type, LIT("video"))))
+            add_tokens(facts, data.len, (int64_t)(data.len / AUDIO_BYTES));
     } else if (kind == PART_IMAGE) {
         if (has_data && (type.len == 0 || slice_starts_with(type, LIT("image")))) /* its pixels count, not its bytes */
             facts->media_bytes += data.len;

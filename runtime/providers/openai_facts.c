@@ -78,19 +78,26 @@ static struct slice message_param(struct scan *scan, unsigned index, const char 
     return arena_printf(scan->arena, field[0] == '\0' ? "messages[%u]%s" : "messages[%u].%s", index, field);
 }
 
-/* Where a part may hold a picture, a sound or a file. */
+/* Where a part may hold a picture, a sound, a film or a file. */
 struct media {
-    struct slice image, audio, file;
+    struct slice image, audio, file, other; /* other: audio_url, video_url */
 };
+
+/* {"url": …}, or the address itself. */
+static struct slice address_of(struct slice json)
+{
+    return json.len > 1 && json.ptr[0] == '"' ? (struct slice){json.ptr + 1, json.len - 2} : json_find_string(json, "url");
+}
 
 /* A value in the place of another kind of part is none. */
 static void note_part(struct facts *facts, struct slice type, const struct media *media)
 {
-    struct slice address = json_find_string(media->image, "url"), whole = media->image;
+    unsigned needs = facts->needs;
     if (openai_is(type, LIT("image_url"))) {
-        if (whole.len > 1 && whole.ptr[0] == '"')
-            address = (struct slice){whole.ptr + 1, whole.len - 2};
-        facts_add_media(facts, PART_IMAGE, address, SLICE_NONE, SLICE_NONE);
+        facts_add_media(facts, PART_IMAGE, address_of(media->image), SLICE_NONE, SLICE_NONE);
+    } else if (openai_is(type, LIT("audio_url")) || openai_is(type, LIT("video_url"))) { /* COMPAT(vllm, openrouter, 2026-08) */
+        facts_add_media(facts, PART_AUDIO, address_of(media->other), SLICE_NONE, SLICE_NONE);
+        facts->needs = needs; /* who can do with it is not known here */
     } else if (openai_is(type, LIT("input_audio"))) {
         facts_add_media(facts, PART_AUDIO, SLICE_NONE, SLICE_NONE, json_find_string(media->audio, "data"));
     } else if (openai_is(type, LIT("file"))) {
@@ -121,6 +128,8 @@ static bool read_part(struct scan *scan)
             good = json_skip(json, &media.audio);
         } else if (openai_is(key, LIT("file"))) {
             good = json_skip(json, &media.file);
+        } else if (openai_is(key, LIT("audio_url")) || openai_is(key, LIT("video_url"))) {
+            good = json_skip(json, &media.other);
         } else {
             good = facts_skip(scan->facts, json);
         }

@@ -84,6 +84,10 @@ local PLACES = {
     .. '"image_url":{"url":"data:text/plain;base64,%s"}}]}]}', true },
   { "openai", "a file that is a text", '{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:text/plain;base64,'
     .. '%s"}}]}]}', true },
+  { "openai", "a film that is a text", '{"model":"m","messages":[{"role":"user","content":[{"type":"video_url",'
+    .. '"video_url":{"url":"data:text/plain;base64,%s"}}]}]}', true },
+  { "openai", "a film's place in a text", '{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"hi",'
+    .. '"video_url":{"url":"data:video/mp4;base64,%s"}}]}]}', true },
   { "openai", "a file's name", '{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_id":"f","filename":"%s"}}]}]}', true },
   { "openai", "a text that is given twice", '{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"%s","text":"hi"}]}]}' },
   { "openai", "a content that is given twice", '{"model":"m","messages":[{"role":"user","content":"%s","content":"hi"}]}' },
@@ -147,6 +151,7 @@ end)
 describe("pictures, sounds and files weigh by what a provider makes of them", function()
   local FRAMES = {
     openai = { '{"model":"m","messages":[{"role":"user","content":[%s]}]}', {
+      film = '{"type":"video_url","video_url":{"url":"data:video/mp4;base64,%s"}}',
       image = '{"type":"image_url","image_url":{"url":"data:image/png;base64,%s"}}', audio = '{"type":"input_audio","input_audio":{"data":"%s",'
         .. '"format":"wav"}}',
       file = '{"type":"file","file":{"filename":"a.pdf","file_data":"data:application/pdf;base64,%s"}}' } },
@@ -165,7 +170,7 @@ describe("pictures, sounds and files weigh by what a provider makes of them", fu
           return tokens(dialect[1]:gsub("%%s", function() return (one .. ","):rep(count - 1) .. one end), client)
         end
         local small, large, two = of(1, BASE64:sub(1, 4000)), of(1, BASE64), of(2, BASE64)
-        local least = { image = 800, audio = #BASE64 // 256, file = #BASE64 // 64 }
+        local least = { image = 800, audio = #BASE64 // 256, film = #BASE64 // 256, file = #BASE64 // 64 }
         assert.equal(least[kind], large - 5)
         assert.equal(2 * least[kind], two - 5)
         assert.is_truthy(kind == "image" and small == large or small < large)
