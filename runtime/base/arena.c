@@ -166,6 +166,24 @@ bool arena_append(struct arena *arena, struct arena_text *text, struct slice mor
     return true;
 }
 
+bool arena_join(struct arena *arena, struct arena_joined *joined, struct slice between, struct slice more)
+{
+    if (more.len == 0)
+        return true;
+    if (joined->one.len == 0 && joined->all.len == 0) {
+        joined->one = more;
+        return true;
+    }
+    if (joined->all.len == 0 && !arena_append(arena, &joined->all, joined->one))
+        return false;
+    return arena_append(arena, &joined->all, between) && arena_append(arena, &joined->all, more);
+}
+
+struct slice arena_joined_text(const struct arena_joined *joined)
+{
+    return joined->all.len > 0 ? (struct slice){joined->all.ptr, joined->all.len} : joined->one;
+}
+
 struct slice arena_printf(struct arena *arena, const char *format, ...)
 {
     va_list args, again;

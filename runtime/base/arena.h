@@ -45,5 +45,12 @@ struct arena_text {
     size_t len, size;
 };
 bool arena_append(struct arena *arena, struct arena_text *text, struct slice more); /* false past the limit; the text is as it was */
+/* Texts with `between` between them. One alone is borrowed, not copied: it may be as large as a body. Zeroed: none. */
+struct arena_joined {
+    struct slice one;
+    struct arena_text all;
+};
+bool arena_join(struct arena *arena, struct arena_joined *joined, struct slice between, struct slice more); /* false past the limit */
+struct slice arena_joined_text(const struct arena_joined *joined);
 struct slice arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

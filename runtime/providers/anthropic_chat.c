@@ -122,32 +122,29 @@ static struct slice inside(struct slice quoted)
 
 /* ---------------------------------------------------------------- blocks that hold others */
 
-static void add_line(struct arena *arena, struct arena_text *all, struct slice line)
-{
-    if (line.len > 0 && all->len > 0)
-        arena_append(arena, all, LIT("\\n"));
-    arena_append(arena, all, line);
-}
+static const struct slice line_end = LIT("\\n");
 
 /* The texts of a string or of a list of blocks, a line each. */
-static void add_lines(struct arena *arena, struct arena_text *all, struct slice content)
+static void add_lines(struct arena *arena, struct arena_joined *all, struct slice content)
 {
     struct slice element;
     struct json json;
     json_init(&json, content, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_ARRAY)
-        return add_line(arena, all, inside(content));
+    if (json_peek(&json) != JSON_ARRAY) {
+        arena_join(arena, all, line_end, inside(content));
+        return;
+    }
     json_array(&json);
     while (json_element(&json) && json_skip(&json, &element))
         if (element.ptr[0] == '{')
-            add_line(arena, all, json_find_string(element, "text"));
+            arena_join(arena, all, line_end, json_find_string(element, "text"));
 }
 
 static struct slice text_of(struct arena *arena, struct slice content)
 {
-    struct arena_text all = {.len = 0};
+    struct arena_joined all = {.one = SLICE_NONE};
     add_lines(arena, &all, content);
-    return (struct slice){all.ptr, all.len};
+    return arena_joined_text(&all);
 }
 
 /* Where a picture or a file is: data, an address, or an id that only its own provider knows. */
@@ -184,11 +181,10 @@ static bool add_file(struct scan *scan, struct parts *parts, enum part_kind kind
 /* A search result is text with its title and its source. */
 static bool add_search_result(struct scan *scan, struct parts *parts, const struct block *block)
 {
-    struct arena_text all = {.len = 0};
-    add_line(scan->arena, &all, block->title);
-    add_line(scan->arena, &all, inside(block->source));
+    struct arena_joined all = {.one = block->title};
+    arena_join(scan->arena, &all, line_end, inside(block->source));
     add_lines(scan->arena, &all, block->content);
-    return add_text(scan, parts, (struct slice){all.ptr, all.len}, block->marker);
+    return add_text(scan, parts, arena_joined_text(&all), block->marker);
 }
 
 /* What a result holds: text and pictures stay in it. A file cannot stand in a result elsewhere: it follows in the user's own message. */

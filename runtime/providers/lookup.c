@@ -7,7 +7,7 @@
 bool lookup_add(struct lookup *lookup, struct arena *arena, struct slice name, const void *value)
 {
     if (lookup->count == lookup->room) {
-        size_t room = 2 * lookup->room + 8;
+        size_t room = 2 * lookup->room + 2;
         struct lookup_entry *entries = arena_alloc(arena, room * sizeof *entries);
         if (entries == NULL)
             return false;

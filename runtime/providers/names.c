@@ -91,16 +91,22 @@ static struct slice name_of_tool(struct slice entry)
 
 bool chat_keep_tools(struct chat *chat, struct arena *arena, struct slice list_json)
 {
-    struct lookup named = {.count = 0};
+    struct lookup tools = {.count = 0}; /* a value: not named yet */
     struct json json;
-    struct slice entry;
+    struct slice one;
+    for (const struct tool *tool = chat->tools; tool != NULL; tool = tool->next)
+        if (!lookup_add(&tools, arena, tool->name_raw, tool))
+            return false;
     json_init(&json, list_json, JSON_DEPTH_MAX);
-    if (list_json.len > 0 && json_array(&json))
-        while (json_element(&json) && json_skip(&json, &entry))
-            if (!lookup_add(&named, arena, name_of_tool(entry), NULL))
-                return false;
+    if (list_json.len > 0 && json_array(&json)) {
+        while (json_element(&json) && json_skip(&json, &one)) {
+            struct lookup_entry *named = lookup_first(&tools, name_of_tool(one));
+            if (named != NULL)
+                named->value = NULL;
+        }
+    }
     for (struct tool **at = &chat->tools; *at != NULL;) {
-        if ((*at)->name_raw.len == 0 || lookup_first(&named, (*at)->name_raw) != NULL)
+        if ((*at)->name_raw.len == 0 || lookup_first(&tools, (*at)->name_raw)->value == NULL)
             at = &(*at)->next;
         else
             *at = (*at)->next;

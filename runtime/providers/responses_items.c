@@ -276,15 +276,15 @@ static struct slice join_texts(struct responses_scan *scan, struct slice list)
 {
     struct json json;
     struct slice one;
-    struct arena_text all = {.len = 0};
+    struct arena_joined all = {.one = SLICE_NONE};
     if (list.len == 0 || list.ptr[0] != '[')
         return SLICE_NONE;
     json_init(&json, list, JSON_DEPTH_MAX);
     json_array(&json);
     while (json_element(&json) && json_skip(&json, &one))
-        if (!arena_append(scan->arena, &all, json_find_string(one, "text")))
+        if (!arena_join(scan->arena, &all, SLICE_NONE, json_find_string(one, "text")))
             return SLICE_NONE;
-    return (struct slice){all.ptr, all.len};
+    return arena_joined_text(&all);
 }
 
 static struct slice behind(struct slice text, struct slice prefix)

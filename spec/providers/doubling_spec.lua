@@ -166,4 +166,12 @@ describe("tools that may be called", function()
     assert.is_nil(made:find('"name":"a"', 1, true))
     assert.is_nil(made:find('"name":"b"', 1, true))
   end)
+
+  it("are held in no more memory than the tools take, however long the list is", function()
+    local list = ('{"type":"function","function":{"name":"c"}},'):rep(600000) .. '{"type":"function","function":{"name":"b"}}'
+    local made = assert(encode({ client = "openai" }, "anthropic", '{"model":"m","messages":[{"role":"user","content":"x"}],' .. TOOLS
+      .. ',"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[' .. list .. "]}}}"))
+    assert.is_truthy(made:find('"name":"b"', 1, true))
+    assert.is_nil(made:find('"name":"a"', 1, true))
+  end)
 end)
