@@ -6,8 +6,10 @@
 #include "gateway/mock.h"
 #include "gateway/process.h"
 #include "lua/lua_engine.h"
+#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -79,6 +81,15 @@ static int refuse_option(enum log_format format, const char *option, const char 
 {
     char hint[SPELLING_MAX];
     return refuse(format, "unknown option '%s'%s (see gateway --help)", option, spelling_hint(option, options, hint));
+}
+
+/* What assert(3) calls: its message is a line as any other. */
+void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
+{
+    char message[512];
+    snprintf(message, sizeof message, "%s:%u: %s: %s does not hold", file, line, function, assertion);
+    log_now(LOG_UNSET, LOG_ERROR, "abort", message);
+    abort();
 }
 
 static bool wants_help(int argc, char **argv)

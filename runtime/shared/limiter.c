@@ -492,7 +492,7 @@ struct limiter *limiter_new(size_t limit)
     limiter->limit = limit / limiter->shard_count > 0 ? limit / limiter->shard_count : 1;
     limiter->shards = aligned_alloc(_Alignof(struct shard), limiter->shard_count * sizeof *limiter->shards);
     if (limiter->shards == NULL)
-        abort();
+        memory_is_out();
     hash_random(limiter->key, sizeof limiter->key);
     for (unsigned i = 0; i < limiter->shard_count; i++) {
         struct shard *shard = &limiter->shards[i];
