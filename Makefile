@@ -143,6 +143,8 @@ night: test-deps all
 	REQUESTS=$(REQUESTS) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/access_random_spec.lua || status=1; \
 	echo "spec/e2e/shortage_random_spec.lua: $(SHORTAGES) shortages"; \
 	SHORTAGES=$(SHORTAGES) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/shortage_random_spec.lua || status=1; \
+	echo "spec/e2e/memory_shortage_spec.lua: $(SHORTAGES) shortages"; \
+	SHORTAGES=$(SHORTAGES) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/memory_shortage_spec.lua || status=1; \
 	echo "spec/e2e/stop_spec.lua: $(SIGTERMS) SIGTERMs"; \
 	SIGTERMS=$(SIGTERMS) GATEWAY=$(BUILD)/gateway nice -n 19 busted --run=e2e spec/e2e/stop_spec.lua || status=1; \
 	echo "lists of $(LENGTH)"; LENGTH=$(LENGTH) nice -n 19 busted --cpath="$(BUILD)/lua/?.so" spec/providers/doubling_spec.lua || status=1; exit $$status

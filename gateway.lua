@@ -101,6 +101,7 @@ return {
   -- Whose X-Forwarded-For is believed: the log and policies then have the client's address in place of the proxy's.
   -- proxies = { "127.0.0.1", "10.0.0.0/8" },
   body_limit = "32MB",
+  -- memory = "1GB", -- what the process may hold; unless said 80 % of what its cgroup, RLIMIT_AS and the machine allow
   drain = "600s", -- how long requests under way may take to finish when the gateway is told to stop
   drain_delay = env("DRAIN_DELAY", "0s"), -- and before: /health/ready says 503, and the port stays open; behind a load balancer "5s"
   log = { level = env("LOG_LEVEL", "info"), format = env "LOG_FORMAT" }, -- "json" or "text"; unset: text on a terminal, else JSON

@@ -15,7 +15,8 @@ local NAMES = "path, stream, auth, encode, decode, decode_event, failure"
 
 --- What an adapter's file sees: the sandbox, and a `require` of its own.
 local function environment()
-  local json = frozen.copy(runtime.value, "gateway.json")
+  local value = runtime.value
+  local json = frozen.copy({ decode = value.decode, encode = value.encode, array = value.array, null = value.null }, "gateway.json")
   local names = setmetatable({
     require = function(name)
       if name ~= "gateway.json" then

@@ -91,7 +91,7 @@ local TOP = {
   admin = { check.table { key = keys.check_key }, {} }, timeouts = check.table(TIMEOUTS), retry = check.table(RETRY),
   breaker = check.table(BREAKER), cors = { hosts.check_cors, { origins = {}, any = false } }, hosts = { hosts.check_names, {} },
   proxies = { hosts.check_proxies, {} },
-  body_limit = { check.size(1024, 1 << 30), 32 << 20 }, memory = { check.size(64 << 20, 1 << 50), 0 },
+  body_limit = { check.size(1024, 1 << 30), 32 << 20 }, memory = { check.size(1 << 20, 1 << 50), 0 },
   drain = { seconds_or_never, 600 }, drain_delay = { seconds_or_never, 0 }, log = check.table(LOG), settings = { check.plain, {} },
   leaderboard = as_it_is, prices = as_it_is,
 }

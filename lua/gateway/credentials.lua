@@ -7,7 +7,6 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
-local cjson = require "cjson.safe"
 local runtime = require "gateway.runtime"
 local url = require "gateway.url"
 
@@ -29,7 +28,7 @@ local function read_json(name, path, read)
   elseif #text > FILE_MAX then
     fail(path, "%s: expected at most %d KB", name, FILE_MAX // 1024)
   end
-  local object = cjson.decode(text)
+  local object = runtime.value.parse(text)
   if type(object) ~= "table" or object[1] ~= nil then
     fail(path, "%s: expected a JSON object with credentials of Google Cloud", name)
   end
@@ -39,7 +38,7 @@ end
 --- A field of the file: text; nil where it is not there and need not be.
 local function text_of(file, name, path, what)
   local value = file.object[name]
-  if value == nil or value == cjson.null then
+  if value == nil or value == runtime.value.null then
     if what then
       fail(join(path, name), "%s: expected %s, found nothing", file.name, what)
     end

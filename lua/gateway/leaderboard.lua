@@ -7,7 +7,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
-local cjson = require "cjson.safe"
+local runtime = require "gateway.runtime"
 local url = require "gateway.url"
 
 local leaderboard = {}
@@ -17,7 +17,7 @@ local number = check.number(0, 1e9)
 
 --- The text of a board -> name -> 0..1. `name` is that of its file, or its URL.
 local function parse(text, path, name)
-  local points, message = cjson.decode(text)
+  local points, message = runtime.value.parse(text)
   if type(points) ~= "table" or points[1] ~= nil then
     fail(path, '%s: expected a JSON object such as { "gpt-4o": 0.87 }%s', name, message and ", got " .. message or "")
   end

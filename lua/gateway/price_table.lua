@@ -6,7 +6,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
-local cjson = require "cjson.safe"
+local runtime = require "gateway.runtime"
 
 local price_table = {}
 
@@ -101,7 +101,7 @@ function price_table.read(value, path, read)
   if not text then
     check.fail(path, "%s", why)
   end
-  local entries, message = cjson.decode(text)
+  local entries, message = runtime.value.parse(text)
   if type(entries) ~= "table" or entries[1] ~= nil then
     check.fail(path, "%s: expected a JSON object of models%s", value, message and ", got " .. message or "")
   end

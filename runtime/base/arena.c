@@ -48,7 +48,7 @@ static struct arena_block *take_block(struct arena *arena, size_t size)
         block = malloc(HEADER + size);
     if (block != NULL)
         block->size = size;
-    else if (counted && size <= MEMORY_LARGE)
+    else if (counted && HEADER + size <= MEMORY_LARGE)
         memory_is_out();
     else
         arena->overflow = arena->starved = true;
@@ -182,6 +182,26 @@ bool arena_join(struct arena *arena, struct arena_joined *joined, struct slice b
 struct slice arena_joined_text(const struct arena_joined *joined)
 {
     return joined->all.len > 0 ? (struct slice){joined->all.ptr, joined->all.len} : joined->one;
+}
+
+void arena_reopen(struct arena *arena)
+{
+    enum { SPARE = 16 * 1024 };
+    if (!arena->overflow)
+        return;
+    arena->overflow = false;
+    arena->limit = arena->used + SPARE;
+    memory_add(arena_memory(arena), SPARE + MEMORY_LARGE);
+    arena->counted += SPARE + MEMORY_LARGE;
+}
+
+struct slice arena_take_buffer(struct arena *arena, struct buffer *buffer)
+{
+    arena->overflow |= buffer->overflow;
+    arena->starved |= buffer->starved;
+    struct slice copy = arena_copy(arena, buffer_slice(buffer));
+    buffer_free(buffer);
+    return copy;
 }
 
 struct slice arena_printf(struct arena *arena, const char *format, ...)

@@ -52,5 +52,9 @@ struct arena_joined {
 };
 bool arena_join(struct arena *arena, struct arena_joined *joined, struct slice between, struct slice more); /* false past the limit */
 struct slice arena_joined_text(const struct arena_joined *joined);
+/* It was used up; its owner says so, and needs a little more for that. `starved` stays. */
+void arena_reopen(struct arena *arena);
+/* The text of a buffer of its own, which is freed; what did not fit there does not fit here. */
+struct slice arena_take_buffer(struct arena *arena, struct buffer *buffer);
 struct slice arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

@@ -55,6 +55,13 @@ const struct failure_row *failure_type_row(const struct failure *failure)
     return failure_row(kind);
 }
 
+struct failure failure_shed(void)
+{
+    struct failure failure = failure_make(FAILURE_SHEDDING, LIT("The gateway has no memory for this request now. Try again in a second."));
+    failure.retry_after_us = 1000000;
+    return failure;
+}
+
 struct failure failure_make(enum failure_kind kind, struct slice message)
 {
     return (struct failure){.kind = kind, .message = message, .retry_after_us = -1};

@@ -128,5 +128,7 @@ const char *phase_name(enum phase phase);                         /* "connect" .
 const char *sent_name(enum sent sent);                            /* "not_sent" ... */
 const char *deadline_name(enum deadline deadline);                /* "connect" "tls" "headers" "first_token" "idle" "total" */
 /* A failure with its kind and message set, no retry hint, everything else zero. */
+/* Memory is short: to come again in a second. */
+struct failure failure_shed(void);
 struct failure failure_make(enum failure_kind kind, struct slice message);
 #endif

@@ -10,6 +10,16 @@ void frames_init(struct frames *frames, enum stream_form form)
     buffer_init(&frames->rest, SSE_EVENT_MAX);
 }
 
+void frames_count(struct frames *frames, struct memory *memory)
+{
+    frames->rest.memory = frames->sse.rest.memory = frames->sse.join.memory = memory;
+}
+
+bool frames_starved(const struct frames *frames)
+{
+    return frames->rest.starved || frames->sse.rest.starved || frames->sse.join.starved;
+}
+
 void frames_free(struct frames *frames)
 {
     sse_free(&frames->sse);

@@ -28,6 +28,9 @@ bool frames_next(struct frames *frames, struct sse_event *event);
 bool frames_finish(struct frames *frames, struct sse_event *event);
 /* An event passed SSE_EVENT_MAX: nothing more will come out. */
 bool frames_too_big(const struct frames *frames);
+/* What is kept of cut events is counted in `memory` (borrowed). Where there is none an event is taken for too big; frames_starved tells. */
+void frames_count(struct frames *frames, struct memory *memory);
+bool frames_starved(const struct frames *frames);
 /* A frame whose checksum or lengths are wrong: nothing more will come out. */
 bool frames_broken(const struct frames *frames);
 #endif

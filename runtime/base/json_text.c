@@ -265,9 +265,7 @@ struct slice json_escape(struct arena *arena, struct slice text)
     struct buffer out;
     buffer_init(&out, 6 * text.len);
     json_append_escaped(&out, text);
-    struct slice copy = arena_copy(arena, buffer_slice(&out));
-    buffer_free(&out);
-    return copy;
+    return arena_take_buffer(arena, &out);
 }
 
 /* ---------------------------------------------------------------- numbers */

@@ -184,7 +184,8 @@ bool sse_next(struct sse *sse, struct sse_event *event)
     if (sse->too_big)
         return false;
     parse(sse, raw, event);
-    return true;
+    sse->too_big = sse->join.overflow; /* it is shorter than the event: there was no memory for it */
+    return !sse->too_big;
 }
 
 bool sse_finish(struct sse *sse, struct sse_event *event)
@@ -196,5 +197,6 @@ bool sse_finish(struct sse *sse, struct sse_event *event)
         return false;
     sse->handed_over = true;
     parse(sse, buffer_slice(&sse->rest), event);
-    return event->has_data;
+    sse->too_big = sse->join.overflow;
+    return event->has_data && !sse->too_big;
 }

@@ -182,6 +182,14 @@ bool access_may_send_body(const struct config *config, const struct route *route
     return access_of(config, route, exchange, wall_us).refusal == FAILURE_NONE;
 }
 
+/* Who has one address of version 6 has all of its network, 2^64 of them. */
+static struct slice network_of(struct slice text, struct address *address)
+{
+    static const uint8_t none[8]; /* as version 4 has them */
+    return address_parse(text, address) && memcmp(address->bytes, none, sizeof none) != 0 ? (struct slice){(const char *)address->bytes, 8}
+                                                                                          : text;
+}
+
 /* Unkeyed: to share a share with another is all that a collision brings. */
 uint64_t access_share(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
 {
@@ -190,7 +198,9 @@ uint64_t access_share(const struct config *config, const struct route *route, co
     if (caller.refusal != FAILURE_NONE)
         return 0;
     char room[ADDRESS_TEXT_SIZE];
-    uint64_t share = hash_sip(unkeyed, caller.user != NULL ? caller.user->id : client_address(config, exchange, room));
+    struct address address;
+    uint64_t share = hash_sip(unkeyed,
+                              caller.user != NULL ? caller.user->id : network_of(client_address(config, exchange, room), &address));
     return share == 0 ? 1 : share;
 }
 

@@ -266,6 +266,7 @@ void answer_failure(struct request *request, const struct failure *failure)
     struct headers headers;
     int status = wire->failure_status(failure);
     request->failure = *failure;
+    arena_reopen(&request->arena);
     if (request->streaming) {
         take_outcome(request);
         struct writer *writer = request->winner->writer;
@@ -297,6 +298,12 @@ void answer_json(struct request *request, int status, struct slice body)
 {
     struct headers headers;
     buffer_append_slice(&request->out, body);
+    if (request->out.overflow) {
+        const struct failure failure = failure_shed();
+        buffer_clear(&request->out);
+        answer_failure(request, &failure);
+        return;
+    }
     begin(&headers, request);
     add(&headers, "Content-Type", LIT("application/json"));
     add(&headers, "Cache-Control", LIT("no-store"));

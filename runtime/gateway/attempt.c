@@ -72,12 +72,13 @@ void attempt_note_failure(struct attempt *attempt, const struct failure *failure
 {
     attempt->failed = true;
     attempt->failure = *failure;
+    bool starved = attempt_note_memory(attempt, &attempt->failure);
     failure_hide(&attempt->failure, attempt->target->provider, attempt->token, &attempt->request->arena);
     attempt_note_key(attempt, &attempt->failure);
     attempt_note_token(attempt);
     attempt_hang_up(attempt);
     bool renewed = attempt->token.len > 0 && failure->kind == FAILURE_AUTH; /* there is a new one soon */
-    settle_health(attempt, false, attempt->failure.other_key || renewed || is_stale(attempt, failure));
+    settle_health(attempt, false, starved || attempt->failure.other_key || renewed || is_stale(attempt, failure));
 }
 
 void attempt_fail(struct attempt *attempt, const struct failure *failure)
@@ -495,9 +496,10 @@ static struct attempt *take(struct worker *worker)
     struct attempt *attempt = worker->free_attempts;
     if (attempt == NULL) {
         attempt = xcalloc(1, sizeof *attempt);
-        buffer_init(&attempt->body, ATTEMPT_BODY_MAX);
-        buffer_init(&attempt->held, ATTEMPT_BODY_MAX);
-        buffer_init(&attempt->encoded, 2 * (size_t)ATTEMPT_BODY_MAX);
+        struct memory *memory = worker->gateway->memory;
+        buffer_init_counted(&attempt->body, ATTEMPT_BODY_MAX, memory);
+        buffer_init_counted(&attempt->held, ATTEMPT_BODY_MAX, memory);
+        buffer_init_counted(&attempt->encoded, 2 * (size_t)ATTEMPT_BODY_MAX, memory);
         return attempt;
     }
     struct buffer body = attempt->body, held = attempt->held, encoded = attempt->encoded;
@@ -540,6 +542,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
         attempt->key = key_choose(request->config->key_pools[provider->index], provider->key_count, request->turn + attempt->number,
                                   now_us(attempt));
     frames_init(&attempt->events, attempt->wire->stream_form);
+    frames_count(&attempt->events, request->worker->gateway->memory);
     attempt->held.limit = request->facts.stream ? ATTEMPT_HELD_MAX : ATTEMPT_BODY_MAX;
     request->attempts[action->attempt] = attempt;
     spend(attempt);
@@ -559,6 +562,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     if (!attempt_prepare(attempt, on_answer_event, &complaint)) {
         struct failure failure = failure_make(complaint.kind, complaint.message);
         failure.param = complaint.param;
+        attempt_note_memory(attempt, &failure);
         attempt->failed = true;
         attempt->failure = failure;
         settle_health(attempt, false, true);

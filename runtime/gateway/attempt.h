@@ -76,6 +76,8 @@ bool attempt_conclude(struct attempt *attempt);
 /* Sends what is held, and everything from now on, to the client. */
 /* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
 void attempt_note_key(struct attempt *attempt, struct failure *failure);
+/* True: memory ran out, so that is what failed, whatever it looked like; *failure says so. */
+bool attempt_note_memory(const struct attempt *attempt, struct failure *failure);
 /* What its provider may bill for it: what was counted; else an estimate of what came, or of the prompt alone where it was sent whole and nothing
  * is known of what became of it (lost hedges, time that ran out, clients that left). Unknown where it cannot have been done. An answer that its client
  * cut short (it left, or gave it too little time) is not known to be cheap: it counts for `reserved` tokens at least, 0: nothing was reserved. */

@@ -29,6 +29,19 @@ void attempt_note_key(struct attempt *attempt, struct failure *failure)
     failure->other_key = key_has_other(pool, provider->key_count, attempt->key, now);
 }
 
+bool attempt_note_memory(const struct attempt *attempt, struct failure *failure)
+{
+    const struct failure shed = failure_shed();
+    if (!attempt->request->arena.starved && !attempt->body.starved && !attempt->held.starved && !attempt->encoded.starved &&
+        !frames_starved(&attempt->events))
+        return false;
+    failure->kind = shed.kind;
+    failure->message = shed.message;
+    failure->retry_after_us = shed.retry_after_us;
+    failure->code = failure->param = failure->details_json = SLICE_NONE;
+    return true;
+}
+
 /* By leaving, or with its own x-request-timeout-ms, before its end said what it cost. */
 static bool was_cut_short(const struct attempt *attempt)
 {

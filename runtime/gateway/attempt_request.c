@@ -138,11 +138,14 @@ static bool encode_body(struct attempt *attempt, struct complaint *complaint)
 {
     struct request *request = attempt->request;
     struct buffer dropped;
-    buffer_init(&dropped, request->body.len + DROPPED_OWN); /* no list of names is longer than the body that named them */
+    buffer_init_counted(&dropped, request->body.len + DROPPED_OWN,
+                        arena_memory(&request->arena)); /* no list of names is longer than the body that named them */
     /* In another form a body is about as long: images are copied once, not again at each growth. */
     if (request->body.len > LARGE_BODY)
         buffer_reserve(&attempt->encoded, request->body.len + request->body.len / 16);
     bool ok = write_body(attempt, &dropped, complaint) && may_drop(attempt, buffer_slice(&dropped), complaint);
+    attempt->encoded.starved |= dropped.starved; /* a list that is cut would keep something silent */
+    ok = ok && !dropped.starved;
     buffer_free(&dropped);
     attempt->parts[1] = buffer_slice(&attempt->encoded);
     attempt->part_count = 2;

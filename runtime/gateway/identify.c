@@ -13,8 +13,8 @@ enum { NEAREST_MAX = 3, DEFAULT_OUTPUT_TOKENS = 500 };
 
 static bool refuse(struct request *request, enum failure_kind kind, struct slice message, struct slice param)
 {
-    request->failure = failure_make(kind, message);
-    request->failure.param = param;
+    request->failure = request->arena.starved ? failure_shed() : failure_make(kind, message);
+    request->failure.param = request->arena.starved ? SLICE_NONE : param;
     return false;
 }
 

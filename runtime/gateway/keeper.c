@@ -258,9 +258,11 @@ static void log_board(const struct keeper *keeper, enum log_level level, const c
     buffer_free(&text);
 }
 
-static void ask_for_reload(const struct gateway *gateway)
+/* With a ticket, which no request waits for: without one the process is only woken. */
+static void ask_for_reload(struct gateway *gateway)
 {
     uint64_t one = 1;
+    atomic_fetch_add(&gateway->reload_asked, 1);
     if (write(gateway->reload_fd, &one, sizeof one) < 0)
         return; /* the counter is at its maximum: a reload is due in any case */
 }

@@ -176,6 +176,11 @@ static bool divide_memory(struct process *process, const struct config *config, 
     gateway->bodies = bodies_new(found.room / 2, config->body_limit);
     log_event(gateway->log, LOG_INFO, "memory", ",\"may_mb\":%zu,\"bound\":\"%s\",\"room_mb\":%zu,\"bodies_mb\":%zu", found.may >> 20,
               found.bound, found.room >> 20, found.room >> 21);
+    if (bodies_largest(gateway->bodies) < config->body_limit)
+        log_event(gateway->log, LOG_WARN, "memory",
+                  ",\"message\":\"body_limit is more than the room for bodies: bodies above %zu MB are refused; raise memory, or lower "
+                  "body_limit\"",
+                  found.room >> 21);
     return true;
 }
 

@@ -92,7 +92,7 @@ struct request *request_new(struct worker *worker, struct exchange *exchange, co
     request->engine->in_flight++;
     arena_init(&request->arena, &worker->arena_cache, REQUEST_ARENA_MAX);
     request->holds.arena = &request->arena;
-    buffer_init(&request->out, ATTEMPT_BODY_MAX);
+    buffer_init_counted(&request->out, ATTEMPT_BODY_MAX, worker->gateway->memory);
     request->timer.due = on_timer;
     request->usage = USAGE_UNKNOWN;
     request->cost_pico = -1;

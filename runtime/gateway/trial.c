@@ -260,7 +260,7 @@ bool trial_run(struct gateway *gateway, char complaint[COMPLAINT_MAX])
     struct arena arena;
     struct worker *worker = worker_new(gateway, 0, -1);
     if (worker == NULL) {
-        snprintf(complaint, COMPLAINT_MAX, "out of descriptors (raise ulimit -n): the policy cannot be tried");
+        snprintf(complaint, COMPLAINT_MAX, "out of descriptors (raise ulimit -n) or memory: the policy cannot be tried");
         return false;
     }
     arena_init(&arena, NULL, REQUEST_ARENA_MAX);

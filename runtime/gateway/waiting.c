@@ -118,7 +118,7 @@ bool request_wait(struct request *request, int64_t wait_us, unsigned priority)
     request->wait.until_us = now_us + wait_us;
     if (!wait_queue_add(worker->wait_queue, &request->wait)) {
         struct failure failure = failure_make(FAILURE_SHEDDING, LIT("too many requests wait for room already"));
-        failure.retry_after_us = request->room_in_us;
+        failure.retry_after_us = request->room_in_us >= 0 ? request->room_in_us : US_PER_S;
         request_refuse(request, &failure);
         return false;
     }

@@ -6,6 +6,7 @@
 #include "gateway/attempt.h"
 #include "gateway/routes.h"
 #include "gateway/waiting.h"
+#include "net/bodies.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -182,10 +183,26 @@ static void on_drained(void *owner, struct exchange *exchange)
         request_drained(request);
 }
 
+/* Refused before it was a request, so it has no line of its own: one line a second says how many. */
+static void note_shed(struct worker *worker)
+{
+    const struct memory *memory = worker->gateway->memory;
+    int64_t now_us = loop_now_us(worker->loop);
+    worker->shed++;
+    if (memory == NULL || now_us < worker->shed_said_us + US_PER_S)
+        return;
+    log_event(worker->gateway->log, LOG_WARN, "shedding", ",\"refused\":%u,\"held_mb\":%zu,\"room_mb\":%zu,\"bodies_mb\":%zu", worker->shed,
+              memory_held(memory) >> 20, memory->room >> 20, bodies_held(worker->gateway->bodies) >> 20);
+    worker->shed = 0;
+    worker->shed_said_us = now_us;
+}
+
 /* What the server refuses by itself, before there is a request: framing, size, time. */
 static void write_refusal(void *owner, const struct refusal *refusal, struct buffer *body, char id[REFUSAL_ID_SIZE])
 {
     int status = refusal->status;
+    if (status == 503)
+        note_shed(owner);
     worker_make_id(owner, id);
     struct failure failure = failure_make(status == 413   ? FAILURE_TOO_LARGE
                                           : status == 503 ? FAILURE_SHEDDING
@@ -371,7 +388,7 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
     worker->upstream = upstream_new(worker->loop, gateway->trust, &upstream);
     struct server_settings settings = {
         .listen_fd = listen_fd,
-        .body_limit = config->body_limit,
+        .body_limit = gateway->bodies == NULL ? config->body_limit : bodies_largest(gateway->bodies),
         .memory = gateway->memory,
         .bodies = gateway->bodies,
         .connection_limit = CONNECTIONS_MAX,

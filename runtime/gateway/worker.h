@@ -49,6 +49,8 @@ struct worker {
     uint64_t random[4];     /* xoshiro256** */
     atomic_uint in_flight;  /* read by the process while draining */
     uint64_t requests;
+    unsigned shed; /* refused for want of memory since the log said so */
+    int64_t shed_said_us;
     atomic_bool wants_quiesce, wants_stop;
     atomic_bool quiet;            /* quiesced, and no connection can bring a request any more */
     pthread_mutex_t verdict_lock; /* guards verdict: written by the process */

@@ -72,6 +72,7 @@ struct call {
     ptrdiff_t grown, limit;   /* bytes */
     size_t text_max;          /* the longest text */
     unsigned refusals, refusals_max;
+    bool starved;           /* it was within its limit, but the process has no memory */
     enum failure_kind stop; /* why it is being stopped, or FAILURE_NONE */
     char where[WHERE_MAX];  /* "policies/x.lua:12: " at that moment */
     struct call *outer;
@@ -181,6 +182,8 @@ static void *metered(void *data, void *block, size_t old_size, size_t new_size)
     made = call->inner(call->inner_data, block, old_size, new_size);
     if (made != NULL || new_size == 0)
         call->grown += (ptrdiff_t)new_size - (ptrdiff_t)had;
+    else if (new_size > had)
+        call->starved = true;
     if (call->grown < 0)
         call->grown = 0; /* what others left and the collector found meanwhile is no gift */
     return made;
@@ -419,7 +422,7 @@ static void explain(lua_State *thread, int status, struct call *call, int instru
         result->kind = FAILURE_POLICY_TIMEOUT;
         snprintf(result->message, sizeof result->message, "%sstopped after %d instructions", call->where, instructions);
     } else if (call->stop == FAILURE_POLICY_MEMORY || status == LUA_ERRMEM ||
-               (call->refusals > 0 && lua_type(thread, -1) == LUA_TSTRING &&
+               ((call->refusals > 0 || call->starved) && lua_type(thread, -1) == LUA_TSTRING &&
                 strcmp(lua_tostring(thread, -1), "not enough memory") == 0)) { /* luaL_Buffer's own words */
         result->kind = FAILURE_POLICY_MEMORY;
         find_where(thread, call->where);
@@ -427,6 +430,10 @@ static void explain(lua_State *thread, int status, struct call *call, int instru
             snprintf(result->message, sizeof result->message, "%sa text of more than %zu KB", call->where, call->text_max / 1024);
         else
             snprintf(result->message, sizeof result->message, "%smore than %td KB of memory", call->where, call->limit / 1024);
+        if (call->starved) {
+            result->kind = FAILURE_SHEDDING;
+            snprintf(result->message, sizeof result->message, "the process has no memory for it now");
+        }
     } else if (status == LUA_YIELD) {
         result->kind = FAILURE_POLICY_ERROR;
         snprintf(result->message, sizeof result->message, "a policy may not wait");
@@ -576,8 +583,10 @@ void call_close_state(lua_State *L)
 
 static const char *kind_name(enum failure_kind kind)
 {
-    static const char *const names[] = {
-        [FAILURE_POLICY_ERROR] = "policy_error", [FAILURE_POLICY_TIMEOUT] = "policy_timeout", [FAILURE_POLICY_MEMORY] = "policy_memory"};
+    static const char *const names[] = {[FAILURE_POLICY_ERROR] = "policy_error",
+                                        [FAILURE_POLICY_TIMEOUT] = "policy_timeout",
+                                        [FAILURE_POLICY_MEMORY] = "policy_memory",
+                                        [FAILURE_SHEDDING] = "shedding"};
     return names[kind];
 }
 

@@ -20,8 +20,8 @@ enum {
 };
 
 struct call_result {
-    enum failure_kind kind;             /* FAILURE_NONE: it returned; else FAILURE_POLICY_ERROR, _TIMEOUT, _MEMORY */
-    bool of_input;                      /* a good part of the budget went into what a client sent (call_feeding): its size is to blame */
+    enum failure_kind kind; /* FAILURE_NONE: it returned; else FAILURE_POLICY_ERROR, _TIMEOUT, _MEMORY; FAILURE_SHEDDING: not its fault */
+    bool of_input;          /* a good part of the budget went into what a client sent (call_feeding): its size is to blame */
     char message[CALL_MESSAGE_MAX + 1]; /* "policies/x.lua:12: …" */
 };
 

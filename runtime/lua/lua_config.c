@@ -447,6 +447,8 @@ static void take_users(lua_State *L, struct config *config)
     }
     lua_pop(L, 1);
     config->keyring = keyring_new(config->users, config->user_count);
+    if (config->keyring == NULL)
+        luaL_error(L, "keys: no memory for so many");
     enter(L, "admin");
     config->has_admin_key = take_digest(L, config->admin_digest);
     lua_pop(L, 1);

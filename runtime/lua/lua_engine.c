@@ -250,9 +250,10 @@ static void put_run(struct run *run)
     script->idle = run;
 }
 
-static void refuse_internal(struct request *request)
+static void refuse_internal(struct request *request, bool starved)
 {
-    struct failure failure = failure_make(FAILURE_INTERNAL, LIT("The gateway failed; its log says why under this request's id."));
+    struct failure failure = starved ? failure_shed()
+                                     : failure_make(FAILURE_INTERNAL, LIT("The gateway failed; its log says why under this request's id."));
     request_refuse(request, &failure);
 }
 
@@ -286,7 +287,7 @@ static void go_on(struct run *run, int nargs)
     }
     if (status != LUA_OK) { /* a mistake of the house: this request pays for it, nobody else */
         log_raised(run);
-        refuse_internal(request);
+        refuse_internal(request, status == LUA_ERRMEM);
         if (!run->recorded)
             request_record(request, request->labels_json);
         lua_resetthread(run->thread);
@@ -300,7 +301,7 @@ static void begin(struct script *script, struct request *request)
 {
     struct run *run = take_run(script, request);
     if (run == NULL) {
-        refuse_internal(request);
+        refuse_internal(request, true);
         request_record(request, SLICE_NONE);
         request_release(request);
         return;

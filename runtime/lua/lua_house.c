@@ -84,6 +84,12 @@ static void refuse_unfit(struct run *run);
  * worker some time. What merely raised did not, and one odd request must not take the policy from all. */
 static void policy_failed(struct run *run, enum policy_function function, enum failure_kind kind, struct slice message)
 {
+    if (kind == FAILURE_SHEDDING) { /* memory is short, which is no fault of the policy's */
+        const struct failure shed = failure_shed();
+        if (function != POLICY_SETTLE)
+            request_refuse(run->request, &shed);
+        return;
+    }
     log_policy(run, function, kind, message);
     if (kind == FAILURE_POLICY_TIMEOUT || kind == FAILURE_POLICY_MEMORY)
         count_stop(run, function);

@@ -40,6 +40,8 @@ static int keyring_new_face(lua_State *L)
         lua_pop(L, 4);
     }
     *held = keyring_new(users, count);
+    if (*held == NULL)
+        return luaL_error(L, "out of memory");
     lua_settop(L, 2);
     return 1;
 }

@@ -493,13 +493,15 @@ static int read_all(lua_State *L)
 
 struct sources *sources_read(const char *config_path, struct copies *copies, struct config **config, char complaint[COMPLAINT_MAX])
 {
-    struct sources *sources = xcalloc(1, sizeof *sources);
+    struct sources *sources = calloc(1, sizeof *sources); /* large */
     struct reading reading = {.sources = sources, .copies = copies, .complaint = complaint};
-    lua_State *L = sources_new_state(NULL);
+    lua_State *L = sources == NULL ? NULL : sources_new_state(NULL);
     bool ok = false;
+    snprintf(complaint, COMPLAINT_MAX, "%s: out of memory", config_path);
+    if (sources == NULL)
+        return NULL;
     sources->path = xstrndup(config_path, strlen(config_path));
     sources->env_path = sources_beside(config_path, ".env");
-    snprintf(complaint, COMPLAINT_MAX, "%s: out of memory", config_path);
     if (L != NULL) {
         lua_pushcfunction(L, read_all);
         lua_pushlightuserdata(L, &reading);

@@ -30,8 +30,13 @@ struct bodies *bodies_new(size_t room, size_t largest)
     struct bodies *bodies = xcalloc(1, sizeof *bodies);
     pthread_mutex_init(&bodies->lock, NULL);
     bodies->room = room;
-    bodies->largest = largest;
+    bodies->largest = largest < room ? largest : room;
     return bodies;
+}
+
+size_t bodies_largest(const struct bodies *bodies)
+{
+    return bodies->largest;
 }
 
 void bodies_free(struct bodies *bodies)

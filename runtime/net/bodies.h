@@ -16,6 +16,8 @@ struct bodies;
 struct bodies *bodies_new(size_t room, size_t largest); /* largest: the config's body_limit */
 void bodies_free(struct bodies *bodies);                /* when all was given back */
 
+size_t bodies_largest(const struct bodies *bodies); /* what one body may be: `largest`, or all the room there is */
+
 /* `user` is any number that tells users apart. False: no room for so much more, and nothing was taken. */
 bool bodies_take(struct bodies *bodies, uint64_t user, size_t bytes, int64_t now_us);
 /* Whether so much would find room now. */

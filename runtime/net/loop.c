@@ -19,7 +19,11 @@
 #include "base/bytes.h"
 #include "base/clock.h"
 
-enum { EVENT_BATCH = 256, HOOK_PASSES_MAX = 4 };
+enum {
+    EVENT_BATCH = 256,
+    HOOK_PASSES_MAX = 4,
+    TIMERS_MIN = 65536, /* room for those of 10,000 connections and what serves them: it costs addresses, and memory only as it is used */
+};
 
 struct slot {
     struct watch *watch; /* NULL: nobody waits for this descriptor */
@@ -101,7 +105,7 @@ void loop_timer_set(struct loop *loop, struct timer *timer, int64_t at_us)
         return;
     }
     if (loop->timer_count == loop->timer_cap) {
-        loop->timer_cap = loop->timer_cap == 0 ? 64 : 2 * loop->timer_cap;
+        loop->timer_cap *= 2;
         loop->heap = xrealloc(loop->heap, loop->timer_cap * sizeof(struct timer *));
     }
     heap_up(loop, loop->timer_count++, timer);
@@ -136,6 +140,7 @@ static void run_timers(struct loop *loop)
 
 /* ---- descriptors ---- */
 
+/* NULL: no memory for a table so large. */
 static struct slot *slot_of(struct loop *loop, int fd)
 {
     assert(fd >= 0);
@@ -143,7 +148,10 @@ static struct slot *slot_of(struct loop *loop, int fd)
         size_t count = loop->slot_count == 0 ? 256 : loop->slot_count;
         while (count <= (size_t)fd)
             count *= 2;
-        loop->slots = xrealloc(loop->slots, count * sizeof(struct slot));
+        struct slot *slots = realloc(loop->slots, count * sizeof(struct slot));
+        if (slots == NULL)
+            return NULL;
+        loop->slots = slots;
         memset(loop->slots + loop->slot_count, 0, (count - loop->slot_count) * sizeof(struct slot));
         loop->slot_count = count;
     }
@@ -153,6 +161,8 @@ static struct slot *slot_of(struct loop *loop, int fd)
 bool loop_watch(struct loop *loop, struct watch *watch, uint32_t events)
 {
     struct slot *slot = slot_of(loop, watch->fd);
+    if (slot == NULL)
+        return false;
     if (slot->watch == watch && slot->events == events)
         return true;
     bool known = slot->watch != NULL;
@@ -228,10 +238,12 @@ void loop_wake(struct loop *loop)
 struct loop *loop_new(void)
 {
     struct loop *loop = xcalloc(1, sizeof(*loop));
+    loop->timer_cap = TIMERS_MIN;
+    loop->heap = malloc(TIMERS_MIN * sizeof(struct timer *));
     loop->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     loop->wake_watch = (struct watch){wake_ready, eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC)};
     loop->now_us = clock_monotonic_us();
-    if (loop->epoll_fd < 0 || loop->wake_watch.fd < 0 || !loop_watch(loop, &loop->wake_watch, EPOLLIN)) {
+    if (loop->heap == NULL || loop->epoll_fd < 0 || loop->wake_watch.fd < 0 || !loop_watch(loop, &loop->wake_watch, EPOLLIN)) {
         loop_free(loop);
         return NULL;
     }

@@ -520,7 +520,9 @@ static int64_t run_queue(struct turn_hook *hook)
 
 struct upstream *upstream_new(struct loop *loop, struct trust *trust, const struct upstream_settings *settings)
 {
-    struct upstream *upstream = xcalloc(1, sizeof(*upstream));
+    struct upstream *upstream = calloc(1, sizeof(*upstream)); /* large: its buffers are in it */
+    if (upstream == NULL)
+        return NULL;
     upstream->loop = loop;
     upstream->trust = trust;
     upstream->settings = *settings;

@@ -141,7 +141,7 @@ static struct block *add_block(struct anthropic_writer *self, enum block_kind ki
         return NULL;
     }
     *block = (struct block){.kind = kind};
-    buffer_init(&block->text, TEXT_MAX);
+    buffer_init_counted(&block->text, TEXT_MAX, arena_memory(self->base.arena));
     if (self->first == NULL)
         self->first = block;
     else

@@ -401,12 +401,13 @@ static bool put_output_config(struct bedrock_encode *encode)
         names_drop(encode->dropped, LIT("response_format"));
     if (encode->format != BEDROCK_FORMAT_OUTPUT)
         return true;
-    buffer_init(&fit, encode->out->limit);
+    buffer_init_counted(&fit, encode->out->limit, encode->out->memory);
     if (encode->family & BEDROCK_CLAUDE)
         good = anthropic_write_schema(&fit, schema, encode->complaint);
     else
         buffer_append_slice(&fit, schema);
     encode->out->overflow |= fit.overflow;
+    encode->out->starved |= fit.starved;
     json_append_key(encode->out, &encode->first, LIT("outputConfig"));
     buffer_append_lit(encode->out, "{\"textFormat\":{\"type\":\"json_schema\",\"structure\":{\"jsonSchema\":{\"schema\":");
     json_append_string(encode->out, buffer_slice(&fit)); /* a schema is text there */

@@ -326,7 +326,7 @@ static struct slice text_of(struct arena *arena, const struct part *result)
     const struct part *child = result->children;
     if (child != NULL && child->next == NULL)
         return is_media(child) ? SLICE_NONE : child->text_raw;
-    buffer_init(&joined, SIZE_MAX / 2);
+    buffer_init_counted(&joined, SIZE_MAX / 2, arena_memory(arena));
     for (; child != NULL; child = child->next) {
         if (is_media(child) || child->text_raw.len == 0)
             continue;
@@ -334,9 +334,7 @@ static struct slice text_of(struct arena *arena, const struct part *result)
             buffer_append_lit(&joined, "\\n");
         buffer_append_slice(&joined, child->text_raw);
     }
-    struct slice text = arena_copy(arena, buffer_slice(&joined));
-    buffer_free(&joined);
-    return text;
+    return arena_take_buffer(arena, &joined);
 }
 
 static bool put_result_media(struct gemini_encode *encode, const struct part *result)

@@ -183,7 +183,7 @@ static struct choice *choice_of(struct completions_writer *self, unsigned index)
     if (self->choices == NULL) {
         self->choices = arena_zalloc(self->base.arena, sizeof *self->choices * CHOICES_MAX);
         for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX; i++)
-            buffer_init(&self->choices[i].text, TEXT_MAX);
+            buffer_init_counted(&self->choices[i].text, TEXT_MAX, arena_memory(self->base.arena));
     }
     if (self->choices == NULL || index >= CHOICES_MAX)
         return NULL;
@@ -216,6 +216,7 @@ static void write_whole(struct completions_writer *self, const struct event *eve
             buffer_append_byte(out, ',');
         put_choice(out, i, buffer_slice(&self->choices[i].text), finish_name(self->choices[i].finish));
         out->overflow |= self->choices[i].text.overflow; /* an answer with a hole is none */
+        out->starved |= self->choices[i].text.starved;
     }
     out->overflow |= self->choices == NULL;
     put_tail(self, true, out);

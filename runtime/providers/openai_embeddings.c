@@ -104,7 +104,7 @@ static void writer_begin(struct writer *writer)
     self->model = json_escape(writer->arena, writer->model);
     self->usage = USAGE_UNKNOWN;
     self->base64 = json_raw_equals(json_find_string(writer->body, "encoding_format"), LIT("base64"));
-    buffer_init(&self->data, BODY_MAX);
+    buffer_init_counted(&self->data, BODY_MAX, arena_memory(writer->arena));
 }
 
 static void writer_end(struct writer *writer)
@@ -189,6 +189,7 @@ static void put_answer(struct embeddings_writer *self, struct buffer *out)
     buffer_append_int(out, tokens);
     buffer_append_lit(out, "}}");
     out->overflow |= self->data.overflow; /* a list with a hole is none */
+    out->starved |= self->data.starved;
     writer_end(&self->base);
 }
 

@@ -274,7 +274,7 @@ static struct choice *choice_of(struct openai_writer *self, unsigned index)
             struct buffer *buffers[] = {&self->choices[i].text,  &self->choices[i].reasoning, &self->choices[i].refusal,
                                         &self->choices[i].calls, &self->choices[i].blocks,    &self->choices[i].logprobs};
             for (unsigned k = 0; k < sizeof buffers / sizeof *buffers; k++)
-                buffer_init(buffers[k], TEXT_MAX);
+                buffer_init_counted(buffers[k], TEXT_MAX, arena_memory(self->base.arena));
         }
     }
     if (self->choices == NULL || index >= CHOICES_MAX) {

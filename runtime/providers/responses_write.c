@@ -256,8 +256,8 @@ static struct responses_item *open_item(struct responses_writer *self, enum resp
     item->kind = kind;
     item->index = self->item_count++;
     item->id = arena_printf(writer->arena, "%s_%.*s%04x", names_of(item)->prefix, (int)writer->id.len, writer->id.ptr, item->index);
-    buffer_init(&item->text, TEXT_MAX);
-    buffer_init(&item->logprobs, TEXT_MAX);
+    buffer_init_counted(&item->text, TEXT_MAX, arena_memory(self->base.arena));
+    buffer_init_counted(&item->logprobs, TEXT_MAX, arena_memory(self->base.arena));
     *self->tail = item;
     self->tail = &item->next;
     if (!is_call(item))

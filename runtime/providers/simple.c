@@ -41,7 +41,7 @@ static void writer_begin(struct writer *writer)
     struct simple_writer *self = (struct simple_writer *)writer;
     self->model = json_escape(writer->arena, writer->model);
     self->usage = USAGE_UNKNOWN;
-    buffer_init(&self->text, TEXT_MAX);
+    buffer_init_counted(&self->text, TEXT_MAX, arena_memory(writer->arena));
 }
 
 static void writer_end(struct writer *writer)
@@ -90,6 +90,7 @@ static void put_answer(struct simple_writer *self, struct buffer *out)
     json_append_string(out, base->id);
     buffer_append_byte(out, '}');
     out->overflow |= self->text.overflow; /* an answer with a hole is none */
+    out->starved |= self->text.starved;
     writer_end(&self->base);
 }
 

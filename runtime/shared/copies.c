@@ -32,9 +32,13 @@ void copies_free(struct copies *copies)
     free(copies);
 }
 
+/* NULL: no memory. */
 static struct slice own(struct slice text)
 {
-    return (struct slice){xstrndup(text.len == 0 ? "" : text.ptr, text.len), text.len};
+    char *copy = malloc(text.len + 1);
+    if (copy != NULL && text.len > 0)
+        memcpy(copy, text.ptr, text.len);
+    return (struct slice){copy, copy == NULL ? 0 : text.len};
 }
 
 void copies_put(struct copies *copies, struct slice url, struct slice text)
@@ -43,6 +47,8 @@ void copies_put(struct copies *copies, struct slice url, struct slice text)
     forget(copies);
     copies->url = own(url);
     copies->text = own(text);
+    if (copies->url.ptr == NULL || copies->text.ptr == NULL) /* it is fetched again */
+        forget(copies);
     pthread_mutex_unlock(&copies->lock);
 }
 

@@ -35,7 +35,8 @@ enum {
     HISTOGRAM_FINE = 8,
     HISTOGRAM_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_FINE,
     BUCKETS_MAX = 65536,
-    EVICT_AMONG = 64, /* records without references */
+    EVICT_AMONG = 64,     /* records without references */
+    BUCKETS_SMALL = 8192, /* 64 KB */
 };
 
 struct window { /* a ring of slots; one whose number is not `slot - 0..9` is stale and was zeroed on the way */
@@ -114,7 +115,10 @@ struct health_table *health_table_new(size_t limit, uint64_t seed)
     while (table->bucket_count < limit && table->bucket_count < BUCKETS_MAX) {
         table->bucket_count *= 2;
     }
-    table->buckets = xcalloc(table->bucket_count, sizeof(struct health *));
+    while (table->bucket_count > BUCKETS_SMALL && (table->buckets = calloc(table->bucket_count, sizeof(struct health *))) == NULL)
+        table->bucket_count /= 2; /* short of memory: longer lists do as well */
+    if (table->buckets == NULL)
+        table->buckets = xcalloc(table->bucket_count, sizeof(struct health *));
     table->seed = seed;
     memcpy(table->key, &seed, sizeof(seed));
     return table;

@@ -40,8 +40,12 @@ struct keyring *keyring_new(const struct user *users, unsigned count)
     unsigned slots = 4;
     while (slots < 2 * count)
         slots *= 2;
-    keyring->users = xcalloc(count + 1, sizeof *keyring->users); /* the last one stands in where there is none */
-    keyring->slots = xcalloc(slots, sizeof *keyring->slots);
+    keyring->users = calloc(count + 1, sizeof *keyring->users); /* the last one stands in where there is none */
+    keyring->slots = calloc(slots, sizeof *keyring->slots);
+    if (keyring->users == NULL || keyring->slots == NULL) {
+        keyring_free(keyring);
+        return NULL;
+    }
     keyring->count = count;
     keyring->mask = slots - 1;
     keyring->longest = 1;

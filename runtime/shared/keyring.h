@@ -18,6 +18,7 @@ struct user {
 
 struct keyring;
 
+/* NULL: no memory for so many. */
 struct keyring *keyring_new(const struct user *users, unsigned count); /* copies the structs; slices are borrowed from the generation */
 void keyring_free(struct keyring *keyring);
 unsigned keyring_count(const struct keyring *keyring);

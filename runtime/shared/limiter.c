@@ -198,10 +198,12 @@ static bool make_room(struct shard *shard)
 
 static void grow(struct shard *shard)
 {
-    struct limit_record **old = shard->buckets;
+    struct limit_record **old = shard->buckets, **wider = calloc(2 * shard->bucket_count, sizeof *wider);
     size_t old_count = shard->bucket_count;
+    if (wider == NULL) /* no memory: its lists get longer */
+        return;
     shard->bucket_count = 2 * old_count;
-    shard->buckets = xcalloc(shard->bucket_count, sizeof *shard->buckets);
+    shard->buckets = wider;
     for (size_t i = 0; i < old_count; i++) {
         for (struct limit_record *record = old[i], *next; record != NULL; record = next) {
             struct limit_record **bucket = bucket_of(shard, record->hash);

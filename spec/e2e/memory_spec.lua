@@ -75,6 +75,8 @@ describe("memory", function()
       end
     end
     local least, most = bodies // 3 // 14, bodies * 2 // 3 // 7 -- a body in growth may hold twice what came
+    local said = gateway:log_line(function(line) return line.event == "shedding" end)
+    assert.is_true(said.refused >= 1 and said.bodies_mb > 0 and said.level == "warn")
     assert.is_true(#held - refused >= least and #held - refused <= most, ("%d of %d were refused, of %d MB"):format(refused, #held, bodies))
     for _ = 1, 10 do
       assert.equal(200, small(BOB).status)

@@ -238,6 +238,8 @@ describe("waiting for room", function()
     end
     assert.equal(1 + 1024 + 8, begun())
     assert.equal(8, #refused)
+    local answer = gateway:chat({ model = "one/slow-15" }, { key = "sk-ann-key" })
+    assert.same({ 503, "1" }, { answer.status, answer.headers["retry-after"] }, answer.body)
     for i = 1, 2 do
       crowd[i]:kill()
     end

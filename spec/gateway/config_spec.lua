@@ -488,12 +488,12 @@ describe("config: leaderboard", function()
 
   it("says what is wrong, and where", function()
     for board, expected in pairs {
-      ["{"] = '^gateway.lua:1: leaderboard: board.json: expected a JSON object such as { "gpt%-4o": 0.87 }, got Expected object key',
+      ["{"] = '^gateway.lua:1: leaderboard: board.json: expected a JSON object such as { "gpt%-4o": 0.87 }, got no valid JSON',
       ["[1]"] = "^gateway.lua:1: leaderboard: board.json: expected a JSON object",
       ["3"] = "^gateway.lua:1: leaderboard: board.json: expected a JSON object",
       ['{ "hello": "good" }'] = '^gateway.lua:1: leaderboard.hello: expected a number from 0 to 1000000000, got "good"',
       ['{ "hello": -1 }'] = "^gateway.lua:1: leaderboard.hello: expected a number",
-      ['{ "hello": NaN }'] = "^gateway.lua:1: leaderboard.hello: expected a number",
+      ['{ "hello": NaN }'] = "^gateway.lua:1: leaderboard: board.json: expected a JSON object",
     } do
       assert.matches(expected, complaint(TEXT, nil, { ["board.json"] = board }))
     end
