@@ -134,7 +134,7 @@ static void run(struct bench *bench, const char *strategy, const char *model)
     struct request *request = bench->request;
     request->strategy = slice_of(strategy);
     request->model_name = slice_of(model);
-    request->model = config_model(request->config, request->model_name, &request->arena);
+    request->model = config_model(request->config, request->model_name, &request->arena, &request->holds);
     if (request->model == NULL)
         die("no such model");
     bench->run = (struct run){.script = request->engine->script, .request = request};
