@@ -43,6 +43,12 @@ void bodies_free(struct bodies *bodies)
 {
     if (bodies == NULL)
         return;
+    for (unsigned i = 0; i < BUCKETS; i++)
+        while (bodies->buckets[i] != NULL) {
+            struct holder *next = bodies->buckets[i]->next;
+            free(bodies->buckets[i]);
+            bodies->buckets[i] = next;
+        }
     pthread_mutex_destroy(&bodies->lock);
     free(bodies);
 }
