@@ -27,8 +27,7 @@ enum slot {
     SLOT_METADATA,
     SLOT_CLIENT_METADATA,
     SLOT_CLIENT_USER,
-    SLOT_AFFINITY,
-    SLOT_COUNT = SLOT_AFFINITY
+    SLOT_COUNT = SLOT_CLIENT_USER
 };
 
 /* A sub-table; its user value is the request. */
@@ -128,11 +127,9 @@ static void push_json(lua_State *L, struct run *run, int request, struct slice j
 
 /* ---------------------------------------------------------------- facts of the request */
 
-/* Equal for every turn of one conversation of one caller: the caller's key digest hashes what stands before its second turn. That may be long. */
+/* Equal for every turn of one conversation of one caller: the caller's key digest hashes what stands before its second turn. */
 static void push_affinity(lua_State *L, const struct request *request)
 {
-    if (push_kept(L, SLOT_AFFINITY))
-        return;
     uint8_t key[16] = {0};
     char text[16];
     if (request->user != NULL)
@@ -140,7 +137,6 @@ static void push_affinity(lua_State *L, const struct request *request)
     uint64_t hash = hash_sip(key, request->facts.opening_json);
     hash_to_hex((const uint8_t *)&hash, sizeof hash, text);
     lua_pushlstring(L, text, sizeof text);
-    keep(L, SLOT_AFFINITY);
 }
 
 static int decode_body(lua_State *L) /* upvalue 1: the request */
