@@ -450,12 +450,12 @@ static void forget_former(lua_State *L, struct script *script, const struct targ
 void target_push(lua_State *L, struct script *script, const struct target *target)
 {
     lua_Integer place = (lua_Integer)target->index + 1;
+    luaL_checkstack(L, 16, "target");
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->refs.proxies);
     if (target->serial > 0)
         forget_former(L, script, target);
     if (lua_rawgeti(L, -1, place) == LUA_TNIL) {
         lua_pop(L, 1);
-        luaL_checkstack(L, 16, "target");
         push_proxy(L, script, target);
         lua_pushvalue(L, -1);
         lua_rawseti(L, -3, place);

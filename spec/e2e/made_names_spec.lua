@@ -51,11 +51,10 @@ describe("a table of made names", function()
     mock:stop()
   end)
 
-  --- Asks for `COUNT` names on 8 connections; every answer has this status.
-  local function flood(prefix, key, status, method)
-    local jobs = {}
+  --- Adds what asks for `COUNT` names on 8 connections to the jobs; every answer has this status.
+  local function add_flood(jobs, prefix, key, status, method)
     for part = 1, 8 do
-      jobs[part] = function()
+      jobs[#jobs + 1] = function()
         local connection = http.connect { port = gateway.port }
         for i = part, COUNT, 8 do
           local name = ("%s-%d"):format(prefix, i)
@@ -67,7 +66,11 @@ describe("a table of made names", function()
         connection:close()
       end
     end
-    http.all(jobs)
+    return jobs
+  end
+
+  local function flood(...)
+    http.all(add_flood({}, ...))
   end
 
   local function works(name, fields)
@@ -124,7 +127,7 @@ describe("a table of made names", function()
         end
       end
     end
-    jobs[#jobs + 1] = function() flood("lab/flood-more", "key-of-all", 429) end
+    add_flood(jobs, "lab/flood-more", "key-of-all", 429)
     jobs[#jobs + 1] = function()
       for _ = 1, 20 do
         assert.equal(200, gateway:request({ path = "/providers", key = "key-of-admin" }).status)
