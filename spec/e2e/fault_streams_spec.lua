@@ -248,7 +248,7 @@ describe("a stream", function()
     local function wait(count)
       for _ = 1, count do
         local client = assert(socket.connect("127.0.0.1", gateway.port))
-        assert(client:send(("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)))
+        assert(client:send(("POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)))
         clients[#clients + 1] = client
       end
       assert.is_truthy(http.eventually(function() return in_flight() == #clients end), "not all of them were asked for")

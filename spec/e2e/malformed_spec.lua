@@ -12,7 +12,8 @@ describe("over a socket", function()
   local gateway
 
   setup(function()
-    gateway = house.start { config = [[return { workers = 1, providers = { openai = { base_url = "http://127.0.0.1:9/v1", key = "sk-spec" } } }]] }
+    gateway = house.start { config = [[return { workers = 1, providers = { openai = { base_url = "http://127.0.0.1:9/v1", key = "sk-spec" } },
+      hosts = { "a", "a.example" } }]] }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())

@@ -105,7 +105,7 @@ describe("resilience", function()
     local body = require("cjson").encode(house.body { model = "slow" })
     for _ = 1, 100 do
       local sock = assert(require("socket").connect("127.0.0.1", gateway.port))
-      assert(sock:send(("POST /v1/chat/completions HTTP/1.1\r\nHost: x\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)))
+      assert(sock:send(("POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)))
       clients[#clients + 1] = sock
     end
     assert.is_truthy(http.eventually(function() return in_flight() == 100 end), "not all of them were asked for")

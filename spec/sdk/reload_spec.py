@@ -26,7 +26,7 @@ def write_policy(folder, version):
 
 def message(model, stream):
     body = json.dumps({"model": model, "stream": stream, "messages": [{"role": "user", "content": "one two three four"}]}).encode()
-    return b"POST /v1/chat/completions HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
+    return b"POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body) + body
 
 
 async def head_of(reader):
