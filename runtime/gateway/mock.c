@@ -574,6 +574,12 @@ struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *f
     mock->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     mock->stop_fd = stop_fd;
     mock_ledger_init(&mock->ledger, file);
+    if (mock->epoll_fd < 0 || mock->stop_fd < 0) {
+        int saved = errno;
+        mock_free(mock);
+        errno = saved;
+        return NULL;
+    }
     watch(mock, mock->listen_fd, &mock->listen_fd);
     watch(mock, mock->stop_fd, &mock->stop_fd);
     if (mock->hang_up_fd >= 0)

@@ -1,6 +1,7 @@
 /* process.c -- see process.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/process.h"
+#include "base/file.h"
 #include "gateway/greeting.h"
 #include "gateway/keeper.h"
 #include "gateway/listen.h"
@@ -99,10 +100,20 @@ static int refuse_start(const struct process *process, const char *format, ...)
     return 1;
 }
 
+/* What the system said, and what to do about a shortage. */
+static void refuse_in_its_words(const struct process *process, const char *what)
+{
+    char why[FILE_WHY_MAX];
+    file_write_why(errno, why);
+    refuse_start(process, "%s: %s", what, why);
+}
+
 static bool refuse_address(const struct process *process)
 {
     bool taken = errno == EADDRINUSE;
-    refuse_start(process, "cannot listen on %s:%d: %s%s", process->listen_host, process->listen_port, strerror(errno),
+    char why[FILE_WHY_MAX];
+    file_write_why(errno, why);
+    refuse_start(process, "cannot listen on %s:%d: %s%s", process->listen_host, process->listen_port, why,
                  taken ? ": another program has the port (see ss -ltnp): stop it and wait until it let go, or set another `listen`" : "");
     return false;
 }
@@ -141,7 +152,7 @@ static bool make_workers(struct process *process, unsigned count)
     for (unsigned i = 0; i < count; i++) {
         gateway->workers[i] = worker_new(gateway, i, process->listeners[i]);
         if (gateway->workers[i] == NULL) {
-            refuse_start(process, "worker %u cannot start: %s", i, strerror(errno));
+            refuse_in_its_words(process, "a worker cannot start");
             return false;
         }
     }
@@ -533,8 +544,10 @@ int process_run(const struct script_engine *engine, const char *path)
     memory_init(&process.memory, SIZE_MAX);
     gateway_init(gateway, engine, clock_monotonic_us(), clock_wall_us());
     gateway->memory = &process.memory;
-    if (!start_mock(&process))
-        return refuse_start(&process, "the embedded mock provider cannot listen on the loopback: %s", strerror(errno));
+    if (!start_mock(&process)) {
+        refuse_in_its_words(&process, "the embedded mock provider cannot listen on the loopback");
+        return 1;
+    }
     gateway->log = log_open(STDERR_FILENO, LOG_INFO, LOG_UNSET);
     gateway->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     gateway->token_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

@@ -76,3 +76,27 @@ describe("a start with standard descriptors closed", function()
     end)
   end
 end)
+
+describe("a start with few descriptors", function()
+  it("serves, or ends and says in one line what to raise", function()
+    local program, list = house.provider.program(), {}
+    for limit = 4, 20 do
+      local folder = process.temporary_directory()
+      process.write_file(folder .. "/gateway.lua", 'return { workers = 1, listen = "127.0.0.1:0", providers = { mock = {} } }')
+      list[limit] = process.start {
+        command = { "prlimit", ("--nofile=%d:%d"):format(limit, limit), program, "run", "gateway.lua" }, directory = folder, name = "gateway", cwd = folder,
+      }
+    end
+    local refused = 0
+    for limit, one in pairs(list) do
+      local words = http.eventually(function()
+        return one:err():match '"event":"start","version"' or (one:status() and one:err():match '"event":"start","message":[^\n]*raise ulimit %-n')
+      end)
+      assert.is_truthy(words, ("%d: %s"):format(limit, one:err()))
+      refused = refused + (one:status() or 0)
+      one:kill()
+      os.execute("rm -rf " .. process.quote(one.directory))
+    end
+    assert.is_true(refused > 0)
+  end)
+end)
