@@ -25,8 +25,11 @@ __attribute__((constructor)) static void begin(void)
     int fd = getenv("WORLD_CLOCK") == NULL ? -1 : open(getenv("WORLD_CLOCK"), O_RDONLY | O_CLOEXEC);
     void *page = fd < 0 ? MAP_FAILED : mmap(NULL, sizeof *ahead, PROT_READ, MAP_SHARED, fd, 0);
     ahead = page == MAP_FAILED ? NULL : page;
-    if (getenv("WORLD_SIGNAL") != NULL)
-        raise(atoi(getenv("WORLD_SIGNAL")));
+    int number = getenv("WORLD_SIGNAL") == NULL ? 0 : atoi(getenv("WORLD_SIGNAL"));
+    if (number != 0) {
+        signal(number, SIG_DFL); /* specs may run under nohup */
+        raise(number);
+    }
 }
 
 int clock_gettime(clockid_t clock, struct timespec *time)
