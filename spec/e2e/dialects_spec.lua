@@ -272,7 +272,7 @@ describe("dialects", function()
       assert.equal(200, answer.status)
       assert.equal(("x"):rep(79) .. "..., r\\u00e9d\\r\\nX-Evil: ??", answer.headers["x-dropped-params"])
       local many = {}
-      for i = 1, 2000 do
+      for i = 1, 250 do -- the 257th would be refused
         many[i] = (',"parameter_%d":1'):format(i)
       end
       answer = ask("claude", "x", table.concat(many))
