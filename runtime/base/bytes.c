@@ -133,6 +133,12 @@ char *buffer_reserve(struct buffer *buffer, size_t room)
     return buffer->ptr + buffer->len;
 }
 
+bool buffer_has_hole(const struct buffer *part, struct buffer *out)
+{
+    out->starved |= part->starved;
+    return part->overflow;
+}
+
 void buffer_trim(struct buffer *buffer)
 {
     if (buffer->ptr != NULL && buffer->cap > buffer->len + 1)

@@ -52,6 +52,8 @@ void buffer_free(struct buffer *buffer);  /* back to the state after init */
 void buffer_clear(struct buffer *buffer); /* len 0, overflow and starved false, memory kept */
 /* Room for `room` more bytes (not counted in len yet); NULL and overflow when the limit forbids or memory is out. */
 char *buffer_reserve(struct buffer *buffer, size_t room);
+/* Whether `part`, a piece of `out`, has a hole; where that is for want of memory, `out` says so. */
+bool buffer_has_hole(const struct buffer *part, struct buffer *out);
 void buffer_trim(struct buffer *buffer); /* gives back what was reserved beyond the text */
 void buffer_append(struct buffer *buffer, const void *bytes, size_t len);
 void buffer_append_slice(struct buffer *buffer, struct slice text);

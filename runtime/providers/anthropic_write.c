@@ -277,7 +277,7 @@ static bool is_done(const struct block *block)
 static void advance(struct anthropic_writer *self, struct buffer *out)
 {
     for (struct block *block = self->first; block != NULL; block = self->first) {
-        self->lost |= block->text.overflow;
+        self->lost |= buffer_has_hole(&block->text, out);
         if (!block->begun)
             begin_block(self, block, out);
         if (!is_done(block))
@@ -366,7 +366,7 @@ static void put_answer(struct anthropic_writer *self, struct buffer *out)
     buffer_append_lit(out, ",\"content\":[");
     for (int round = 0; round < 2; round++) {
         for (const struct block *block = self->first; block != NULL; block = block->next) {
-            self->lost |= block->text.overflow;
+            self->lost |= buffer_has_hole(&block->text, out);
             if (is_unsigned(block) != (round == 0))
                 continue;
             if (!first)

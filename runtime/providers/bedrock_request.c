@@ -406,8 +406,7 @@ static bool put_output_config(struct bedrock_encode *encode)
         good = anthropic_write_schema(&fit, schema, encode->complaint);
     else
         buffer_append_slice(&fit, schema);
-    encode->out->overflow |= fit.overflow;
-    encode->out->starved |= fit.starved;
+    encode->out->overflow |= buffer_has_hole(&fit, encode->out);
     json_append_key(encode->out, &encode->first, LIT("outputConfig"));
     buffer_append_lit(encode->out, "{\"textFormat\":{\"type\":\"json_schema\",\"structure\":{\"jsonSchema\":{\"schema\":");
     json_append_string(encode->out, buffer_slice(&fit)); /* a schema is text there */

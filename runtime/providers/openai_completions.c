@@ -215,8 +215,7 @@ static void write_whole(struct completions_writer *self, const struct event *eve
         if (written++ > 0)
             buffer_append_byte(out, ',');
         put_choice(out, i, buffer_slice(&self->choices[i].text), finish_name(self->choices[i].finish));
-        out->overflow |= self->choices[i].text.overflow; /* an answer with a hole is none */
-        out->starved |= self->choices[i].text.starved;
+        out->overflow |= buffer_has_hole(&self->choices[i].text, out); /* an answer with a hole is none */
     }
     out->overflow |= self->choices == NULL;
     put_tail(self, true, out);

@@ -188,8 +188,7 @@ static void put_answer(struct embeddings_writer *self, struct buffer *out)
     buffer_append_lit(out, ",\"total_tokens\":");
     buffer_append_int(out, tokens);
     buffer_append_lit(out, "}}");
-    out->overflow |= self->data.overflow; /* a list with a hole is none */
-    out->starved |= self->data.starved;
+    out->overflow |= buffer_has_hole(&self->data, out); /* a list with a hole is none */
     writer_end(&self->base);
 }
 

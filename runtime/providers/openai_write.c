@@ -349,10 +349,14 @@ static void gather(struct openai_writer *self, struct choice *choice, const stru
     }
 }
 
-static bool has_hole(const struct choice *choice)
+static bool has_hole(const struct choice *choice, struct buffer *out)
 {
-    return choice->text.overflow || choice->reasoning.overflow || choice->refusal.overflow || choice->calls.overflow ||
-           choice->blocks.overflow || choice->logprobs.overflow;
+    const struct buffer *parts[] = {&choice->text,  &choice->reasoning, &choice->refusal,
+                                    &choice->calls, &choice->blocks,    &choice->logprobs};
+    bool hole = false;
+    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
+        hole |= buffer_has_hole(parts[i], out);
+    return hole;
 }
 
 static void put_choice(struct buffer *out, unsigned index, struct choice *choice)
@@ -423,7 +427,7 @@ static void put_answer(struct openai_writer *self, struct buffer *out)
                 buffer_append_byte(out, ',');
             first = false;
             put_choice(out, i, &self->choices[i]);
-            self->lost |= has_hole(&self->choices[i]);
+            self->lost |= has_hole(&self->choices[i], out);
         }
         free_choice(&self->choices[i]);
     }

@@ -279,7 +279,7 @@ static void grow(struct responses_writer *self, struct responses_item *item, str
         put_part_event(self, names->added, item, SLICE_NONE, out);
     item->begun = true;
     buffer_append_slice(&item->text, text);
-    self->lost |= item->text.overflow;
+    self->lost |= buffer_has_hole(&item->text, out);
     if (self->base.stream && item->kind != ITEM_CUSTOM) /* its text is inside of arguments that are not whole yet */
         put_text_event(self, names->delta, item, names->index, "delta", text, out);
 }
@@ -320,7 +320,7 @@ static void take_text(struct responses_writer *self, const struct event *event, 
     }
 }
 
-static void take_logprobs(struct responses_writer *self, struct slice list)
+static void take_logprobs(struct responses_writer *self, struct slice list, struct buffer *out)
 {
     struct responses_item *item = self->open;
     if (item == NULL || item->kind != ITEM_TEXT)
@@ -328,7 +328,7 @@ static void take_logprobs(struct responses_writer *self, struct slice list)
     if (item->logprobs.len > 0)
         buffer_append_byte(&item->logprobs, ',');
     buffer_append_slice(&item->logprobs, (struct slice){list.ptr + 1, list.len - 2});
-    self->lost |= item->logprobs.overflow;
+    self->lost |= buffer_has_hole(&item->logprobs, out);
 }
 
 static void begin_call(struct responses_writer *self, const struct event *event, struct buffer *out)
@@ -427,7 +427,7 @@ void responses_write_event(struct writer *writer, const struct event *event, str
     case EVENT_REFUSAL:
         return take_text(self, event, ITEM_REFUSAL, out);
     case EVENT_LOGPROBS:
-        return take_logprobs(self, event->data_raw);
+        return take_logprobs(self, event->data_raw, out);
     case EVENT_SIGNATURE:
         return seal(self, RESPONSES_CLAUDE, event->signature_raw, event->text_raw, out);
     case EVENT_REDACTED:

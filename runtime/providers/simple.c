@@ -89,8 +89,7 @@ static void put_answer(struct simple_writer *self, struct buffer *out)
     buffer_append_lit(out, ",\"cached\":false,\"request_id\":");
     json_append_string(out, base->id);
     buffer_append_byte(out, '}');
-    out->overflow |= self->text.overflow; /* an answer with a hole is none */
-    out->starved |= self->text.starved;
+    out->overflow |= buffer_has_hole(&self->text, out); /* an answer with a hole is none */
     writer_end(&self->base);
 }
 

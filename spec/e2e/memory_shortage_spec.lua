@@ -187,3 +187,36 @@ describe("where addresses are few", function()
     assert.equal(200, gateway:chat(nil, { body = prompt("mock/hello", 20 * MB) }).status)
   end)
 end)
+
+describe("an answer for which there is no memory", function()
+  -- An answer is held as it came, as its text, and as it is said to the client: which of them finds no room goes by its length.
+  it("is shed in whichever of its forms it does not fit, and no provider is blamed for it", function()
+    local mock = house.mock()
+    local gateway = house.start { config = ([[return {
+      memory = "80MB", workers = 1, breaker = { failures = 1 }, retry = { attempts = 1 },
+      providers = { lab = { kind = "openai", base_url = "%s/v1", key = "sk-openai-provider-key" },
+        claude = { kind = "anthropic", base_url = "%s", key = "sk-anthropic-provider-key" } } }]]):format(mock.origin, mock.origin) }
+    finally(function()
+      local status = gateway:stop()
+      mock:stop()
+      assert.equal(0, status)
+    end)
+    local asks = {
+      ["/v1/chat/completions"] = '{"model":"claude/fault-big-%d","max_tokens":9000000,"messages":[{"role":"user","content":"x"}]}',
+      ["/v1/responses"] = '{"model":"claude/fault-big-%d","max_output_tokens":9000000,"input":"x"}',
+      ["/v1/messages"] = '{"model":"lab/fault-big-%d","max_tokens":9000000,"messages":[{"role":"user","content":"x"}]}',
+      ["/v1/completions"] = '{"model":"claude/fault-big-%d","max_tokens":9000000,"prompt":"x"}',
+      ["/completion"] = '{"model":"claude/fault-big-%d","max_tokens":9000000,"messages":[{"role":"user","content":"x"}]}',
+    }
+    for path, ask in pairs(asks) do
+      local seen = {}
+      for size = 10, 26, 4 do
+        local answer = gateway:request { method = "POST", path = path, body = ask:format(size * 1024) }
+        local shed = answer.status == (path == "/v1/messages" and 529 or 503) and answer.headers["retry-after"] == "1"
+        assert.is_true(answer.status == 200 or shed, ("%s, %d MB: %d %s"):format(path, size, answer.status, answer.body:sub(1, 300)))
+        seen[answer.status] = true
+      end
+      assert.is_true(seen[200] == true and (seen[503] or seen[529]) == true, path)
+    end
+  end)
+end)
