@@ -29,6 +29,8 @@ struct log {
     bool sleeping, closing;
     uint64_t dropped;      /* in all; guarded by lock */
     uint64_t unreported;   /* dropped since the last line that said so */
+    uint64_t lost;         /* the writer's: lines that write(2) refused since the last line that said so */
+    bool torn;             /* the writer's: what was written ends within a line */
     atomic_bool abandoned; /* by one side: no one reads, or the writer is through; the second one frees */
 };
 
@@ -39,20 +41,24 @@ static enum log_format resolve(int fd, enum log_format format)
 
 /* ---------------------------------------------------------------- the writer */
 
-static void write_all(struct log *log, struct slice text)
+/* -> how much of it was written: less than all on a closed pipe or a full disk. Those lines are lost, the requests are not. */
+static size_t write_out(struct log *log, struct slice text)
 {
-    while (text.len > 0 && !atomic_load(&log->abandoned)) {
-        ssize_t count = write(log->fd, text.ptr, text.len);
+    size_t done = 0;
+    while (done < text.len && !atomic_load(&log->abandoned)) {
+        ssize_t count = write(log->fd, text.ptr + done, text.len - done);
         if (count > 0) {
-            text.ptr += count;
-            text.len -= (size_t)count;
+            done += (size_t)count;
         } else if (count < 0 && errno == EAGAIN) {
             struct pollfd fd = {log->fd, POLLOUT, 0};
             poll(&fd, 1, 100);
         } else if (count == 0 || errno != EINTR) {
-            return; /* a closed pipe or a full disk: these lines are lost, the requests are not */
+            break;
         }
     }
+    if (done > 0)
+        log->torn = text.ptr[done - 1] != '\n';
+    return done;
 }
 
 /* {"time":"…","level":"…","event":"…",…} as "time level event key=value …" for people. */
@@ -79,21 +85,66 @@ static void append_as_text(struct buffer *out, struct slice line)
     }
 }
 
-static void write_as_text(struct log *log, struct slice lines)
+static struct slice as_text(struct buffer *out, struct slice lines)
 {
-    struct buffer out;
-    buffer_init(&out, 2 * (size_t)LOG_QUEUE_MAX);
     while (lines.len > 0) {
         const char *end = memchr(lines.ptr, '\n', lines.len);
         size_t len = end == NULL ? lines.len : (size_t)(end - lines.ptr);
-        append_as_text(&out, (struct slice){lines.ptr, len});
-        buffer_append_byte(&out, '\n');
+        append_as_text(out, (struct slice){lines.ptr, len});
+        buffer_append_byte(out, '\n');
         len += end == NULL ? 0 : 1;
         lines.ptr += len;
         lines.len -= len;
     }
-    write_all(log, buffer_slice(&out));
+    return buffer_slice(out);
+}
+
+static void append_dropped(struct buffer *out, uint64_t count)
+{
+    log_begin(out, clock_wall_us(), LOG_WARN, "log_lines_dropped");
+    buffer_append_lit(out, ",\"count\":");
+    buffer_append_int(out, (int64_t)count);
+    buffer_append_byte(out, '}');
+}
+
+/* Says what write(2) refused, in front of what it may take again; a line that was torn is ended first. */
+static bool write_lost(struct log *log, bool text)
+{
+    struct buffer line, out;
+    if (log->lost == 0)
+        return true;
+    buffer_init(&line, 256);
+    buffer_init(&out, 512);
+    append_dropped(&line, log->lost);
+    if (log->torn)
+        buffer_append_byte(&out, '\n');
+    if (text)
+        append_as_text(&out, buffer_slice(&line));
+    else
+        buffer_append_slice(&out, buffer_slice(&line));
+    buffer_append_byte(&out, '\n');
+    bool done = write_out(log, buffer_slice(&out)) == out.len;
+    if (done)
+        log->lost = 0;
+    buffer_free(&line);
     buffer_free(&out);
+    return done;
+}
+
+/* -> how many of the lines are lost. */
+static uint64_t write_lines(struct log *log, struct slice lines)
+{
+    bool text = atomic_load(&log->format) == LOG_TEXT;
+    uint64_t lost = 0;
+    struct buffer out;
+    buffer_init(&out, 2 * (size_t)LOG_QUEUE_MAX);
+    if (text)
+        lines = as_text(&out, lines);
+    for (size_t at = write_lost(log, text) ? write_out(log, lines) : 0; at < lines.len; at++)
+        lost += lines.ptr[at] == '\n';
+    log->lost += lost;
+    buffer_free(&out);
+    return lost;
 }
 
 static void gather(void)
@@ -119,10 +170,7 @@ static bool report_dropped(struct log *log)
         return true;
     struct buffer line;
     buffer_init(&line, 256);
-    log_begin(&line, clock_wall_us(), LOG_WARN, "log_lines_dropped");
-    buffer_append_lit(&line, ",\"count\":");
-    buffer_append_int(&line, (int64_t)log->unreported);
-    buffer_append_byte(&line, '}');
+    append_dropped(&line, log->unreported);
     if (enqueue(log, buffer_slice(&line)))
         log->unreported = 0;
     buffer_free(&line);
@@ -156,14 +204,12 @@ static void *run(void *arg)
         report_dropped(log); /* where the lines are missing: behind those taken, before those to come */
         bool closing = log->closing;
         pthread_mutex_unlock(&log->lock);
-        if (atomic_load(&log->format) == LOG_TEXT)
-            write_as_text(log, buffer_slice(&taken));
-        else
-            write_all(log, buffer_slice(&taken));
+        uint64_t lost = write_lines(log, buffer_slice(&taken));
         buffer_clear(&taken);
         if (!closing)
             gather();
         pthread_mutex_lock(&log->lock);
+        log->dropped += lost;
     }
     pthread_mutex_unlock(&log->lock);
     buffer_free(&taken);

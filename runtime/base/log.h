@@ -1,7 +1,8 @@
 /* log.h -- one JSON object a line, written by a thread of its own so that a stopped reader never stops a request.
  *
  * A line is put together in the caller's buffer and handed over whole. The queue is bounded (LOG_QUEUE_MAX); what does not fit is
- * dropped and counted, and the next line that fits says how many. Secrets never reach this file: callers pass typed fields.
+ * dropped and counted, and the next line that fits says how many. So is what a full disk refuses; a line that it tore is ended first.
+ * Secrets never reach this file: callers pass typed fields.
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_LOG_H
 #define BASE_LOG_H

@@ -217,3 +217,45 @@ describe("a log whose reader stops", function()
     writer:close()
   end)
 end)
+
+describe("a log whose disk is full for a while", function()
+  local self = assert(io.open("/proc/self/stat"))
+  local process = self:read("n")
+  self:close()
+
+  -- How large a file may grow, for this process: a disk that is full is seen in the same way, by a write that is cut and one that fails.
+  local function allow(bytes) assert(os.execute(("prlimit --pid %d --fsize=%s:"):format(process, bytes))) end
+
+  local function poll(done)
+    for _ = 1, 1000 do
+      if done() then
+        return
+      end
+      os.execute("sleep 0.01")
+    end
+    error "it never came"
+  end
+
+  for _, format in ipairs({ "json", "text" }) do
+    it("ends the line that was torn and says how many are missing (" .. format .. ")", function()
+      local line = '{"event":"' .. ("x"):rep(84) .. '"}' -- 96 bytes of JSON, 84 of text, and a newline
+      local whole = 1000 // (format == "json" and 97 or 85)
+      local text = written("info", format, function(log)
+        finally(function() allow "unlimited" end)
+        allow(1000)
+        for _ = 1, 20 do
+          log:line(line)
+        end
+        poll(function() return log:dropped() == 20 - whole end)
+        allow "unlimited"
+        log:line '{"event":"again"}'
+      end)
+      local lines = lines_of(text)
+      assert.equal(whole + 3, #lines)
+      assert.is_true(#lines[whole + 1] < #lines[whole])
+      assert.matches("log_lines_dropped", lines[whole + 2])
+      assert.matches(format == "json" and ('"count":%d}'):format(20 - whole) or ("count=%d$"):format(20 - whole), lines[whole + 2])
+      assert.matches("again", lines[whole + 3])
+    end)
+  end
+end)
