@@ -90,6 +90,19 @@ static bool compile(lua_State *L, const char *path, int text)
     return false;
 }
 
+/* __index of its _ENV. Lua takes a name that is set nowhere for nil: mistyped, it would leave keys or a policy out. Upvalue 1: the sandbox's names. */
+static int config_global(lua_State *L)
+{
+    lua_settop(L, 2);
+    lua_pushvalue(L, 2);
+    if (lua_gettable(L, lua_upvalueindex(1)) != LUA_TNIL)
+        return 1;
+    const char *name = luaL_tolstring(L, 2, NULL);
+    return luaL_error(
+        L, "'%s' is not declared: write text in quotes, declare a name of your own with local, read the environment with env \"%s\"", name,
+        name);
+}
+
 bool evaluate(lua_State *L, const char *path, int text, int env)
 {
     struct call_result result;
@@ -100,6 +113,7 @@ bool evaluate(lua_State *L, const char *path, int text, int env)
     lua_setfield(L, -2, "env");
     lua_createtable(L, 0, 1);
     sandbox_push_environment(L);
+    lua_pushcclosure(L, config_global, 1);
     lua_setfield(L, -2, "__index");
     lua_setmetatable(L, -2);
     lua_setupvalue(L, -2, 1);

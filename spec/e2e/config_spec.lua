@@ -27,6 +27,11 @@ local WRONG = {
   { "an admin key that is a user's", 'return { providers = { mock = {} }, keys = { { key = "sk-12345678", user = "a" } }, admin = { key = "sk-12345678" } }',
     "admin%.key: the same key as keys%[1%]" },
   { "a key without a user", 'return { providers = { mock = {} }, keys = { { key = "sk-12345678" } } }', "keys%[1%].user" },
+  { "a name that is not declared, in place of the keys", 'local users = {}\nreturn { providers = { mock = {} },\n keys = usres }',
+    "gateway%.lua:3: 'usres' is not declared: " },
+  { "a name that is not declared, in place of the policy", 'return { providers = { mock = {} }, policy = default }',
+    "gateway%.lua:1: 'default' is not declared: " },
+  { "a mistyped function", 'return { providers = { mock = { enabled = evn "X" } } }', "gateway%.lua:1: 'evn' is not declared: " },
   { "io in the config", 'return { providers = { mock = {} }, x = io.open("/etc/passwd") }', "gateway%.lua:1" },
   { "an address that is none", 'return { providers = { mock = {} }, listen = "nowhere" }', "listen" },
 }
