@@ -10,7 +10,11 @@
 -- machine (retries, hedges, deadlines, the attempt budget).
 -- SPDX-License-Identifier: MIT
 
-local runtime = require "gateway.runtime"
+local found, runtime = pcall(require, "gateway.runtime")
+if not found then
+  local absent = runtime:find("' not found", 1, true)
+  error(absent and "gateway.runtime is not there: `make` builds it (build/lua/gateway/runtime.so)" or runtime, 0)
+end
 local adapter = require "gateway.adapter"
 local facts = require "gateway.testing.facts"
 local loader = require "gateway.policy"
