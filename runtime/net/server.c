@@ -112,9 +112,13 @@ static enum MHD_Result copy_field(void *cls, enum MHD_ValueKind kind, const char
                                   size_t value_len)
 {
     struct exchange *exchange = cls;
-    struct field field = {.name_len = (uint32_t)name_len, .value_len = (uint32_t)value_len, .is_argument = kind == MHD_GET_ARGUMENT_KIND};
+    struct field field = {.name_len = (uint32_t)name_len, .is_argument = kind == MHD_GET_ARGUMENT_KIND};
+    struct slice text = {value == NULL ? "" : value, value_len};
+    if (!field.is_argument) /* blanks behind a value are none of it, but libmicrohttpd leaves them there: "null " is null */
+        text = slice_trim(text);
+    field.value_len = (uint32_t)text.len;
     field.name = copy_text(exchange, name, name_len);
-    field.value = copy_text(exchange, value == NULL ? "" : value, value_len);
+    field.value = copy_text(exchange, text.ptr, text.len);
     buffer_append(&exchange->fields, &field, sizeof field);
     return MHD_YES;
 }

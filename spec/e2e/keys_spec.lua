@@ -100,6 +100,7 @@ describe("keys", function()
       assert.equal(user, gateway:record(answer.id).user)
     end
     assert.equal(200, chat(nil, nil, { ["X-API-Key"] = "sk-alice-secret-0001" }).status)
+    assert.equal(200, chat(nil, nil, { ["X-API-Key"] = " sk-alice-secret-0001 \t" }).status)
     assert.equal(200, chat(nil, nil, { Authorization = "bearer sk-alice-secret-0001" }).status)
     assert.equal(200, chat(nil, nil, { Authorization = "Basic cHJveHk6", ["X-API-Key"] = "sk-alice-secret-0001" }).status)
   end)

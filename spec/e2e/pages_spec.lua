@@ -69,7 +69,9 @@ describe("a page, where no key is asked for,", function()
 
   it("that says no origin is known by Sec-Fetch-Site", function()
     assert_refused("origin_not_allowed", ask { method = "GET", path = "/v1/models", headers = { ["Sec-Fetch-Site"] = "cross-site" } })
-    assert_refused("origin_not_allowed", ask { headers = { ["Sec-Fetch-Site"] = "Cross-Site" } })
+    for _, site in ipairs { "Cross-Site", "cross-site ", "\tcross-site \t" } do
+      assert_refused("origin_not_allowed", ask { headers = { ["Sec-Fetch-Site"] = site } }, site)
+    end
     for _, site in ipairs { "none", "same-origin", "same-site" } do
       assert.equal(200, ask({ headers = { ["Sec-Fetch-Site"] = site } }).status)
     end
@@ -155,7 +157,9 @@ describe("a gateway that asks for no key", function()
     gateway = house.start { config = 'return { providers = { mock = {} }, cors = { origins = env("CORS_ORIGINS", {}) } }', env = { CORS_ORIGINS = "*" } }
     assert.equal(200, (status { headers = { Origin = "https://evil.example" } }))
     assert.equal("*", gateway:get("/v1/models", { Origin = "https://evil.example" }).headers["access-control-allow-origin"])
-    assert.same({ 403, "origin_not_allowed" }, { status { headers = { Origin = "null" } } })
+    for _, origin in ipairs { "null", "NULL", "null ", "null\t", "" } do
+      assert.same({ 403, "origin_not_allowed" }, { status { headers = { Origin = origin } } })
+    end
     assert.same({ 403, "origin_not_allowed" }, { status { headers = { ["Sec-Fetch-Site"] = "cross-site" } } })
     assert.same({ 403, "host_not_allowed" }, { status { authority = "evil.example", headers = { Origin = "https://evil.example" } } })
   end)
