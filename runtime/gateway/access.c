@@ -113,16 +113,22 @@ static void refuse(struct caller *caller, enum failure_kind refusal, struct slic
     caller->message = message;
 }
 
+/* Whose key it is, good or expired. At the same cost whatever there is. */
+static void find_owner(struct caller *caller, const struct config *config, struct slice key)
+{
+    uint8_t digest[SHA256_BYTES];
+    hash_sha256(key, digest);
+    caller->user = keyring_find(config->keyring, digest);
+    caller->is_admin = hash_equal(digest, config->admin_digest, sizeof digest) & config->has_admin_key;
+}
+
 /* Whether there is a key, whose, and whether it is still good is worked out in any case, and only then looked at. */
 static void judge_key(struct caller *caller, const struct config *config, bool admins, const struct exchange *exchange, int64_t wall_us)
 {
-    uint8_t digest[SHA256_BYTES];
     struct slice key = key_of(exchange);
-    hash_sha256(key, digest);
-    const struct user *user = keyring_find(config->keyring, digest);
+    find_owner(caller, config, key);
+    const struct user *user = caller->user;
     bool expired = user != NULL && user_has_expired(user, wall_us);
-    caller->is_admin = hash_equal(digest, config->admin_digest, sizeof digest) & config->has_admin_key;
-    caller->user = user;
     if (admins ? caller->is_admin : user != NULL && !expired)
         return;
     if (admins && !config->has_admin_key)
@@ -159,6 +165,8 @@ struct caller access_of(const struct config *config, const struct route *route, 
         judge_page(&caller, config, exchange);
     else if (demand != DEMAND_NOTHING)
         judge_key(&caller, config, demand == DEMAND_ADMIN, exchange, wall_us);
+    else if (keyring_count(config->keyring) > 0 && key_of(exchange).len > 0)
+        find_owner(&caller, config, key_of(exchange)); /* for the log alone: who asks for what there is not */
     return caller;
 }
 

@@ -42,7 +42,12 @@ describe("the log line", function()
     assert.same({ 404, "DELETE", "/nothing/at/all", "127.0.0.1", nil }, { line.status, line.method, line.path, line.client_address, line.key_name })
     line = line_of { path = "/v1/chat/completions", method = "PUT", body = "" }
     assert.same({ 405, "PUT", "/v1/chat/completions" }, { line.status, line.method, line.path })
-    assert.equal("bob", line_of({ path = "/v1/models", key = "sk-bob-secret-00002" }).key_name)
+    for _, path in ipairs { "/v1/models", "/nothing", "/v1/messages/nothing", "/v1/completions" } do -- 200, 404, 404, 405
+      assert.equal("bob", line_of({ path = path, key = "sk-bob-secret-00002" }).key_name, path)
+    end
+    assert.same({ "admin", "old one" }, { line_of({ path = "/nothing", key = "sk-admin-secret-0005" }).key_name,
+      line_of({ path = "/nothing", key = "sk-carol-secret-0003" }).key_name })
+    assert.is_nil(line_of({ path = "/nothing", key = "sk-nobody-knows-this" }).key_name)
     assert.equal("admin", line_of({ path = "/providers", key = "sk-admin-secret-0005" }).key_name)
     line = line_of { path = "/v1/models", key = "sk-carol-secret-0003" }
     assert.same({ 401, "key_expired", "old one", "carol" }, { line.status, line.error, line.key_name, line.user })
