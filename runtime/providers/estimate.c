@@ -152,15 +152,25 @@ static bool split_data_url(struct slice url, struct slice *type, struct slice *d
     return slice_find(head, LIT(";base64")) != NULL;
 }
 
-/* Pages, which a provider renders or takes the text out of. Every other file may be text, in base64 as well: it counts by its bytes. */
-static bool has_pages(struct slice type)
+/* Pages, which a provider renders or takes the text out of. Every other file may be text, in base64 as well: it counts by its bytes.
+ * Where no type is said the first bytes say it: a PDF, an office file of today (ZIP) or of before (OLE). */
+static bool has_pages(struct slice type, struct slice data)
 {
     static const struct slice ends[] = {LIT("pdf"), LIT("msword"), LIT("document"), LIT("sheet"), LIT("presentation"), LIT("ms-excel")};
+    if (type.len == 0)
+        return slice_starts_with(data, LIT("JVBERi")) || slice_starts_with(data, LIT("UEsD")) || slice_starts_with(data, LIT("0M8R4K"));
     for (unsigned i = 0; i < sizeof ends / sizeof *ends; i++)
         if (slice_starts_with(type, LIT("application")) && type.len >= ends[i].len &&
             memcmp(type.ptr + type.len - ends[i].len, ends[i].ptr, ends[i].len) == 0)
             return true;
     return false;
+}
+
+/* Base64 has no blanks; a text seldom does without. */
+static bool is_base64(struct slice data)
+{
+    data = slice_trim(data);
+    return data.len == 0 || memchr(data.ptr, ' ', data.len) == NULL;
 }
 
 static void add_tokens(struct facts *facts, size_t data_bytes, int64_t tokens)
@@ -173,6 +183,10 @@ void facts_add_media(struct facts *facts, enum part_kind kind, struct slice url_
 {
     struct slice type = type_raw, data = data_raw;
     bool has_data = data.len > 0 || split_data_url(url_raw, &type, &data);
+    if (has_data && !is_base64(data)) {
+        facts_add_rest(facts, data);
+        has_data = false;
+    }
     facts->needs |= kind == PART_IMAGE ? NEED_VISION : kind == PART_AUDIO ? NEED_AUDIO : NEED_DOCUMENT;
     facts->image_count += kind == PART_IMAGE;
     if (kind == PART_AUDIO) {
@@ -181,9 +195,11 @@ void facts_add_media(struct facts *facts, enum part_kind kind, struct slice url_
     } else if (kind == PART_IMAGE) {
         if (has_data && (type.len == 0 || slice_starts_with(type, LIT("image")))) /* its pixels count, not its bytes */
             facts->media_bytes += data.len;
-    } else if (!has_data || type.len == 0 || has_pages(type)) {
-        int64_t pages = has_data ? (int64_t)(data.len / FILE_BYTES) : 0;
-        add_tokens(facts, has_data ? data.len : 0, pages > PER_FILE ? pages : PER_FILE);
+    } else if (has_data && has_pages(type, data)) {
+        int64_t pages = (int64_t)(data.len / FILE_BYTES);
+        add_tokens(facts, data.len, pages > PER_FILE ? pages : PER_FILE);
+    } else if (!has_data || type.len == 0) {
+        add_tokens(facts, 0, PER_FILE);
     }
 }
 

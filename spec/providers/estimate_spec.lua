@@ -84,6 +84,13 @@ local PLACES = {
     .. '"image_url":{"url":"data:text/plain;base64,%s"}}]}]}', true },
   { "openai", "a file that is a text", '{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"file_data":"data:text/plain;base64,'
     .. '%s"}}]}]}', true },
+  { "openai", "a picture's data", '{"model":"m","messages":[{"role":"user","content":[{"type":"image_url",'
+    .. '"image_url":{"url":"data:image/png;base64,%s"}}]}]}' },
+  { "openai", "a sound's data", '{"model":"m","messages":[{"role":"user","content":[{"type":"input_audio","input_audio":{"data":"%s",'
+    .. '"format":"wav"}}]}]}' },
+  { "openai", "a film's data", '{"model":"m","messages":[{"role":"user","content":[{"type":"video_url",'
+    .. '"video_url":{"url":"data:video/mp4;base64,%s"}}]}]}' },
+  { "openai", "a file's data", '{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"filename":"a.pdf","file_data":"%s"}}]}]}' },
   { "openai", "a film that is a text", '{"model":"m","messages":[{"role":"user","content":[{"type":"video_url",'
     .. '"video_url":{"url":"data:text/plain;base64,%s"}}]}]}', true },
   { "openai", "a film's place in a text", '{"model":"m","messages":[{"role":"user","content":[{"type":"text","text":"hi",'
@@ -106,6 +113,10 @@ local PLACES = {
     .. '"source":{"type":"text","media_type":"text/plain","data":"hi"}}]}]}' },
   { "anthropic", "a document's blocks", '{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document",'
     .. '"source":{"type":"content","content":[{"type":"text","text":"%s"}]}}]}]}' },
+  { "anthropic", "a picture's data", '{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"image",'
+    .. '"source":{"type":"base64","media_type":"image/png","data":"%s"}}]}]}' },
+  { "anthropic", "a document's data", '{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document",'
+    .. '"source":{"type":"base64","media_type":"application/pdf","data":"%s"}}]}]}' },
   { "anthropic", "a document that is a text", '{"model":"m","max_tokens":9,"messages":[{"role":"user","content":[{"type":"document",'
     .. '"source":{"type":"base64","media_type":"text/plain","data":"%s"}}]}]}', true },
   { "anthropic", "a signature", '{"model":"m","max_tokens":9,"messages":[{"role":"assistant","content":[{"type":"thinking","thinking":"x",'
@@ -114,6 +125,8 @@ local PLACES = {
   { "anthropic", "a member of a message", '{"model":"m","max_tokens":9,"messages":[{"role":"user","content":"hi","name":"%s"}]}' },
   { "anthropic", "an unknown member", '{"model":"m","max_tokens":9,' .. HI .. ',"x":"%s"}', true },
   { "count_tokens", "an unknown block", '{"model":"m","messages":[{"role":"user","content":[{"type":"video","x":"%s"}]}]}' },
+  { "responses", "a picture's data", '{"model":"m","input":[{"role":"user","content":[{"type":"input_image","image_url":"data:image/png;base64,%s"}]}]}' },
+  { "responses", "a file's data", '{"model":"m","input":[{"role":"user","content":[{"type":"input_file","filename":"a.pdf","file_data":"%s"}]}]}' },
   { "responses", "an unknown part", '{"model":"m","input":[{"role":"user","content":[{"type":"video","x":"%s"}]}]}' },
   { "responses", "an unknown item", '{"model":"m","input":[{"type":"thing","x":"%s"}]}' },
   { "responses", "a summary", '{"model":"m","input":[{"type":"reasoning","summary":[{"type":"summary_text","text":"%s"}]}]}' },
@@ -178,6 +191,20 @@ describe("pictures, sounds and files weigh by what a provider makes of them", fu
       end)
     end
   end
+
+  it("a file whose type is not said: by how it begins", function()
+    local function of(data, type)
+      return tokens('{"model":"m","messages":[{"role":"user","content":[{"type":"file","file":{"filename":"a","file_data":"' .. type .. data .. '"}}]}]}')
+    end
+    for _, type in ipairs { "", "data:;base64," } do
+      for _, pages in ipairs { "JVBERi0xLjcK", "UEsDBBQABgAI", "0M8R4KGxGuEA" } do
+        assert.equal((#pages + #BASE64) // 64, of(pages .. BASE64, type) - 5)
+        assert.equal(1500, of(pages, type) - 5)
+      end
+      assert.is_truthy(of(("QUJD"):rep(250000), type) > 120000)
+      assert.equal(1500, of("QUJD", type) - 5)
+    end
+  end)
 end)
 
 describe("the floor", function()
