@@ -47,7 +47,7 @@ struct process {
     int listen_port;
     struct listen_address address;
     struct memory memory;
-    size_t memory_limit; /* the config's when it started */
+    size_t memory_limit, body_limit; /* the config's when it started */
 };
 
 /* ---------------------------------------------------------------- start */
@@ -177,6 +177,7 @@ static bool divide_memory(struct process *process, const struct config *config, 
     struct gateway *gateway = &process->gateway;
     struct room found = room_find(config->memory_limit, workers + OTHER_THREADS);
     process->memory_limit = config->memory_limit;
+    process->body_limit = config->body_limit;
     if (found.room < ROOM_MIN) {
         refuse_start(process, "%zu MB of memory (by %s) are too few: %zu MB are taken at the start, and 8 MB more are the least; raise it",
                      found.may >> 20, found.bound, (found.may - found.room) >> 20);
@@ -214,17 +215,25 @@ static void wait_for_tokens(const struct process *process, const struct config *
 
 /* ---------------------------------------------------------------- reload */
 
+static void warn_about_field(struct process *process, const char *field)
+{
+    log_event(process->gateway.log, LOG_WARN, "restart_needed",
+              ",\"field\":\"%s\",\"message\":\"a reload leaves %s as it was at the start: restart the gateway\"", field, field);
+}
+
 static void warn_about_restart(struct process *process, const struct config *config)
 {
     bool same_host = config->listen_host.len == strlen(process->listen_host) &&
                      memcmp(config->listen_host.ptr, process->listen_host, config->listen_host.len) == 0;
     bool same_port = config->listen_port == 0 || config->listen_port == process->listen_port;
     if (!same_host || !same_port)
-        log_event(process->gateway.log, LOG_WARN, "restart_needed", ",\"field\":\"listen\"");
+        warn_about_field(process, "listen");
     if (config->memory_limit != process->memory_limit)
-        log_event(process->gateway.log, LOG_WARN, "restart_needed", ",\"field\":\"memory\"");
+        warn_about_field(process, "memory");
+    if (config->body_limit != process->body_limit)
+        warn_about_field(process, "body_limit");
     if (config->workers != 0 && config->workers != process->gateway.worker_count)
-        log_event(process->gateway.log, LOG_WARN, "restart_needed", ",\"field\":\"workers\"");
+        warn_about_field(process, "workers");
 }
 
 static void log_reload(struct process *process, const struct verdict *verdict)

@@ -200,21 +200,26 @@ static void note_shed(struct worker *worker)
 /* What the server refuses by itself, before there is a request: framing, size, time. */
 static void write_refusal(void *owner, const struct refusal *refusal, struct buffer *body, char id[REFUSAL_ID_SIZE])
 {
+    struct worker *worker = owner;
     int status = refusal->status;
     if (status == 503)
-        note_shed(owner);
-    worker_make_id(owner, id);
+        note_shed(worker);
+    worker_make_id(worker, id);
     struct failure failure = failure_make(status == 413   ? FAILURE_TOO_LARGE
                                           : status == 503 ? FAILURE_SHEDDING
                                                           : FAILURE_BAD_PARAMETER,
                                           refusal->reason);
-    char code[16];
+    char code[16], size[96];
+    if (status == 413) {
+        int len = snprintf(size, sizeof size, "%.*s: at most %zu bytes", (int)refusal->reason.len, refusal->reason.ptr, worker->body_limit);
+        failure.message = (struct slice){size, len < (int)sizeof size ? (size_t)len : sizeof size - 1};
+    }
     if (status != 413 && status != 503) {
         int len = snprintf(code, sizeof code, "http_%d", status);
         failure.code = (struct slice){code, (size_t)len};
     }
     if (refusal->is_request) /* connections that are turned away are counted, and said once (on_accept_trouble) */
-        record_refusal(owner, refusal, &failure, id);
+        record_refusal(worker, refusal, &failure, id);
     route_wire(route_find(LIT("POST"), refusal->path))->write_failure(&failure, slice_of(id), false, body);
 }
 
@@ -385,10 +390,11 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
         return worker_free(worker), NULL;
     struct upstream_settings upstream = {
         .idle_us = 30 * US_PER_S, .lifetime_us = 600 * US_PER_S, .idle_max = 256, .on_stray = on_stray, .owner = worker};
+    worker->body_limit = gateway->bodies == NULL ? config->body_limit : bodies_largest(gateway->bodies);
     worker->upstream = upstream_new(worker->loop, gateway->trust, &upstream);
     struct server_settings settings = {
         .listen_fd = listen_fd,
-        .body_limit = gateway->bodies == NULL ? config->body_limit : bodies_largest(gateway->bodies),
+        .body_limit = worker->body_limit,
         .memory = gateway->memory,
         .bodies = gateway->bodies,
         .connection_limit = CONNECTIONS_MAX,

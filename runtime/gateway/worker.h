@@ -30,6 +30,7 @@ struct worker {
     unsigned index;
     pthread_t thread;
     bool started;
+    size_t body_limit; /* bytes: larger is a 413 */
     struct loop *loop;
     struct server *server;
     struct upstream *upstream;

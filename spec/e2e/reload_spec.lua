@@ -105,8 +105,12 @@ describe("reload", function()
   end)
 
   it("says what needs a restart", function()
-    gateway:edit_config((CONFIG:gsub("providers", 'workers = 7, providers', 1)))
-    assert.is_truthy(gateway:log_line(function(line) return line.event == "restart_needed" and line.field == "workers" end))
+    gateway:edit_config((CONFIG:gsub("providers", 'workers = 7, body_limit = "1MB", memory = "900MB", listen = "127.0.0.1:1", providers', 1)))
+    for _, field in ipairs { "workers", "body_limit", "memory", "listen" } do
+      local line = gateway:log_line(function(line) return line.event == "restart_needed" and line.field == field end)
+      assert.is_truthy(line, field)
+      assert.matches("a reload leaves " .. field .. " as it was at the start: restart the gateway", line.message, 1, true)
+    end
   end)
 
   it("lets a stream finish with the policy it began with", function()
