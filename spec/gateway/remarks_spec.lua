@@ -96,6 +96,19 @@ describe("config: a variable that is not set is named where its absence changed 
       lines_of(text, { ONE = "x", FOUR = "y" }))
   end)
 
+  it("also where it turns a switch and nothing else", function()
+    local text = 'return { open = env "LOCKED" == nil, a = { on = env "ON" == "1", off = false } }'
+    assert.equal("gateway.lua:1: LOCKED is not set: it would turn open\ngateway.lua:1: ON is not set: it would turn a.on\n", lines_of(text, {}))
+  end)
+
+  it("but repeats no name that may be the key itself", function()
+    local line = "gateway.lua:1: env expects the name of a variable, and what stands here is none that is set: no value for key\n"
+    for _, name in ipairs { "sk-s3cr3t", "AIzaS3cr3t", "s3cr3t", "a b", ("A"):rep(65) } do
+      assert.equal(line, lines_of(("return { key = env %q }"):format(name), {}))
+    end
+    assert.equal("gateway.lua:1: my_key is not set: no value for key\n", lines_of('return { key = env "my_key" }', {}))
+  end)
+
   it("at most three fields of each", function()
     local text = 'local x = env "X" return { a = x, b = x, c = x, d = x, e = { x } }'
     assert.equal("gateway.lua:1: X is not set: no value for a, b, c and 2 more\n", lines_of(text, {}))
