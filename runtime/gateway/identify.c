@@ -324,8 +324,10 @@ int64_t request_usage_pico(const struct request *request)
 struct slice request_client_address(struct request *request)
 {
     char room[ADDRESS_TEXT_SIZE];
-    if (request->client_address.ptr == NULL && request->exchange != NULL)
-        request->client_address = arena_copy(&request->arena, client_address(request->config, request->exchange, room));
+    if (request->client_address.ptr == NULL)
+        request->client_address = request->exchange == NULL
+                                      ? LIT("127.0.0.1")
+                                      : arena_copy(&request->arena, client_address(request->config, request->exchange, room));
     return request->client_address;
 }
 

@@ -171,6 +171,6 @@ void request_wake_script(struct request *request);
 
 /* ---- facts that are worked out when a policy asks */
 int64_t request_cost_pico(const struct request *request, const struct target *target); /* of the estimate; -1 unpriced */
-struct slice request_client_address(struct request *request);                          /* "10.0.0.1" (client.h); empty in explain */
+struct slice request_client_address(struct request *request);                          /* "10.0.0.1" (client.h), loopback if none asks */
 struct slice request_client_header(const struct request *request, const char *name);   /* allow-listed names only; else empty */
 #endif

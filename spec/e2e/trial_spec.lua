@@ -137,6 +137,8 @@ describe("a policy that is sound passes its trial", function()
     ["names one that no list has"] = "return { route = function() return { 'mock/never-heard-of' } end }",
     ["raises over a full house, which is answered as one"] =
       "return { route = function(r) if #r.targets == 0 then error 'full' end return r.targets end }",
+    ["goes by the client's address, which every client has"] =
+      "return { admit = function(r) return r.client.address:match '^%d+' + 0 > 0 and {} or nil end }",
     ["waits"] = "return { route = function(r) if #r.targets == 0 then return nil, { wait = '2s' } end return r.targets end }",
   } do
     it(what, function()
