@@ -80,7 +80,8 @@ static int refuse(enum log_format format, const char *text, ...)
 static int refuse_option(enum log_format format, const char *option, const char *const *options)
 {
     char hint[SPELLING_MAX];
-    return refuse(format, "unknown option '%s'%s (see gateway --help)", option, spelling_hint(option, options, hint));
+    int len = (int)strcspn(option, "="); /* behind it may stand a key */
+    return refuse(format, "unknown option '%.*s'%s (see gateway --help)", len, option, spelling_hint(option, options, hint));
 }
 
 /* What assert(3) calls: its message is a line as any other. */

@@ -10,10 +10,15 @@ local units = require "gateway.units"
 
 local check = {}
 
---- What was given, short enough for a message. What stands before an "@" may be a user and a password of a URL.
+--- What stands before an "@" may be a user and a password of a URL.
+function check.without_user(text)
+  return (text:gsub("^.*@", "...@"))
+end
+
+--- What was given, short enough for a message.
 local function shown(value)
   if type(value) == "string" then
-    value = value:gsub("^.*@", "...@")
+    value = check.without_user(value)
     return #value > 40 and ("%q..."):format(value:sub(1, 40)) or ("%q"):format(value)
   elseif type(value) == "number" or type(value) == "boolean" or value == nil then
     return tostring(value)

@@ -160,10 +160,16 @@ for word in RESERVED:gmatch "%a+" do
   is_reserved[word] = true
 end
 
---- What Lua's compiler says of the file, without the piece of text that it stumbled over: that may be a key.
+local NAME_SHOWN <const> = 16
+
+--- What Lua says of the file, without the piece of text that the compiler stumbled over, and without what is a name only for want of
+--- quotes: both may be a key.
 function config.without_text(message)
-  return (message:gsub(" near '(.*)'$", function(text)
+  message = message:gsub(" near '(.*)'$", function(text)
     return not is_reserved[text] and text:find "[^%p]" and "" or nil
+  end)
+  return (message:gsub(" %(%a+ '([^\n]*)'%)$", function(name)
+    return (#name > NAME_SHOWN or name:find "[^%w_]") and "" or nil
   end))
 end
 

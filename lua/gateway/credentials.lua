@@ -15,16 +15,18 @@ local credentials = {}
 local fail, join = check.fail, check.join
 
 local FILE_MAX = 64 * 1024
+local FILE <const> = 'expected a file such as "service-account.json", or "metadata"'
 local TOKEN_URI = "https://oauth2.googleapis.com/token"
 local METADATA_HOST, METADATA_PATH = "metadata.google.internal", "/computeMetadata/v1/instance/service-accounts/default/token"
 
 local function read_json(name, path, read)
-  if name:find "[%c{]" or #name > 1000 then -- somebody may have put there what stands in the file
-    fail(path, 'expected a file such as "service-account.json", or "metadata"')
+  if name:find "[%c{]" or #name > 1000 then -- what stands in the file may have been put there
+    fail(path, FILE)
   end
   local text, why = read(name)
   if not text then
-    fail(path, "%s", why)
+    local is_file = name:find "%.json$" or name:find "^[%./]" -- what looks like none may be a token
+    fail(path, "%s", is_file and why or FILE .. why:sub(#name + 1))
   elseif #text > FILE_MAX then
     fail(path, "%s: expected at most %d KB", name, FILE_MAX // 1024)
   end

@@ -82,7 +82,7 @@ function leaderboard.check(value, path, read, fetched)
   end
   local text, why = read(value)
   if not text then
-    fail(path, "%s", why)
+    fail(path, "%s", check.without_user(why))
   end
   return parse(text, path, value)
 end

@@ -33,7 +33,7 @@ end
 --- A name that becomes a part of a host or a path.
 local function label(value, path, example)
   if not value:find "^[%w%-]+$" or #value > 63 then
-    fail(path, "expected letters, digits and '-', such as %q, got %q", example, value)
+    fail(path, "expected letters, digits and '-', such as %q, got %s", example, check.shown(value))
   end
   return value:lower()
 end
@@ -53,7 +53,8 @@ function kinds.azure(entry, _, path, env)
   local month, day = version:gsub("%-preview$", ""):match "^%d%d%d%d%-(%d%d)%-(%d%d)$"
   local dated = month and month >= "01" and month <= "12" and day >= "01" and day <= "31"
   if not dated and version ~= "v1" and version ~= "preview" then
-    fail(join(path, "api_version"), 'expected a date such as "2024-10-21" or "2025-04-01-preview", "v1" or "preview", got %q', version)
+    fail(join(path, "api_version"), 'expected a date such as "2024-10-21" or "2025-04-01-preview", "v1" or "preview", got %s',
+      check.shown(version))
   end
   local origin, rest = base(text, nil, path)
   rest = rest:gsub("/openai.*$", "") .. (dated and "/openai" or "/openai/v1")

@@ -92,14 +92,18 @@ local function id_of(name, provider, kind)
   return (prefix == provider or prefix == kind) and id or name
 end
 
+local FILE <const> = 'a file such as "model_prices_and_context_window.json"'
+
 --- `read`: name of a file -> its text, or nil and why not. -> the catalog: kind -> id -> row.
 function price_table.read(value, path, read)
   if type(value) ~= "string" or value == "" or value:find "%c" then
-    check.expected(path, 'a file such as "model_prices_and_context_window.json"', value)
+    check.expected(path, FILE, value)
+  elseif value:find "://" then
+    check.fail(path, "expected %s: it is read, not fetched", FILE)
   end
   local text, why = read(value)
   if not text then
-    check.fail(path, "%s", why)
+    check.fail(path, "%s", check.without_user(why))
   end
   local entries, message = runtime.value.parse(text)
   if type(entries) ~= "table" or entries[1] ~= nil then

@@ -128,7 +128,7 @@ local function vendor_of(name, entry, path, context)
   if not vendor then
     local kinds = check.sorted_keys(vendors)
     if entry.kind then
-      fail(join(path, "kind"), "expected one of %s, or an adapter's file.lua, got %q", table.concat(kinds, ", "), kind)
+      fail(join(path, "kind"), "expected one of %s, or an adapter's file.lua, got %s", table.concat(kinds, ", "), check.shown(kind))
     end
     fail(path, "nobody knows a provider of this name%s: say which one it is like, kind = \"openai\" for instance (%s)",
       spelling.hint(name, kinds), table.concat(kinds, ", "))

@@ -10,6 +10,7 @@ local ENDPOINTS = { "/chat/completions$", "/completions$", "/embeddings$", "/res
   "/models$", "/models/[^/]+:%a+$", "/projects/.*$", "/model/[^/]+/converse$", "/model/[^/]+/converse%-stream$" }
 -- These may just as well be somebody's own path, unless they stand behind a version.
 local BEHIND_VERSION = { "(/v%d+)/chat$", "(/v%d+)/embed$" }
+local SCHEME_SHOWN <const> = #"socks5h://"
 
 --- "https://api.example.com/v1/" -> "https://api.example.com", "/v1"; nil and what is wrong: of a URL, which may hold a password or a key,
 --- a complaint repeats the scheme and nothing else.
@@ -20,8 +21,9 @@ function url.split(text)
   local scheme, rest = text:match "^(%a+)://(.+)$"
   scheme = scheme and scheme:lower()
   if scheme ~= "http" and scheme ~= "https" then
-    local given = text:match "^%a[%w+.%-]*:/*"
-    return nil, "expected a URL that begins with http:// or https://" .. (given and (", got %q"):format(given .. "...") or "")
+    local given = text:match "^%a[%w+]*:/+" -- a longer one, or one without a slash, may be a user's name or a key
+    return nil, "expected a URL that begins with http:// or https://" ..
+      (given and #given <= SCHEME_SHOWN and (", got %q"):format(given .. "...") or "")
   elseif rest:find "[^\33-\126]" then
     return nil, "expected a URL without blanks and control characters"
   elseif rest:find "[?#]" then

@@ -77,6 +77,14 @@ bool evaluate_push_env(lua_State *L, const char *env_path)
 
 /* ---------------------------------------------------------------- gateway.lua */
 
+/* Takes what may be a key out of the message at the top. */
+static void clean_message(lua_State *L)
+{
+    sources_require(L, "gateway.config", "without_text");
+    lua_insert(L, -2);
+    lua_call(L, 1, 1);
+}
+
 static bool compile(lua_State *L, const char *path, int text)
 {
     size_t len;
@@ -84,9 +92,7 @@ static bool compile(lua_State *L, const char *path, int text)
     lua_pushfstring(L, "@%s", path);
     if (sandbox_compile(L, bytes, len, lua_tostring(L, -1)))
         return true;
-    sources_require(L, "gateway.config", "without_text");
-    lua_insert(L, -2);
-    lua_call(L, 1, 1);
+    clean_message(L);
     return false;
 }
 
@@ -121,6 +127,7 @@ bool evaluate(lua_State *L, const char *path, int text, int env)
         return true;
     bool has_place = strstr(result.message, ":") != NULL;
     lua_pushfstring(L, has_place ? "%s%s" : "%s: %s", has_place ? "" : path, result.message);
+    clean_message(L);
     return false;
 }
 

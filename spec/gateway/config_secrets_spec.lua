@@ -38,6 +38,16 @@ local WRONG = {
   [[providers = { mock = {} }, leaderboard = "htps://user:s3cr3t@host/b.json"]],
   [[providers = { mock = {} }, leaderboard = "http://host/s3cr3t"]],
   [[providers = { mock = {} }, models = { a = "htps://user:s3cr3t@host" }]],
+  [[providers = { lab = { kind = "openai", base_url = "s3cr3t-of-mine:@host/v1" } }]],
+  [[providers = { lab = { kind = "openai", base_url = "s3cr3t-of-mine://host/v1" } }]],
+  [[providers = { openai = { key = "k", proxy = "s3cr3t:x@host" } }]],
+  [[providers = { lab = { kind = "https://user:s3cr3t@host" } }]],
+  [[providers = { bedrock = { key = "k", region = "user:s3cr3t@host" } }]],
+  [[providers = { azure = { key = "k", base_url = "https://a.openai.azure.com", api_version = "user:s3cr3t@host" } }]],
+  [[providers = { vertex_ai = { credentials = "ya29.s3cr3t" } }]],
+  [[providers = { mock = {} }, leaderboard = "user:s3cr3t@host/b.json"]],
+  [[providers = { mock = {} }, prices = "https://host/p.json?token=s3cr3t"]],
+  [[providers = { mock = {} }, prices = "user:s3cr3t@host/p.json"]],
 }
 
 describe("config: a complaint repeats no credentials", function()
@@ -46,7 +56,7 @@ describe("config: a complaint repeats no credentials", function()
       local message = configs.complaint(("return { %s }"):format(text))
       assert.is_nil(message:find(SECRET, 1, true), message)
       assert.matches("^gateway.lua:1: ", message) -- and still says where, and what was expected
-      assert.is_truthy(message:find "expected" or message:find "there is no provider", message)
+      assert.is_truthy(message:find "expected" or message:find "there is no provider" or message:find "No such file", message)
     end)
   end
 
@@ -58,7 +68,11 @@ describe("config: a complaint repeats no credentials", function()
       assert.is_nil(message:find(SECRET, 1, true), message)
       assert.matches("^gateway.lua:1: ", message)
     end
-    local _, message = load("return { a = }", "@gateway.lua")
+    local _, message = pcall(load("return { key = gsk_s3cr3tOfMine42 - more }", "@gateway.lua", "t", {}))
+    assert.equal("gateway.lua:1: attempt to perform arithmetic on a nil value", config.without_text(message)) -- no quotes
+    _, message = pcall(load("return { key = evn 'KEY' }", "@gateway.lua", "t", {}))
+    assert.matches("a nil value %(global 'evn'%)$", config.without_text(message))
+    _, message = load("return { a = }", "@gateway.lua")
     assert.equal("gateway.lua:1: unexpected symbol near '}'", config.without_text(message)) -- signs say where, and are no secrets
   end)
 end)
