@@ -58,6 +58,11 @@ static bool new_reader(struct attempt *attempt, event_fn on_event)
 
 /* ---------------------------------------------------------------- the body */
 
+static struct complaint too_much(void)
+{
+    return (struct complaint){FAILURE_TOO_LARGE, LIT("the request needs more memory than one request may have"), SLICE_NONE};
+}
+
 /* The request in neutral form, read once for all attempts. */
 static const struct chat *chat_of(struct request *request, struct complaint *complaint)
 {
@@ -69,6 +74,9 @@ static const struct chat *chat_of(struct request *request, struct complaint *com
         return NULL;
     for (struct tool *tool = chat->tools; request_is_large(request) && tool != NULL; tool = tool->next)
         tool->name_raw = arena_copy(&request->arena, tool->name_raw); /* answers name them when the body is gone */
+    *complaint = too_much();                                          /* what reading left there is not why more fails */
+    if (request->arena.overflow)                                      /* a tool whose name found no room would be none that has one */
+        return NULL;
     chat->asker = request;
     request->chat = chat;
     return chat;
@@ -83,6 +91,7 @@ static bool write_body(struct attempt *attempt, struct buffer *dropped, struct c
         struct embed embed;
         if (!client->read_embed(request->body, &request->arena, &embed, complaint))
             return false;
+        *complaint = too_much();
         buffer_append_slice(dropped, embed.dropped);
         return wire->write_embed(&embed, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
     }
@@ -304,7 +313,7 @@ static bool prepare_head(struct attempt *attempt)
 
 bool attempt_prepare(struct attempt *attempt, event_fn on_event, struct complaint *complaint)
 {
-    *complaint = (struct complaint){FAILURE_TOO_LARGE, LIT("the request needs more memory than one request may have"), SLICE_NONE};
+    *complaint = too_much();
     return new_reader(attempt, on_event) && prepare_body(attempt, complaint) &&
            (attempt->part_count == 0 || (take_token(attempt, complaint) && prepare_head(attempt)));
 }

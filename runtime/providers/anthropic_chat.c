@@ -617,9 +617,5 @@ bool anthropic_read_chat(struct slice body, struct arena *arena, struct chat *ch
     while (good && json_member(&scan.json, &key))
         good = read_field(&scan, key, &later);
     good = good && scan.json.error == JSON_OK && finish(&scan, &later) && !arena->overflow;
-    if (!good && complaint->message.len == 0)
-        *complaint = (struct complaint){
-            arena->overflow ? FAILURE_TOO_LARGE : FAILURE_BAD_JSON,
-            arena->overflow ? LIT("the request has too many parts") : LIT("The request body could not be read."), SLICE_NONE};
-    return good;
+    return good || chat_is_unread(arena, complaint);
 }

@@ -130,6 +130,15 @@ bool chat_count_extra(struct chat *chat, struct arena *arena, struct slice name_
     return false;
 }
 
+bool chat_is_unread(const struct arena *arena, struct complaint *complaint)
+{
+    if (complaint->message.len == 0 && arena->overflow)
+        *complaint = (struct complaint){FAILURE_TOO_LARGE, LIT("the request has too many parts"), SLICE_NONE};
+    else if (complaint->message.len == 0)
+        *complaint = (struct complaint){FAILURE_BAD_JSON, LIT("The request body could not be read."), SLICE_NONE};
+    return false;
+}
+
 bool chat_add_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct slice value_json, struct complaint *complaint)
 {
     struct extra *extra = arena_alloc(arena, sizeof *extra);

@@ -640,7 +640,5 @@ bool openai_read_chat(struct slice body, struct arena *arena, struct chat *chat,
     chat->max_completion = later.max_completion_tokens.len > 0;
     chat->max_tokens = later.max_completion_tokens.len > 0 ? later.max_completion_tokens : later.max_tokens;
     good = good && scan.json.error == JSON_OK && read_tool_choice(&scan, later.tool_choice) && !arena->overflow;
-    if (!good && complaint->message.len == 0)
-        complaint->message = arena->overflow ? LIT("the request has too many parts") : LIT("The request body could not be read.");
-    return good;
+    return good || chat_is_unread(arena, complaint);
 }

@@ -551,6 +551,8 @@ void parts_write_text(const struct part *part, struct slice between, struct buff
 
 /* ---------------------------------------------------------------- shared by the wires: names.c */
 
+/* Why a body could not be read, where *complaint does not say it yet: too much for the arena, or no JSON. Always false. */
+bool chat_is_unread(const struct arena *arena, struct complaint *complaint);
 /* A member that no field of struct chat carries, behind those that are there. False: there are more than any dialect has, *complaint names the first
  * that is too much; or the arena is full. */
 bool chat_add_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct slice value_json, struct complaint *complaint);

@@ -347,7 +347,5 @@ bool responses_read_chat(struct slice body, struct arena *arena, struct chat *ch
     good = good && responses_read_input(&scan, members.input) && read_tools(&scan, members.tools) &&
            read_tool_choice(&scan, members.tool_choice) && (members.text.len == 0 || read_text(&scan, members.text)) &&
            read_include(&scan, members.include) && !arena->overflow;
-    if (!good && complaint->message.len == 0)
-        complaint->message = arena->overflow ? LIT("the request has too many parts") : LIT("The request body could not be read.");
-    return good;
+    return good || chat_is_unread(arena, complaint);
 }

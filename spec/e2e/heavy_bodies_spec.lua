@@ -70,6 +70,17 @@ describe("one body does not stop a worker", function()
     is_cheap("/v1/chat/completions", "{" .. MODEL .. HI:format "hi" .. ',"tools":[' .. tools
       .. '],"tool_choice":{"type":"allowed_tools","allowed_tools":{"mode":"auto","tools":[' .. allowed .. "]}}}", 200)
   end)
+
+  it("with more than a request may hold, 40,000 tools or 100,000 items, and that is what is said", function()
+    for _, count in ipairs { 40000, 80000 } do
+      local tools = list(count, '{"type":"function","function":{"name":"f.!#' .. ("n"):rep(60) .. '"}}')
+      local failure = is_cheap("/v1/chat/completions", "{" .. MODEL .. HI:format "hi" .. ',"tools":[' .. tools .. "]}", 413):json().error
+      assert.same({ "request_too_large", "the request needs more memory than one request may have" }, { failure.code, failure.message })
+    end
+    local input = list(100000, '{"type":"function_call_output","call_id":"c#","output":"r"}')
+    local failure = is_cheap("/v1/responses", '{"model":"ant/claude-sonnet-4-5","input":[' .. input .. "]}", 413):json().error
+    assert.same({ "request_too_large", "the request has too many parts" }, { failure.code, failure.message })
+  end)
 end)
 
 describe("a prompt weighs something wherever its bulk stands", function()
