@@ -108,6 +108,7 @@ static bool resize(struct buffer *buffer, size_t cap)
 }
 
 /* Doubling keeps appends linear; a large piece gets what it needs and not twice that. Where memory is short, what it needs must do. */
+static bool grow(struct buffer *buffer, size_t need) __attribute__((noinline, cold)); /* so that the way without it is short */
 static bool grow(struct buffer *buffer, size_t need)
 {
     size_t cap = buffer->cap < 256 ? 256 : buffer->cap * 2;
