@@ -14,6 +14,7 @@ local models = require "gateway.models"
 local price_table = require "gateway.price_table"
 local prices = require "gateway.prices"
 local providers = require "gateway.providers"
+local spelling = require "gateway.spelling"
 local twins = require "gateway.twins"
 
 local config = {}
@@ -160,16 +161,17 @@ for word in RESERVED:gmatch "%a+" do
   is_reserved[word] = true
 end
 
-local NAME_SHOWN <const> = 16
-
 --- What Lua says of the file, without the piece of text that the compiler stumbled over, and without what is a name only for want of
 --- quotes: both may be a key.
 function config.without_text(message)
   message = message:gsub(" near '(.*)'$", function(text)
     return not is_reserved[text] and text:find "[^%p]" and "" or nil
   end)
-  return (message:gsub(" %(%a+ '([^\n]*)'%)$", function(name)
-    return (#name > NAME_SHOWN or name:find "[^%w_]") and "" or nil
+  message = message:gsub(" %(%a+ '([^\n]*)'%)$", function(name)
+    return not spelling.is_name(name) and "" or nil
+  end)
+  return (message:gsub("'([^'\n]*)' is not declared:", function(name)
+    return not spelling.is_name(name) and "a name here is not declared:" or nil
   end))
 end
 

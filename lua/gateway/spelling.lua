@@ -39,4 +39,12 @@ function spelling.hint(name, names)
   return near and (" (did you mean '%s'?)"):format(near) or ""
 end
 
+local SHORT <const>, LONGEST <const> = 16, 64
+
+--- Is this a name that may be repeated? What is long and mixed may be a key that stands where a name belongs.
+function spelling.is_name(text)
+  local one_case = text:find "^[%u%d_]+$" or text:find "^[%l_]+$"
+  return text:find "^[%a_][%w_]*$" ~= nil and #text <= (one_case and LONGEST or SHORT)
+end
+
 return spelling

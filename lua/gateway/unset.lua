@@ -5,11 +5,12 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local spelling = require "gateway.spelling"
 
 local unset = {}
 
 local PROBES = { "1", "true", "x" } -- of a value that none can be computed with nothing is said
-local SHOWN, NAME_MAX = 3, 64
+local SHOWN = 3
 
 --- Paths of what `there` has and `here` has not: a table that is new counts as one.
 local function added(here, there, path, list)
@@ -54,10 +55,8 @@ end
 
 --- What is spelt as no variable is may be the key itself, put where the name of its variable belongs.
 local function told(name)
-  if #name <= NAME_MAX and (name:find "^[%u_][%u%d_]*$" or name:find "^[%l_]+$") then
-    return name .. " is not set"
-  end
-  return "env expects the name of a variable, and what stands here is none that is set"
+  return spelling.is_name(name) and name .. " is not set" or
+    "env expects the name of a variable, and what stands here is none that is set"
 end
 
 --- -> a line each, as text. `raw`: what the config returned; `names`: name -> the line of the first env "…" that found nothing;

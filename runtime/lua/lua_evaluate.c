@@ -105,7 +105,7 @@ static int config_global(lua_State *L)
         return 1;
     const char *name = luaL_tolstring(L, 2, NULL);
     return luaL_error(
-        L, "'%s' is not declared: write text in quotes, declare a name of your own with local, read the environment with env \"%s\"", name,
+        L, "'%s' is not declared: write text in quotes, declare a name of your own with local, read the environment with env \"NAME\"",
         name);
 }
 

@@ -32,6 +32,8 @@ local WRONG = {
   { "a name that is not declared, in place of the policy", 'return { providers = { mock = {} }, policy = default }',
     "gateway%.lua:1: 'default' is not declared: " },
   { "a mistyped function", 'return { providers = { mock = { enabled = evn "X" } } }', "gateway%.lua:1: 'evn' is not declared: " },
+  { "a key without quotes", 'return { providers = { openai = { key = gsk_s3cr3tOfTheHouse } } }',
+    "gateway%.lua:1: a name here is not declared: write text in quotes" },
   { "io in the config", 'return { providers = { mock = {} }, x = io.open("/etc/passwd") }', "gateway%.lua:1" },
   { "an address that is none", 'return { providers = { mock = {} }, listen = "nowhere" }', "listen" },
 }

@@ -103,10 +103,12 @@ describe("config: a variable that is not set is named where its absence changed 
 
   it("but repeats no name that may be the key itself", function()
     local line = "gateway.lua:1: env expects the name of a variable, and what stands here is none that is set: no value for key\n"
-    for _, name in ipairs { "sk-s3cr3t", "AIzaS3cr3t", "s3cr3t", "a b", ("A"):rep(65) } do
+    for _, name in ipairs { "sk-s3cr3t", "AIzaS3cr3tOfTheHouse", "s3cr3t_of_the_h0use", "a b", ("A"):rep(65) } do
       assert.equal(line, lines_of(("return { key = env %q }"):format(name), {}))
     end
-    assert.equal("gateway.lua:1: my_key is not set: no value for key\n", lines_of('return { key = env "my_key" }', {}))
+    for _, name in ipairs { "my_key", "myKey2", "THE_KEY_OF_A_LONG_NAME_2" } do
+      assert.equal(("gateway.lua:1: %s is not set: no value for key\n"):format(name), lines_of(("return { key = env %q }"):format(name), {}))
+    end
   end)
 
   it("at most three fields of each", function()
