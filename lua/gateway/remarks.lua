@@ -71,25 +71,45 @@ local function compare(given, names, whole, limit, path, remark)
   for _, name in ipairs(names) do
     local length = seconds(rawget(given, name))
     if length and limit and length > limit then
-      remark(join(path, name), "%gs is longer than `%s`, %gs, which passes first", length, whole, limit)
+      remark(join(path, name), "%gs is longer than %s, %gs, which passes first", length, whole, limit)
     end
   end
 end
 
---- Wherever a provider, a model of its own or a target has both.
-local function look_at_items(value, path, remark)
-  compare(value, { "first_token" }, "timeout", seconds(rawget(value, "timeout")), path, remark)
+--- The timeout that a target of this name has from its provider; nil: none.
+local function inherited(raw, name)
+  local provider, model = tostring(name):match "^([^/]+)/(.+)$"
+  local entry = provider and rawget(raw.providers, provider)
+  local models = entry and rawget(entry, "models")
+  local own = models and rawget(models, model)
+  return own and seconds(rawget(own, "timeout")) or entry and seconds(rawget(entry, "timeout"))
+end
+
+--- Wherever a provider, a model of its own or a target has one: `timeout` ends its attempt, `total` the request.
+local function look_at_items(raw, value, path, total, remark)
+  local own = seconds(rawget(value, "timeout"))
+  local whole, name = own, "`timeout`"
+  if not own and rawget(value, "first_token") then
+    whole, name = inherited(raw, value[1]), "`timeout` of its provider"
+  end
+  if whole and whole <= total then
+    compare(value, { "first_token" }, name, whole, path, remark)
+  else
+    compare(value, { "first_token" }, "`timeouts.total`", total, path, remark)
+  end
+  compare(value, { "timeout" }, "`timeouts.total`", total, path, remark)
   for _, key in ipairs(check.sorted_keys(value)) do
     if type(value[key]) == "table" then
-      look_at_items(value[key], join(path, key), remark)
+      look_at_items(raw, value[key], join(path, key), total, remark)
     end
   end
 end
 
 local function look_at_deadlines(raw, checked, remark)
-  compare(raw.timeouts or {}, { "connect", "tls", "headers", "first_token", "idle" }, "total", checked.timeouts.total, "timeouts", remark)
-  look_at_items(raw.providers, "providers", remark)
-  look_at_items(raw.models or {}, "models", remark)
+  local total = checked.timeouts.total
+  compare(raw.timeouts or {}, { "connect", "tls", "headers", "first_token", "idle" }, "`total`", total, "timeouts", remark)
+  look_at_items(raw, raw.providers, "providers", total, remark)
+  look_at_items(raw, raw.models or {}, "models", total, remark)
 end
 
 -- ---------------------------------------------------------------- settings

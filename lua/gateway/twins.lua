@@ -1,7 +1,7 @@
 --- Finds a field that a config's text gives twice in one table: Lua keeps the last and says nothing of the others.
 --
--- Tables are followed as they are written, in whatever expression they stand. Text with a function in it is not looked at any further: what
--- stands there is a program, and its commas separate no fields.
+-- Tables are followed as they are written, in whatever expression they stand, but not in functions: what stands there is a program, and its
+-- commas separate no fields.
 -- SPDX-License-Identifier: MIT
 
 local locate = require "gateway.locate"
@@ -35,6 +35,20 @@ local function enter_field(tables, text, at)
   return value
 end
 
+local DEEPER = { ["function"] = 1, ["if"] = 1, ["do"] = 1, ["repeat"] = 1, ["end"] = -1, ["until"] = -1 }
+
+--- Skips the function that begins at `at`.
+local function skip_function(text, at)
+  local depth = 0
+  repeat
+    at = locate.skip(text, at)
+    local word, after = text:match("^([%a_][%w_]*)()", at)
+    depth = depth + (DEEPER[word] or 0)
+    at = after or locate.string_end(text, at) or at + 1
+  until depth == 0 or at > #text
+  return at
+end
+
 --- -> the path of the first field that is given twice and the offsets of both places; nil where there is none.
 local function find(text)
   local tables, at, begins = { { at = {}, items = 0, closer = "" } }, 1, false
@@ -42,7 +56,7 @@ local function find(text)
     at = locate.skip(text, at)
     local byte = text:sub(at, at)
     local current = tables[#tables]
-    if byte == "" or text:find("^function%f[^%w_]", at) then
+    if byte == "" then
       return nil
     elseif begins and byte ~= "}" then
       local value, path, first, second = enter_field(tables, text, at)
@@ -63,7 +77,7 @@ local function find(text)
       begins, at = false, at + 1
     else
       begins = current.is_table and (byte == "," or byte == ";") or false
-      at = text:match("^[%a_][%w_]*()", at) or at + 1
+      at = text:find("^function%f[^%w_]", at) and skip_function(text, at) or text:match("^[%a_][%w_]*()", at) or at + 1
     end
   end
 end

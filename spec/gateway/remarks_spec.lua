@@ -61,6 +61,21 @@ describe("config: what matches nothing is said", function()
       "gateway.lua:3: models.a[1].first_token: 5s is longer than `timeout`, 4s, which passes first" }, said)
   end)
 
+  it("one that may come after an end that is said elsewhere, and an attempt that may end after its request", function()
+    local said = remarks_of [[return { timeouts = { total = "30s" }, providers = { mock = { timeout = "20s", first_token = "5s",
+      models = { m = { timeout = "3s" } } }, lab = { kind = "openai", base_url = "http://h", first_token = "31s", timeout = "40s" } },
+      models = { a = { { "mock/x", first_token = "21s" }, { "mock/m", first_token = "4s" }, { "mock/y", first_token = "31s", timeout = "30s" } },
+      b = { { "mock/z", first_token = "20s" }, { "lab/x", first_token = "35s", timeout = "50s" } } } }]]
+    assert.same({
+      "gateway.lua:2: providers.lab.first_token: 31s is longer than `timeouts.total`, 30s, which passes first",
+      "gateway.lua:2: providers.lab.timeout: 40s is longer than `timeouts.total`, 30s, which passes first",
+      "gateway.lua:3: models.a[1].first_token: 21s is longer than `timeout` of its provider, 20s, which passes first",
+      "gateway.lua:3: models.a[2].first_token: 4s is longer than `timeout` of its provider, 3s, which passes first",
+      "gateway.lua:3: models.a[3].first_token: 31s is longer than `timeout`, 30s, which passes first",
+      "gateway.lua:4: models.b[2].first_token: 35s is longer than `timeouts.total`, 30s, which passes first",
+      "gateway.lua:4: models.b[2].timeout: 50s is longer than `timeouts.total`, 30s, which passes first" }, said)
+  end)
+
   it("a name all of whose targets are off", function()
     local said = remarks_of "return { providers = { mock = {}, openai = {} },\n models = { big = { 'openai/gpt-4o' }, smart = { 'mock/x', 'openai/gpt-4o' } } }"
     assert.same({ "gateway.lua:2: models.big: none of its targets is on: asking for it is a 404" }, said)

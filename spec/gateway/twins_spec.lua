@@ -19,6 +19,8 @@ describe("config: a field that is given twice", function()
       ["return { keys = x and { { tier = 'x', --[[ tier ]] tier = 'y' } } }"] = "keys[1].tier",
       ["local providers = { mock = {}, mock = {} } return { providers = providers }"] = "mock",
       ["return merge({ a = 1, a = 2 }, 3)"] = "a",
+      ["local function f(x) if x then for i = 1, 2 do repeat x = { a = 1 } until x end end return x end return { a = f(1), a = f(2) }"] = "a",
+      ["return { a = function() while x do local t = 'end' --[[ end ]] end end, b = 1, a = 2 }"] = "a",
       ["return { settings = { cure = { context_length = {}; context_length = {} } } }"] = "settings.cure.context_length",
     } do
       assert.equal(path, twins.find(text), text)
@@ -30,7 +32,9 @@ describe("config: a field that is given twice", function()
       "return { a = { x = 1 }, b = { x = 1 } }", "return { a = 'a = 1, a = 2', b = [[a = 1, a = 2]] }", "return { -- a = 1,\n a = 1 }",
       "return { a = env('X', 'a'), b = env('X', 'a') }", "return { { a = 1 }, { a = 1 } }", "local a = 1 a = 2 return { a = a }",
       "return { a == 1, a == 2 }", "return { a = x[1], b = x[1], [1] = 2, [2] = 3 }", "return { a = 1, ['b'] = 2, c = { 'a', 'a', 'a' } }",
-      "return {", "return { a = '", "return { a = function(x, y) a, b = 1, 2 end }", "}}} return { a = 1 }",
+      "return {", "return { a = '", "return { a = function(x, y) a, b = 1, 2 end }",
+      "return { a = function(x) if x then a, b = 1, 2 else a, b = 3, 4 end end, b = f(function() b, b = 1, 2 end) }",
+      "return { a = function() a, a = 1", "}}} return { a = 1 }",
     } do
       assert.is_nil(twins.find(text), text)
     end
