@@ -85,6 +85,8 @@ local WRONG = {
   { "return { providers = { mock = {} }, policy = 'default' }", "policy: expected the file of a policy" },
   { "return { providers = { mock = {} }, body_limit = '3 dogs' }", 'body_limit: expected a size such as "64KB" or "32MB", got "3 dogs"' },
   { "return { providers = { mock = {} }, cors = { origins = 'example.com' } }", "cors.origins[1]: expected an origin" },
+  { "return { providers = { mock = {} }, cors = { origins = 'https://*.example.com' } }", "cors.origins[1]: expected an origin" },
+  { "return { providers = { mock = {} }, cors = { origins = 'https://example.com:port' } }", "cors.origins[1]: expected an origin" },
   { "return { providers = { mock = {} }, retry = { attempts = 99 } }", "retry.attempts: expected a whole number from 1 to 8, got 99" },
   { "return { providers = { mock = {} }, log = { level = 'loud' } }", 'log.level: expected one of debug, info, warn, error, got "loud"' },
   { "return { providers = { mock = {} }, settings = { f = function() end } }", "settings.f: expected plain data" },
