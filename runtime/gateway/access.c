@@ -165,8 +165,6 @@ struct caller access_of(const struct config *config, const struct route *route, 
         judge_page(&caller, config, exchange);
     else if (demand != DEMAND_NOTHING)
         judge_key(&caller, config, demand == DEMAND_ADMIN, exchange, wall_us);
-    else if (keyring_count(config->keyring) > 0 && key_of(exchange).len > 0)
-        find_owner(&caller, config, key_of(exchange)); /* for the log alone: who asks for what there is not */
     return caller;
 }
 
@@ -175,6 +173,9 @@ bool access_check(struct request *request)
     if (request->exchange == NULL) /* explain says itself who asks */
         return true;
     struct caller caller = access_of(request->config, request->route, request->exchange, request->began_wall_us);
+    bool unasked = caller.refusal == FAILURE_NONE && caller.user == NULL && !caller.is_admin && keyring_count(request->config->keyring) > 0;
+    if (unasked && key_of(request->exchange).len > 0) /* for the log alone: who asks for what there is not */
+        find_owner(&caller, request->config, key_of(request->exchange));
     request->user = caller.user;
     request->is_admin = caller.is_admin;
     if (caller.refusal != FAILURE_NONE)
