@@ -80,6 +80,8 @@ local function check_user(value, path)
       "expected key or sha256: is the environment variable set that it is read from?")
   elseif not entry.user then
     fail(join(path, "user"), "expected whose key this is")
+  elseif entry.models and #entry.models == 0 then -- nothing is left out in place of a name: such a key would open all
+    fail(join(path, "models"), "expected at least one model or pattern (is its variable of the environment set?); all: { \"*\" }")
   end
   entry.name = entry.name or entry.user
   entry.models = entry.models or {}
