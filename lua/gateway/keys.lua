@@ -32,7 +32,7 @@ local OF_NOTHING = { [hash.to_hex(hash.sha256 "")] = true, [hash.to_hex(hash.sha
 
 local function check_sha256(value, path)
   if type(value) ~= "string" or not value:find("^" .. ("%x"):rep(64) .. "$") then
-    fail(path, "expected the SHA-256 of a key: 64 hex digits (printf %%s KEY | sha256sum)")
+    fail(path, "expected the SHA-256 of a key: 64 hex digits (printf %s KEY | sha256sum)")
   elseif OF_NOTHING[value:lower()] then
     fail(path, "this is the SHA-256 of nothing: the key was empty when it was made")
   end

@@ -77,6 +77,7 @@ local WRONG = {
     "models.a[1].price: expected at least the prices of input and output" },
   { "return { providers = { mock = {} }, models = { a = { { 'mock/x', capabilities = { 'tool' } } } } }",
     "models.a[1].capabilities[1]: expected one of" },
+  { "return { providers = { mock = {} }, keys = { { sha256 = 'abcd', user = 'a' } } }", "64 hex digits (printf %s KEY | sha256sum)" },
   { "return { providers = { mock = {} }, keys = { { user = 'a' } } }", "keys[1]: expected key or sha256: is the environment variable set" },
   { "return { providers = { mock = {} }, keys = { { key = 'short', user = 'a' } } }", "keys[1].key: expected a key of 8 to 512 characters" },
   { "return { providers = { mock = {} }, keys = { { sha256 = 'abc', user = 'a' } } }", "keys[1].sha256: expected the SHA-256 of a key" },
