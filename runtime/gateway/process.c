@@ -401,12 +401,15 @@ static int next_signal(const struct process *process)
     return read(process->signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }
 
-/* What is not in force, but would be if it were mended. */
-static uint64_t stamp_others(const struct process *process)
+/* What failed its callers is not in force, but would be if it were mended; so would what was refused. */
+static uint64_t stamp_fallen(const struct process *process)
 {
-    const struct script_engine *engine = process->gateway.engine;
-    uint64_t fallen = process->fallen == NULL ? 0 : engine->stamp(process->fallen->sources);
-    return 3 * fallen + (process->refused == NULL ? 0 : 5 * engine->stamp(process->refused));
+    return process->fallen == NULL ? 0 : 3 * process->gateway.engine->stamp(process->fallen->sources);
+}
+
+static uint64_t stamp_refused(const struct process *process, uint64_t (*stamp)(const struct sources *sources))
+{
+    return process->refused == NULL ? 0 : 5 * stamp(process->refused);
 }
 
 /* Its probation is over, or lost. True: another generation is in force. */
@@ -430,6 +433,7 @@ static bool look_at_probation(struct process *process)
 static void watch(struct process *process, uint64_t seen)
 {
     struct gateway *gateway = &process->gateway;
+    const struct script_engine *engine = gateway->engine;
     for (;;) {
         struct pollfd fds[2] = {{process->signal_fd, POLLIN, 0}, {gateway->reload_fd, POLLIN, 0}};
         poll(fds, 2, WATCH_MS);
@@ -441,12 +445,17 @@ static void watch(struct process *process, uint64_t seen)
         uint64_t told;
         bool wanted = number == SIGHUP || (process->starved && has_descriptors()) ||
                       (read(gateway->reload_fd, &told, sizeof told) > 0 && atomic_load(&gateway->reload_asked) > process->answered);
-        uint64_t stamp = gateway->engine->stamp(gateway->current->sources);
-        if (wanted || stamp + stamp_others(process) != seen)
+        uint64_t stamp = engine->stamp(gateway->current->sources), fallen = stamp_fallen(process);
+        uint64_t refused = stamp_refused(process, engine->stamp);
+        if (wanted || stamp + fallen + refused != seen) {
             reload(process);
-        else if (look_at_probation(process))
-            stamp = gateway->engine->stamp(gateway->current->sources);
-        seen = stamp + stamp_others(process);
+            fallen = process->fallen == NULL ? 0 : fallen;
+            refused = stamp_refused(process, engine->stamp_read); /* who mends it while it is tried is heard */
+        } else if (look_at_probation(process)) {
+            stamp = engine->stamp(gateway->current->sources);
+            fallen = stamp_fallen(process);
+        }
+        seen = stamp + fallen + refused;
     }
 }
 

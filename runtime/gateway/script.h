@@ -29,6 +29,8 @@ struct script_engine {
     void (*close)(struct script *script);
     /* A number that changes when a file of these sources changes on disk, comes or goes (stat only). */
     uint64_t (*stamp)(const struct sources *sources);
+    /* The same number as it was when they were read. */
+    uint64_t (*stamp_read)(const struct sources *sources);
 
     /* --- the worker's thread */
     /* Starts the pipeline for a request whose head and body are in. Returns when it waits (for the walk) or is over. */

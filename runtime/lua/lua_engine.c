@@ -459,6 +459,7 @@ const struct script_engine lua_script_engine = {
     .open = open_engine,
     .close = close_script,
     .stamp = sources_stamp,
+    .stamp_read = sources_stamp_read,
     .begin = begin,
     .resume = resume,
     .explain = explain,

@@ -86,6 +86,7 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
 bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLAINT_MAX]);
 void sources_free(struct sources *sources);
 uint64_t sources_stamp(const struct sources *sources);
+uint64_t sources_stamp_read(const struct sources *sources);
 /* A new state with the house's modules in reach of require; NULL: memory is out. */
 lua_State *sources_new_state(struct memory *memory); /* what counts it, or NULL */
 /* Pushes a function of a module. May raise. */

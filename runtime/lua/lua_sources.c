@@ -30,9 +30,10 @@ struct source {
 struct sources {
     char *path;     /* of gateway.lua, as it was given */
     char *env_path; /* .env beside it */
-    char *folder;   /* of the policy, to open and to watch */
-    char *shown;    /* the same as messages name it */
-    char *policy;   /* "default"; NULL: the built-in one */
+    uint64_t stamp_read;
+    char *folder; /* of the policy, to open and to watch */
+    char *shown;  /* the same as messages name it */
+    char *policy; /* "default"; NULL: the built-in one */
     char *strategy;
     char *said; /* what the policy's load needs of the config: a chunk of Lua that returns { settings, tiers } */
     size_t said_len;
@@ -167,6 +168,11 @@ uint64_t sources_stamp(const struct sources *sources)
     if (folder != NULL)
         closedir(folder);
     return stamp;
+}
+
+uint64_t sources_stamp_read(const struct sources *sources)
+{
+    return sources->stamp_read;
 }
 
 void sources_free(struct sources *sources)
@@ -511,6 +517,7 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
             complain(L, &reading);
         call_close_state(L);
     }
+    sources->stamp_read = sources_stamp(sources);
     if (!ok && reading.config != NULL)
         config_free(reading.config);
     *config = ok ? reading.config : NULL;

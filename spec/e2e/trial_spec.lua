@@ -80,6 +80,23 @@ describe("a policy that fails on trial", function()
     assert.equal(0, gateway:stop())
   end)
 
+  it("is heard of when it is mended in a folder of its own while it is tried", function()
+    local slow = [[local calls = 0
+      return { route = function(r) calls = calls + 1 for _ = 1, 9e5 do end if calls > 70 then error "late" end return r.targets end }]]
+    local right = "return { route = function(r) return r.targets end }"
+    for _, pause in ipairs { 0.25, 0.3, 0.35 } do -- it is looked for every 250 ms, and tried for about as long
+      local gateway = house.start { config = CONFIG, policies = { mine = right }, key = "key-of-alice" }
+      assert(os.execute(("mkdir %s/other"):format(gateway.folder)))
+      gateway:edit_policy("../other/new", slow)
+      gateway:edit_config((CONFIG:gsub("policies/mine", "other/new")))
+      http.pause(pause)
+      gateway:edit_policy("../other/new", right)
+      assert.is_truthy(http.eventually(function() return gateway:chat({ model = "smart" }).headers["x-policy"]:find("new@", 1, true) end),
+        "the last edit was not heard")
+      assert.equal(0, gateway:stop())
+    end
+  end)
+
   it("in a folder of its own, or beside a file of data that is broken, is taken as soon as that is mended: a refused config's files are watched", function()
     local gateway = house.start { config = CONFIG, policies = { mine = "return { route = function(r) return r.targets end }" }, key = "key-of-alice" }
     local function refused(count)
