@@ -80,14 +80,14 @@ describe("on a standard error that is no terminal", function()
     for i, case in ipairs { { "", true, "on http://127" }, { ', log = { format = "json" }', true, '{"time"' },
         { ', log = { format = "text" }', false, "on http://127" } } do
       process.write_file(folder .. "/gateway.lua", CONFIG:gsub(" }$", case[1] .. " }"))
-      local command = ("%s run gateway.lua"):format(provider.program())
+      local command = ("sh -c 'echo $$ > pid; exec %s run gateway.lua'"):format(provider.program())
       if case[2] then
         command = ("script -qefc %s /dev/null"):format(process.quote(command))
       end
       local run = process.start { command = { "sh", "-c", "exec " .. command .. " 2>&1" }, env = { HOST = "127.0.0.1", PORT = "0" },
         directory = folder, name = "gateway" .. i, cwd = folder }
       local said = http.eventually(function() return run:out():find("curl http://127", 1, true) and run:out() end)
-      run:signal "TERM"
+      os.execute("kill $(cat " .. process.quote(folder .. "/pid") .. ")") -- not `script`, whose end would only have it reload
       run:wait()
       run:kill()
       assert.is_truthy(said, run:out())
