@@ -229,6 +229,12 @@ static void read_one(struct attempt *attempt, const struct sse_event *event, str
     }
 }
 
+/* What is said anew to the client lacks a piece: a reader's or a writer's found no room. */
+static bool has_hole(const struct attempt *attempt)
+{
+    return attempt->held.overflow || (attempt->writer != NULL && attempt->request->arena.overflow);
+}
+
 static void read_events(struct attempt *attempt, struct slice data)
 {
     struct sse_event event;
@@ -256,7 +262,7 @@ static void read_events(struct attempt *attempt, struct slice data)
     } else if (is_endless(attempt)) {
         attempt->failed = true;
         attempt->failure = incomplete(attempt, "the provider's stream does not end", PHASE_STREAM);
-    } else if (attempt->held.overflow) {
+    } else if (has_hole(attempt)) {
         bool content = attempt->content;
         attempt->failed = true;
         attempt->failure = incomplete(attempt,
@@ -375,7 +381,7 @@ void attempt_estimate(struct attempt *attempt)
 static void end_of_whole(struct attempt *attempt)
 {
     attempt->wire->read_answer(attempt->reader, buffer_slice(&attempt->body));
-    if (attempt->failed || !attempt->ended || attempt->held.overflow) {
+    if (attempt->failed || !attempt->ended || has_hole(attempt)) {
         const char *what = attempt->ended ? "the provider's answer is larger than can be held" : "the provider's answer is incomplete";
         struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, what, PHASE_BODY);
         if (failure.phase == PHASE_NONE)
@@ -402,7 +408,7 @@ static void end_of_stream(struct attempt *attempt)
             pass_on(attempt, slice_of(attempt->wire->end_marker)); /* the provider left it out; clients wait for it */
     }
     flush_held(attempt);
-    if (attempt->failed || !attempt->ended || attempt->held.overflow) {
+    if (attempt->failed || !attempt->ended || has_hole(attempt)) {
         const char *what = attempt->ended ? "the answer is larger than can be held" : "the provider's stream ended without its end marker";
         struct failure failure = attempt->failed ? attempt->failure : incomplete(attempt, what, PHASE_STREAM);
         attempt_fail(attempt, &failure);

@@ -44,6 +44,12 @@ static void bury_soon(struct exchange *exchange)
     server->must_run = true;
 }
 
+/* Memory was short amid a stream: what follows would stand behind a hole. */
+static bool has_hole(const struct exchange *exchange)
+{
+    return exchange->turn.overflow || exchange->blocked.overflow;
+}
+
 /* Called when the head is out, and again after each resume. Never says 0 without sleeping: it would spin. */
 static ssize_t on_content_wanted(void *cls, uint64_t position, char *buf, size_t max)
 {
@@ -53,9 +59,10 @@ static ssize_t on_content_wanted(void *cls, uint64_t position, char *buf, size_t
     (void)max;
     exchange->head_out = true;
     if (exchange->ended && exchange->turn.len == 0 && exchange->blocked.len == 0) {
-        if (exchange->http10 || !exchange->complete)
+        bool whole = exchange->complete && !has_hole(exchange);
+        if (exchange->http10 || !whole)
             bury_soon(exchange);
-        return exchange->complete ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
+        return whole ? MHD_CONTENT_READER_END_OF_STREAM : MHD_CONTENT_READER_END_WITH_ERROR;
     }
     if (exchange->server->ending)
         return MHD_CONTENT_READER_END_WITH_ERROR;
@@ -214,8 +221,8 @@ static bool send_all(struct exchange *exchange)
 {
     struct connection *connection = exchange->connection;
     size_t before = exchange->blocked.len;
-    bool fine = true;
-    if (before > 0)
+    bool fine = !has_hole(exchange);
+    if (fine && before > 0)
         fine = (connection->waits_for_room && !connection->has_room) || send_blocked(exchange);
     bool progress = exchange->blocked.len < before;
     if (fine && exchange->blocked.len > 0)
@@ -225,7 +232,7 @@ static bool send_all(struct exchange *exchange)
     bool blocked = exchange->blocked.len > 0;
     if (fine && (blocked || connection->waits_for_room))
         wait_for_room(exchange, blocked, progress);
-    return fine && !exchange->blocked.overflow && !exchange->turn.overflow;
+    return fine && !has_hole(exchange);
 }
 
 static void flush_one(struct exchange *exchange)
