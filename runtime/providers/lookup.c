@@ -4,6 +4,15 @@
 #include "base/json.h"
 #include <stdlib.h>
 
+static uint64_t tail_of(struct slice name)
+{
+    uint64_t tail = 0;
+    size_t len = name.len < sizeof tail ? name.len : sizeof tail;
+    if (len > 0)
+        memcpy(&tail, name.ptr + name.len - len, len);
+    return tail;
+}
+
 bool lookup_add(struct lookup *lookup, struct arena *arena, struct slice name, const void *value)
 {
     if (lookup->count == lookup->room) {
@@ -16,41 +25,38 @@ bool lookup_add(struct lookup *lookup, struct arena *arena, struct slice name, c
         lookup->entries = entries;
         lookup->room = room;
     }
-    lookup->entries[lookup->count] = (struct lookup_entry){name, lookup->count, value};
+    lookup->entries[lookup->count] = (struct lookup_entry){name, tail_of(name), lookup->count, value};
     lookup->count++;
     lookup->sorted = false;
     return true;
 }
 
-static int compare_names(struct slice a, struct slice b)
+static int compare(const struct lookup_entry *a, const struct lookup_entry *b)
 {
-    if (a.len != b.len)
-        return a.len < b.len ? -1 : 1;
-    return a.len == 0 ? 0 : memcmp(a.ptr, b.ptr, a.len);
-}
-
-static int compare(const struct lookup_entry *entry, struct slice name, size_t order)
-{
-    int names = compare_names(entry->name, name);
-    return names != 0 ? names : entry->order < order ? -1 : entry->order > order;
+    if (a->name.len != b->name.len)
+        return a->name.len < b->name.len ? -1 : 1;
+    if (a->tail != b->tail)
+        return a->tail < b->tail ? -1 : 1;
+    int names = a->name.len <= sizeof a->tail ? 0 : memcmp(a->name.ptr, b->name.ptr, a->name.len - sizeof a->tail);
+    return names != 0 ? names : a->order < b->order ? -1 : a->order > b->order;
 }
 
 static int compare_entries(const void *a, const void *b)
 {
-    const struct lookup_entry *other = b;
-    return compare(a, other->name, other->order);
+    return compare(a, b);
 }
 
 /* How many entries stand before one of this name and order. */
 static size_t count_before(struct lookup *lookup, struct slice name, size_t order)
 {
+    const struct lookup_entry sought = {name, tail_of(name), order, NULL};
     size_t low = 0, high = lookup->count;
     if (!lookup->sorted && lookup->count > 1)
         qsort(lookup->entries, lookup->count, sizeof *lookup->entries, compare_entries);
     lookup->sorted = true;
     while (low < high) {
         size_t middle = low + (high - low) / 2;
-        if (compare(&lookup->entries[middle], name, order) < 0)
+        if (compare(&lookup->entries[middle], &sought) < 0)
             low = middle + 1;
         else
             high = middle;

@@ -8,7 +8,8 @@
 
 struct lookup_entry {
     struct slice name;
-    size_t order; /* which of those that were added, from 0 */
+    uint64_t tail; /* its last bytes, where names of one length differ first: most are told apart without a look at the text */
+    size_t order;  /* which of those that were added, from 0 */
     const void *value;
 };
 
