@@ -26,7 +26,7 @@ function trial.ask(request, policy)
   local full = #request.targets == 0
   complaint = select(2, ask.route(policy, request))
   if not complaint or FINE[complaint.kind] or (full and complaint.kind == "policy_error") then
-    return nil -- one that raises over a full house costs nobody anything: it is answered as if it had not been asked
+    return nil -- one that raises over a full house costs no other request anything: it is answered as if it had not been asked
   end
   return told(complaint, policy, "route")
 end

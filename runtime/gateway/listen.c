@@ -20,7 +20,7 @@ static bool set(int fd, int level, int option, int value)
 }
 
 /* The first of several shares its address only after it listens: until then the kernel refuses it beside a listener of anybody else, however the
- * two starts interleave, and whoever comes later is refused because it does not share. `further`: beside our own. */
+ * two starts interleave, and a later one is refused because it does not share. `further`: beside our own. */
 static int open_one(const struct addrinfo *address, bool further)
 {
     int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);

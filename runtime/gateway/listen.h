@@ -7,7 +7,7 @@
 #include <stdbool.h>
 
 /* A listening, non-blocking socket on a numeric address ("127.0.0.1", "::", "0.0.0.0") or "localhost". `further`: beside one of our own, on its port.
- * -1: errno. Where the address is taken it is tried for half a second: whoever has it may be about to go. */
+ * -1: errno. Where the address is taken it is tried for half a second: the program that has it may be about to end. */
 int listen_open(const char *host, int port, bool further);
 
 /* New clients are refused at once, while those whom the kernel answered already can still be accepted. */

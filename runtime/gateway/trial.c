@@ -88,7 +88,7 @@ static void read_tiers(struct menu *menu, struct arena *arena)
     menu->tier_count += config->user_count == 0; /* of the anonymous */
 }
 
-/* Its first target's name, else a model that nobody listed. */
+/* Its first target's name, else a model that no list has. */
 static struct slice full_name(const struct config *config, const struct provider *provider, struct arena *arena)
 {
     for (unsigned i = 0; i < config->listed_target_count; i++)
@@ -138,7 +138,7 @@ static const struct user *find_user(const struct tier *tier, struct slice model,
     return NULL;
 }
 
-/* Models change fastest, then tiers: every model and every tier is met early, however many there are. False: nobody could send this one. */
+/* Models change fastest, then tiers: every model and every tier is met early, however many there are. False: no client could send this one. */
 static bool read_pick(const struct menu *menu, uint64_t number, uint64_t turn, struct pick *pick)
 {
     pick->model = menu->models[number % menu->model_count];
@@ -195,7 +195,7 @@ static void name_request(const struct pick *pick, struct slice strategy, char co
 
 enum tried { TRIED, NOT_TRIED, TRIED_WRONG };
 
-/* A request that nobody could serve, whatever the policy says, is none to try. */
+/* A request that no target could serve, whatever the policy says, is none to try. */
 static enum tried try_one(struct worker *worker, const struct pick *pick, char complaint[COMPLAINT_MAX])
 {
     const struct script_engine *engine = worker->gateway->engine;

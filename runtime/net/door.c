@@ -53,7 +53,7 @@ int door_accept4_call(int fd, struct sockaddr *address, socklen_t *len, int flag
     return door->calls->accept4(door, address, len, flags);
 }
 
-/* Whether everybody's calls, libmicrohttpd's too, are those above. */
+/* Whether all calls, libmicrohttpd's too, are those above. */
 static bool are_in_place(void)
 {
     return dlsym(RTLD_DEFAULT, "recv") == (void *)door_recv_call && dlsym(RTLD_DEFAULT, "accept4") == (void *)door_accept4_call;

@@ -2,7 +2,7 @@
  *
  * What libmicrohttpd 0.9.75 does by itself: out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) it takes its listener out of its epoll, as at its limit
  * of connections, and puts it back only when it is run once more after a connection ended; with no connection, and on any other error, it spins. So it never
- * hears of an error: its accept4 comes here (door.h), and is told that nobody waits. The listener is then quiet in libmicrohttpd's epoll, and we try
+ * hears of an error: its accept4 comes here (door.h), and is told that no client waits. The listener is then quiet in libmicrohttpd's epoll, and we try
  * again: every RETRY_US, and as soon as a connection ended. Who waits is let in when that works, and after PATIENCE_US turned away with 503,
  * on a spare descriptor. Costs no system call while accept4 works.
  *
@@ -44,7 +44,7 @@ struct listener {
     struct timer timer;
     bool is_quiet, in_trouble;
     int64_t began_us; /* the trouble */
-    int64_t stuck_us; /* since when nobody could be let in */
+    int64_t stuck_us; /* since when no client could be let in */
     struct accept_trouble trouble;
     atomic_uint_fast64_t errors; /* of all time; other threads read it */
 };
@@ -55,5 +55,5 @@ bool listener_open(struct listener *listener, struct loop *loop, int fd, unsigne
 /* libmicrohttpd has it in this epoll, under this pointer. */
 void listener_follow(struct listener *listener, int epoll_fd, void *epoll_data);
 void listener_on_room(struct listener *listener); /* a connection ended */
-void listener_close(struct listener *listener);   /* nobody is let in any more; the descriptor stays open. Again: nothing */
+void listener_close(struct listener *listener);   /* no client is let in any more; the descriptor stays open. Again: nothing */
 #endif

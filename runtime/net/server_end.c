@@ -109,7 +109,7 @@ unsigned server_coming(const struct server *server)
 }
 
 /* libmicrohttpd aborts the process when it is stopped with a connection asleep. It is run once more to wake them, and may read requests in that run:
- * whoever would sleep then is closed instead (`ending`). */
+ * a connection that would sleep then is closed instead (`ending`). */
 void server_free(struct server *server)
 {
     server->ending = true;

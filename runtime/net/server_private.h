@@ -1,4 +1,4 @@
-/* server_private.h -- what the files of the server share. Nobody else includes it.
+/* server_private.h -- what the files of the server share. No other file includes it.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_SERVER_PRIVATE_H
 #define NET_SERVER_PRIVATE_H
@@ -71,7 +71,7 @@ struct server {
     bool must_run;
     bool closing;        /* answers say "Connection: close" */
     bool listening;      /* the listener is open */
-    bool ending;         /* libmicrohttpd is about to be stopped: nothing begins, nobody sleeps */
+    bool ending;         /* libmicrohttpd is about to be stopped: nothing begins, no connection sleeps */
     int64_t quiesced_us; /* 0: not yet */
     struct timer look;   /* at what is still of use, once quiesced */
     atomic_uint coming;  /* requests that were not whole when it last looked */
