@@ -45,7 +45,8 @@ static bool is_short_for(struct slice wanted, const char *word)
     return wanted.len == 2 && wanted.ptr[0] == '-' && strncmp(word, "--", 2) == 0 && word[2] == wanted.ptr[1];
 }
 
-const char *spelling_nearest(const char *word, const char *const *words)
+/* That one of `words` (ends with NULL) that is nearest, case folded; a dash and one letter, or the beginning of an option, mean that option. NULL: none is near. */
+static const char *nearest_of(const char *word, const char *const *words)
 {
     char folded[SPELLING_MAX];
     struct slice wanted = fold(word, folded);
@@ -63,7 +64,7 @@ const char *spelling_nearest(const char *word, const char *const *words)
 
 const char *spelling_hint(const char *word, const char *const *words, char hint[SPELLING_MAX])
 {
-    const char *nearest = spelling_nearest(word, words);
+    const char *nearest = nearest_of(word, words);
     snprintf(hint, SPELLING_MAX, nearest == NULL ? "%s" : ": did you mean '%s'?", nearest == NULL ? "" : nearest);
     return hint;
 }

@@ -5,6 +5,20 @@
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 
+/* What a head alone says of its sender. */
+struct caller {
+    enum failure_kind refusal; /* FAILURE_NONE: it may */
+    struct slice message;      /* why not; static */
+    const struct user *user;   /* whose key it is, also where it has expired; NULL: of no user */
+    bool is_admin;             /* it is the admin's key */
+};
+
+static void refuse(struct caller *caller, enum failure_kind refusal, struct slice message)
+{
+    caller->refusal = refusal;
+    caller->message = message;
+}
+
 /* ---------------------------------------------------------------- pages and hosts */
 
 /* Without the port that its scheme has anyway, which browsers leave out. */
@@ -84,16 +98,13 @@ static void judge_page(struct caller *caller, const struct config *config, const
 {
     struct page page = {.config = config};
     exchange_each_header(exchange, look, &page);
-    if (page.is_unlisted || (page.is_cross_site && !page.has_origin)) {
-        caller->refusal = FAILURE_BAD_ORIGIN;
-        caller->message = LIT(
-            "Without keys, pages may only ask from an origin that the config lists: add this one to cors.origins, or set keys.");
-    } else if (page.has_strange_host) {
-        caller->refusal = FAILURE_BAD_HOST;
-        caller->message = LIT(
-            "Without keys, a loopback listener answers to addresses, localhost and names that the config lists: add this Host to "
-            "hosts, or set keys.");
-    }
+    if (page.is_unlisted || (page.is_cross_site && !page.has_origin))
+        refuse(caller, FAILURE_BAD_ORIGIN,
+               LIT("Without keys, pages may only ask from an origin that the config lists: add this one to cors.origins, or set keys."));
+    else if (page.has_strange_host)
+        refuse(caller, FAILURE_BAD_HOST,
+               LIT("Without keys, a loopback listener answers to addresses, localhost and names that the config lists: add this Host to "
+                   "hosts, or set keys."));
 }
 
 /* ---------------------------------------------------------------- keys */
@@ -105,12 +116,6 @@ static struct slice key_of(const struct exchange *exchange)
     if (value.len > 7 && slice_equals_nocase((struct slice){value.ptr, 7}, LIT("Bearer ")))
         key = slice_trim((struct slice){value.ptr + 7, value.len - 7});
     return key.len > 0 ? key : exchange_header(exchange, "x-api-key");
-}
-
-static void refuse(struct caller *caller, enum failure_kind refusal, struct slice message)
-{
-    caller->refusal = refusal;
-    caller->message = message;
 }
 
 /* Whose key it is, good or expired. At the same cost whatever there is. */
@@ -157,7 +162,8 @@ static enum demand demand_of(const struct config *config, const struct route *ro
     return route->pages == PAGES_LISTED ? DEMAND_PAGE : DEMAND_NOTHING;
 }
 
-struct caller access_of(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
+/* May this caller use this route? The one judge of it. */
+static struct caller judge(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
 {
     struct caller caller = {.refusal = FAILURE_NONE};
     enum demand demand = demand_of(config, route);
@@ -172,7 +178,7 @@ bool access_check(struct request *request)
 {
     if (request->exchange == NULL) /* explain says itself who asks */
         return true;
-    struct caller caller = access_of(request->config, request->route, request->exchange, request->began_wall_us);
+    struct caller caller = judge(request->config, request->route, request->exchange, request->began_wall_us);
     bool unasked = caller.refusal == FAILURE_NONE && caller.user == NULL && !caller.is_admin && keyring_count(request->config->keyring) > 0;
     if (unasked && key_of(request->exchange).len > 0) /* for the log alone: who asks for what there is not */
         find_owner(&caller, request->config, key_of(request->exchange));
@@ -188,7 +194,7 @@ bool access_may_send_body(const struct config *config, const struct route *route
 {
     if (!keys && demand_of(config, route) != DEMAND_PAGE)
         return true;
-    return access_of(config, route, exchange, wall_us).refusal == FAILURE_NONE;
+    return judge(config, route, exchange, wall_us).refusal == FAILURE_NONE;
 }
 
 /* Who has one address of version 6 has all of its network, 2^64 of them. */
@@ -203,7 +209,7 @@ static struct slice network_of(struct slice text, struct address *address)
 uint64_t access_share(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
 {
     static const uint8_t unkeyed[16] = {0};
-    struct caller caller = access_of(config, route, exchange, wall_us);
+    struct caller caller = judge(config, route, exchange, wall_us);
     if (caller.refusal != FAILURE_NONE)
         return 0;
     char room[ADDRESS_TEXT_SIZE];

@@ -7,17 +7,8 @@
 #define GATEWAY_ACCESS_H
 #include "gateway/request.h"
 
-/* What a head alone says of its sender. */
-struct caller {
-    enum failure_kind refusal; /* FAILURE_NONE: it may */
-    struct slice message;      /* why not; static */
-    const struct user *user;   /* whose key it is, also where it has expired; NULL: of no user */
-    bool is_admin;             /* it is the admin's key */
-};
-
-/* May this caller use this route? The one judge of it. Missing, wrong, expired and good keys take the same path at the same cost. */
-struct caller access_of(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us);
-/* The same for a request, which then has its user. False: request->failure says why. */
+/* May its caller use its route? It then has its user. Missing, wrong, expired and good keys take the same path at the same cost. False: request->failure says
+ * why. */
 bool access_check(struct request *request);
 /* What can be said before the body is read: pages and hosts always, keys (they cost a digest) where `keys` says so. False: access_check will say why. */
 bool access_may_send_body(const struct config *config, const struct route *route, const struct exchange *exchange, bool keys,
