@@ -1,1 +1,0 @@
-local t = { a = 1 } if t.a == 1 then t = { a = 2, c = 1 } end for i = 1, 2 do t = { a = 3 } end return { listen = "127.0.0.1:0", providers = { mock = {} }, settings = { t, (function(x) x = 1; x = 2; return x end)() } }
