@@ -10,6 +10,7 @@
 # make fuzz       every fuzz target for T seconds (T=30)
 # make deps       install the Debian packages that are missing (as root or with sudo); test-deps, check-deps, bench-deps as well
 # make install    into DESTDIR/PREFIX
+# make lines      how much C there is, without fuzzers and without what only specs use
 # make format clean help
 
 PREFIX  ?= /usr/local
@@ -26,18 +27,15 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE= $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -
 LIBS     = -lmicrohttpd -lcurl -lssl -lcrypto -llua5.4 -llua5.4-cjson -lpthread -lm
 
 # What the Lua module leaves out: sockets, threads, the clock, and what is put together from them.
-PROCESS  = runtime/main.c runtime/begin.c $(addprefix runtime/gateway/,worker.c process.c commands.c generation.c trial.c keeper.c keeper_token.c routes.c health_pages.c greeting.c listen.c request.c answer.c record.c identify.c limits.c capacity.c waiting.c) $(wildcard runtime/gateway/attempt*.c runtime/gateway/mock*.c)
-PROCESS += runtime/gateway/request_body.c
-PROCESS += runtime/gateway/access.c runtime/gateway/client.c
-NET      = $(filter-out runtime/net/framing.c runtime/net/http1.c runtime/net/bodies.c,$(wildcard runtime/net/*.c))
+PROCESS  = $(wildcard runtime/*.c runtime/net/*.c runtime/mock/*.c runtime/gateway/*.c)
 
-SOURCES  = $(wildcard runtime/*.c runtime/base/*.c runtime/shared/*.c runtime/providers/*.c runtime/net/*.c runtime/gateway/*.c runtime/lua/*.c)
+SOURCES  = $(filter-out runtime/fuzz/%,$(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
 OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
 ENGINE   = $(addprefix runtime/lua/lua_,compare.c engine.c house.c request.c target.c live.c plan.c sources.c evaluate.c)
-MODULE   = $(filter-out $(PROCESS) $(NET) $(ENGINE),$(SOURCES))
+MODULE   = $(filter-out $(PROCESS) $(ENGINE),$(SOURCES))
 EMBEDDED = $(sort $(wildcard lua/gateway/*.lua))
 
-.PHONY: all run test unit e2e sdk night check bench asan tsan fuzz lint layers sizes format format-check clean deps test-deps check-deps bench-deps install help
+.PHONY: all run test unit e2e sdk night check bench asan tsan fuzz lint layers sizes lines format format-check clean deps test-deps check-deps bench-deps install help
 all: $(BUILD)/gateway $(BUILD)/lua/gateway/runtime.so
 
 help:
@@ -172,7 +170,7 @@ tsan: all
 
 T ?= 30
 FUZZERS = $(patsubst runtime/fuzz/%.c,%,$(wildcard runtime/fuzz/fuzz_*.c))
-FUZZED  = $(wildcard runtime/base/*.c runtime/providers/*.c) runtime/net/framing.c runtime/net/http1.c
+FUZZED  = $(wildcard runtime/base/*.c runtime/http/*.c runtime/providers/*.c runtime/providers/*/*.c)
 
 fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
 	@for f in $^; do echo "  fuzz   $$f for $(T) s"; mkdir -p $$f.corpus; \
@@ -193,13 +191,17 @@ lint:
 
 # Which floor may include which. Each floor lists what lies beneath it.
 below_base      := base
+below_http      := base http
 below_shared    := base shared
 below_providers := base providers
-below_net       := base net
-below_gateway   := base shared providers net gateway
-below_lua       := base shared providers net gateway lua
-below_fuzz      := base providers net fuzz
-floors          := base shared providers net gateway lua fuzz
+below_routing   := base shared routing
+below_net       := base shared http net
+below_config    := base shared providers routing config
+below_mock      := base shared http providers net mock
+below_gateway   := base shared http providers routing net config mock gateway
+below_lua       := base shared http providers routing config gateway lua
+below_fuzz      := base http providers fuzz
+floors          := base http shared providers routing net config mock gateway lua fuzz
 
 layers:
 	@echo "layers"; status=0; \
@@ -217,6 +219,10 @@ sizes:
 	for f in $$(git ls-files 'runtime/*.c' 'runtime/*.h' 'lua/*.lua' 'policies/*.lua'); do n=$$(wc -l < $$f); \
 	  case $$f in policies/*) max=60;; *.lua) max=300;; *) max=700;; esac; \
 	  [ $$n -le $$max ] || { echo "$$f: $$n lines, more than $$max"; status=1; }; done; exit $$status
+
+# C that the program is made of.
+lines:
+	@git ls-files 'runtime/*.c' 'runtime/*.h' | grep -v '^runtime/fuzz/\|^runtime/lua/spec/' | xargs cat | wc -l
 
 C_FILES = $(shell git ls-files 'runtime/*.c' 'runtime/*.h')
 

@@ -3,7 +3,7 @@
 #include "begin.h"
 #include "base/log.h"
 #include "base/spelling.h"
-#include "gateway/mock.h"
+#include "mock/mock.h"
 #include "gateway/process.h"
 #include "lua/lua_engine.h"
 #include <assert.h>

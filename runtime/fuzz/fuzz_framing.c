@@ -7,7 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "net/framing.h"
+#include "http/framing.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
 

@@ -3,7 +3,7 @@
 #ifndef GATEWAY_CLIENT_H
 #define GATEWAY_CLIENT_H
 #include "base/address.h"
-#include "gateway/config.h"
+#include "config/config.h"
 #include "net/server.h"
 
 /* Each proxy appends the address it was asked from to X-Forwarded-For. So it is read from its end for as long as a proxy of ours speaks: the first

@@ -1,7 +1,7 @@
 /* commands.c -- the commands that serve nothing: check and explain. See process.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/greeting.h"
-#include "gateway/listen.h"
+#include "net/listen.h"
 #include "gateway/process.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"

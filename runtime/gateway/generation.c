@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/generation.h"
 #include "gateway/trial.h"
-#include "providers/google.h"
+#include "providers/credentials/google.h"
 #include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>

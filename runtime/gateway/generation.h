@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_GENERATION_H
 #define GATEWAY_GENERATION_H
-#include "gateway/probation.h"
+#include "routing/probation.h"
 #include "gateway/script.h"
 #include "net/upstream.h"
 #include "shared/limiter.h"

@@ -2,8 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_GREETING_H
 #define GATEWAY_GREETING_H
-#include "gateway/config.h"
-#include "gateway/listen.h"
+#include "config/config.h"
+#include "net/listen.h"
 
 /* What a newcomer needs to see: where, how to try it, what is on, what is off and why. In the log's format: lines for people, or its line "start", of any level. */
 void greet(struct log *log, const struct config *config, const struct listen_address *address, unsigned workers);

@@ -4,7 +4,7 @@
 #include "gateway/access.h"
 #include "gateway/capacity.h"
 #include "gateway/client.h"
-#include "gateway/model_name.h"
+#include "config/model_name.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <math.h>

@@ -3,7 +3,7 @@
 #ifndef GATEWAY_KEEPER_PRIVATE_H
 #define GATEWAY_KEEPER_PRIVATE_H
 #include "gateway/keeper.h"
-#include "gateway/schedule.h"
+#include "routing/schedule.h"
 #include "net/loop.h"
 #include "net/upstream.h"
 

@@ -4,7 +4,7 @@
  * token that is still good, since a keeper was there before, waits until that is worth renewing.
  * SPDX-License-Identifier: MIT */
 #include "gateway/keeper_private.h"
-#include "providers/google.h"
+#include "providers/credentials/google.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>

@@ -4,12 +4,12 @@
 #include "base/file.h"
 #include "gateway/greeting.h"
 #include "gateway/keeper.h"
-#include "gateway/listen.h"
-#include "gateway/mock.h"
-#include "gateway/room.h"
+#include "net/listen.h"
+#include "mock/mock.h"
+#include "config/room.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
-#include "net/bodies.h"
+#include "shared/bodies.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>

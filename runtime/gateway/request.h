@@ -10,8 +10,8 @@
 #ifndef GATEWAY_REQUEST_H
 #define GATEWAY_REQUEST_H
 #include "base/sse.h"
-#include "gateway/config.h"
-#include "gateway/wait_queue.h"
+#include "config/config.h"
+#include "routing/wait_queue.h"
 #include "net/server.h"
 #include "net/upstream.h"
 

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt.h"
 #include "gateway/request.h"
-#include "net/bodies.h"
+#include "shared/bodies.h"
 
 enum { METADATA_MAX = 64 * 1024, OPENING_MAX = 64 * 1024 };
 

@@ -5,7 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SCRIPT_H
 #define GATEWAY_SCRIPT_H
-#include "gateway/config.h"
+#include "config/config.h"
 #include "shared/copies.h"
 
 struct request;

@@ -6,7 +6,7 @@
 #include "gateway/attempt.h"
 #include "gateway/routes.h"
 #include "gateway/waiting.h"
-#include "net/bodies.h"
+#include "shared/bodies.h"
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>

@@ -5,7 +5,7 @@
  * behind it behaves as with any other provider. JSON is read and written inside the call, on the same budget; the budget grows with
  * the bytes that are handed over, since a table is several times its text.
  * A function that raises, overruns or returns nonsense fails its own attempt: file and line go to the log, not to the client. An adapter that was
- * stopped (time, memory) too often and for too many (gateway/stops.h; requests count, not calls) is not called for a minute: its attempts fail before
+ * stopped (time, memory) too often and for too many (routing/stops.h; requests count, not calls) is not called for a minute: its attempts fail before
  * anything is sent. What it was handed may be too large for it: then the client is told so, and nothing is counted.
  * SPDX-License-Identifier: MIT */
 #include "lua/lua_adapter.h"

@@ -6,8 +6,8 @@
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_LUA_ADAPTER_H
 #define LUA_LUA_ADAPTER_H
-#include "gateway/config.h"
-#include "gateway/stops.h"
+#include "config/config.h"
+#include "routing/stops.h"
 #include "lua/lua_call.h"
 #include <lua.h>
 

@@ -6,7 +6,7 @@
 #include "lua/lua_config.h"
 #include "lua/lua_adapter.h"
 #include "lua/lua_limiter.h"
-#include "providers/google.h"
+#include "providers/credentials/google.h"
 #include <lauxlib.h>
 #include <math.h>
 #include <stdio.h>

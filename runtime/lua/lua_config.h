@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_LUA_CONFIG_H
 #define LUA_LUA_CONFIG_H
-#include "gateway/config.h"
+#include "config/config.h"
 #include <lua.h>
 
 /* Builds the config from the checked table at the top of L; leaves L as it was. NULL: `complaint` (of `size` bytes) says why. */

@@ -1,6 +1,6 @@
 /* lua_config_face.c -- struct config for specs: built of a checked table, and asked what it knows.
  * SPDX-License-Identifier: MIT */
-#include "gateway/model_name.h"
+#include "config/model_name.h"
 #include "lua/bindings.h"
 #include "lua/lua_config.h"
 

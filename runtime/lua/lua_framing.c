@@ -7,7 +7,7 @@
  *      framing.defaults                                   the limits
  * SPDX-License-Identifier: MIT */
 #include "lua/bindings.h"
-#include "net/framing.h"
+#include "http/framing.h"
 #include <string.h>
 
 #define CHECKER "gateway.framing.checker"

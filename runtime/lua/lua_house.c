@@ -2,7 +2,7 @@
  *
  * Every call into a policy goes through ask(): a budget, and one log line when it failed. A policy that fails costs its own
  * request an answer of kind policy_*; failing in settle costs only the labels. A function that was stopped (time, memory) too often
- * and for too many (gateway/stops.h) answers policy_disabled untried for a minute; a reload makes a new engine. Where what a client sent was too large to
+ * and for too many (routing/stops.h) answers policy_disabled untried for a minute; a reload makes a new engine. Where what a client sent was too large to
  * be looked at, that client is refused, and nothing is counted.
  * What clients are told of a failed policy names the function; file and line go to the log.
  * SPDX-License-Identifier: MIT */

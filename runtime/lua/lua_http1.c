@@ -7,7 +7,7 @@
  *      http1.limits.head_bytes .headers .interim
  * SPDX-License-Identifier: MIT */
 #include "lua/bindings.h"
-#include "net/http1.h"
+#include "http/http1.h"
 
 #define READER "gateway.http1.reader"
 

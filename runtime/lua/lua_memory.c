@@ -5,9 +5,9 @@
  *      bodies:give(user, bytes)    bodies:held() -> bytes
  *      memory.of_cgroup(root) -> bytes, or nil: no limit           root stands before /proc and /sys
  * SPDX-License-Identifier: MIT */
-#include "gateway/room.h"
+#include "config/room.h"
 #include "lua/bindings.h"
-#include "net/bodies.h"
+#include "shared/bodies.h"
 
 #define BODIES "gateway.memory.bodies"
 

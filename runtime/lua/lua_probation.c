@@ -2,7 +2,7 @@
  *
  * probation.new(known, now) gives call(now) -> lost, failure(user, now) -> lost, looks_good(), is_lost(), again(known, now). Times are whole microseconds.
  * SPDX-License-Identifier: MIT */
-#include "gateway/probation.h"
+#include "routing/probation.h"
 #include "lua/bindings.h"
 
 #define PROBATION_TYPE "gateway.probation"

@@ -3,7 +3,7 @@
  * schedule.new(every, retry, seed, now) gives next(ok, asked) -> due, due() -> due, set(every, retry); schedule.tally(fall, rise) gives
  * count(ok) -> changed, down; set(fall, rise). Times are whole microseconds.
  * SPDX-License-Identifier: MIT */
-#include "gateway/schedule.h"
+#include "routing/schedule.h"
 #include "lua/bindings.h"
 
 #define SCHEDULE_TYPE "gateway.schedule"

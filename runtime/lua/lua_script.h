@@ -13,7 +13,7 @@
 #define LUA_LUA_SCRIPT_H
 #include "gateway/request.h"
 #include "gateway/script.h"
-#include "gateway/stops.h"
+#include "routing/stops.h"
 #include "lua/lua_adapter.h"
 #include "lua/lua_call.h"
 #include "lua/lua_order.h"

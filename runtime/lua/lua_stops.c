@@ -1,6 +1,6 @@
 /* lua_stops.c -- gateway/stops for specs: stops.new() gives called(now), add(user, known, now) -> off, off(now) -> microseconds.
  * SPDX-License-Identifier: MIT */
-#include "gateway/stops.h"
+#include "routing/stops.h"
 #include "lua/bindings.h"
 
 #define STOPS_TYPE "gateway.stops"

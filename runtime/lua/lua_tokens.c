@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 #include "lua/bindings.h"
-#include "providers/google.h"
+#include "providers/credentials/google.h"
 #include "shared/tokens.h"
 
 #define TABLE_TYPE "gateway.tokens"

@@ -4,7 +4,7 @@
  * next(now) -> id or nil, expired(now) -> id or nil, deadline() -> time or nil, count(). Ids are whole numbers from 1 to wait_queue.ids; users
  * and lanes whole numbers; times microseconds. A mistake of the caller (waiting twice, taking out who does not wait) raises.
  * SPDX-License-Identifier: MIT */
-#include "gateway/wait_queue.h"
+#include "routing/wait_queue.h"
 #include "lua/bindings.h"
 
 #define WAIT_QUEUE_TYPE "gateway.wait_queue"

@@ -8,7 +8,7 @@
  * SPDX-License-Identifier: MIT */
 #include <math.h>
 
-#include "gateway/walk.h"
+#include "routing/walk.h"
 #include "lua/bindings.h"
 
 #define WALK_TYPE "gateway.walk"

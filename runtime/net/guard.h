@@ -9,7 +9,7 @@
 #ifndef NET_GUARD_H
 #define NET_GUARD_H
 #include "base/bytes.h"
-#include "net/framing.h"
+#include "http/framing.h"
 #include "net/refusal.h"
 #include "net/loop.h"
 

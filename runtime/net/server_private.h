@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef NET_SERVER_PRIVATE_H
 #define NET_SERVER_PRIVATE_H
-#include "net/bodies.h"
+#include "shared/bodies.h"
 #include "base/address.h"
 #include "net/guard.h"
 #include "net/server.h"

@@ -10,7 +10,7 @@
 #ifndef NET_UPSTREAM_H
 #define NET_UPSTREAM_H
 #include "base/failure.h"
-#include "net/http1.h"
+#include "http/http1.h"
 #include "net/loop.h"
 
 struct upstream; /* the pools of one worker */

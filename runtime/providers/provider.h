@@ -447,7 +447,7 @@ void reader_fail_incomplete(struct reader *reader, const char *message);
 /* EVENT_END. */
 void reader_end(struct reader *reader);
 
-/* ---------------------------------------------------------------- shared by the wires: errors.c */
+/* ---------------------------------------------------------------- shared by the wires: failures.c */
 
 /* The first pass by status, then by code and text (wires/errors: sections 2 and 3). */
 enum failure_kind failure_classify(int status, struct slice code, struct slice text);

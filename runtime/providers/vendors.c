@@ -63,7 +63,7 @@ static const char *const deepseek_unsent[] = {"n",
                                               "safety_identifier",
                                               "web_search_options",
                                               NULL};
-/* What else its models refuse: openai_family.c. */
+/* What else its models refuse: openai/family.c. */
 static const char *const xai_unsent[] = {"logit_bias", NULL};
 /* COMPAT(ollama, 2026-08): passed over in silence. */
 static const char *const ollama_unsent[] = {"tool_choice", "n", "user", "logit_bias", "parallel_tool_calls", NULL};

@@ -1,0 +1,72 @@
+/* model_name.c -- see model_name.h.
+ * SPDX-License-Identifier: MIT */
+#include "config/model_name.h"
+
+enum {
+    LENGTH_MAX = 1024,
+    LAYERS_MAX = 4, /* of percent-encoding: what has more hides something */
+};
+
+/* Empty, "." or "..", which lead elsewhere. What stands behind a ';' some servers leave out before they look. */
+static bool is_way(const char *segment, size_t len)
+{
+    const char *end = len == 0 ? NULL : memchr(segment, ';', len);
+    size_t stem = end == NULL ? len : (size_t)(end - segment);
+    return len == 0 || (stem == 1 && segment[0] == '.') || (stem == 2 && segment[0] == '.' && segment[1] == '.');
+}
+
+static bool is_odd(unsigned char byte)
+{
+    return byte < ' ' || byte == 0x7f || byte == 0xc0 || byte == 0xc1 || byte > 0xf4;
+}
+
+static bool is_layer_plain(const char *text, size_t len)
+{
+    size_t from = 0;
+    for (size_t at = 0; at <= len; at++) {
+        if (at < len && is_odd((unsigned char)text[at]))
+            return false;
+        if (at < len && text[at] != '/' && text[at] != '\\')
+            continue;
+        if (is_way(text + from, at - from))
+            return false;
+        from = at + 1;
+    }
+    return true;
+}
+
+static int hex_digit(char byte)
+{
+    char lower = (char)(byte | 0x20);
+    return byte >= '0' && byte <= '9' ? byte - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* Takes one layer of percent-encoding off, in place. Returns the length that is left. */
+static size_t decode(char *text, size_t len)
+{
+    size_t to = 0;
+    for (size_t at = 0; at < len; at++) {
+        bool coded = text[at] == '%' && len - at > 2 && hex_digit(text[at + 1]) >= 0 && hex_digit(text[at + 2]) >= 0;
+        text[to++] = coded ? (char)(hex_digit(text[at + 1]) * 16 + hex_digit(text[at + 2])) : text[at];
+        at += coded ? 2 : 0;
+    }
+    return to;
+}
+
+bool model_name_is_plain(struct slice name)
+{
+    char text[LENGTH_MAX];
+    if (name.len == 0 || name.len > sizeof text || !is_layer_plain(name.ptr, name.len))
+        return false;
+    if (memchr(name.ptr, '%', name.len) == NULL)
+        return true;
+    memcpy(text, name.ptr, name.len);
+    for (size_t layer = 0, before = name.len, len; layer < LAYERS_MAX; layer++, before = len) {
+        len = decode(text, before);
+        if (!is_layer_plain(text, len))
+            return false;
+        if (len == before)
+            return true;
+    }
+    return false;
+}

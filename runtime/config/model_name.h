@@ -1,0 +1,10 @@
+/* model_name.h -- what a model may be called: what providers, proxies and patterns of keys read alike.
+ * SPDX-License-Identifier: MIT */
+#ifndef CONFIG_MODEL_NAME_H
+#define CONFIG_MODEL_NAME_H
+#include "base/bytes.h"
+
+/* False: it has an empty, "." or ".." segment ("lab/good/../secret" is another model than the pattern "lab/good*" shows), a control byte, or a byte
+ * that no UTF-8 has; also where these are percent-encoded, in any number of layers, and with backslashes for slashes. Pure; linear in its length. */
+bool model_name_is_plain(struct slice name);
+#endif

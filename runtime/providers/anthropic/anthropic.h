@@ -1,0 +1,127 @@
+/* anthropic.h -- the pieces of wire_anthropic. Private to anthropic*.c; bedrock*.c asks it what a Claude model accepts.
+ *
+ * Towards providers:                                        Towards clients:
+ *   anthropic/family.c   what each model family accepts       anthropic/scan_request.c    the scan of a request, edits
+ *   anthropic/write_request.c  struct chat -> request               anthropic/read_request.c     request -> struct chat
+ *   anthropic/write_messages.c  messages of a request                anthropic/read_tools.c    its tools and formats
+ *   anthropic/write_file.c     its pictures and files               anthropic/write_answer.c    writing an answer
+ *   anthropic/write_schema.c   schemas it accepts                   anthropic/failure.c  writing an error
+ *   anthropic/read_answer.c   reading an answer                    anthropic/edit_request.c   reasoning it must not send back
+ * Both: anthropic/count.c, POST /v1/messages/count_tokens
+ * SPDX-License-Identifier: MIT */
+#ifndef PROVIDERS_ANTHROPIC_ANTHROPIC_H
+#define PROVIDERS_ANTHROPIC_ANTHROPIC_H
+#include "providers/provider.h"
+
+/* The name of the tool that stands for a JSON answer on models without structured output. */
+#define ANTHROPIC_JSON_TOOL "json_tool_call"
+
+enum {
+    FAMILY_STRUCTURED = 1,   /* output_config.format */
+    FAMILY_ADAPTIVE = 2,     /* thinking by effort, not by a budget */
+    FAMILY_NO_SAMPLING = 4,  /* temperature, top_p, top_k are refused */
+    FAMILY_ONE_SAMPLING = 8, /* temperature or top_p, not both */
+    FAMILY_XHIGH = 16,       /* effort xhigh */
+};
+
+struct family {
+    const char *part; /* of the model's id */
+    int64_t max_output;
+    unsigned flags;
+};
+
+const struct family *anthropic_family(const struct model_facts *model);
+
+/* What is being written, and how. */
+struct anthropic_encode {
+    const struct chat *chat;
+    const struct provider *provider;
+    const struct model_facts *model;
+    const struct family *family;
+    struct arena *arena;
+    struct buffer *out, *dropped;
+    struct complaint *complaint;
+    bool first;    /* no member of the innermost object was written */
+    bool thinking; /* this request thinks */
+    bool replays;  /* signed reasoning of the history goes back */
+};
+
+/* What a tool may be called; newer models take 128 bytes. */
+extern const struct name_rule anthropic_names;
+/* The name of a tool, fitted, in quotes. */
+void anthropic_write_name(struct anthropic_encode *encode, struct slice name_raw);
+/* "system" and "messages". False: complaint. */
+bool anthropic_write_messages(struct anthropic_encode *encode);
+/* One block; part->kind says which. False: complaint. */
+bool anthropic_write_image(struct anthropic_encode *encode, const struct part *part);
+bool anthropic_write_document(struct anthropic_encode *encode, const struct part *part);
+/* ,"cache_control":… where the part has one. */
+void anthropic_write_marker(struct buffer *out, const struct part *part);
+/* A tool loop is under way and its assistant turns have no signed reasoning: the API would refuse to think on. */
+bool anthropic_lost_reasoning(const struct chat *chat);
+/* A schema as structured output takes it: closed objects, no constraints it does not know. */
+/* False: it is larger than any such schema, *complaint. */
+bool anthropic_write_schema(struct buffer *out, struct slice schema_json, struct complaint *complaint);
+bool anthropic_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                             struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+
+bool anthropic_write_count(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                           struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+void anthropic_write_auth(const struct provider *provider, struct slice key, struct buffer *out);
+
+enum { ANTHROPIC_READER_SIZE = 512 };
+void anthropic_reader_begin(struct reader *reader);
+void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                          struct slice *rewritten);
+void anthropic_read_answer(struct reader *reader, struct slice body);
+void anthropic_read_eof(struct reader *reader);
+void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
+                            int64_t wall_us, struct arena *arena, struct failure *failure);
+
+/* ---------------------------------------------------------------- towards clients */
+
+/* A key or a word, also when it is spelt with escapes: a provider decodes them, and we must not read less than it does. */
+static inline bool anthropic_is(struct slice raw, struct slice plain)
+{
+    return slice_equals(raw, plain) || (raw.len > plain.len && memchr(raw.ptr, '\\', raw.len) != NULL && json_raw_equals(raw, plain));
+}
+
+/* Google's thought signatures travel through this dialect as thinking blocks without text whose signature begins so. */
+#define ANTHROPIC_GOOGLE "gemini:"
+
+/* A signature that Anthropic has not made: none at all (reasoning of other providers has none), or Google's. */
+static inline bool anthropic_is_foreign(struct slice signature)
+{
+    return signature.len == 0 || slice_starts_with(signature, LIT(ANTHROPIC_GOOGLE));
+}
+
+/* The request's `thinking` switches it on. */
+static inline bool anthropic_thinks(struct slice thinking_json)
+{
+    struct slice type = json_find_string(thinking_json, "type");
+    return anthropic_is(type, LIT("enabled")) || anthropic_is(type, LIT("adaptive"));
+}
+
+/* count: the request asks how many tokens it has, and needs no max_tokens. */
+bool anthropic_scan(bool count, struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
+bool anthropic_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
+int anthropic_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                    struct arena *arena, struct edit edits[EDITS_MAX]);
+
+/* Edits that take out what Anthropic has not signed: at least one; 0: no memory. Only for bodies that hold such blocks. */
+unsigned anthropic_cut_reasoning(struct slice body, struct arena *arena, struct edit edits[2]);
+
+bool anthropic_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
+/* `tools`, into chat->tools and, what only Anthropic itself can run, into an extra of that name. False: not JSON, or no memory. */
+bool anthropic_read_tools(struct json *json, struct arena *arena, struct chat *chat);
+/* `output_config`, `output_format`, `thinking`: a format, an effort. */
+void anthropic_read_format(struct chat *chat, struct arena *arena, struct slice format_json);
+void anthropic_read_effort(struct chat *chat, struct slice effort_raw);
+
+enum { ANTHROPIC_WRITER_SIZE = 384 };
+void anthropic_writer_begin(struct writer *writer);
+void anthropic_write_event(struct writer *writer, const struct event *event, struct buffer *out);
+void anthropic_writer_end(struct writer *writer);
+void anthropic_write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
+int anthropic_failure_status(const struct failure *failure);
+#endif

@@ -1,0 +1,169 @@
+/* edit_request.c -- reasoning of other providers taken out of a body that otherwise goes to Anthropic as it came.
+ *
+ * The API refuses thinking blocks that it has not signed. They are cut out of the messages that hold them, a message of nothing else goes whole, and a
+ * tool loop that lost its reasoning that way goes on without thinking: the API wants every call of it to follow a signed block. All else stays byte for
+ * byte: betas, tools that Anthropic runs, markers, whatever comes next.
+ * Sources: Anthropic's documentation of extended thinking.
+ * SPDX-License-Identifier: MIT */
+#include "providers/anthropic/anthropic.h"
+
+/* The messages as they are written: never more than they were. */
+struct replay {
+    char *to;
+    bool lost; /* the tool loop under way has calls without their reasoning */
+};
+
+static void put(struct replay *replay, const char *from, const char *end)
+{
+    replay->to = mempcpy(replay->to, from, (size_t)(end - from));
+}
+
+static void put_comma(struct replay *replay, bool *first)
+{
+    if (!*first)
+        *replay->to++ = ',';
+    *first = false;
+}
+
+/* A string of an object; of members of one name the last counts, as it does for who reads the body after us. */
+static struct slice find_string(struct slice object, struct slice name)
+{
+    struct slice key, value, found = SLICE_NONE;
+    struct json json;
+    json_init(&json, object, JSON_DEPTH_MAX);
+    if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
+        return found;
+    while (json_member(&json, &key) && json_skip(&json, &value))
+        if (anthropic_is(key, name))
+            found = value.ptr[0] == '"' ? (struct slice){value.ptr + 1, value.len - 2} : SLICE_NONE;
+    return found;
+}
+
+static bool is_type(struct slice block, struct slice name)
+{
+    return anthropic_is(find_string(block, LIT("type")), name);
+}
+
+static bool is_foreign(struct slice block)
+{
+    return is_type(block, LIT("thinking")) && anthropic_is_foreign(find_string(block, LIT("signature")));
+}
+
+/* What the content of a message is made of. */
+struct made_of {
+    bool calls, is_signed, results, foreign, other;
+};
+
+static struct made_of look(struct slice content)
+{
+    struct made_of made = {.other = content.len > 0 && content.ptr[0] == '"'};
+    struct json json;
+    struct slice block;
+    json_init(&json, content, JSON_DEPTH_MAX);
+    if (json_peek(&json) != JSON_ARRAY)
+        return made;
+    json_array(&json);
+    while (json_element(&json) && json_skip(&json, &block)) {
+        if (is_foreign(block))
+            made.foreign = true;
+        else if (is_type(block, LIT("tool_use")))
+            made.calls = true;
+        else if (is_type(block, LIT("thinking")) || is_type(block, LIT("redacted_thinking")))
+            made.is_signed = true;
+        else if (is_type(block, LIT("tool_result")))
+            made.results = true;
+        else
+            made.other = true;
+    }
+    return made;
+}
+
+static void follow_loop(struct replay *replay, struct slice role, const struct made_of *made)
+{
+    if (!anthropic_is(role, LIT("assistant")))
+        replay->lost &= !made->other && made->results; /* the user said something: the loop is over */
+    else
+        replay->lost |= made->calls && !made->is_signed;
+}
+
+static void put_content(struct replay *replay, struct slice content)
+{
+    struct json json;
+    struct slice block;
+    bool first = true;
+    json_init(&json, content, JSON_DEPTH_MAX);
+    json_array(&json);
+    *replay->to++ = '[';
+    while (json_element(&json) && json_skip(&json, &block)) {
+        if (is_foreign(block))
+            continue;
+        put_comma(replay, &first);
+        put(replay, block.ptr, block.ptr + block.len);
+    }
+    *replay->to++ = ']';
+}
+
+static void put_message(struct replay *replay, struct slice message)
+{
+    const char *copied = message.ptr;
+    struct json json;
+    struct slice key, value;
+    json_init(&json, message, JSON_DEPTH_MAX);
+    json_object(&json);
+    while (json_member(&json, &key) && json_skip(&json, &value)) {
+        if (!anthropic_is(key, LIT("content")) || value.ptr[0] != '[')
+            continue;
+        put(replay, copied, value.ptr);
+        put_content(replay, value);
+        copied = value.ptr + value.len;
+    }
+    put(replay, copied, message.ptr + message.len);
+}
+
+static void put_messages(struct replay *replay, struct slice messages)
+{
+    struct json json;
+    struct slice message;
+    bool first = true;
+    json_init(&json, messages, JSON_DEPTH_MAX);
+    json_array(&json);
+    *replay->to++ = '[';
+    while (json_element(&json) && json_skip(&json, &message)) {
+        struct made_of made = look(json_find(message, "content"));
+        follow_loop(replay, find_string(message, LIT("role")), &made);
+        if (made.foreign && !made.calls && !made.is_signed && !made.results && !made.other)
+            continue;
+        put_comma(replay, &first);
+        put_message(replay, message);
+    }
+    if (first) { /* there must be one, and what was cut was longer */
+        struct slice placeholder = LIT("{\"role\":\"user\",\"content\":\".\"}");
+        put(replay, placeholder.ptr, placeholder.ptr + placeholder.len);
+    }
+    *replay->to++ = ']';
+}
+
+unsigned anthropic_cut_reasoning(struct slice body, struct arena *arena, struct edit edits[2])
+{
+    struct replay replay = {.lost = false};
+    struct slice key, value, messages = SLICE_NONE, thinking = SLICE_NONE;
+    struct json json;
+    unsigned count = 0;
+    json_init(&json, body, JSON_DEPTH_MAX);
+    json_object(&json);
+    while (json_member(&json, &key) && json_skip(&json, &value)) {
+        if (anthropic_is(key, LIT("messages")))
+            messages = value;
+        else if (anthropic_is(key, LIT("thinking")))
+            thinking = value;
+    }
+    char *text = messages.len < 2 ? NULL : arena_alloc(arena, messages.len);
+    if (text == NULL)
+        return 0;
+    replay.to = text;
+    put_messages(&replay, messages);
+    edits[count++] = (struct edit){(size_t)(messages.ptr - body.ptr), messages.len, {text, (size_t)(replay.to - text)}};
+    if (replay.lost && anthropic_thinks(thinking))
+        edits[count++] = (struct edit){(size_t)(thinking.ptr - body.ptr), thinking.len, LIT("{\"type\":\"disabled\"}")};
+    return count;
+}

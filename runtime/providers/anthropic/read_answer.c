@@ -1,0 +1,438 @@
+/* read_answer.c -- answers of Anthropic's Messages API, whole and streamed, as neutral events.
+ *
+ * A stream is blocks that open, grow and close, between message_start and message_stop; only message_stop makes it complete. Unknown events and deltas
+ * are passed over, as the API asks of its clients. Counts of tokens are cumulative: later ones replace earlier ones.
+ * SPDX-License-Identifier: MIT */
+#include "providers/anthropic/anthropic.h"
+
+enum { THINKING_MAX = 1024 * 1024 };
+static const int64_t COUNT_MAX = 1LL << 53; /* what json_to_count believes */
+
+enum block_kind { BLOCK_NONE, BLOCK_TEXT, BLOCK_TOOL, BLOCK_JSON, BLOCK_THINKING, BLOCK_OTHER };
+
+struct block {
+    enum block_kind kind;
+    unsigned tool;
+    bool grew;
+    bool whole; /* its input came with its start: later pieces would repeat it */
+    bool lost;  /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
+    struct arena_text signature;
+};
+
+struct anthropic_reader {
+    struct reader base;
+    struct block block; /* the open one: blocks do not overlap on this wire */
+    unsigned tools;
+    bool started, json_tool, finished;
+    struct usage usage;
+    struct arena_text thinking; /* of the open block, gathered for EVENT_SIGNATURE; its room is used again */
+};
+
+_Static_assert(sizeof(struct anthropic_reader) <= ANTHROPIC_READER_SIZE, "anthropic.h: ANTHROPIC_READER_SIZE");
+
+void anthropic_reader_begin(struct reader *reader)
+{
+    struct anthropic_reader *self = (struct anthropic_reader *)reader;
+    self->usage = USAGE_UNKNOWN;
+}
+
+static void emit(struct anthropic_reader *self, const struct event *event)
+{
+    if (!self->base.failed && !self->base.ended)
+        self->base.emit(self->base.owner, event);
+}
+
+static void fail(struct anthropic_reader *self, struct failure failure)
+{
+    emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
+    self->base.failed |= !self->base.ended;
+}
+
+static void fail_incomplete(struct anthropic_reader *self, const char *message)
+{
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
+    failure.sent = SENT_UNCERTAIN;
+    fail(self, failure);
+}
+
+/* ---------------------------------------------------------------- usage and the end */
+
+/* What is there and no count is unknown, whatever was said before. */
+static void take_count(struct slice object, const char *name, int64_t *into)
+{
+    int64_t value;
+    struct slice digits = json_find(object, name);
+    if (digits.len > 0 && !slice_equals(digits, LIT("null")))
+        *into = json_to_count(digits, &value) ? value : -1;
+}
+
+static bool is_null(struct slice value)
+{
+    return value.len == 0 || slice_equals(value, LIT("null"));
+}
+
+/* What was read from or written to a cache: not to say a count, or null, is none. */
+static void take_cached(struct slice usage, const char *name, int64_t *into)
+{
+    if (*into < 0 && is_null(json_find(usage, name)))
+        *into = 0;
+    take_count(usage, name, into);
+}
+
+static void add_count(struct slice object, const char *name, int64_t *sum)
+{
+    int64_t value = -1;
+    take_count(object, name, &value);
+    if (value > 0 && __builtin_add_overflow(*sum, value, sum))
+        *sum = INT64_MAX;
+}
+
+/* A context that was compacted on the way: the counts at the top leave out what that took. Not so where another model took over, which they follow. */
+static void take_iterations(struct anthropic_reader *self, struct slice iterations)
+{
+    struct json json;
+    struct slice entry;
+    int64_t input = 0, output = 0;
+    bool compacted = false;
+    json_init(&json, iterations, JSON_DEPTH_MAX);
+    if (iterations.len == 0 || iterations.ptr[0] != '[' || !json_array(&json))
+        return;
+    while (json_element(&json) && json_skip(&json, &entry)) {
+        struct slice type = json_find_string(entry, "type");
+        if (slice_equals(type, LIT("fallback_message")))
+            return;
+        compacted |= slice_equals(type, LIT("compaction"));
+        if (!slice_equals(type, LIT("compaction")) && !slice_equals(type, LIT("message")))
+            continue;
+        add_count(entry, "input_tokens", &input);
+        add_count(entry, "output_tokens", &output);
+    }
+    if (!compacted || input < self->usage.input || output < self->usage.output || input > COUNT_MAX || output > COUNT_MAX)
+        return;
+    self->usage.input = input;
+    self->usage.output = output;
+}
+
+static void take_usage(struct anthropic_reader *self, struct slice usage)
+{
+    if (usage.len == 0 || usage.ptr[0] != '{')
+        return;
+    take_count(usage, "input_tokens", &self->usage.input);
+    take_count(usage, "output_tokens", &self->usage.output);
+    struct slice written = json_find(usage, "cache_creation");
+    if (is_null(json_find(usage, "cache_creation_input_tokens")) && written.len > 0 && written.ptr[0] == '{') {
+        self->usage.cache_write = 0; /* told by lifetime only */
+        add_count(written, "ephemeral_5m_input_tokens", &self->usage.cache_write);
+        add_count(written, "ephemeral_1h_input_tokens", &self->usage.cache_write);
+    }
+    take_cached(usage, "cache_read_input_tokens", &self->usage.cache_read);
+    take_cached(usage, "cache_creation_input_tokens", &self->usage.cache_write);
+    take_iterations(self, json_find(usage, "iterations"));
+    struct slice details = json_find(usage, "output_tokens_details");
+    if (details.len > 0)
+        take_count(details, "thinking_tokens", &self->usage.reasoning);
+    self->usage.known = self->usage.input >= 0 && self->usage.output >= 0;
+}
+
+static enum finish finish_of(struct slice reason)
+{
+    static const struct {
+        struct slice name;
+        enum finish finish;
+    } known[] = {
+        {LIT("max_tokens"), FINISH_LENGTH},
+        {LIT("model_context_window_exceeded"), FINISH_LENGTH},
+        {LIT("tool_use"), FINISH_TOOL_CALLS},
+        {LIT("refusal"), FINISH_CONTENT_FILTER},
+    };
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equals(reason, known[i].name))
+            return known[i].finish;
+    return FINISH_STOP; /* end_turn, stop_sequence, pause_turn */
+}
+
+/* `object` carries stop_reason, and perhaps stop_sequence and stop_details. */
+static void take_finish(struct anthropic_reader *self, struct slice object)
+{
+    struct slice reason = json_find_string(object, "stop_reason");
+    if (reason.len == 0 || self->finished)
+        return;
+    enum finish finish = finish_of(reason);
+    if (finish == FINISH_TOOL_CALLS && self->json_tool && self->tools == 0)
+        finish = FINISH_STOP; /* the only tool was ours */
+    struct slice explanation = json_find_string(json_find(object, "stop_details"), "explanation");
+    if (finish == FINISH_CONTENT_FILTER && explanation.len > 0)
+        emit(self, &(struct event){.kind = EVENT_REFUSAL, .text_raw = explanation});
+    self->finished = true;
+    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish, .stop_sequence_raw = json_find_string(object, "stop_sequence")});
+}
+
+static void end(struct anthropic_reader *self)
+{
+    if (self->usage.known)
+        emit(self, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
+    emit(self, &(struct event){.kind = EVENT_END});
+    self->base.ended |= !self->base.failed;
+}
+
+static void start(struct anthropic_reader *self, struct slice message)
+{
+    if (self->started)
+        return;
+    self->started = true;
+    emit(self,
+         &(struct event){.kind = EVENT_START, .id_raw = json_find_string(message, "id"), .model_raw = json_find_string(message, "model")});
+    take_usage(self, json_find(message, "usage"));
+}
+
+/* ---------------------------------------------------------------- blocks */
+
+static void begin_tool(struct anthropic_reader *self, struct slice block)
+{
+    struct slice name = json_find_string(block, "name"), input = json_find(block, "input");
+    const struct chat *chat = self->base.chat;
+    if (chat != NULL && chat->format == FORMAT_SCHEMA && json_raw_equals(name, LIT(ANTHROPIC_JSON_TOOL))) {
+        self->block.kind = BLOCK_JSON;
+        self->json_tool = true;
+    } else {
+        self->block.kind = BLOCK_TOOL;
+        self->block.tool = self->tools++;
+        emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                                   .tool = self->block.tool,
+                                   .id_raw = json_find_string(block, "id"),
+                                   .name_raw = name_unfit(&self->base, name, &anthropic_names)});
+    }
+    if (input.len <= 2 || input.ptr[0] != '{')
+        return;
+    struct slice args = json_escape(self->base.arena, json_compact(self->base.arena, input));
+    if (slice_equals(args, LIT("{}")))
+        return;
+    self->block.grew = self->block.whole = true;
+    emit(self, &(struct event){
+                   .kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = args});
+}
+
+static void keep_thinking(struct anthropic_reader *self, struct slice text)
+{
+    self->block.lost |= self->thinking.len + text.len > THINKING_MAX;
+    if (!self->block.lost)
+        self->block.lost = !arena_append(self->base.arena, &self->thinking, text);
+}
+
+static void keep_signature(struct anthropic_reader *self, struct slice more)
+{
+    self->block.lost |= !arena_append(self->base.arena, &self->block.signature, more);
+}
+
+static void end_block(struct anthropic_reader *self)
+{
+    if (self->block.kind == BLOCK_TOOL)
+        emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = self->block.tool});
+    else if (self->block.kind == BLOCK_JSON && !self->block.grew)
+        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
+    else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0 && !self->block.lost)
+        emit(self, &(struct event){.kind = EVENT_SIGNATURE,
+                                   .text_raw = {self->thinking.ptr, self->thinking.len},
+                                   .signature_raw = {self->block.signature.ptr, self->block.signature.len}});
+    self->block.kind = BLOCK_NONE;
+}
+
+static void begin_block(struct anthropic_reader *self, struct slice block)
+{
+    struct slice type = json_find_string(block, "type"), text;
+    end_block(self); /* one that was left open is over when the next one begins */
+    self->block = (struct block){.kind = BLOCK_OTHER};
+    self->thinking.len = 0;
+    if (slice_equals(type, LIT("text"))) {
+        self->block.kind = BLOCK_TEXT;
+        text = json_find_string(block, "text");
+        if (text.len > 0)
+            emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
+    } else if (slice_equals(type, LIT("tool_use"))) {
+        begin_tool(self, block);
+    } else if (slice_equals(type, LIT("thinking"))) {
+        self->block.kind = BLOCK_THINKING;
+        text = json_find_string(block, "thinking");
+        keep_signature(self, json_find_string(block, "signature"));
+        keep_thinking(self, text);
+        if (text.len > 0)
+            emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+    } else if (slice_equals(type, LIT("redacted_thinking"))) {
+        emit(self, &(struct event){.kind = EVENT_REDACTED, .data_raw = json_find_string(block, "data")});
+    }
+}
+
+static void grow_tool(struct anthropic_reader *self, struct slice piece)
+{
+    if (piece.len == 0 || self->block.whole)
+        return;
+    self->block.grew = true;
+    emit(self, &(struct event){
+                   .kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = piece});
+}
+
+static void grow_block(struct anthropic_reader *self, struct slice delta)
+{
+    struct slice type = json_find_string(delta, "type");
+    if (slice_equals(type, LIT("text_delta"))) {
+        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = json_find_string(delta, "text")});
+    } else if (slice_equals(type, LIT("input_json_delta")) && (self->block.kind == BLOCK_TOOL || self->block.kind == BLOCK_JSON)) {
+        grow_tool(self, json_find_string(delta, "partial_json"));
+    } else if (slice_equals(type, LIT("thinking_delta"))) {
+        struct slice text = json_find_string(delta, "thinking");
+        keep_thinking(self, text);
+        emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+    } else if (slice_equals(type, LIT("signature_delta"))) {
+        keep_signature(self, json_find_string(delta, "signature"));
+    }
+}
+
+/* ---------------------------------------------------------------- errors */
+
+/* The statuses that the API gives its error types. */
+static int status_of(struct slice type)
+{
+    static const struct {
+        struct slice type;
+        int status;
+    } known[] = {
+        {LIT("invalid_request_error"), 400}, {LIT("authentication_error"), 401},
+        {LIT("billing_error"), 402},         {LIT("permission_error"), 403},
+        {LIT("not_found_error"), 404},       {LIT("request_too_large"), 413},
+        {LIT("rate_limit_error"), 429},      {LIT("api_error"), 500},
+        {LIT("timeout_error"), 504},         {LIT("overloaded_error"), 529},
+    };
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equals(type, known[i].type))
+            return known[i].status;
+    return 500;
+}
+
+static void fail_with(struct anthropic_reader *self, struct slice body)
+{
+    struct failure failure;
+    anthropic_read_failure(status_of(json_find_string(json_find(body, "error"), "type")), body, header_none, NULL, 0, self->base.arena,
+                           &failure);
+    failure.sent = self->started ? SENT_CONTENT : SENT_REFUSED;
+    fail(self, failure);
+}
+
+/* SDKs choose the error's class by it, and some go on by themselves: a thread that is not found is begun anew with the whole conversation. */
+static struct slice details_of(struct slice error, struct arena *arena)
+{
+    struct slice details = json_find(error, "details");
+    return details.len > 0 && details.len <= FAILURE_MESSAGE_MAX && details.ptr[0] == '{' ? arena_copy(arena, details) : SLICE_NONE;
+}
+
+void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
+                            int64_t wall_us, struct arena *arena, struct failure *failure)
+{
+    struct slice type = json_find_string(json_find(slice_trim(body), "error"), "type");
+    struct slice message = failure_message(body, status, arena);
+    *failure = failure_make(failure_classify(status, SLICE_NONE, message), message);
+    if (failure->kind == FAILURE_UNAVAILABLE && type.len > 0) /* a proxy in between may have changed the status */
+        failure->kind = failure_classify(status_of(type), SLICE_NONE, message);
+    failure->status = status;
+    failure->sent = SENT_REFUSED;
+    failure->retry_after_us = retry_after_us(header, head, wall_us);
+    if (slice_equals(type, LIT("request_too_large")))
+        failure->code = LIT("request_too_large");
+    failure->details_json = details_of(json_find(slice_trim(body), "error"), arena);
+}
+
+/* ---------------------------------------------------------------- the two ways in */
+
+void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                          struct slice *rewritten)
+{
+    struct anthropic_reader *self = (struct anthropic_reader *)reader;
+    (void)include_usage;
+    (void)rewritten;
+    if (pass != NULL)
+        *pass = PASS_AS_IS;
+    if (reader->failed || reader->ended || slice_trim(data).len == 0)
+        return;
+    if (!json_is_object(data))
+        return fail_incomplete(self, "an event of the provider's stream is not JSON");
+    struct slice type = json_find_string(data, "type"); /* repeats the event's name */
+    if (type.len == 0)
+        type = name;
+    if (!self->started && (slice_starts_with(type, LIT("content_")) || slice_equals(type, LIT("message_delta"))))
+        fail_incomplete(self, "the provider's stream does not begin with message_start");
+    else if (slice_equals(type, LIT("content_block_delta")))
+        grow_block(self, json_find(data, "delta"));
+    else if (slice_equals(type, LIT("content_block_start")))
+        begin_block(self, json_find(data, "content_block"));
+    else if (slice_equals(type, LIT("content_block_stop")))
+        end_block(self);
+    else if (slice_equals(type, LIT("message_start")))
+        start(self, json_find(data, "message"));
+    else if (slice_equals(type, LIT("message_delta"))) {
+        take_usage(self, json_find(data, "usage"));
+        take_finish(self, json_find(data, "delta"));
+    } else if (slice_equals(type, LIT("message_stop"))) {
+        if (self->finished)
+            end(self);
+        else
+            fail_incomplete(self, "the provider's stream ended without a stop reason");
+    } else if (slice_equals(type, LIT("error"))) {
+        fail_with(self, data);
+    } else if (slice_equals(type, LIT("ping"))) {
+        emit(self, &(struct event){.kind = EVENT_PING});
+    }
+}
+
+static void read_content(struct anthropic_reader *self, struct slice content)
+{
+    struct json json;
+    struct slice block;
+    json_init(&json, content, JSON_DEPTH_MAX);
+    if (!json_array(&json))
+        return;
+    while (json_element(&json) && json_skip(&json, &block)) {
+        begin_block(self, block);
+        end_block(self);
+    }
+}
+
+/* {"input_tokens": N} */
+static void read_count(struct anthropic_reader *self, struct slice body)
+{
+    take_count(body, "input_tokens", &self->usage.input);
+    self->usage.known = self->usage.input >= 0;
+    if (self->usage.known)
+        end(self);
+    else
+        fail_incomplete(self, "the provider's answer has no count of tokens");
+}
+
+void anthropic_read_answer(struct reader *reader, struct slice body)
+{
+    struct anthropic_reader *self = (struct anthropic_reader *)reader;
+    struct slice text = slice_trim(body);
+    if (text.len == 0)
+        return fail_incomplete(self, "the provider's answer is empty");
+    if (text.ptr[0] == '<')
+        return fail_incomplete(self, "the provider answered with an HTML page");
+    if (!json_is_object(text))
+        return fail_incomplete(self, "the provider's answer is not valid JSON");
+    if (slice_equals(json_find_string(text, "type"), LIT("error")) || !is_null(json_find(text, "error")))
+        return fail_with(self, text);
+    if (reader->operation == OPERATION_COUNT)
+        return read_count(self, text);
+    struct slice content = json_find(text, "content");
+    if (content.len == 0 || content.ptr[0] != '[')
+        return fail_incomplete(self, "the provider's answer has no content");
+    start(self, text);
+    read_content(self, content);
+    take_finish(self, text);
+    if (!self->finished)
+        return fail_incomplete(self, "the provider's answer has no stop reason");
+    end(self);
+}
+
+/* message_stop is never left out: without it the answer was cut. */
+void anthropic_read_eof(struct reader *reader)
+{
+    (void)reader;
+}

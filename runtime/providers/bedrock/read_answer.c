@@ -1,0 +1,409 @@
+/* read_answer.c -- answers of Converse, ConverseStream, CountTokens and InvokeModel, as neutral events.
+ *
+ * A stream is blocks that grow and close between messageStart and messageStop; messageStop is what makes it complete, and one event with the counts follows
+ * it. Only blocks of tools are announced: the others begin with their first piece. A frame that is an exception ends the stream as a failure.
+ * SPDX-License-Identifier: MIT */
+#include "providers/bedrock/bedrock.h"
+
+enum { THINKING_MAX = 1024 * 1024, BLOCKS_MAX = 64 /* open at a time */ };
+
+enum block_kind { BLOCK_TEXT, BLOCK_TOOL, BLOCK_JSON, BLOCK_THINKING };
+
+struct block {
+    struct block *next;
+    int64_t index;
+    enum block_kind kind;
+    unsigned tool;
+    bool grew;
+    bool lost;              /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
+    struct arena_text text; /* thinking gathered for EVENT_SIGNATURE */
+    struct arena_text signature;
+};
+
+struct bedrock_reader {
+    struct reader base;
+    struct block *open, *spare;
+    unsigned open_count, tools;
+    bool started, json_tool, finished;
+    struct usage usage;
+};
+
+_Static_assert(sizeof(struct bedrock_reader) <= BEDROCK_READER_SIZE, "bedrock.h: BEDROCK_READER_SIZE");
+
+void bedrock_reader_begin(struct reader *reader)
+{
+    struct bedrock_reader *self = (struct bedrock_reader *)reader;
+    self->usage = USAGE_UNKNOWN;
+}
+
+/* ---------------------------------------------------------------- usage and the end */
+
+/* inputTokens excludes what was read from or written to a cache. */
+static void take_usage(struct bedrock_reader *self, struct slice usage)
+{
+    if (usage.len == 0 || usage.ptr[0] != '{')
+        return;
+    usage_take_count(usage, "inputTokens", &self->usage.input);
+    usage_take_count(usage, "outputTokens", &self->usage.output);
+    usage_take_count(usage, "cacheReadInputTokens", &self->usage.cache_read);
+    usage_take_count(usage, "cacheWriteInputTokens", &self->usage.cache_write);
+    usage_take_count(usage, "totalTokens", &self->usage.total);
+    self->usage.known = self->usage.input >= 0 && self->usage.output >= 0;
+}
+
+/* FINISH_NONE: no reason that is known to be an end. */
+static enum finish finish_of(struct slice reason)
+{
+    static const struct {
+        struct slice name;
+        enum finish finish;
+    } known[] = {
+        {LIT("end_turn"), FINISH_STOP},
+        {LIT("stop_sequence"), FINISH_STOP},
+        {LIT("max_tokens"), FINISH_LENGTH},
+        {LIT("model_context_window_exceeded"), FINISH_LENGTH},
+        {LIT("tool_use"), FINISH_TOOL_CALLS},
+        {LIT("guardrail_intervened"), FINISH_CONTENT_FILTER},
+        {LIT("content_filtered"), FINISH_CONTENT_FILTER},
+        {LIT("refusal"), FINISH_CONTENT_FILTER},
+    };
+    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+        if (slice_equals(reason, known[i].name))
+            return known[i].finish;
+    return FINISH_NONE;
+}
+
+/* False: the answer failed. */
+static bool take_finish(struct bedrock_reader *self, struct slice reason)
+{
+    enum finish finish = finish_of(reason);
+    if (self->finished)
+        return true;
+    if (finish == FINISH_NONE) {
+        bool malformed = slice_starts_with(reason, LIT("malformed_"));
+        reader_fail_incomplete(&self->base, malformed         ? "the model's output was malformed"
+                                            : reason.len == 0 ? "the provider's answer has no stop reason"
+                                                              : "the provider's answer stopped for a reason that is not known");
+        return false;
+    }
+    if (finish == FINISH_TOOL_CALLS && self->tools == 0)
+        finish = FINISH_STOP; /* the only tool was ours */
+    else if (finish == FINISH_STOP && self->tools > 0 && slice_equals(reason, LIT("end_turn")))
+        finish = FINISH_TOOL_CALLS; /* calls are to be run, whatever the model says */
+    self->finished = true;
+    reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .finish = finish});
+    return true;
+}
+
+static void end(struct bedrock_reader *self)
+{
+    if (self->usage.known)
+        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
+    reader_end(&self->base);
+}
+
+/* There is no id and no model in these answers. */
+static void start(struct bedrock_reader *self)
+{
+    if (!self->started)
+        reader_emit(&self->base, &(struct event){.kind = EVENT_START});
+    self->started = true;
+}
+
+/* ---------------------------------------------------------------- blocks */
+
+static struct block *find_block(struct bedrock_reader *self, int64_t index)
+{
+    struct block *block = self->open;
+    while (block != NULL && block->index != index)
+        block = block->next;
+    return block;
+}
+
+/* NULL: failed. */
+static struct block *open_block(struct bedrock_reader *self, int64_t index, enum block_kind kind)
+{
+    struct block *block = self->spare;
+    if (self->open_count == BLOCKS_MAX) {
+        reader_fail_incomplete(&self->base, "the provider's answer has too many open blocks");
+        return NULL;
+    }
+    if (block != NULL)
+        self->spare = block->next;
+    else if ((block = arena_zalloc(self->base.arena, sizeof *block)) == NULL)
+        return reader_fail_incomplete(&self->base, "the provider's answer is too large"), NULL;
+    *block = (struct block){.next = self->open, .index = index, .kind = kind, .text = block->text, .signature = block->signature};
+    block->text.len = block->signature.len = 0; /* their room is used again */
+    self->open = block;
+    self->open_count++;
+    return block;
+}
+
+static void end_block(struct bedrock_reader *self, struct block *block)
+{
+    struct block **at = &self->open;
+    if (block->kind == BLOCK_TOOL)
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = block->tool});
+    else if (block->kind == BLOCK_JSON && !block->grew)
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
+    else if (block->kind == BLOCK_THINKING && block->signature.len > 0 && !block->lost)
+        reader_emit(&self->base, &(struct event){.kind = EVENT_SIGNATURE,
+                                                 .text_raw = {block->text.ptr, block->text.len},
+                                                 .signature_raw = {block->signature.ptr, block->signature.len}});
+    while (*at != block)
+        at = &(*at)->next;
+    *at = block->next;
+    block->next = self->spare;
+    self->spare = block;
+    self->open_count--;
+}
+
+static struct block *begin_tool(struct bedrock_reader *self, int64_t index, struct slice tool_use)
+{
+    struct slice name = json_find_string(tool_use, "name");
+    bool ours = json_raw_equals(name, LIT(BEDROCK_JSON_TOOL));
+    struct block *block = open_block(self, index, ours ? BLOCK_JSON : BLOCK_TOOL);
+    if (block == NULL)
+        return NULL;
+    self->json_tool |= ours;
+    if (ours)
+        return block;
+    block->tool = self->tools++;
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                                             .tool = block->tool,
+                                             .id_raw = json_find_string(tool_use, "toolUseId"),
+                                             .name_raw = name_unfit(&self->base, name, &bedrock_tool_rule)});
+    return block;
+}
+
+static void grow_tool(struct bedrock_reader *self, struct block *block, struct slice piece)
+{
+    if (piece.len == 0)
+        return;
+    block->grew = true;
+    reader_emit(&self->base,
+                &(struct event){.kind = block->kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = block->tool, .text_raw = piece});
+}
+
+static void keep_thinking(struct bedrock_reader *self, struct block *block, struct slice text)
+{
+    block->lost |= block->text.len + text.len > THINKING_MAX;
+    if (!block->lost)
+        block->lost = !arena_append(self->base.arena, &block->text, text);
+}
+
+/* Of a delta and of a whole block's reasoningText alike. */
+static void grow_thinking(struct bedrock_reader *self, struct block *block, struct slice object)
+{
+    struct slice text = json_find_string(object, "text");
+    if (text.len > 0) {
+        keep_thinking(self, block, text);
+        reader_emit(&self->base, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+    }
+    block->lost |= !arena_append(self->base.arena, &block->signature, json_find_string(object, "signature"));
+}
+
+static void take_redacted(struct bedrock_reader *self, struct slice reasoning)
+{
+    struct slice data = json_find_string(reasoning, "redactedContent");
+    if (data.len > 0)
+        reader_emit(&self->base, &(struct event){.kind = EVENT_REDACTED, .data_raw = data});
+}
+
+static void take_text(struct bedrock_reader *self, struct slice text)
+{
+    if (text.len > 0)
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
+}
+
+/* ---------------------------------------------------------------- streams */
+
+static void on_start(struct bedrock_reader *self, struct slice data, int64_t index)
+{
+    struct slice tool_use = json_find(json_find(data, "start"), "toolUse");
+    struct block *block = find_block(self, index);
+    if (block != NULL)
+        end_block(self, block);
+    if (tool_use.len > 0 && tool_use.ptr[0] == '{')
+        begin_tool(self, index, tool_use);
+}
+
+static void on_delta(struct bedrock_reader *self, struct slice delta, int64_t index)
+{
+    struct block *block = find_block(self, index);
+    struct slice tool_use = json_find(delta, "toolUse"), reasoning = json_find(delta, "reasoningContent");
+    if (tool_use.len > 0) {
+        if (block == NULL || (block->kind != BLOCK_TOOL && block->kind != BLOCK_JSON))
+            return reader_fail_incomplete(&self->base, "the provider's stream has a piece of a tool call that did not begin");
+        grow_tool(self, block, json_find_string(tool_use, "input"));
+    } else if (reasoning.len > 0) {
+        take_redacted(self, reasoning);
+        if (block == NULL)
+            block = open_block(self, index, BLOCK_THINKING);
+        if (block != NULL && block->kind == BLOCK_THINKING)
+            grow_thinking(self, block, reasoning);
+    } else {
+        take_text(self, json_find_string(delta, "text"));
+    }
+}
+
+static void on_stop(struct bedrock_reader *self, struct slice data)
+{
+    while (self->open != NULL) /* none is left open */
+        end_block(self, self->open);
+    take_finish(self, json_find_string(data, "stopReason"));
+}
+
+static void on_metadata(struct bedrock_reader *self, struct slice data)
+{
+    take_usage(self, json_find(data, "usage"));
+    if (self->finished)
+        end(self);
+}
+
+static bool is_exception(struct slice name)
+{
+    static const struct slice tail = LIT("exception");
+    return name.len >= tail.len && slice_equals_nocase((struct slice){name.ptr + name.len - tail.len, tail.len}, tail);
+}
+
+static bool is_of_answer(struct slice name)
+{
+    return slice_equals(name, LIT("contentBlockDelta")) || slice_equals(name, LIT("contentBlockStart")) ||
+           slice_equals(name, LIT("contentBlockStop")) || slice_equals(name, LIT("messageStop"));
+}
+
+void bedrock_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                        struct slice *rewritten)
+{
+    struct bedrock_reader *self = (struct bedrock_reader *)reader;
+    int64_t index = 0;
+    (void)include_usage;
+    (void)rewritten;
+    if (pass != NULL)
+        *pass = PASS_AS_IS;
+    if (reader->failed || reader->ended)
+        return;
+    if (is_exception(name))
+        return reader_fail(&self->base, bedrock_exception(name, data, reader->arena), SENT_REFUSED);
+    if (!json_is_object(data)) /* the frame of an error has text; so would a damaged one */
+        return reader_fail(&self->base, bedrock_exception(name, data, reader->arena), SENT_UNCERTAIN);
+    usage_take_count(data, "contentBlockIndex", &index);
+    if (slice_equals(name, LIT("messageStart"))) {
+        start(self);
+    } else if (slice_equals(name, LIT("metadata"))) {
+        on_metadata(self, data);
+    } else if (!is_of_answer(name)) {
+        return; /* what is new is passed over */
+    } else if (!self->started) {
+        reader_fail_incomplete(&self->base, "the provider's stream does not begin with messageStart");
+    } else if (self->finished) {
+        reader_fail_incomplete(&self->base, "the provider's stream goes on behind messageStop");
+    } else if (slice_equals(name, LIT("contentBlockDelta"))) {
+        on_delta(self, json_find(data, "delta"), index);
+    } else if (slice_equals(name, LIT("contentBlockStart"))) {
+        on_start(self, data, index);
+    } else if (slice_equals(name, LIT("contentBlockStop"))) {
+        struct block *block = find_block(self, index);
+        if (block != NULL)
+            end_block(self, block);
+    } else {
+        on_stop(self, data);
+    }
+}
+
+/* The counts may be left out; messageStop may not. */
+void bedrock_read_eof(struct reader *reader)
+{
+    struct bedrock_reader *self = (struct bedrock_reader *)reader;
+    if (self->finished && !reader->failed && !reader->ended)
+        end(self);
+}
+
+/* ---------------------------------------------------------------- whole answers */
+
+/* A text with its sources: what is read aloud are the texts. */
+static void read_cited(struct bedrock_reader *self, struct slice content)
+{
+    struct json json;
+    struct slice piece;
+    json_init(&json, content, JSON_DEPTH_MAX);
+    if (content.len == 0 || !json_array(&json))
+        return;
+    while (json_element(&json) && json_skip(&json, &piece))
+        take_text(self, json_find_string(piece, "text"));
+}
+
+static void read_block(struct bedrock_reader *self, struct slice text)
+{
+    struct slice tool_use = json_find(text, "toolUse"), reasoning = json_find(text, "reasoningContent");
+    struct block *block = NULL;
+    if (tool_use.len > 0) {
+        struct slice input = json_find(tool_use, "input"), args;
+        if ((block = begin_tool(self, 0, tool_use)) == NULL)
+            return;
+        args = input.len > 2 && input.ptr[0] == '{' ? json_escape(self->base.arena, json_compact(self->base.arena, input)) : SLICE_NONE;
+        if (!slice_equals(args, LIT("{}")))
+            grow_tool(self, block, args);
+    } else if (reasoning.len > 0) {
+        take_redacted(self, reasoning);
+        struct slice reasoning_text = json_find(reasoning, "reasoningText");
+        if (reasoning_text.len > 0 && (block = open_block(self, 0, BLOCK_THINKING)) != NULL)
+            grow_thinking(self, block, reasoning_text);
+    } else {
+        take_text(self, json_find_string(text, "text"));
+        read_cited(self, json_find(json_find(text, "citationsContent"), "content"));
+    }
+    if (block != NULL)
+        end_block(self, block);
+}
+
+static void read_chat(struct bedrock_reader *self, struct slice body)
+{
+    struct slice content = json_find(json_find(json_find(body, "output"), "message"), "content"), block;
+    struct json json;
+    json_init(&json, content, JSON_DEPTH_MAX);
+    if (content.len == 0 || !json_array(&json))
+        return reader_fail_incomplete(&self->base, "the provider's answer has no content");
+    start(self);
+    while (json_element(&json) && json_skip(&json, &block))
+        read_block(self, block);
+    if (!take_finish(self, json_find_string(body, "stopReason")))
+        return;
+    take_usage(self, json_find(body, "usage"));
+    end(self);
+}
+
+static void read_count(struct bedrock_reader *self, struct slice body)
+{
+    usage_take_count(body, "inputTokens", &self->usage.input);
+    self->usage.known = self->usage.input >= 0;
+    if (!self->usage.known)
+        return reader_fail_incomplete(&self->base, "the provider's answer has no count of tokens");
+    start(self);
+    end(self);
+}
+
+void bedrock_read_answer(struct reader *reader, struct slice body)
+{
+    struct bedrock_reader *self = (struct bedrock_reader *)reader;
+    struct slice text = slice_trim(body), type;
+    if (text.len == 0)
+        return reader_fail_incomplete(&self->base, "the provider's answer is empty");
+    if (text.ptr[0] == '<')
+        return reader_fail_incomplete(&self->base, "the provider answered with an HTML page");
+    if (!json_is_object(text))
+        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
+    type = json_find_string(text, "__type");
+    if (type.len > 0)
+        return reader_fail(&self->base, bedrock_exception(type, text, reader->arena), SENT_REFUSED);
+    if (reader->operation == OPERATION_COUNT)
+        return read_count(self, text);
+    if (reader->operation == OPERATION_CHAT)
+        return read_chat(self, text);
+    start(self);
+    if (bedrock_read_vectors(reader, text))
+        end(self);
+    else
+        reader_fail_incomplete(&self->base, "the provider's answer has no embedding");
+}

@@ -1,0 +1,50 @@
+/* wire.c -- the wire of Cohere's second API towards providers: /v2/chat and /v2/embed. Its parts are listed in cohere.h.
+ * Sources: Cohere's API reference (v2) and its OpenAPI document.
+ * SPDX-License-Identifier: MIT */
+#include "providers/cohere/cohere.h"
+
+static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
+                       struct buffer *out)
+{
+    (void)provider;
+    (void)model;
+    (void)stream;
+    buffer_append_slice(out, operation == OPERATION_EMBED ? LIT("/embed") : LIT("/chat"));
+}
+
+/* COMPAT(cohere, 2026-08): 498 is a token that is blocked or not valid; a trial key has a limit per minute and one per month, and only the words
+ * tell them apart. */
+static enum failure_kind class_of(int status, struct slice message)
+{
+    if (status == 498)
+        return FAILURE_AUTH;
+    if (status == 429 && slice_find(message, LIT("calls / month")) != NULL)
+        return FAILURE_QUOTA;
+    return failure_classify(status, SLICE_NONE, message);
+}
+
+static void read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
+                         struct arena *arena, struct failure *failure)
+{
+    struct slice message = failure_message(body, status, arena);
+    *failure = failure_make(class_of(status, message), message);
+    failure->status = status;
+    failure->sent = SENT_REFUSED;
+    failure->retry_after_us = retry_after_us(header, head, wall_us);
+}
+
+const struct wire wire_cohere = {
+    .name = "cohere",
+    .stream_form = STREAM_SSE,
+    .write_path = write_path,
+    .write_auth = provider_write_bearer,
+    .write_request = cohere_write_request,
+    .write_embed = cohere_write_embed,
+    .reader_size = COHERE_READER_SIZE,
+    .reader_begin = cohere_reader_begin,
+    .read_event = cohere_read_event,
+    .read_answer = cohere_read_answer,
+    .read_eof = cohere_read_eof,
+    .read_failure = read_failure,
+    .accept_stream = "text/event-stream",
+};

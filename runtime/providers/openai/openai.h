@@ -1,0 +1,89 @@
+/* openai.h -- the pieces of wire_openai, each in a file of its own. Private to openai*.c; everybody else goes through provider.h.
+ *
+ *   openai/scan_request.c    the scan of a request, edits          openai/read_answer.c       reading an answer
+ *   openai/read_request.c  request -> struct chat                openai/write_answer.c        writing an answer
+ *   openai/write_request.c   struct chat -> request                completions/wire.c  the wire of POST /v1/completions
+ *   openai/failure.c  failures, both ways                   embeddings/wire.c   the wire of POST /v1/embeddings
+ *   simple/wire.c          POST /completion                      openai/family.c       what a vendor's models refuse
+ *   openai/usage.c    counts of tokens
+ * SPDX-License-Identifier: MIT */
+#ifndef PROVIDERS_OPENAI_OPENAI_H
+#define PROVIDERS_OPENAI_OPENAI_H
+#include "providers/provider.h"
+
+/* The bodies that share one scan: chat completions, (legacy) completions, embeddings, and the gateway's own POST /completion. */
+enum openai_body { OPENAI_CHAT, OPENAI_COMPLETION, OPENAI_EMBEDDING, OPENAI_SIMPLE };
+bool openai_scan(enum openai_body kind, struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
+bool openai_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
+int openai_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                 struct arena *arena, struct edit edits[EDITS_MAX]);
+
+/* "/chat/completions", or Azure's way to it: `verb` is the last part. */
+void openai_write_path(const struct provider *provider, const struct model_facts *model, struct slice verb, struct buffer *out);
+void openai_write_auth(const struct provider *provider, struct slice key, struct buffer *out);
+
+/* What the model refuses of what its vendor's others take. */
+enum {
+    OPENAI_REASONS = 1,         /* no sampling but the default, max_completion_tokens only */
+    OPENAI_SAMPLES_AT_NONE = 2, /* but sampling beside reasoning_effort "none" */
+    OPENAI_NO_STOP = 4,
+    OPENAI_NO_PARALLEL = 8,
+    OPENAI_NO_PENALTIES = 16,
+    OPENAI_NO_EFFORT = 32,
+};
+unsigned openai_family(const struct provider *provider, const struct model_facts *model);
+bool openai_refuses(unsigned family, struct slice name);
+bool openai_refuses_some(unsigned family, struct slice body); /* of the members of a request */
+/* The value says what its absence says: it is no loss to leave it out, and nobody refuses it. */
+bool openai_is_default(struct slice name, struct slice value_json);
+/* A dated api_version of Azure from before that day. */
+bool openai_is_before(const struct provider *provider, struct slice day);
+
+/* Model, extensions and the usage of a stream: for the wires beside chat, which vendors' quirks do not touch. Never -1. */
+int openai_plain_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                       struct arena *arena, struct edit edits[EDITS_MAX]);
+
+bool openai_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
+/* {"type":"image_url",…} */
+void openai_write_image(struct buffer *out, const struct part *part);
+bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+
+/* A key or a word, also when it is spelt with escapes: a provider decodes them, and we must not read less than it does. */
+static inline bool openai_is(struct slice raw, struct slice plain)
+{
+    return slice_equals(raw, plain) || (raw.len > plain.len && memchr(raw.ptr, '\\', raw.len) != NULL && json_raw_equals(raw, plain));
+}
+
+/* Google's thought signature, where Google's own OpenAI endpoint puts it: in `extra_content` of a call or a message. */
+static inline struct slice openai_thought_signature(struct slice extra_content_json)
+{
+    return json_find_string(json_find(extra_content_json, "google"), "thought_signature");
+}
+
+/* What a function may be called. */
+static const struct name_rule openai_names = {.allowed = "_-", .max = 64};
+
+/* Room for the private structs; checked where they are defined. */
+enum { OPENAI_READER_SIZE = 640, OPENAI_WRITER_SIZE = 320 };
+void openai_reader_begin(struct reader *reader);
+void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                       struct slice *rewritten);
+void openai_read_answer(struct reader *reader, struct slice body);
+void openai_read_eof(struct reader *reader);
+void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
+                         struct arena *arena, struct failure *failure);
+/* A count where one stands; anything else is passed over. */
+void openai_count(struct json *json, int64_t *into);
+/* False: null, not an object, or no counts. */
+bool openai_read_usage(const struct vendor *vendor, struct json *json, struct usage *usage);
+void openai_refine_failure(struct reader *reader, int status, struct slice body, struct failure *failure);
+
+void openai_writer_begin(struct writer *writer);
+void openai_write_event(struct writer *writer, const struct event *event, struct buffer *out);
+/* ,"usage":{…} */
+void openai_put_usage(struct buffer *out, const struct usage *usage);
+void openai_write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
+void openai_writer_end(struct writer *writer);
+int openai_failure_status(const struct failure *failure);
+#endif

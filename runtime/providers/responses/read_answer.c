@@ -1,0 +1,359 @@
+/* read_answer.c -- answers of /v1/responses, whole and streamed, as neutral events. The bytes themselves pass: clients of this wire are the only
+ * ones that providers are asked for in it.
+ *
+ * A stream is over at response.completed or response.incomplete and at nothing else; [DONE] or the end of the bytes mean nothing here. Items that
+ * only OpenAI knows (its hosted tools) say nothing in neutral words and are passed over.
+ * SPDX-License-Identifier: MIT */
+#include "providers/responses/responses.h"
+
+enum { CALLS_MAX = 512 };
+
+struct call {
+    int64_t output_index;
+    bool grew, ended;
+};
+
+struct responses_reader {
+    struct reader base;
+    bool started, content;
+    struct call *calls; /* in the arena, made at the first call */
+    unsigned call_count;
+};
+
+_Static_assert(sizeof(struct responses_reader) <= RESPONSES_READER_SIZE, "responses.h: RESPONSES_READER_SIZE");
+
+void responses_reader_begin(struct reader *reader)
+{
+    (void)reader;
+}
+
+static void emit(struct responses_reader *self, const struct event *event)
+{
+    self->content |= event_is_content(event);
+    if (!self->base.failed && !self->base.ended)
+        self->base.emit(self->base.owner, event);
+}
+
+static void fail(struct responses_reader *self, struct failure failure)
+{
+    emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
+    self->base.failed |= !self->base.ended;
+}
+
+static void fail_incomplete(struct responses_reader *self, const char *message)
+{
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
+    failure.sent = self->content ? SENT_CONTENT : SENT_UNCERTAIN;
+    fail(self, failure);
+}
+
+/* `body` holds the error, or is it. */
+static void fail_with(struct responses_reader *self, struct slice body)
+{
+    struct failure failure;
+    openai_read_failure(0, body, header_none, NULL, 0, self->base.arena, &failure);
+    failure.sent = self->content ? SENT_CONTENT : SENT_REFUSED;
+    fail(self, failure);
+}
+
+/* ---------------------------------------------------------------- usage and finish */
+
+/* The wire's counts include what was cached; ours are disjoint. A provider's nonsense (more cached than there was) is cut, never negative. */
+static void make_disjoint(struct usage *usage)
+{
+    int64_t *const cached[] = {&usage->cache_read, &usage->cache_write};
+    for (unsigned i = 0; i < 2 && usage->input >= 0; i++) {
+        if (*cached[i] > usage->input)
+            *cached[i] = usage->input;
+        usage->input -= *cached[i] > 0 ? *cached[i] : 0;
+    }
+    if (usage->reasoning > usage->output)
+        usage->reasoning = usage->output;
+}
+
+static void read_usage(struct responses_reader *self, struct slice object)
+{
+    struct usage usage = USAGE_UNKNOWN;
+    if (object.len == 0 || object.ptr[0] != '{')
+        return;
+    struct slice in = json_find(object, "input_tokens_details"), out = json_find(object, "output_tokens_details");
+    usage_take_count(object, "input_tokens", &usage.input);
+    usage_take_count(object, "output_tokens", &usage.output);
+    usage_take_count(object, "total_tokens", &usage.total);
+    usage_take_count(in, "cached_tokens", &usage.cache_read);
+    usage_take_count(in, "cache_write_tokens", &usage.cache_write);
+    usage_take_count(out, "reasoning_tokens", &usage.reasoning);
+    if (usage.input < 0 || usage.output < 0)
+        return;
+    usage.known = true;
+    make_disjoint(&usage);
+    emit(self, &(struct event){.kind = EVENT_USAGE, .usage = usage});
+}
+
+/* ---------------------------------------------------------------- items */
+
+static struct call *find_call(struct responses_reader *self, int64_t output_index)
+{
+    for (unsigned i = self->call_count; i > 0; i--)
+        if (self->calls[i - 1].output_index == output_index)
+            return &self->calls[i - 1];
+    return NULL;
+}
+
+static unsigned tool_of(const struct responses_reader *self, const struct call *call)
+{
+    return (unsigned)(call - self->calls);
+}
+
+static struct call *begin_call(struct responses_reader *self, struct slice item, int64_t output_index)
+{
+    if (self->calls == NULL)
+        self->calls = arena_zalloc(self->base.arena, sizeof *self->calls * CALLS_MAX);
+    if (self->calls == NULL || self->call_count == CALLS_MAX)
+        return fail_incomplete(self, "the provider's answer has too many calls"), NULL;
+    struct call *call = &self->calls[self->call_count++];
+    call->output_index = output_index;
+    emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                               .tool = tool_of(self, call),
+                               .id_raw = json_find_string(item, "call_id"),
+                               .name_raw = json_find_string(item, "name")});
+    return call;
+}
+
+static void grow_call(struct responses_reader *self, struct call *call, struct slice arguments)
+{
+    if (call->ended || arguments.len == 0)
+        return;
+    call->grew = true;
+    emit(self, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = tool_of(self, call), .text_raw = arguments});
+}
+
+/* The text of a custom tool as the arguments of the function that stands for it. */
+static struct slice wrap_input(struct responses_reader *self, struct slice input)
+{
+    struct slice object = arena_printf(self->base.arena, "{\"input\":\"%.*s\"}", (int)input.len, input.ptr);
+    return json_escape(self->base.arena, object);
+}
+
+static void end_call(struct responses_reader *self, struct call *call, struct slice item)
+{
+    if (call->ended)
+        return;
+    if (!call->grew)
+        grow_call(self, call,
+                  slice_equals(json_find_string(item, "type"), LIT("custom_tool_call")) ? wrap_input(self, json_find_string(item, "input"))
+                                                                                        : json_find_string(item, "arguments"));
+    call->ended = true;
+    emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = tool_of(self, call)});
+}
+
+static bool is_call(struct slice type)
+{
+    return slice_equals(type, LIT("function_call")) || slice_equals(type, LIT("custom_tool_call"));
+}
+
+static void emit_texts(struct responses_reader *self, enum event_kind kind, struct slice list)
+{
+    struct json json;
+    struct slice part;
+    if (list.len == 0 || list.ptr[0] != '[')
+        return;
+    json_init(&json, list, JSON_DEPTH_MAX);
+    json_array(&json);
+    while (json_element(&json) && json_skip(&json, &part)) {
+        struct slice refusal = kind == EVENT_TEXT ? json_find_string(part, "refusal") : SLICE_NONE;
+        struct slice text = refusal.len > 0 ? refusal : json_find_string(part, "text");
+        if (text.len > 0)
+            emit(self, &(struct event){.kind = refusal.len > 0 ? EVENT_REFUSAL : kind, .text_raw = text});
+    }
+}
+
+/* All that a finished item says. */
+static void read_item(struct responses_reader *self, struct slice item, int64_t output_index)
+{
+    struct slice type = json_find_string(item, "type");
+    if (is_call(type)) {
+        struct call *call = begin_call(self, item, output_index);
+        if (call != NULL)
+            end_call(self, call, item);
+    } else if (slice_equals(type, LIT("message"))) {
+        emit_texts(self, EVENT_TEXT, json_find(item, "content"));
+    } else if (slice_equals(type, LIT("reasoning"))) {
+        emit_texts(self, EVENT_REASONING, json_find(item, "content"));
+        emit_texts(self, EVENT_REASONING, json_find(item, "summary"));
+    }
+}
+
+static void read_output(struct responses_reader *self, struct slice list)
+{
+    struct json json;
+    struct slice item;
+    if (list.len == 0 || list.ptr[0] != '[')
+        return;
+    json_init(&json, list, JSON_DEPTH_MAX);
+    json_array(&json);
+    for (int64_t index = 0; json_element(&json) && json_skip(&json, &item); index++)
+        read_item(self, item, index);
+}
+
+/* ---------------------------------------------------------------- the response */
+
+static void start(struct responses_reader *self, struct slice response)
+{
+    int64_t created = 0;
+    if (self->started)
+        return;
+    self->started = true;
+    usage_take_count(response, "created_at", &created);
+    emit(self, &(struct event){.kind = EVENT_START,
+                               .id_raw = json_find_string(response, "id"),
+                               .model_raw = json_find_string(response, "model"),
+                               .created = created});
+}
+
+/* The end, by the object's own status: what is neither completed nor incomplete failed. */
+static void end(struct responses_reader *self, struct slice response)
+{
+    struct slice status = json_find_string(response, "status");
+    struct slice reason = json_find_string(json_find(response, "incomplete_details"), "reason");
+    bool incomplete = slice_equals(status, LIT("incomplete"));
+    struct slice error = json_find(response, "error");
+    if (error.len > 0 && error.ptr[0] == '{')
+        return fail_with(self, response);
+    if (!incomplete && !slice_equals(status, LIT("completed")))
+        return fail_incomplete(self, "the provider's response was not completed");
+    start(self, response);
+    if (!self->content)
+        read_output(self, json_find(response, "output"));
+    for (unsigned i = 0; i < self->call_count; i++)
+        if (!self->calls[i].ended)
+            end_call(self, &self->calls[i], SLICE_NONE);
+    enum finish finish = !incomplete                                   ? (self->call_count > 0 ? FINISH_TOOL_CALLS : FINISH_STOP)
+                         : slice_equals(reason, LIT("content_filter")) ? FINISH_CONTENT_FILTER
+                                                                       : FINISH_LENGTH;
+    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish});
+    read_usage(self, json_find(response, "usage"));
+    emit(self, &(struct event){.kind = EVENT_END});
+    self->base.ended |= !self->base.failed;
+}
+
+/* ---------------------------------------------------------------- one event of a stream */
+
+/* The members of an event that are looked at. */
+struct said {
+    struct slice type, delta;    /* raw strings */
+    struct slice item, response; /* JSON values */
+    int64_t output_index;
+};
+
+static bool read_said(struct slice data, struct said *said)
+{
+    struct json json;
+    struct slice key, value, digits = SLICE_NONE;
+    *said = (struct said){.output_index = -1};
+    json_init(&json, data, JSON_DEPTH_MAX);
+    if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
+        return false;
+    while (json_member(&json, &key)) {
+        if (!json_skip(&json, &value))
+            return false;
+        struct slice inside = value.len >= 2 && value.ptr[0] == '"' ? (struct slice){value.ptr + 1, value.len - 2} : SLICE_NONE;
+        if (slice_equals(key, LIT("type")))
+            said->type = inside;
+        else if (slice_equals(key, LIT("delta")))
+            said->delta = inside;
+        else if (slice_equals(key, LIT("item")))
+            said->item = value;
+        else if (slice_equals(key, LIT("response")))
+            said->response = value;
+        else if (slice_equals(key, LIT("output_index")))
+            digits = value;
+    }
+    if (digits.len > 0 && !json_to_count(digits, &said->output_index))
+        said->output_index = -1;
+    return json_finish(&json);
+}
+
+static void read_delta(struct responses_reader *self, const struct said *said, enum event_kind kind)
+{
+    start(self, SLICE_NONE);
+    if (said->delta.len > 0)
+        emit(self, &(struct event){.kind = kind, .text_raw = said->delta});
+}
+
+static void read_item_event(struct responses_reader *self, const struct said *said, bool done)
+{
+    struct call *call;
+    start(self, SLICE_NONE);
+    if (!is_call(json_find_string(said->item, "type")))
+        return;
+    call = find_call(self, said->output_index);
+    if (call == NULL)
+        call = begin_call(self, said->item, said->output_index);
+    if (call != NULL && done)
+        end_call(self, call, said->item);
+}
+
+static void read_arguments(struct responses_reader *self, const struct said *said)
+{
+    struct call *call = find_call(self, said->output_index);
+    if (call != NULL)
+        grow_call(self, call, said->delta);
+}
+
+void responses_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                          struct slice *rewritten)
+{
+    struct responses_reader *self = (struct responses_reader *)reader;
+    struct said said;
+    (void)name; /* the data repeats it */
+    (void)include_usage;
+    (void)rewritten;
+    if (pass != NULL)
+        *pass = PASS_AS_IS;
+    struct slice text = slice_trim(data);
+    if (reader->failed || reader->ended || text.len == 0 || slice_equals(text, LIT("[DONE]")))
+        return;
+    if (!read_said(data, &said))
+        return fail_incomplete(self, "an event of the provider's stream is not JSON");
+    struct slice type = said.type;
+    if (slice_equals(type, LIT("response.output_text.delta")))
+        read_delta(self, &said, EVENT_TEXT);
+    else if (slice_equals(type, LIT("response.function_call_arguments.delta")))
+        read_arguments(self, &said);
+    else if (slice_equals(type, LIT("response.reasoning_summary_text.delta")) || slice_equals(type, LIT("response.reasoning_text.delta")))
+        read_delta(self, &said, EVENT_REASONING);
+    else if (slice_equals(type, LIT("response.refusal.delta")))
+        read_delta(self, &said, EVENT_REFUSAL);
+    else if (slice_equals(type, LIT("response.output_item.added")) || slice_equals(type, LIT("response.output_item.done")))
+        read_item_event(self, &said, type.ptr[type.len - 1] == 'e');
+    else if (slice_equals(type, LIT("response.created")) || slice_equals(type, LIT("response.in_progress")))
+        start(self, said.response);
+    else if (slice_equals(type, LIT("response.completed")) || slice_equals(type, LIT("response.incomplete")))
+        end(self, said.response);
+    else if (slice_equals(type, LIT("response.failed")) || slice_equals(type, LIT("response.cancelled")))
+        fail_with(self, said.response);
+    else if (slice_equals(type, LIT("error")) || (type.len == 0 && json_find(data, "error").len > 0))
+        fail_with(self, data);
+}
+
+void responses_read_answer(struct reader *reader, struct slice body)
+{
+    struct responses_reader *self = (struct responses_reader *)reader;
+    struct slice text = slice_trim(body);
+    struct json json;
+    if (text.len == 0)
+        return fail_incomplete(self, "the provider's answer is empty");
+    if (text.ptr[0] == '<')
+        return fail_incomplete(self, "the provider answered with an HTML page");
+    json_init(&json, text, JSON_DEPTH_MAX);
+    if (json_peek(&json) != JSON_OBJECT || !json_skip(&json, NULL) || !json_finish(&json))
+        return fail_incomplete(self, "the provider's answer is not valid JSON");
+    end(self, text);
+}
+
+/* response.completed is never left out: without it the answer was cut. */
+void responses_read_eof(struct reader *reader)
+{
+    (void)reader;
+}

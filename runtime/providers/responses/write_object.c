@@ -1,0 +1,317 @@
+/* write_object.c -- the response object: what the request asked, repeated, and what was answered.
+ *
+ * SDKs take most members for granted, so all of them are always there, null where there is nothing to say.
+ * SPDX-License-Identifier: MIT */
+#include "providers/responses/responses.h"
+
+/* A stream repeats the request in three of its events; what is larger than this is left out of them. */
+enum { ECHO_MAX = 128 * 1024 };
+
+/* And a request longer than this does not stay for the sake of its echo, but where that is longer still. */
+enum { LONG_BODY = 64 * 1024, ECHO_KEPT_MAX = 1024 * 1024 };
+
+static void keep_echo(struct responses_writer *self, struct slice *const *values, unsigned count)
+{
+    size_t total = 0;
+    if (self->brief)
+        self->echo.instructions = self->echo.text = SLICE_NONE;
+    for (unsigned i = 0; i < count; i++)
+        total += values[i]->len;
+    self->base.needs_body = total > ECHO_KEPT_MAX;
+    for (unsigned i = 0; i < count && !self->base.needs_body; i++)
+        if (values[i]->len > 0)
+            *values[i] = arena_copy(self->base.arena, *values[i]);
+}
+
+void responses_read_echo(struct responses_writer *self)
+{
+    struct responses_echo *echo = &self->echo;
+    enum { COUNT = 15 };
+    const struct slice names[COUNT] = {
+        LIT("instructions"),
+        LIT("max_output_tokens"),
+        LIT("parallel_tool_calls"),
+        LIT("reasoning"),
+        LIT("temperature"),
+        LIT("text"),
+        LIT("tool_choice"),
+        LIT("tools"),
+        LIT("top_p"),
+        LIT("user"),
+        LIT("metadata"),
+        LIT("service_tier"),
+        LIT("safety_identifier"),
+        LIT("prompt_cache_key"),
+        LIT("top_logprobs"),
+    };
+    struct slice *const values[COUNT] = {
+        &echo->instructions,
+        &echo->max_output_tokens,
+        &echo->parallel_tool_calls,
+        &echo->reasoning,
+        &echo->temperature,
+        &echo->text,
+        &echo->tool_choice,
+        &echo->tools,
+        &echo->top_p,
+        &echo->user,
+        &echo->metadata,
+        &echo->service_tier,
+        &echo->safety_identifier,
+        &echo->prompt_cache_key,
+        &echo->top_logprobs,
+    };
+    struct json json;
+    struct slice key, value;
+    json_init(&json, self->base.body, JSON_DEPTH_MAX);
+    if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
+        return;
+    while (json_member(&json, &key) && json_skip(&json, &value))
+        for (unsigned i = 0; i < COUNT; i++)
+            if (openai_is(key, names[i]) && !slice_equals(value, LIT("null")))
+                *values[i] = value;
+    self->brief = self->base.stream && echo->instructions.len + echo->tools.len + echo->text.len > ECHO_MAX;
+    if (self->base.body.len > LONG_BODY)
+        keep_echo(self, values, COUNT);
+}
+
+static void read_tools(struct responses_writer *self)
+{
+    static const struct slice custom = LIT("custom"), other = LIT("");
+    struct json json;
+    struct slice tool;
+    self->knows_tools = true;
+    json_init(&json, self->echo.tools, JSON_DEPTH_MAX);
+    if (self->echo.tools.len == 0 || json_peek(&json) != JSON_ARRAY || !json_array(&json))
+        return;
+    while (json_element(&json) && json_skip(&json, &tool)) {
+        bool is_custom = openai_is(json_find_string(tool, "type"), custom);
+        self->lost |= !lookup_add(&self->tools, self->base.arena, json_find_string(tool, "name"), is_custom ? &custom : &other);
+    }
+}
+
+bool responses_is_custom(struct responses_writer *self, struct slice name_raw)
+{
+    if (!self->knows_tools)
+        read_tools(self);
+    const struct lookup_entry *tool = lookup_first(&self->tools, name_raw);
+    return tool != NULL && ((const struct slice *)tool->value)->len > 0;
+}
+
+/* A value of the client's, on one line: an LF between its tokens would end the data line of an event. */
+static void put_value(struct buffer *out, struct slice json)
+{
+    size_t from = 0;
+    for (size_t i = 0; i < json.len; i++) {
+        if (json.ptr[i] != '\n' && json.ptr[i] != '\r')
+            continue;
+        buffer_append(out, json.ptr + from, i - from);
+        buffer_append_byte(out, ' ');
+        from = i + 1;
+    }
+    if (json.len > from)
+        buffer_append(out, json.ptr + from, json.len - from);
+}
+
+static void member(struct buffer *out, const char *name, struct slice json, struct slice otherwise)
+{
+    buffer_append_lit(out, ",\"");
+    buffer_append(out, name, strlen(name));
+    buffer_append_lit(out, "\":");
+    put_value(out, json.len > 0 ? json : otherwise);
+}
+
+/* ---------------------------------------------------------------- items */
+
+void responses_put_logprobs(struct buffer *out, const struct responses_item *item)
+{
+    buffer_append_lit(out, ",\"logprobs\":[");
+    put_value(out, buffer_slice(&item->logprobs));
+    buffer_append_byte(out, ']');
+}
+
+static void put_part(struct buffer *out, const struct responses_item *item)
+{
+    if (item->kind == ITEM_REFUSAL) {
+        buffer_append_lit(out, "{\"type\":\"refusal\",\"refusal\":");
+        json_append_quoted(out, buffer_slice(&item->text));
+        buffer_append_byte(out, '}');
+        return;
+    }
+    buffer_append_lit(out, "{\"type\":\"output_text\",\"text\":");
+    json_append_quoted(out, buffer_slice(&item->text));
+    buffer_append_lit(out, ",\"annotations\":[]");
+    responses_put_logprobs(out, item);
+    buffer_append_byte(out, '}');
+}
+
+static void put_reasoning(struct buffer *out, const struct responses_item *item)
+{
+    buffer_append_lit(out, ",\"type\":\"reasoning\",\"summary\":[");
+    if (item->text.len > 0) {
+        buffer_append_lit(out, "{\"type\":\"summary_text\",\"text\":");
+        json_append_quoted(out, buffer_slice(&item->text));
+        buffer_append_byte(out, '}');
+    }
+    buffer_append_byte(out, ']');
+    if (item->encrypted.len > 0) {
+        buffer_append_lit(out, ",\"encrypted_content\":");
+        json_append_quoted(out, item->encrypted);
+    }
+    buffer_append_byte(out, '}');
+}
+
+/* An item that was only begun has nothing in it yet. */
+void responses_put_item(struct buffer *out, const struct responses_item *item, struct slice status)
+{
+    bool custom = item->kind == ITEM_CUSTOM, empty = slice_equals(status, LIT("in_progress"));
+    buffer_append_lit(out, "{\"id\":");
+    json_append_quoted(out, item->id);
+    if (item->kind == ITEM_REASONING) {
+        put_reasoning(out, item);
+        return;
+    }
+    buffer_append_lit(out, ",\"type\":");
+    json_append_quoted(out, custom ? LIT("custom_tool_call") : item->kind == ITEM_CALL ? LIT("function_call") : LIT("message"));
+    buffer_append_lit(out, ",\"status\":");
+    json_append_quoted(out, status);
+    if (item->kind == ITEM_TEXT || item->kind == ITEM_REFUSAL) {
+        buffer_append_lit(out, ",\"role\":\"assistant\",\"content\":[");
+        if (!empty)
+            put_part(out, item);
+        buffer_append_lit(out, "]}");
+        return;
+    }
+    buffer_append_lit(out, ",\"call_id\":");
+    json_append_quoted(out, item->call_id);
+    buffer_append_lit(out, ",\"name\":");
+    json_append_quoted(out, item->name);
+    buffer_append_slice(out, custom ? LIT(",\"input\":") : LIT(",\"arguments\":"));
+    json_append_quoted(out, custom ? item->input : buffer_slice(&item->text));
+    buffer_append_byte(out, '}');
+}
+
+static void put_output(const struct responses_writer *self, struct buffer *out)
+{
+    buffer_append_lit(out, ",\"output\":[");
+    for (const struct responses_item *item = self->items; item != NULL; item = item->next) {
+        if (item != self->items)
+            buffer_append_byte(out, ',');
+        responses_put_item(out, item, item->done && item->complete ? LIT("completed") : LIT("incomplete"));
+    }
+    buffer_append_byte(out, ']');
+}
+
+/* ---------------------------------------------------------------- the object */
+
+static int64_t known(int64_t count)
+{
+    return count > 0 ? count : 0;
+}
+
+/* The wire's counts include the cached ones. */
+static void put_usage(struct buffer *out, const struct usage *usage)
+{
+    int64_t read = known(usage->cache_read), written = known(usage->cache_write), input = known(usage->input) + read + written;
+    buffer_append_lit(out, ",\"usage\":{\"input_tokens\":");
+    buffer_append_int(out, input);
+    buffer_append_lit(out, ",\"input_tokens_details\":{\"cached_tokens\":");
+    buffer_append_int(out, read);
+    buffer_append_lit(out, ",\"cache_write_tokens\":");
+    buffer_append_int(out, written);
+    buffer_append_lit(out, "},\"output_tokens\":");
+    buffer_append_int(out, known(usage->output));
+    buffer_append_lit(out, ",\"output_tokens_details\":{\"reasoning_tokens\":");
+    buffer_append_int(out, known(usage->reasoning));
+    buffer_append_lit(out, "},\"total_tokens\":");
+    buffer_append_int(out, input + known(usage->output));
+    buffer_append_byte(out, '}');
+}
+
+static void put_error(struct buffer *out, const struct failure *failure)
+{
+    if (failure == NULL) {
+        buffer_append_lit(out, ",\"error\":null");
+        return;
+    }
+    buffer_append_lit(out, ",\"error\":{\"code\":");
+    json_append_string(out, responses_failure_code(failure));
+    buffer_append_lit(out, ",\"message\":");
+    json_append_string(out, failure->message.len > 0 ? failure->message : slice_of(failure_row(failure->kind)->name));
+    buffer_append_byte(out, '}');
+}
+
+/* effort and summary are always there; format too. */
+static void put_choices(const struct responses_echo *echo, struct buffer *out)
+{
+    struct slice effort = json_find(echo->reasoning, "effort"), summary = json_find(echo->reasoning, "summary");
+    buffer_append_lit(out, ",\"reasoning\":{\"effort\":");
+    put_value(out, effort.len > 0 ? effort : LIT("null"));
+    buffer_append_lit(out, ",\"summary\":");
+    put_value(out, summary.len > 0 ? summary : LIT("null"));
+    buffer_append_byte(out, '}');
+    struct slice format = json_find(echo->text, "format"), verbosity = json_find(echo->text, "verbosity");
+    buffer_append_lit(out, ",\"text\":{\"format\":");
+    put_value(out, format.len > 0 && format.ptr[0] == '{' ? format : LIT("{\"type\":\"text\"}"));
+    if (verbosity.len > 0)
+        member(out, "verbosity", verbosity, SLICE_NONE);
+    buffer_append_byte(out, '}');
+}
+
+static void put_echo(const struct responses_writer *self, struct buffer *out)
+{
+    const struct responses_echo *echo = &self->echo;
+    bool large = self->brief;
+    member(out, "instructions", large ? SLICE_NONE : echo->instructions, LIT("null"));
+    member(out, "max_output_tokens", echo->max_output_tokens, LIT("null"));
+    member(out, "parallel_tool_calls", echo->parallel_tool_calls, LIT("true"));
+    member(out, "previous_response_id", SLICE_NONE, LIT("null"));
+    put_choices(large ? &(struct responses_echo){.reasoning = echo->reasoning} : echo, out);
+    member(out, "store", SLICE_NONE, LIT("false"));
+    member(out, "temperature", echo->temperature, LIT("null"));
+    member(out, "tool_choice", echo->tool_choice, LIT("\"auto\""));
+    member(out, "tools", large ? SLICE_NONE : echo->tools, LIT("[]"));
+    member(out, "top_p", echo->top_p, LIT("null"));
+    member(out, "truncation", SLICE_NONE, LIT("\"disabled\""));
+    member(out, "user", echo->user, LIT("null"));
+    member(out, "metadata", echo->metadata, LIT("{}"));
+    const struct {
+        const char *name;
+        struct slice value;
+    } rare[] = {{"service_tier", echo->service_tier},
+                {"safety_identifier", echo->safety_identifier},
+                {"prompt_cache_key", echo->prompt_cache_key},
+                {"top_logprobs", echo->top_logprobs}};
+    for (unsigned i = 0; i < sizeof rare / sizeof *rare; i++)
+        if (rare[i].value.len > 0)
+            member(out, rare[i].name, rare[i].value, SLICE_NONE);
+}
+
+void responses_put_object(const struct responses_writer *self, struct slice status, const struct failure *failure, struct buffer *out)
+{
+    bool begun = slice_equals(status, LIT("in_progress"));
+    buffer_append_lit(out, "{\"id\":");
+    json_append_quoted(out, self->id);
+    buffer_append_lit(out, ",\"object\":\"response\",\"created_at\":");
+    buffer_append_int(out, self->created);
+    buffer_append_lit(out, ",\"status\":");
+    json_append_quoted(out, status);
+    put_error(out, failure);
+    if (slice_equals(status, LIT("incomplete")))
+        buffer_append_slice(out, self->finish == FINISH_CONTENT_FILTER ? LIT(",\"incomplete_details\":{\"reason\":\"content_filter\"}")
+                                                                       : LIT(",\"incomplete_details\":{\"reason\":\"max_output_tokens\"}"));
+    else
+        buffer_append_lit(out, ",\"incomplete_details\":null");
+    buffer_append_lit(out, ",\"model\":");
+    json_append_quoted(out, self->model);
+    if (begun)
+        buffer_append_lit(out, ",\"output\":[]");
+    else
+        put_output(self, out);
+    put_echo(self, out);
+    if (!begun && self->usage.known)
+        put_usage(out, &self->usage);
+    else
+        buffer_append_lit(out, ",\"usage\":null");
+    buffer_append_byte(out, '}');
+}
