@@ -31,7 +31,7 @@ PROCESS  = $(wildcard runtime/*.c runtime/net/*.c runtime/mock/*.c runtime/gatew
 
 SOURCES  = $(filter-out runtime/fuzz/%,$(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
 OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
-ENGINE   = $(addprefix runtime/lua/lua_,compare.c engine.c house.c request.c target.c live.c plan.c sources.c evaluate.c)
+ENGINE   = $(addprefix runtime/lua/lua_,compare.c engine.c steps.c request.c target.c live.c plan.c sources.c evaluate.c)
 MODULE   = $(filter-out $(PROCESS) $(ENGINE),$(SOURCES))
 EMBEDDED = $(sort $(wildcard lua/gateway/*.lua))
 

@@ -1,11 +1,11 @@
 --- The way of a request, from its body to its log line. Start reading here.
 --
--- The steps have the same names in code, logs and metrics. What they do is C (runtime/lua/lua_house.c, and gateway/request.c below it);
+-- The steps have the same names in code, logs and metrics. What they do is C (runtime/lua/lua_steps.c, and gateway/request.c below it);
 -- what they decide is the policy's: four functions that run in a sandbox, on a budget, and can only answer, not act. A step returns
 -- nothing when the request is over: refused, answered with an error, or its client gone.
 -- SPDX-License-Identifier: MIT
 
-local house = require "gateway.house"
+local steps = require "gateway.steps"
 
 local pipeline = {}
 
@@ -13,23 +13,23 @@ function pipeline.run(request)
   -- identify: whose key is it, what does the body say, which model is meant, who could serve it
   -- admit:    policy.admit names limits, or refuses; all of them are charged, or none (gateway/limits.c)
   -- route:    policy.route orders the targets: the plan
-  local plan = house.identify(request) and house.admit(request) and house.route(request)
+  local plan = steps.identify(request) and steps.admit(request) and steps.route(request)
 
   -- attempt:  the walk tries the plan's steps, with their retries, hedges and deadlines; it sleeps here meanwhile
   -- answer:   bytes go to the client from the first content on, in C; Lua is not entered per chunk
   if plan then
-    local failure, rest = house.attempt(request, plan)
+    local failure, rest = steps.attempt(request, plan)
     while failure do -- nothing was sent to the client yet, and another attempt would be allowed
-      plan = house.recover(request, failure, rest)
-      failure, rest = house.attempt(request, plan)
+      plan = steps.recover(request, failure, rest)
+      failure, rest = steps.attempt(request, plan)
     end
   end
 
   -- settle:   what was reserved became what was used as soon as it ended; policy.settle sees how and may label it
-  house.settle(request)
+  steps.settle(request)
 
   -- record:   one line in the log
-  house.record(request)
+  steps.record(request)
 end
 
 return pipeline

@@ -1,7 +1,7 @@
 /* lua_engine.c -- engines: one Lua state per worker and generation; a coroutine per request, kept and used again.
  *
- * The pipeline is the house's own code and runs without a budget; policies run through lua_house.c. A coroutine sleeps only in
- * house.attempt, and in house.route while it waits for room. When it ends, well or badly, the request is recorded once, its handle closed and the request released: nothing else
+ * The pipeline is the house's own code and runs without a budget; policies run through lua_steps.c. A coroutine sleeps only in
+ * steps.attempt, and in steps.route while it waits for room. When it ends, well or badly, the request is recorded once, its handle closed and the request released: nothing else
  * ends a request.
  * SPDX-License-Identifier: MIT */
 #include "lua/lua_engine.h"

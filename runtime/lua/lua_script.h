@@ -2,7 +2,7 @@
  *
  *   lua_sources.c   files -> struct sources, struct config
  *   lua_engine.c    opens and closes engines; begins, resumes and ends runs
- *   lua_house.c     what the steps of pipeline.lua do
+ *   lua_steps.c     what the steps of pipeline.lua do
  *   lua_request.c   `request` as policies see it
  *   lua_target.c    targets and lists of them
  *   lua_live.c      what changes of a target
@@ -99,8 +99,8 @@ bool sources_push_policy(lua_State *L, const struct sources *sources);
 /* Pushes the options for adapter.load; false: there are not so many. May raise. */
 bool sources_push_adapter(lua_State *L, const struct sources *sources, unsigned index);
 
-/* ---- lua_house.c */
-int open_house(lua_State *L);
+/* ---- lua_steps.c */
+int open_steps(lua_State *L);
 
 /* ---- lua_request.c */
 void request_open_types(lua_State *L);

@@ -224,8 +224,8 @@ static int open_state(lua_State *L)
     }
     lua_pushcfunction(L, luaopen_gateway_runtime);
     lua_setfield(L, -2, "gateway.runtime");
-    lua_pushcfunction(L, open_house);
-    lua_setfield(L, -2, "gateway.house");
+    lua_pushcfunction(L, open_steps);
+    lua_setfield(L, -2, "gateway.steps");
     lua_pushcfunction(L, luaopen_cjson_safe);
     lua_setfield(L, -2, "cjson.safe");
     return 0;

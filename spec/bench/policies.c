@@ -2,7 +2,7 @@
  *
  *     policies CONFIG STRATEGY/MODEL ...      a line each: strategy, targets, ns of the candidates, ns of the decision
  *
- * A request stands before the pipeline's steps as a worker would have it; house.admit and house.route then run again and again, from the
+ * A request stands before the pipeline's steps as a worker would have it; steps.admit and steps.route then run again and again, from the
  * request's handle being made to the plan in C, limits and all. Every turn has a new time, a new `turn` and new chance, so that nothing
  * that lives for a turn of the loop is found ready. Measured apart: which targets are fit (C, before any policy).
  * Not in the figures: reading the body, the walk.
@@ -18,8 +18,8 @@
 
 enum { TURNS = 5000, ROUNDS = 15 };
 
-static const char steps[] = "local house = require 'gateway.house'\n"
-                            "return function(request) return house.admit(request) and house.route(request) end";
+static const char steps[] = "local steps = require 'gateway.steps'\n"
+                            "return function(request) return steps.admit(request) and steps.route(request) end";
 
 static int64_t cpu_ns(void)
 {

@@ -3,7 +3,7 @@
 -- The table below is the promise, written down apart from the code: for each route who may ask it and whether any page may. REQUESTS says how many
 -- are sent (`make night`: 100,000); a request that is answered otherwise is printed with its seed: SEED=n sends the same ones again.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local REQUESTS = tonumber(os.getenv "REQUESTS") or 5000
@@ -204,7 +204,7 @@ describe("who may, at random,", function()
 
   setup(function()
     for i, kind in ipairs(KINDS) do
-      gateways[i] = house.start { env = kind.env,
+      gateways[i] = launch.start { env = kind.env,
         config = ("return { workers = 1, log = { level = 'warn' }, providers = { mock = {} }, %s }"):format(kind.config) }
     end
   end)

@@ -1,6 +1,6 @@
 --- Providers whose wire is a file of Lua: examples/providers/house.lua in front of a scripted provider, and adapters that go wrong.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 local scripted = require "support.scripted"
@@ -56,7 +56,7 @@ describe("an adapter in Lua", function()
 
   setup(function()
     server = scripted.start()
-    gateway = house.start {
+    gateway = launch.start {
       config = (CONFIG:gsub("ORIGIN", server.origin)),
       files = { ["house.lua"] = process.read_file "examples/providers/house.lua", ["odd.lua"] = odd() },
     }
@@ -321,7 +321,7 @@ describe("an adapter in Lua", function()
           end))
           change()
           server:answer(200, "application/json", COMPLETION)
-          assert.equal("hello", house.text(gateway:chat { model = "odd/m" }))
+          assert.equal("hello", launch.text(gateway:chat { model = "odd/m" }))
         end
       end)
     end
@@ -367,10 +367,10 @@ describe("an adapter in Lua", function()
 
     it("is taken by itself, and a request keeps the one it began with", function()
       server:answer(200, "application/json", COMPLETION)
-      assert.equal("hello", house.text(gateway:chat { model = "odd/m" }))
+      assert.equal("hello", launch.text(gateway:chat { model = "odd/m" }))
       process.write_file(gateway.folder .. "/odd.lua",
         odd { decode = "function(answer) answer.choices[1].message.content = 'changed' return answer end" })
-      assert.is_truthy(http.eventually(function() return house.text(gateway:chat { model = "odd/m" }) == "changed" end))
+      assert.is_truthy(http.eventually(function() return launch.text(gateway:chat { model = "odd/m" }) == "changed" end))
     end)
 
     for what, case in pairs {
@@ -395,23 +395,23 @@ describe("an adapter in Lua", function()
         local answer = gateway:request { method = "POST", path = "/admin/reload", body = "" }
         assert.equal(400, answer.status)
         assert.matches(case.says, answer:json().error.message)
-        assert.equal("hello", house.text(gateway:chat { model = "odd/m" }))
+        assert.equal("hello", launch.text(gateway:chat { model = "odd/m" }))
       end)
     end
   end)
 
   it("is checked by `gateway check`, as by a start", function()
     local config = 'return { providers = {\n  house = { kind = "house.lua", base_url = "http://127.0.0.1:9" } } }'
-    local status, out = house.run { config = config, files = { ["house.lua"] = odd() }, arguments = { "check" } }
-    assert.same({ 0, "ok\n" }, { status, house.last_line(out) })
+    local status, out = launch.run { config = config, files = { ["house.lua"] = odd() }, arguments = { "check" } }
+    assert.same({ 0, "ok\n" }, { status, launch.last_line(out) })
     local said
-    status, out, said = house.run { config = config, files = { ["house.lua"] = "return {}\n" }, arguments = { "check" } }
+    status, out, said = launch.run { config = config, files = { ["house.lua"] = "return {}\n" }, arguments = { "check" } }
     assert.equal(1, status)
     assert.matches("gateway%.lua:2: providers%.house%.kind: house%.lua: ", out .. said)
-    status, out, said = house.run { config = config, arguments = { "check" } }
+    status, out, said = launch.run { config = config, arguments = { "check" } }
     assert.equal(1, status)
     assert.matches("gateway%.lua:2: providers%.house%.kind: house%.lua: No such file", out .. said)
-    status, out, said = house.run { config = (config:gsub(', base_url = "[^"]*"', "")), files = { ["house.lua"] = odd() }, arguments = { "check" } }
+    status, out, said = launch.run { config = (config:gsub(', base_url = "[^"]*"', "")), files = { ["house.lua"] = odd() }, arguments = { "check" } }
     assert.equal(1, status)
     assert.matches("providers%.house%.base_url: expected a URL", out .. said)
   end)

@@ -1,5 +1,5 @@
 --- What clients send that cannot be served: one answer, in their dialect, that says what is wrong; nothing goes upstream.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -51,8 +51,8 @@ describe("bad input", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = CONFIG:format(mock.origin) }
+    mock = launch.mock()
+    gateway = launch.start { config = CONFIG:format(mock.origin) }
   end)
   teardown(function()
     local status = gateway:stop()

@@ -1,5 +1,5 @@
 --- What comes before the gateway's own start: signals while libraries begin, standard descriptors that are closed.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 local world = require "support.world"
@@ -20,7 +20,7 @@ describe("a SIGHUP in the first milliseconds of a start", function()
   end
 
   it("does not end it: the reload that it asks for comes when the gateway serves", function()
-    local gateway = house.start { config = CONFIG, env = env() }
+    local gateway = launch.start { config = CONFIG, env = env() }
     local line = gateway:log_line(function(one) return one.event == "reload" end)
     assert.equal("ok", line and line.result)
     assert.equal(0, gateway:stop())
@@ -28,7 +28,7 @@ describe("a SIGHUP in the first milliseconds of a start", function()
 
   it("still ends what knows no reload", function()
     for _, arguments in ipairs { { "check" }, { "explain", "-" }, { "mock", "--port", "0" } } do
-      assert.equal(128 + HANGUP, (house.run { config = CONFIG, arguments = arguments, env = env() }), arguments[1])
+      assert.equal(128 + HANGUP, (launch.run { config = CONFIG, arguments = arguments, env = env() }), arguments[1])
     end
   end)
 end)
@@ -45,7 +45,7 @@ describe("a start with standard descriptors closed", function()
   local function start(closing)
     local folder, port = process.temporary_directory(), http.free_port()
     process.write_file(folder .. "/gateway.lua", CONFIG)
-    local program = house.provider.program()
+    local program = launch.provider.program()
     local started = process.start {
       command = { "sh", "-c", ('exec "$0" run gateway.lua %s'):format(closing), program }, directory = folder, name = "gateway", cwd = folder,
       env = { HOST = "127.0.0.1", PORT = tostring(port) },
@@ -64,11 +64,11 @@ describe("a start with standard descriptors closed", function()
       for i = 2, #case do
         assert.equal("/dev/null", leads_to(started.pid, case[i]))
       end
-      local body = house.body { model = "mock/hello" }
+      local body = launch.body { model = "mock/hello" }
       for _ = 1, 3 do -- log lines: none of them is in an answer
         local answer = http.request { port = port, path = "/v1/chat/completions", body = body }
         assert.equal(200, answer.status)
-        assert.is_string(house.text(answer))
+        assert.is_string(launch.text(answer))
       end
       started:signal "TERM"
       assert.equal(0, started:wait())
@@ -79,7 +79,7 @@ end)
 
 describe("a start with few descriptors", function()
   it("serves, or ends and says in one line what to raise", function()
-    local program, list = house.provider.program(), {}
+    local program, list = launch.provider.program(), {}
     for limit = 4, 20 do
       local folder = process.temporary_directory()
       process.write_file(folder .. "/gateway.lua", 'return { workers = 1, listen = "127.0.0.1:0", providers = { mock = {} } }')

@@ -1,5 +1,5 @@
 --- What providers let us send: `limits` of the config's providers and targets.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -25,8 +25,8 @@ describe("limits of providers and targets", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = (CONFIG:gsub("%%s", mock.origin)) }
+    mock = launch.mock()
+    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
   end)
   teardown(function()
     local status = gateway:stop()
@@ -59,7 +59,7 @@ describe("limits of providers and targets", function()
     local clients, served = {}, {}
     for i = 1, 6 do -- none of them is answered before it leaves
       clients[i] = http.connect { port = gateway.port }
-      assert(clients[i]:send(http.format { path = "/v1/chat/completions", body = house.body { model = "slots", stream = i % 2 == 0 } }))
+      assert(clients[i]:send(http.format { path = "/v1/chat/completions", body = launch.body { model = "slots", stream = i % 2 == 0 } }))
     end
     for _, row in ipairs(mock:ledger_when(function(row) return row.model == "fault-stall-head" end, function(rows) return #rows == 6 end)) do
       served[row.auth] = (served[row.auth] or 0) + 1
@@ -94,7 +94,7 @@ describe("limits of providers and targets", function()
     for limits, expected in pairs { ['{ requests = "many" }'] = "providers.few.limits", ["{}"] = "providers.few.limits",
       ['{ per = "user", requests = "1/s" }'] = "providers.few.limits.per" } do
       local text = ('return { providers = { few = { kind = "openai", base_url = "http://127.0.0.1:1/v1", key = "k", limits = %s } } }'):format(limits)
-      local status, _, err = house.run { config = text, arguments = { "check", "gateway.lua" } }
+      local status, _, err = launch.run { config = text, arguments = { "check", "gateway.lua" } }
       assert.equal(1, status)
       assert.is_truthy(err:find(expected, 1, true), err)
     end

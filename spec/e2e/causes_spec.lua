@@ -1,6 +1,6 @@
 --- What a failure is called, who is blamed for it, and what may follow: details that a policy, an operator or a client goes by.
 -- SPDX-License-Identifier: MIT
-local house = require "support.house"
+local launch = require "support.launch"
 local scripted = require "support.scripted"
 
 local CONFIG = [[
@@ -42,7 +42,7 @@ describe("a failure", function()
 
   setup(function()
     provider = scripted.start()
-    gateway = house.start { config = CONFIG:format(provider.origin, provider.origin), policies = { mine = POLICY } }
+    gateway = launch.start { config = CONFIG:format(provider.origin, provider.origin), policies = { mine = POLICY } }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())

@@ -1,5 +1,5 @@
 --- Active checks: a provider that dies leaves the candidates before a client notices, and comes back; nothing else makes it look ill.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local lfs = require "lfs"
 local scripted = require "support.scripted"
@@ -27,7 +27,7 @@ describe("a check", function()
   end
 
   local function start(check)
-    gateway = house.start { config = config(check or CHECK) }
+    gateway = launch.start { config = config(check or CHECK) }
   end
 
   local function die()
@@ -78,7 +78,7 @@ describe("a check", function()
     end
   end
 
-  setup(function() b = house.mock() end)
+  setup(function() b = launch.mock() end)
   teardown(function() b:stop() end)
   after_each(function()
     local status = gateway:stop()
@@ -87,7 +87,7 @@ describe("a check", function()
   end)
 
   it("takes the targets of a dead provider out, without a client noticing, and brings them back", function()
-    a = house.mock()
+    a = launch.mock()
     local port = a.port
     start()
     assert.equal("up", says())
@@ -109,7 +109,7 @@ describe("a check", function()
     local line = line_of "down"
     assert.same({ "warn", "a", "connection refused" }, { line.level, line.provider, line.message })
 
-    a = house.mock { arguments = { "--port", tostring(port) } }
+    a = launch.mock { arguments = { "--port", tostring(port) } }
     becomes "up"
     assert.equal("info", line_of("up").level)
     local warming, served
@@ -123,7 +123,7 @@ describe("a check", function()
   end)
 
   it("never takes out more than half of a pool", function()
-    a = house.mock()
+    a = launch.mock()
     start(QUICK)
     die()
     becomes "down"
@@ -159,7 +159,7 @@ describe("a check", function()
         check = { path = "/up", every = "1s", timeout = "1s", fall = 4, expect = %s } }]]):format(i, case.server.origin, case.expect or "nil")
     end
     a = cases[1].server
-    gateway = house.start { config = ("return { providers = { %s } }"):format(table.concat(providers, ",\n")) }
+    gateway = launch.start { config = ("return { providers = { %s } }"):format(table.concat(providers, ",\n")) }
     asked(4)
     for i, case in ipairs(cases) do
       local name = "p" .. i
@@ -181,7 +181,7 @@ describe("a check", function()
   end)
 
   it("does not wait longer than it is told to", function()
-    a = house.provider.deaf()
+    a = launch.provider.deaf()
     a.origin = ("http://127.0.0.1:%d"):format(a.port)
     start ', check = { every = "1s", timeout = "50ms", fall = 1 }'
     becomes "down"
@@ -189,7 +189,7 @@ describe("a check", function()
   end)
 
   it("keeps what it knows over a reload, and takes its marks along when it goes", function()
-    a = house.mock()
+    a = launch.mock()
     start(QUICK)
     die()
     becomes "down"
@@ -215,7 +215,7 @@ describe("a check", function()
   end)
 
   it("that asks elsewhere after a reload begins anew", function()
-    a = house.mock()
+    a = launch.mock()
     start(QUICK)
     die()
     becomes "down"
@@ -226,8 +226,8 @@ describe("a check", function()
   end)
 
   it("of the embedded mock finds it alive", function()
-    a = house.mock()
-    gateway = house.start { config = [[return { providers = { mock = { check = { every = "1s", rise = 1, fall = 5 } } } }]] }
+    a = launch.mock()
+    gateway = launch.start { config = [[return { providers = { mock = { check = { every = "1s", rise = 1, fall = 5 } } } }]] }
     assert.is_truthy(http.eventually(function() return says "mock" == "up" end))
     assert.equal(200, gateway:chat({ model = "mock/hello" }).status)
     assert.same({}, lines())
@@ -241,7 +241,7 @@ describe("a check", function()
       end
       return count
     end
-    a = house.mock()
+    a = launch.mock()
     start ""
     local without = threads()
     gateway:edit_config(config(QUICK))

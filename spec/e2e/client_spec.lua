@@ -1,6 +1,6 @@
 --- A log line says what was called, from where and with whose key: also of a 404, and of what the server refuses by itself.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -25,7 +25,7 @@ describe("the log line", function()
   after_each(function() assert.equal(0, gateway:stop()) end)
 
   local function start(more)
-    gateway = house.start { config = CONFIG:format(more or ""), policies = POLICY }
+    gateway = launch.start { config = CONFIG:format(more or ""), policies = POLICY }
   end
 
   local function line_of(fields)
@@ -35,7 +35,7 @@ describe("the log line", function()
 
   it("names method, path without its query, the client's address and the key", function()
     start()
-    local line = line_of { path = "/v1/chat/completions?api_key=sk-in-the-query", body = house.body { model = "smart" }, key = "sk-alice-secret-0001" }
+    local line = line_of { path = "/v1/chat/completions?api_key=sk-in-the-query", body = launch.body { model = "smart" }, key = "sk-alice-secret-0001" }
     assert.same({ "POST", "/v1/chat/completions", "127.0.0.1", "alice's laptop", "alice" },
       { line.method, line.path, line.client_address, line.key_name, line.user })
     line = line_of { path = "/nothing/at/all?x=sk-in-the-query", method = "DELETE" }
@@ -108,9 +108,9 @@ describe("the log line", function()
       for i, value in ipairs(case[1]) do
         headers[i] = { i % 2 == 1 and "X-Forwarded-For" or "x-forwarded-for", value }
       end
-      local id = house.next_id()
+      local id = launch.next_id()
       headers[#headers + 1] = { "X-Request-ID", id }
-      local answer = http.request { port = gateway.port, path = "/v1/chat/completions", body = cjson.encode(house.body { model = "smart" }),
+      local answer = http.request { port = gateway.port, path = "/v1/chat/completions", body = cjson.encode(launch.body { model = "smart" }),
         headers = { { "Authorization", "Bearer sk-alice-secret-0001" }, table.unpack(headers) } }
       local said = table.concat(case[1], " | "):sub(1, 60)
       assert.equal(case[2], answer:json().error.message, said)
@@ -129,12 +129,12 @@ describe("the log line", function()
   end)
 
   it("of a client that left says what it called", function()
-    local mock = house.mock()
+    local mock = launch.mock()
     finally(function() mock:stop() end)
-    gateway = house.start { config = ('return { workers = 1, providers = { lab = { kind = "openai", base_url = "%s/v1" } } }'):format(mock.origin) }
-    local id = house.next_id()
+    gateway = launch.start { config = ('return { workers = 1, providers = { lab = { kind = "openai", base_url = "%s/v1" } } }'):format(mock.origin) }
+    local id = launch.next_id()
     local connection = http.connect { port = gateway.port }
-    assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id }, body = house.body { model = "lab/slow-60000" } }))
+    assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id }, body = launch.body { model = "lab/slow-60000" } }))
     http.eventually(function() return gateway:get("/providers"):json().providers[1].in_flight > 0 end)
     connection:close()
     local line = assert(gateway:record(id))
@@ -145,7 +145,8 @@ end)
 describe("proxies of a config", function()
   it("are addresses and networks, or are refused", function()
     for _, value in ipairs { '"example.com"', '{ "10.0.0.0/33" }', '{ "10.0.0.1:80" }', "{ 1 }", '"*"' } do
-      local status, out, err = house.run { config = "return { providers = { mock = {} },\nproxies = " .. value .. " }", arguments = { "check", "gateway.lua" } }
+      local config = "return { providers = { mock = {} },\nproxies = " .. value .. " }"
+      local status, out, err = launch.run { config = config, arguments = { "check", "gateway.lua" } }
       assert.equal(1, status)
       assert.matches("gateway%.lua:2: proxies%[1%]: expected an address or a network", out .. err)
     end

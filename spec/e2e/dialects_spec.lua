@@ -1,6 +1,6 @@
 --- The routes beside chat completions, as their clients see them: completions, embeddings, the gateway's own form; and pools of keys.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 
 local CONFIG = [[
 return {
@@ -33,8 +33,8 @@ describe("dialects", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = (CONFIG:gsub("%%s", mock.origin)) }
+    mock = launch.mock()
+    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
   end)
   teardown(function()
     local status = gateway:stop()

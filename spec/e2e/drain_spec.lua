@@ -1,5 +1,5 @@
 --- Ending: readiness goes first, what is under way finishes, the exit status says how it went; a second signal does not wait.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -15,11 +15,11 @@ return {
 describe("draining", function()
   local mock, gateway
 
-  setup(function() mock = house.mock() end)
+  setup(function() mock = launch.mock() end)
   teardown(function() mock:stop() end)
 
   local function start(drain)
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin, drain or "60s") }
+    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin, drain or "60s") }
   end
   after_each(function() gateway:stop() end)
 
@@ -55,7 +55,7 @@ describe("draining", function()
     assert.equal(200, probe:answer():read().status)
     local stream = begin_stream "gap-100"
     local whole = http.connect { port = gateway.port }
-    assert(whole:send(http.format { path = "/v1/chat/completions", body = house.body { model = "openai/slow-600" } }))
+    assert(whole:send(http.format { path = "/v1/chat/completions", body = launch.body { model = "openai/slow-600" } }))
     mock:ledger_when(function(row) return row.model == "slow-600" end, function(rows) return #rows == 1 end)
     gateway:signal "TERM"
     assert.is_true(is_draining())
@@ -70,7 +70,7 @@ describe("draining", function()
     local answer = assert(whole:answer()):read()
     assert.equal(200, answer.status)
     stream.list = stream:events()
-    house.read_stream(stream)
+    launch.read_stream(stream)
     assert.is_true(stream.done)
     assert.is_true(stream.complete)
     assert.equal("This is the mock provider. You said: Hello there", stream.text)
@@ -91,7 +91,7 @@ describe("draining", function()
     end, 3))
     assert.is_true(select(2, pcall(function()
       stream.list = stream:events()
-      house.read_stream(stream)
+      launch.read_stream(stream)
       return stream.done
     end)))
     stream:close()
@@ -115,7 +115,7 @@ describe("draining", function()
       end
     end
     local waiting = http.connect { port = gateway.port }
-    assert(waiting:send(http.format { path = "/v1/chat/completions", body = house.body { model = "openai/slow-60000", stream = true } }))
+    assert(waiting:send(http.format { path = "/v1/chat/completions", body = launch.body { model = "openai/slow-60000", stream = true } }))
     assert.equal(1, #mock:ledger_when(function(row) return row.model == "slow-60000" and row.outcome == "open" end, function(rows) return #rows == 1 end))
     return open, waiting
   end

@@ -1,5 +1,5 @@
 --- The stock config and every example run as they are: with keys, and without any.
-local house = require "support.house"
+local launch = require "support.launch"
 local lfs = require "lfs"
 local process = require "support.process"
 local provider = require "support.provider"
@@ -39,7 +39,7 @@ describe("a config that is shipped", function()
     it(name .. " is sound with keys and without", function()
       for _, keys in ipairs { {}, KEYS } do
         local status, said = check(here .. "/" .. name, keys)
-        assert.same({ 0, "ok\n" }, { status, house.last_line(said) }, said)
+        assert.same({ 0, "ok\n" }, { status, launch.last_line(said) }, said)
       end
     end)
   end

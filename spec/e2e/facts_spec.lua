@@ -1,5 +1,5 @@
 --- What a policy reads of a request, in the program itself: every fact, read-only, and gone when the request is.
-local house = require "support.house"
+local launch = require "support.launch"
 
 -- The body's `user` names what to look at; the answer comes back as a refusal's message.
 local POLICY = [[
@@ -128,7 +128,7 @@ describe("the facts of a request", function()
   local gateway
 
   setup(function()
-    gateway = house.start { config = CONFIG, policies = { mine = POLICY }, key = "key-of-alice" }
+    gateway = launch.start { config = CONFIG, policies = { mine = POLICY }, key = "key-of-alice" }
   end)
   teardown(function() assert.equal(0, gateway:stop()) end)
 
@@ -239,7 +239,7 @@ describe("a plan", function()
   local gateway
 
   setup(function()
-    gateway = house.start { config = CONFIG, policies = { mine = POLICY }, key = "key-of-alice" }
+    gateway = launch.start { config = CONFIG, policies = { mine = POLICY }, key = "key-of-alice" }
   end)
   teardown(function() assert.equal(0, gateway:stop()) end)
 

@@ -1,7 +1,7 @@
 --- Every way a provider can fail before its answer means anything: connecting, sending, framing, timing, streaming (the rows U01 to U22).
 -- Each is asked whole and streamed, alone and with a healthy neighbour; support/fault_matrix.lua says what a row means and what is looked at.
 local fault_matrix = require "support.fault_matrix"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local FAILED, LATE = { 502, "upstream_error" }, { 504, "upstream_timeout" }
@@ -486,7 +486,7 @@ describe("a provider that fails", function()
       local model = "bad/once-fault-" .. fault
       assert.equal(502, ask(model).status)
       local answer = ask(model)
-      assert.same({ 200, "This is the mock provider. You said: Hello there" }, { answer.status, house.text(answer) })
+      assert.same({ 200, "This is the mock provider. You said: Hello there" }, { answer.status, launch.text(answer) })
     end
   end)
 

@@ -1,6 +1,6 @@
 --- What becomes of requests when much of their pool is down, or their plan goes in circles, or tries again (rows U24, U26, U39 and U40 of the matrix of
 -- upstream faults).
-local house = require "support.house"
+local launch = require "support.launch"
 
 local PARTS = { "a", "b", "c", "d", "e", "f", "g", "h", "i", "j" }
 
@@ -76,12 +76,12 @@ describe("a pool", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
+    mock = launch.mock()
     local providers = { ('strict = { kind = "anthropic", base_url = "%s", key = "sk-strict", drop_params = false },'):format(mock.origin) }
     for _, name in ipairs(PARTS) do
       providers[#providers + 1] = ('%s = { kind = "openai", base_url = "%s/v1", key = "sk-%s" },'):format(name, mock.origin, name)
     end
-    gateway = house.start { config = CONFIG:format(table.concat(providers, " "), retried(), pool(5), pool(9), pool(10)), policies = { mine = POLICY } }
+    gateway = launch.start { config = CONFIG:format(table.concat(providers, " "), retried(), pool(5), pool(9), pool(10)), policies = { mine = POLICY } }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())

@@ -1,6 +1,6 @@
 --- Streams that do not end, streams that drip, streams that fall silent, and many that wait (rows U31 to U33 of the matrix of upstream faults).
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local socket = require "socket"
 
@@ -78,7 +78,7 @@ function silence:begin(gateway, client, target)
   for name, value in pairs(client[2]) do
     body[name] = value
   end
-  local connection, id = http.connect { port = gateway.port }, house.next_id()
+  local connection, id = http.connect { port = gateway.port }, launch.next_id()
   assert(connection:send(http.format { path = client[1], body = body, headers = { ["X-Request-ID"] = id } }))
   local provider = assert(self.server:accept())
   provider:settimeout(http.TIMEOUT)
@@ -97,8 +97,8 @@ setup(function()
   silence.server = assert(socket.bind("127.0.0.1", 0))
   silence.server:settimeout(http.TIMEOUT)
   local _, port = silence.server:getsockname()
-  silence.brief = house.start { config = SILENT:format(port, port, "20s") } -- one ping and the end
-  silence.patient = house.start { config = SILENT:format(port, port, "300s") }
+  silence.brief = launch.start { config = SILENT:format(port, port, "20s") } -- one ping and the end
+  silence.patient = launch.start { config = SILENT:format(port, port, "300s") }
   for _, client in ipairs(CLIENTS) do
     for i = 4, #client do
       for _, name in ipairs { "brief", "patient" } do
@@ -122,10 +122,10 @@ describe("a stream", function()
   local mock, gateway
 
   local function start(idle, total)
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin, idle, total) }
+    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin, idle, total) }
   end
 
-  setup(function() mock = house.mock() end)
+  setup(function() mock = launch.mock() end)
   teardown(function() mock:stop() end)
   after_each(function()
     assert.equal(0, gateway:stop())
@@ -158,7 +158,7 @@ describe("a stream", function()
   local function begin(fields, request)
     local answer
     assert.is_truthy(http.eventually(function()
-      request.id = house.next_id()
+      request.id = launch.next_id()
       request.headers, request.body = nil, nil
       answer = gateway:open_stream(fields, request)
       return answer.status == 200
@@ -240,7 +240,7 @@ describe("a stream", function()
   it("U33 that waits costs little, and many of them no more each", function()
     start("60s", "60s")
     local WAITING = 400
-    local body = cjson.encode(house.body { model = "mock/slow-60000", stream = true })
+    local body = cjson.encode(launch.body { model = "mock/slow-60000", stream = true })
     local clients = {}
     local function in_flight()
       return gateway:get("/providers"):json().providers[2].in_flight + gateway:get("/providers"):json().providers[1].in_flight

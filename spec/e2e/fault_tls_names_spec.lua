@@ -1,6 +1,6 @@
 --- Providers that cannot be trusted, and names that lead nowhere or where they must not (rows U34 and U35 of the matrix of upstream faults).
 local fault_matrix = require "support.fault_matrix"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local tls = require "support.tls"
 local world = require "support.world"
@@ -103,12 +103,12 @@ describe("U35 a name that led somewhere", function()
     }]]
   local mock, gateway, earth
 
-  setup(function() mock = house.mock { arguments = { "--close" } } end)
+  setup(function() mock = launch.mock { arguments = { "--close" } } end)
   teardown(function() mock:stop() end)
   before_each(function()
     earth = world.new()
     earth:host("moving.test", "127.0.0.1")
-    gateway = house.start { config = CONFIG:format(mock.port, mock.origin), env = earth:env() }
+    gateway = launch.start { config = CONFIG:format(mock.port, mock.origin), env = earth:env() }
     assert.equal(200, gateway:chat({ model = "moving/hello" }).status)
   end)
   after_each(function()
@@ -153,9 +153,9 @@ describe("U35 a name that led somewhere", function()
 
   it("is found there when looking it up takes too long, and others go on meanwhile", function()
     later(70, "wait")
-    local id = house.next_id()
+    local id = launch.next_id()
     local waiting = http.connect { port = gateway.port }
-    assert(waiting:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id }, body = house.body { model = "moving/hello" } }))
+    assert(waiting:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id }, body = launch.body { model = "moving/hello" } }))
     assert.is_truthy(http.eventually(function()
       for _, one in ipairs(gateway:get("/providers"):json().providers) do
         if one.provider == "moving" then

@@ -1,5 +1,5 @@
 --- Files that cannot be read: each is said in true words and changes nothing; none of them makes the process wait.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 
@@ -45,7 +45,7 @@ describe("files that cannot be read", function()
   local gateway
 
   setup(function()
-    gateway = house.start { config = CONFIG, policies = POLICIES, files = FILES }
+    gateway = launch.start { config = CONFIG, policies = POLICIES, files = FILES }
   end)
   teardown(function() assert.equal(0, gateway:stop()) end)
 
@@ -111,7 +111,7 @@ describe("a start on files that cannot be read", function()
       end
       process.write_file(folder .. "/gateway.lua", config)
       run("rm -f %s/%s && mkfifo %s/%s", folder, place, folder, place)
-      local one = process.start { command = { house.provider.program(), "check" }, directory = folder, cwd = folder }
+      local one = process.start { command = { launch.provider.program(), "check" }, directory = folder, cwd = folder }
       local status = one:wait(20)
       one:kill()
       assert.equal(1, status, place)
@@ -132,7 +132,7 @@ return { admit = function() return { tight } end }]]
     ["a policy that the config names"] = { config = 'return { providers = { mock = {} }, policy = "policies/mine.lua" }', name = "mine" },
   } do
     it("is refused and lifts no limit: " .. what, function()
-      local gateway = house.start { config = options.config, policies = { [options.name] = LIMITED } }
+      local gateway = launch.start { config = options.config, policies = { [options.name] = LIMITED } }
       local function statuses()
         return { gateway:chat({ model = "mock/a" }).status, gateway:chat({ model = "mock/a" }).status, gateway:chat({ model = "mock/a" }).status }
       end
@@ -152,7 +152,7 @@ return { admit = function() return { tight } end }]]
 
   it("a config that names no policy any more is refused as well", function()
     local named = 'return { providers = { mock = {} }, policy = "policies/mine.lua" }'
-    local gateway = house.start { config = named, policies = { mine = LIMITED } }
+    local gateway = launch.start { config = named, policies = { mine = LIMITED } }
     run("rm %s/policies/default.lua", gateway.folder)
     gateway:edit_config "return { providers = { mock = {} } }"
     local answer = gateway:request { method = "POST", path = "/admin/reload", body = "" }
@@ -163,7 +163,7 @@ return { admit = function() return { tight } end }]]
   end)
 
   it("without a policy's file at the start the built-in one serves, and a file that comes is taken by itself", function()
-    local gateway = house.start { config = "return { providers = { mock = {} } }", no_policies = true }
+    local gateway = launch.start { config = "return { providers = { mock = {} } }", no_policies = true }
     assert.equal("builtin@1", gateway:chat({ model = "mock/a" }).headers["x-policy"])
     run("mkdir %s/policies", gateway.folder)
     gateway:edit_policy("default", LIMITED)

@@ -1,6 +1,6 @@
 --- The headers on answers and on what goes upstream, CORS, health, the log line: the names of the contract.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -20,10 +20,10 @@ describe("headers", function()
   local mock, gateway, listener
 
   setup(function()
-    mock = house.mock()
+    mock = launch.mock()
     listener = assert(require("socket").bind("127.0.0.1", 0))
     local _, port = listener:getsockname()
-    gateway = house.start { config = CONFIG:format(mock.origin, math.tointeger(tonumber(port)), math.tointeger(tonumber(port))) }
+    gateway = launch.start { config = CONFIG:format(mock.origin, math.tointeger(tonumber(port)), math.tointeger(tonumber(port))) }
   end)
   teardown(function()
     local status = gateway:stop()
@@ -218,8 +218,8 @@ describe("headers", function()
     local connection = http.connect { port = gateway.port }
     for _, request in ipairs {
       { path = "/health" }, { path = "/nothing" }, { path = "/v1/chat/completions", body = "{" },
-      { path = "/v1/chat/completions", body = house.body { model = "smart" } },
-      { path = "/v1/chat/completions", body = house.body { model = "smart", stream = true } }, { path = "/health/live" },
+      { path = "/v1/chat/completions", body = launch.body { model = "smart" } },
+      { path = "/v1/chat/completions", body = launch.body { model = "smart", stream = true } }, { path = "/health/live" },
     } do
       assert(connection:send(http.format(request)))
       local answer = assert(connection:answer(), request.path):read()

@@ -1,6 +1,6 @@
 --- Bodies that are made to be dear: one does not stop a worker, and none passes a limit of tokens because its bulk stands where no text is looked for.
 -- SPDX-License-Identifier: MIT
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 local scripted = require "support.scripted"
@@ -14,7 +14,7 @@ describe("one body does not stop a worker", function()
   setup(function()
     provider = scripted.start()
     provider:answer(200, "application/json", ANTHROPIC)
-    gateway = house.start { config = ([[return { workers = 1, providers = { ant = { kind = "anthropic", base_url = "%s",
+    gateway = launch.start { config = ([[return { workers = 1, providers = { ant = { kind = "anthropic", base_url = "%s",
       key = "k" } } }]]):format(provider.origin) }
   end)
   teardown(function()
@@ -92,7 +92,7 @@ local limits = { limit { name = "tokens", per = "user", tokens = "%s/min" } }
 return { admit = function() return limits end }]]
 
   local function start(tokens)
-    gateway = house.start {
+    gateway = launch.start {
       config = [[return { workers = 2, policy = "policies/mine.lua", providers = { mock = {} }, keys = { { key = "key-of-alice", user = "alice" } } }]],
       policies = { mine = POLICY:format(tokens) }, key = "key-of-alice",
     }

@@ -1,6 +1,6 @@
 --- Two attempts side by side: one answers, the other is cancelled at its provider; a client who leaves ends both.
 -- SPDX-License-Identifier: MIT
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -39,8 +39,8 @@ for _, kind in ipairs { "openai", "anthropic" } do
     local mock, gateway
 
     setup(function()
-      mock = house.mock()
-      gateway = house.start { config = CONFIG:format(mock.origin, kind, kind == "openai" and mock.origin .. "/v1" or mock.origin),
+      mock = launch.mock()
+      gateway = launch.start { config = CONFIG:format(mock.origin, kind, kind == "openai" and mock.origin .. "/v1" or mock.origin),
         policies = { mine = POLICY } }
     end)
     teardown(function()
@@ -102,10 +102,10 @@ for _, kind in ipairs { "openai", "anthropic" } do
 
     it("ends with its first when the client leaves", function()
       for _, stream in ipairs { true, false } do
-        local id = house.next_id()
+        local id = launch.next_id()
         local connection = http.connect { port = gateway.port }
         assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id },
-          body = house.body { model = "both", stream = stream } }))
+          body = launch.body { model = "both", stream = stream } }))
         local function of_both(row) return row.model == "fault-stall-head" end
         assert.equal(2, #mock:ledger_when(of_both, function(rows) return #rows == 2 end))
         connection:close()

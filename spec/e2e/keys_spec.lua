@@ -1,5 +1,5 @@
 --- Keys: who may come in, what each may ask for; nothing that is refused goes upstream or is shown.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -26,7 +26,7 @@ end
 describe("keys", function()
   local gateway
 
-  setup(function() gateway = house.start { config = CONFIG:format(sha256 "sk-bob-secret-0002") } end)
+  setup(function() gateway = launch.start { config = CONFIG:format(sha256 "sk-bob-secret-0002") } end)
   teardown(function()
     assert.equal(0, gateway:stop())
     for _, secret in ipairs { "sk-alice-secret-0001", "sk-bob-secret-0002", "sk-admin-secret-0005", "sk-nobody" } do
@@ -72,11 +72,11 @@ describe("keys", function()
   end)
 
   it("that are not good are refused before the client is told to send its body", function()
-    local body = require("cjson").encode(house.body { model = "gpt-house" })
+    local body = require("cjson").encode(launch.body { model = "gpt-house" })
     for _, path in ipairs { "/v1/chat/completions", "/v1/messages", "/admin/reload" } do
       for key, status in pairs { ["sk-nobody-knows-this"] = 401, ["sk-alice-secret-0001"] = path == "/admin/reload" and 401 or 100 } do
         for _, late in ipairs { true, false } do
-          local connection, id = http.connect { port = gateway.port }, house.next_id()
+          local connection, id = http.connect { port = gateway.port }, launch.next_id()
           local head = http.format { path = path, body = body, headers = { ["X-API-Key"] = key, ["X-Request-ID"] = id, Expect = "100-continue" } }
           assert(connection:send(late and head:sub(1, -#body - 1) or head))
           local answer = assert(connection:answer())
@@ -148,7 +148,7 @@ describe("admin routes, where users have keys and the admin has none,", function
     { "POST", "/admin/providers/mock/circuit-breaker/reset" }, { "HEAD", "/providers" } }
 
   it("are closed to all that a proxy on the same host lets through, and the start says how to open them", function()
-    gateway = house.start { config = 'return { workers = 1, providers = { mock = {} }, keys = { { key = "sk-alice-secret-0001", user = "alice" } } }' }
+    gateway = launch.start { config = 'return { workers = 1, providers = { mock = {} }, keys = { { key = "sk-alice-secret-0001", user = "alice" } } }' }
     for _, route in ipairs(ADMIN) do
       for key, code in pairs { [""] = "missing_api_key", ["sk-alice-secret-0001"] = "invalid_api_key", ["sk-nobody-knows-this"] = "invalid_api_key" } do
         local connection = http.connect { port = gateway.port }
@@ -171,7 +171,7 @@ describe("admin routes, where users have keys and the admin has none,", function
 
   it("open with its key once it is set, without a restart", function()
     local text = 'return { workers = 1, providers = { mock = {} }, keys = { { key = "sk-alice-secret-0001", user = "alice" } }, admin = { key = %s } }'
-    gateway = house.start { config = text:format "nil" }
+    gateway = launch.start { config = text:format "nil" }
     assert.equal(401, gateway:request({ path = "/providers", key = "sk-admin-secret-0005" }).status)
     gateway:edit_config(text:format '"sk-admin-secret-0005"')
     assert(http.eventually(function() return gateway:request({ path = "/providers", key = "sk-admin-secret-0005" }).status == 200 end))
@@ -179,7 +179,7 @@ describe("admin routes, where users have keys and the admin has none,", function
   end)
 
   it("are nothing to speak of where there are no keys at all", function()
-    gateway = house.start { config = "return { workers = 1, providers = { mock = {} } }" }
+    gateway = launch.start { config = "return { workers = 1, providers = { mock = {} } }" }
     assert.equal(200, gateway:get("/providers").status)
     assert.is_nil(assert(gateway:log_line(function(line) return line.event == "start" end)).admin)
   end)

@@ -1,5 +1,5 @@
 --- A leaderboard by URL: fetched beside the work, in force when it changes, the last good copy kept whatever its server does.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local scripted = require "support.scripted"
 
@@ -70,7 +70,7 @@ describe("a leaderboard by URL", function()
 
   it("orders targets, anew when it changes", function()
     publish '{ "one": 0.9, "two": 0.1 }'
-    gateway = house.start { config = CONFIG:format(server.origin .. "/boards/chat.json") }
+    gateway = launch.start { config = CONFIG:format(server.origin .. "/boards/chat.json") }
     becomes "one"
     assert.equal("GET /boards/chat.json HTTP/1.1", server:request().line)
     publish '{ "one": 1100, "mock/two": 1200 }'
@@ -86,7 +86,7 @@ describe("a leaderboard by URL", function()
 
   it("is kept when its server talks nonsense, fails or is gone, over reloads too; each is said once", function()
     publish '{ "one": 0.1, "two": 0.9 }'
-    gateway = house.start { config = CONFIG:format(server.origin .. "/board.json") }
+    gateway = launch.start { config = CONFIG:format(server.origin .. "/board.json") }
     becomes "two"
     for _, case in ipairs {
       { 200, "<html>sign in</html>", "expected a JSON object such as" },
@@ -128,8 +128,8 @@ describe("a leaderboard by URL", function()
   end)
 
   it("that nobody serves stops nobody from starting", function()
-    local deaf = house.provider.deaf()
-    gateway = house.start { config = CONFIG:format(("http://127.0.0.1:%d/board.json"):format(deaf.port)) }
+    local deaf = launch.provider.deaf()
+    gateway = launch.start { config = CONFIG:format(("http://127.0.0.1:%d/board.json"):format(deaf.port)) }
     assert.equal(200, gateway:chat({ model = "pair" }).status)
     publish '{ "two": 1 }'
     gateway:edit_config(CONFIG:format(server.origin .. "/board.json"))
@@ -141,16 +141,16 @@ describe("a leaderboard by URL", function()
     gateway = nil
     publish '{ "two": 1 }'
     local config = CONFIG:format(server.origin .. "/board.json")
-    local status, out, err = house.run { config = config, arguments = { "check" } }
-    assert.same({ 0, "ok\n" }, { status, house.last_line(out) })
+    local status, out, err = launch.run { config = config, arguments = { "check" } }
+    assert.same({ 0, "ok\n" }, { status, launch.last_line(out) })
     assert.equal(("gateway: the leaderboard at %s/board.json was not fetched: only a running gateway does\n"):format(server.origin), err)
-    status, out, err = house.run { config = config, arguments = { "explain", "gateway.lua", "request.json" },
+    status, out, err = launch.run { config = config, arguments = { "explain", "gateway.lua", "request.json" },
       files = { ["request.json"] = '{ "model": "pair", "messages": [ { "role": "user", "content": "Hello" } ] }' } }
     assert.equal(0, status)
     assert.matches('"leaderboard": 0', out, 1, true)
     assert.matches("was not fetched", err)
     assert.is_false(server:was_asked())
-    gateway = house.start { config = config }
+    gateway = launch.start { config = config }
     becomes "two"
   end)
 end)

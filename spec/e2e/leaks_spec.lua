@@ -1,6 +1,6 @@
 --- What requests hold comes back whatever becomes of them: clients that leave in every state, hedges that lose, waits that end, reloads in between.
 -- SPDX-License-Identifier: MIT
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -54,8 +54,8 @@ describe("what requests hold", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = config(mock, "400ms", "5s"), policies = { mine = POLICY:format(12, 40) }, key = "key-of-alice" }
+    mock = launch.mock()
+    gateway = launch.start { config = config(mock, "400ms", "5s"), policies = { mine = POLICY:format(12, 40) }, key = "key-of-alice" }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())
@@ -72,7 +72,7 @@ describe("what requests hold", function()
     local connection = http.connect { port = gateway.port }
     assert(connection:send(http.format { path = "/v1/chat/completions",
       headers = { Authorization = "Bearer key-of-" .. (math.random(2) == 1 and "alice" or "bob") },
-      body = house.body { model = MODELS[math.random(#MODELS)], stream = math.random(2) == 1, max_tokens = 1000 } }))
+      body = launch.body { model = MODELS[math.random(#MODELS)], stream = math.random(2) == 1, max_tokens = 1000 } }))
     if math.random(2) == 1 then
       http.pause(math.random() ^ 3 * 0.2)
       connection[math.random(2) == 1 and "close" or "reset"](connection)

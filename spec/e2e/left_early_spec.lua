@@ -1,6 +1,6 @@
 --- A client that leaves once it has read what it wanted pays what its answer cost all the same: what is near of it is read for its count, else what was
 -- reserved is charged. Before the first content leaving cancels at once and costs nothing.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local socket = require "socket"
 
@@ -74,7 +74,7 @@ describe("a client that leaves early", function()
     spy = assert(socket.bind("127.0.0.1", 0, 64))
     spy:settimeout(http.TIMEOUT)
     local _, port = spy:getsockname()
-    gateway = house.start { config = CONFIG:format(port, port, port), policies = { mine = POLICY }, key = "key-of-alice" }
+    gateway = launch.start { config = CONFIG:format(port, port, port), policies = { mine = POLICY }, key = "key-of-alice" }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())
@@ -83,7 +83,7 @@ describe("a client that leaves early", function()
 
   --- Asks, and takes the request at the provider's end. options: provider, model, form, key, path, version, headers, fields.
   local function ask(options)
-    local self = { id = house.next_id(), form = options.form or "stream", client = http.connect { port = gateway.port } }
+    local self = { id = launch.next_id(), form = options.form or "stream", client = http.connect { port = gateway.port } }
     local provider = options.provider or "spied"
     local fields = { model = options.model or provider .. "/m", stream = self.form == "stream", max_tokens = 20000 }
     for name, value in pairs(options.fields or {}) do
@@ -93,7 +93,7 @@ describe("a client that leaves early", function()
     for name, value in pairs(options.headers or {}) do
       headers[name] = value
     end
-    local request = http.format { path = options.path or "/v1/chat/completions", headers = headers, body = house.body(fields) }
+    local request = http.format { path = options.path or "/v1/chat/completions", headers = headers, body = launch.body(fields) }
     assert(self.client:send((request:gsub("HTTP/1.1", options.version or "HTTP/1.1", 1))))
     self.provider = assert(spy:accept(), "the provider was not asked")
     self.provider:settimeout(http.TIMEOUT)
@@ -288,7 +288,7 @@ describe("a client that leaves early", function()
     for _, signals in ipairs { 1, 2 } do
       local kept = gateway
       local _, port = spy:getsockname()
-      gateway = house.start { config = CONFIG:format(port, port, port), policies = { mine = POLICY }, key = "key-of-alice" }
+      gateway = launch.start { config = CONFIG:format(port, port, port), policies = { mine = POLICY }, key = "key-of-alice" }
       local self = ask {}
       begin(self)
       speak(self)

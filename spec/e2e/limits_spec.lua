@@ -1,7 +1,7 @@
 --- Limits on the way of a request: refused with the wait, settled on every way out, held over workers and reloads.
 -- SPDX-License-Identifier: MIT
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 local socket = require "socket"
@@ -52,7 +52,7 @@ describe("limits", function()
   local gateway
 
   local function start(limits, more)
-    gateway = house.start { config = CONFIG, policies = { mine = policy(limits, more) }, key = "key-of-alice" }
+    gateway = launch.start { config = CONFIG, policies = { mine = policy(limits, more) }, key = "key-of-alice" }
   end
   after_each(function() assert.equal(0, gateway:stop()) end)
 
@@ -67,7 +67,7 @@ describe("limits", function()
     for i = 1, 20 do
       jobs[i] = function()
         local connection = http.connect { port = gateway.port }
-        local request = http.format { path = "/v1/chat/completions", body = house.body { model = "smart" },
+        local request = http.format { path = "/v1/chat/completions", body = launch.body { model = "smart" },
           headers = { Authorization = "Bearer key-of-alice" } }
         while asked < count do
           asked = asked + 1
@@ -156,7 +156,7 @@ describe("limits", function()
     for i = 1, 64 do
       jobs[i] = function()
         local connection = http.connect { port = gateway.port }
-        local request = http.format { path = "/v1/chat/completions", body = house.body { model = "smart" },
+        local request = http.format { path = "/v1/chat/completions", body = launch.body { model = "smart" },
           headers = { Authorization = "Bearer key-of-alice" } }
         while socket.gettime() - began < LASTS do
           local before = socket.gettime()
@@ -395,9 +395,9 @@ describe("limits", function()
 
   it("are shown by explain, which charges nothing", function()
     start ''
-    local status, out = house.run { config = CONFIG:gsub("  keys = [^\n]+\n", ""),
+    local status, out = launch.run { config = CONFIG:gsub("  keys = [^\n]+\n", ""),
       policies = { mine = policy 'limit { name = "few", per = { "user", "model" }, tokens = "10k/day" }' },
-      files = { ["request.json"] = cjson.encode(house.body { model = "smart" }) }, arguments = { "explain", "gateway.lua", "request.json" } }
+      files = { ["request.json"] = cjson.encode(launch.body { model = "smart" }) }, arguments = { "explain", "gateway.lua", "request.json" } }
     assert.equal(0, status)
     assert.same({ { name = "few", per = "user, model", tokens = "10k/day" } }, cjson.decode(out).limits)
   end)

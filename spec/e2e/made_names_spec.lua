@@ -1,6 +1,6 @@
 --- Names that no config lists are made when a client first asks for them, 4,096 at most: whoever may not use them makes none, looking makes none, and when
 -- the table is full the one that was named longest ago gives way, but none that a request holds.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -43,8 +43,8 @@ describe("a table of made names", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin), policies = { mine = POLICY }, key = "key-of-all" }
+    mock = launch.mock()
+    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin), policies = { mine = POLICY }, key = "key-of-all" }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())
@@ -59,7 +59,7 @@ describe("a table of made names", function()
         for i = part, COUNT, 8 do
           local name = ("%s-%d"):format(prefix, i)
           assert(connection:send(http.format { method = method, path = method and "/v1/models/" .. name or "/v1/chat/completions",
-            headers = { Authorization = "Bearer " .. key }, body = not method and house.body { model = name } or nil }))
+            headers = { Authorization = "Bearer " .. key }, body = not method and launch.body { model = name } or nil }))
           local answer = connection:answer():read()
           assert.equal(status, answer.status, answer.body)
         end

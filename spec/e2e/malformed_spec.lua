@@ -2,7 +2,7 @@
 local cjson = require "cjson"
 local framing = require("gateway.runtime").framing
 local cases = require "net.framing_cases"
-local house = require "support.house"
+local launch = require "support.launch"
 local socket = require "socket"
 
 local LAST = "GET /health/live HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n"
@@ -12,7 +12,7 @@ describe("over a socket", function()
   local gateway
 
   setup(function()
-    gateway = house.start { config = [[return { workers = 1, providers = { openai = { base_url = "http://127.0.0.1:9/v1", key = "sk-spec" } },
+    gateway = launch.start { config = [[return { workers = 1, providers = { openai = { base_url = "http://127.0.0.1:9/v1", key = "sk-spec" } },
       hosts = { "a", "a.example" } }]] }
   end)
   teardown(function()

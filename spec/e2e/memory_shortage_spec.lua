@@ -1,5 +1,5 @@
 --- Memory that cannot be had: what is large is refused in words, what is small goes on, and afterwards all is as before.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local starve = require "support.starve"
 
@@ -32,7 +32,7 @@ local function prompt(model, size, stream)
   return ('{"model":"%s","stream":%s,"messages":[{"role":"user","content":"%s"}]}'):format(model, tostring(stream or false), ("x"):rep(size))
 end
 
-if os.execute("grep -q __asan_init " .. house.provider.program()) then
+if os.execute("grep -q __asan_init " .. launch.provider.program()) then
   pending "a sanitizer has its own allocator, wants to be loaded first, and its shadow alone is larger than any limit on addresses"
   return
 end
@@ -40,8 +40,8 @@ end
 describe("where large allocations fail", function()
   local mock, gateway, hunger
   setup(function()
-    mock, hunger = house.mock(), starve.new()
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin), policies = { looks = LOOKS }, env = hunger:env() }
+    mock, hunger = launch.mock(), starve.new()
+    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin), policies = { looks = LOOKS }, env = hunger:env() }
   end)
   teardown(function()
     local status = gateway:stop()
@@ -115,7 +115,7 @@ end)
 describe("a reload for which there is no memory", function()
   it("is refused, and the gateway goes on with what it has", function()
     local hunger = starve.new()
-    local gateway = house.start {
+    local gateway = launch.start {
       env = hunger:env(), key = "key-0000000000000001",
       files = { ["board.json"] = '{ "mock/hello": 1' .. (', "other/model-of-a-long-name": 2'):rep(5000) .. " }" },
       config = [[
@@ -145,7 +145,7 @@ describe("where addresses are few", function()
   local LIMIT, COUNT, SIZE = 250000000, 16, 15 * MB
 
   it("large bodies are shed, small requests served, and afterwards all is as before", function()
-    local gateway = house.start {
+    local gateway = launch.start {
       config = [[return { workers = 2, body_limit = "16MB", providers = { mock = {} } }]], under = { "prlimit", "--as=" .. LIMIT },
     }
     finally(function() assert.equal(0, gateway:stop()) end)
@@ -177,10 +177,10 @@ describe("where addresses are few", function()
   end)
 
   it("a start says what is too little", function()
-    local status, _, err = house.run { arguments = { "run" }, config = [[return { memory = "8MB", providers = { mock = {} } }]] }
+    local status, _, err = launch.run { arguments = { "run" }, config = [[return { memory = "8MB", providers = { mock = {} } }]] }
     assert.equal(1, status)
     assert.matches("8 MB of memory %(by config%) are too few: %d+ MB are taken at the start, and 8 MB more are the least", err)
-    local gateway = house.start { config = [[return { memory = "64MB", providers = { mock = {} } }]] } -- bodies: 25 MB or so, body_limit: 32 MB
+    local gateway = launch.start { config = [[return { memory = "64MB", providers = { mock = {} } }]] } -- bodies: 25 MB or so, body_limit: 32 MB
     finally(function() assert.equal(0, gateway:stop()) end)
     assert.is_truthy(gateway:log_line(function(one) return one.event == "memory" and one.level == "warn" end).message:find("body_limit", 1, true))
     assert.equal(413, gateway:chat(nil, { body = prompt("mock/hello", 30 * MB) }).status)
@@ -193,7 +193,7 @@ describe("an answer for which there is no memory", function()
   it("never looks whole with a hole in it", function()
     local hunger, said = starve.new(), require("support.scripted").start()
     local arguments = ("x\\n"):rep(60000)
-    local gateway = house.start { env = hunger:env(), config = ([[return { workers = 1, breaker = { failures = 1000 }, retry = { attempts = 1 },
+    local gateway = launch.start { env = hunger:env(), config = ([[return { workers = 1, breaker = { failures = 1000 }, retry = { attempts = 1 },
       providers = { lab = { kind = "openai", base_url = "%s/v1", key = "sk-openai-provider-key" },
         gem = { kind = "gemini", base_url = "%s/v1beta", key = "sk-gemini-provider-key" } } }]]):format(said.origin, said.origin) }
     finally(function()
@@ -231,8 +231,8 @@ describe("an answer for which there is no memory", function()
 
   -- An answer is held as it came, as its text, and as it is said to the client: which of them finds no room goes by its length.
   it("is shed in whichever of its forms it does not fit, and no provider is blamed for it", function()
-    local mock = house.mock()
-    local gateway = house.start { config = ([[return {
+    local mock = launch.mock()
+    local gateway = launch.start { config = ([[return {
       memory = "80MB", workers = 1, breaker = { failures = 1 }, retry = { attempts = 1 },
       providers = { lab = { kind = "openai", base_url = "%s/v1", key = "sk-openai-provider-key" },
         claude = { kind = "anthropic", base_url = "%s", key = "sk-anthropic-provider-key" } } }]]):format(mock.origin, mock.origin) }

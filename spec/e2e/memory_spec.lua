@@ -1,5 +1,5 @@
 --- Memory: few large bodies starve no other caller, what is not needed any more is given back, and what does not fit is refused in time.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local MB = 1024 * 1024
@@ -35,8 +35,8 @@ describe("memory", function()
   local mock, gateway, bodies
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin), policies = { kept = KEPT } }
+    mock = launch.mock()
+    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin), policies = { kept = KEPT } }
     bodies = gateway:log_line(function(line) return line.event == "memory" end).bodies_mb
   end)
   teardown(function()

@@ -1,30 +1,30 @@
 --- The mock provider: what it answers, how it fails, what its ledger says. The other specs lean on it.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 describe("the mock provider", function()
   local mock
 
-  setup(function() mock = house.mock() end)
+  setup(function() mock = launch.mock() end)
   teardown(function() mock:stop() end)
   before_each(function() mock:reset() end)
 
   local function chat(fields)
-    return http.request { port = mock.port, path = "/v1/chat/completions", body = house.body(fields) }
+    return http.request { port = mock.port, path = "/v1/chat/completions", body = launch.body(fields) }
   end
 
   local function stream(fields)
     fields.stream = true
-    local answer = http.open { port = mock.port, path = "/v1/chat/completions", body = house.body(fields) }
+    local answer = http.open { port = mock.port, path = "/v1/chat/completions", body = launch.body(fields) }
     answer.list = answer:events()
     answer:close()
-    house.read_stream(answer)
+    launch.read_stream(answer)
     return answer
   end
 
   local function messages(fields)
     fields.max_tokens = fields.max_tokens or 100
-    local answer = http.open { port = mock.port, path = "/v1/messages", body = house.body(fields) }
+    local answer = http.open { port = mock.port, path = "/v1/messages", body = launch.body(fields) }
     if fields.stream then
       answer.list = answer:events()
     else
@@ -69,13 +69,13 @@ describe("the mock provider", function()
     assert.equal(2, #chat { model = "parallel-tools", tools = { TOOL } }:json().choices[1].message.tool_calls)
     local after = chat { model = "tools", tools = { TOOL }, messages = { { role = "user", content = "x" }, message,
       { role = "tool", tool_call_id = message.tool_calls[1].id, content = "sunny" } } }
-    assert.equal("This is the mock provider. The tool said: sunny", house.text(after))
+    assert.equal("This is the mock provider. The tool said: sunny", launch.text(after))
   end)
 
   it("gives JSON by the schema, and says how many images it sees", function()
     local schema = { type = "object", required = { "ok" }, properties = { ok = { type = "boolean" } } }
-    assert.equal('{"ok":true}', house.text(chat { model = "x", response_format = { type = "json_schema", json_schema = { schema = schema } } }))
-    assert.matches("I see 1 image%.", house.text(chat { model = "x", messages = { { role = "user", content = {
+    assert.equal('{"ok":true}', launch.text(chat { model = "x", response_format = { type = "json_schema", json_schema = { schema = schema } } }))
+    assert.matches("I see 1 image%.", launch.text(chat { model = "x", messages = { { role = "user", content = {
       { type = "text", text = "What is it?" }, { type = "image_url", image_url = { url = "data:image/png;base64,AA==" } } } } } }))
   end)
 
@@ -129,7 +129,7 @@ describe("the mock provider", function()
     chat { model = "fault-status-503" }
     stream { model = "fault-cut-event-4" }
     pcall(chat, { model = "fault-reset-after" })
-    local answer = http.open { port = mock.port, path = "/v1/chat/completions", body = house.body { model = "gap-1000", stream = true } }
+    local answer = http.open { port = mock.port, path = "/v1/chat/completions", body = launch.body { model = "gap-1000", stream = true } }
     answer:close()
     local rows = mock:ledger_when(nil, function(rows) return rows[5] and rows[5].outcome == "client_closed" end)
     local seen = {}

@@ -1,5 +1,5 @@
 --- Names of models whose segments lead elsewhere: a key's `lab/good*` must not let `lab/good/../secret` pass, at any route and in any spelling.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -36,8 +36,8 @@ describe("a name of a model whose segments lead elsewhere", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin), policies = { mine = POLICY } }
+    mock = launch.mock()
+    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin), policies = { mine = POLICY } }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())

@@ -1,6 +1,6 @@
 --- What models there are, told to clients of both dialects; and what a translated request for embeddings loses, told by name.
 -- SPDX-License-Identifier: MIT
-local house = require "support.house"
+local launch = require "support.launch"
 local scripted = require "support.scripted"
 
 local CONFIG = [[
@@ -15,7 +15,7 @@ describe("models", function()
 
   setup(function()
     provider = scripted.start()
-    gateway = house.start { config = CONFIG:format(provider.origin, provider.origin) }
+    gateway = launch.start { config = CONFIG:format(provider.origin, provider.origin) }
   end)
   teardown(function()
     gateway:stop()

@@ -1,5 +1,5 @@
 --- Any key learns the names of all providers: what a key may not use it does not hear of, in no refusal, no list, no header, and not by asking twice.
-local house = require "support.house"
+local launch = require "support.launch"
 
 local CONFIG = [[
 return {
@@ -22,7 +22,7 @@ local TOOL = { { type = "function", ["function"] = { name = "look", parameters =
 describe("the names of providers", function()
   local gateway
 
-  setup(function() gateway = house.start { config = CONFIG, env = { HOST = "0.0.0.0" } } end)
+  setup(function() gateway = launch.start { config = CONFIG, env = { HOST = "0.0.0.0" } } end)
   teardown(function() assert.equal(0, gateway:stop()) end)
 
   local function chat(key, fields, headers)

@@ -1,6 +1,6 @@
 --- A provider that says more than it was asked (rows U08 and U09 of the matrix of upstream faults): nobody is given those bytes, and from then on none of
 --- its connections carries a second request.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local socket = require "socket"
 local tls = require "support.tls"
@@ -20,11 +20,11 @@ describe("a provider that answers a second time", function()
   local loud, other, doors, gateway
 
   local function start(workers, loud_origin, other_origin)
-    gateway = house.start { config = CONFIG:format(workers, loud_origin or loud.origin, other_origin or other.origin), env = { SSL_CERT_FILE = doors.ca } }
+    gateway = launch.start { config = CONFIG:format(workers, loud_origin or loud.origin, other_origin or other.origin), env = { SSL_CERT_FILE = doors.ca } }
   end
 
   setup(function()
-    loud, other = house.mock(), house.mock()
+    loud, other = launch.mock(), launch.mock()
     doors = tls.start(loud.port)
   end)
   after_each(function()
@@ -113,7 +113,7 @@ describe("a provider that answers a second time", function()
       local fields = { model = "loud/behind", messages = { { role = "user", content = "Mine is " .. i } } }
       return i % 2 == 0 and gateway:stream(fields) or gateway:chat(fields)
     end)) do
-      assert.equal("This is the mock provider. You said: Mine is " .. i, answer.text or house.text(answer))
+      assert.equal("This is the mock provider. You said: Mine is " .. i, answer.text or launch.text(answer))
       assert.equal("1", answer.headers["x-attempts"])
     end
   end)
@@ -138,7 +138,7 @@ describe("a provider that answers a second time", function()
     end
     local function exchange(upstream)
       local client = http.connect { port = gateway.port }
-      assert(client:send(http.format { path = "/v1/chat/completions", body = house.body { model = "other/m" } }))
+      assert(client:send(http.format { path = "/v1/chat/completions", body = launch.body { model = "other/m" } }))
       upstream = upstream or assert(spy:accept())
       upstream:settimeout(http.TIMEOUT)
       serve(upstream)

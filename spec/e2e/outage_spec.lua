@@ -1,7 +1,7 @@
 --- Everything is down: what an outage costs the providers, and how soon it is over.
 --
 -- A thousand requests at once stand for minutes of traffic: what bounds the attempts counts requests, not time.
-local house = require "support.house"
+local launch = require "support.launch"
 local socket = require "socket"
 
 local CONFIG = [[
@@ -26,8 +26,8 @@ describe("an outage", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = (CONFIG:gsub("%%s", mock.origin)) }
+    mock = launch.mock()
+    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
   end)
   teardown(function()
     local status = gateway:stop()
@@ -84,9 +84,9 @@ describe("when everything is down", function()
   local mock, gateway
 
   local function start(policy)
-    mock = house.mock()
+    mock = launch.mock()
     local config = CONFIG:gsub("%%s", mock.origin):gsub('open = "1s"', 'open = "120s"'):gsub("policies/fallback.lua", "policies/" .. policy .. ".lua")
-    gateway = house.start { config = config, policies = { strict = STRICT } }
+    gateway = launch.start { config = config, policies = { strict = STRICT } }
     for _ = 1, 30 do
       gateway:chat { model = "dead" }
     end

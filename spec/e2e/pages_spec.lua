@@ -1,6 +1,6 @@
 --- Any web page spends through a keyless loopback gateway: what a browser sends for a foreign page, or by a foreign name that leads here, is refused.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -19,7 +19,7 @@ local FORM = "application/x-www-form-urlencoded"
 describe("a page, where no key is asked for,", function()
   local gateway
 
-  setup(function() gateway = house.start { config = CONFIG:format "" } end)
+  setup(function() gateway = launch.start { config = CONFIG:format "" } end)
   teardown(function() assert.equal(0, gateway:stop()) end)
 
   local function ask(fields)
@@ -154,7 +154,7 @@ describe("a gateway that asks for no key", function()
   end
 
   it("takes every origin where all are listed, but null, and no foreign host the more", function()
-    gateway = house.start { config = 'return { providers = { mock = {} }, cors = { origins = env("CORS_ORIGINS", {}) } }', env = { CORS_ORIGINS = "*" } }
+    gateway = launch.start { config = 'return { providers = { mock = {} }, cors = { origins = env("CORS_ORIGINS", {}) } }', env = { CORS_ORIGINS = "*" } }
     assert.equal(200, (status { headers = { Origin = "https://evil.example" } }))
     assert.equal("*", gateway:get("/v1/models", { Origin = "https://evil.example" }).headers["access-control-allow-origin"])
     for _, origin in ipairs { "null", "NULL", "null ", "null\t", "" } do
@@ -165,7 +165,7 @@ describe("a gateway that asks for no key", function()
   end)
 
   it("takes origins from the environment as words", function()
-    gateway = house.start { config = 'return { providers = { mock = {} }, cors = { origins = env("CORS_ORIGINS", {}) } }',
+    gateway = launch.start { config = 'return { providers = { mock = {} }, cors = { origins = env("CORS_ORIGINS", {}) } }',
       env = { CORS_ORIGINS = "https://a.example, https://b.example:8443" } }
     assert.equal(200, (status { headers = { Origin = "https://a.example" } }))
     assert.equal(200, (status { authority = "b.example:8443", headers = { Origin = "https://b.example:8443" } }))
@@ -173,7 +173,7 @@ describe("a gateway that asks for no key", function()
   end)
 
   it("of users is as wary when the admin has one, which then opens what it opens to any page", function()
-    gateway = house.start { config = CONFIG:format 'admin = { key = "sk-admin-secret-0005" },' }
+    gateway = launch.start { config = CONFIG:format 'admin = { key = "sk-admin-secret-0005" },' }
     assert.same({ 403, "origin_not_allowed" }, { status { headers = { Origin = "https://evil.example" }, key = "sk-admin-secret-0005" } })
     assert.same({ 401, "missing_api_key" }, { status { path = "/providers" } })
     assert.same({ 401, "missing_api_key" }, { status { path = "/providers", headers = { Origin = "https://evil.example" } } })
@@ -182,7 +182,7 @@ describe("a gateway that asks for no key", function()
   end)
 
   it("and is open to the network looks at origins, and at no Host", function()
-    gateway = house.start { config = CONFIG:format "open = true," , env = { HOST = "0.0.0.0" } }
+    gateway = launch.start { config = CONFIG:format "open = true," , env = { HOST = "0.0.0.0" } }
     assert.equal(200, (status { authority = "gateway.example.com" }))
     assert.same({ 403, "origin_not_allowed" }, { status { headers = { Origin = "https://evil.example" } } })
     assert.equal(200, (status { headers = { Origin = "https://app.example.com" } }))
@@ -190,7 +190,7 @@ describe("a gateway that asks for no key", function()
 
   it("does not come to be by a reload of one that others can reach", function()
     local text = 'return { providers = { mock = {} }, workers = 1, keys = { { key = "sk-alice-secret-0001", user = "alice" } } }'
-    gateway = house.start { config = text, env = { HOST = "0.0.0.0" } }
+    gateway = launch.start { config = text, env = { HOST = "0.0.0.0" } }
     assert.equal(401, (status {}))
     gateway:edit_config 'return { providers = { mock = {} }, workers = 1, listen = "127.0.0.1:0" }'
     local line = assert(gateway:log_line(function(line) return line.event == "reload" end))

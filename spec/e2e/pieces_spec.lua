@@ -4,7 +4,7 @@
 -- next one. So each piece is a read of the gateway's, and nothing sleeps.
 -- SPDX-License-Identifier: MIT
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local socket = require "socket"
 
@@ -33,7 +33,7 @@ describe("a provider's bytes", function()
     server = assert(socket.bind("127.0.0.1", 0))
     server:settimeout(http.TIMEOUT)
     local _, port = server:getsockname()
-    gateway = house.start { config = CONFIG:format(port) }
+    gateway = launch.start { config = CONFIG:format(port) }
   end)
   teardown(function()
     server:close()
@@ -43,7 +43,7 @@ describe("a provider's bytes", function()
   -- Sends a request for a stream and accepts it as the provider: both ends.
   local function begin()
     local client = http.connect { port = gateway.port }
-    client:send(http.format { path = "/v1/chat/completions", body = house.body { model = "openai/x", stream = true } })
+    client:send(http.format { path = "/v1/chat/completions", body = launch.body { model = "openai/x", stream = true } })
     local provider = assert(server:accept())
     provider:settimeout(http.TIMEOUT)
     provider:setoption("tcp-nodelay", true)

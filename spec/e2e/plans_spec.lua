@@ -1,6 +1,6 @@
 --- Plans that make no sense, end to end: each is refused with a code, the log says what was expected, and the next request is served.
 -- SPDX-License-Identifier: MIT
-local house = require "support.house"
+local launch = require "support.launch"
 
 local CONFIG = [[
 return {
@@ -137,7 +137,7 @@ end
 describe("a plan", function()
   local gateway
 
-  setup(function() gateway = house.start { config = CONFIG, policies = { mine = POLICY } } end)
+  setup(function() gateway = launch.start { config = CONFIG, policies = { mine = POLICY } } end)
   teardown(function() assert.equal(0, gateway:stop()) end)
 
   local function message_of(answer)
@@ -172,7 +172,7 @@ end)
 describe("a plan of recover", function()
   local gateway
 
-  before_each(function() gateway = house.start { config = CONFIG, policies = { mine = POLICY } } end)
+  before_each(function() gateway = launch.start { config = CONFIG, policies = { mine = POLICY } } end)
   after_each(function() assert.equal(0, gateway:stop()) end)
 
   -- status, code, attempts

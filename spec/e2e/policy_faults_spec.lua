@@ -1,5 +1,5 @@
 --- Policies that misbehave: each costs its own request a defined answer and nothing else.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 -- One policy file; the model's name says what it does wrong: one that the config does not list where a trial would find it.
@@ -86,7 +86,7 @@ describe("a policy that misbehaves", function()
 
   -- A policy that was stopped often enough is set aside, so each case has a gateway of its own.
   before_each(function()
-    gateway = house.start { config = config(), policies = { mine = POLICY } }
+    gateway = launch.start { config = config(), policies = { mine = POLICY } }
   end)
   after_each(function() assert.equal(0, gateway:stop()) end)
 

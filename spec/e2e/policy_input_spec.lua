@@ -1,5 +1,5 @@
 --- What one user sends is no reason to take a policy, or an adapter, from all: too large for it is that user's affair, and stops count by users.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local scripted = require "support.scripted"
 
@@ -61,7 +61,7 @@ describe("what one user sends", function()
 
   local function start(users, origin)
     local config = CONFIG:gsub("KEYS", users):gsub("ORIGIN", origin or "http://127.0.0.1:9")
-    gateway = house.start { config = config, policies = { mine = POLICY }, files = { ["house.lua"] = io.open("examples/providers/house.lua"):read "a" } }
+    gateway = launch.start { config = config, policies = { mine = POLICY }, files = { ["house.lua"] = io.open("examples/providers/house.lua"):read "a" } }
   end
 
   local function ask(user, what, fields)
@@ -166,6 +166,6 @@ describe("what one user sends", function()
       assert.same({ 413, "request_too_large_for_policy" }, { answer.status, answer:json().error.code })
     end
     assert.equal("mock", ask("alice", "nothing", { model = "spare", messages = large }).headers["x-provider"])
-    assert.equal("hello", house.text(ask("bob", "nothing", { model = "house/m" })))
+    assert.equal("hello", launch.text(ask("bob", "nothing", { model = "house/m" })))
   end)
 end)

@@ -1,5 +1,5 @@
 --- Instructions that hide their time: one `a < b` may look at every byte of a long text, which no count of instructions sees. A worker was held for minutes.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 -- What a caller's `user` says is done in route; texts are made in the call, kept from the load, or come with the body.
@@ -58,7 +58,7 @@ local SHAPES = {
 describe("a policy whose single instructions take long", function()
   for name, says in pairs(SHAPES) do
     it("holds its worker no longer than its budget: " .. name, function()
-      local gateway = house.start {
+      local gateway = launch.start {
         config = [[return { workers = 1, providers = { mock = {} }, policy = "policies/mine.lua" }]], policies = { mine = POLICY },
       }
       local dear, good = table.unpack(http.all {

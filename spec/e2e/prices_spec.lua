@@ -1,7 +1,7 @@
 --- What an answer costs: by the catalog or a table of the owner's, the same whole and streamed.
 -- SPDX-License-Identifier: MIT
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local process = require "support.process"
 local scripted = require "support.scripted"
 
@@ -20,7 +20,7 @@ describe("prices", function()
 
   setup(function()
     provider = scripted.start()
-    gateway = house.start { config = CONFIG:format("nil", provider.origin) }
+    gateway = launch.start { config = CONFIG:format("nil", provider.origin) }
   end)
   teardown(function()
     gateway:stop()
@@ -87,12 +87,12 @@ data: [DONE]
   end)
 
   it("come from a file, which is watched", function()
-    local other = house.start { config = CONFIG:format('"prices.json"', provider.origin), files = { ["prices.json"] = TABLE:format "2e-06" } }
+    local other = launch.start { config = CONFIG:format('"prices.json"', provider.origin), files = { ["prices.json"] = TABLE:format "2e-06" } }
     say(false, 100, 10, 0)
     assert.equal((100 * 2 + 10 * 10) / 1e6, other:record(other:chat({ model = "lab/short" }).id).cost_usd)
     process.write_file(other.folder .. "/prices.json", TABLE:format "4e-06")
     local generation = other:generation()
-    assert.is_truthy(house.http.eventually(function() return other:generation() > generation end))
+    assert.is_truthy(launch.http.eventually(function() return other:generation() > generation end))
     assert.equal((100 * 4 + 10 * 10) / 1e6, other:record(other:chat({ model = "lab/short" }).id).cost_usd)
     other:stop()
   end)

@@ -1,5 +1,5 @@
 --- A policy that passes its trial and fails those who ask it within seconds of a reload: the last good generation comes back by itself.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local USERS = { "alice", "bob", "carol", "dave" }
@@ -24,7 +24,7 @@ describe("a generation that fails its first callers", function()
   local gateway
 
   local function start(config)
-    gateway = house.start { config = config or CONFIG, policies = { mine = GOOD } }
+    gateway = launch.start { config = config or CONFIG, policies = { mine = GOOD } }
   end
   after_each(function() assert.equal(0, gateway:stop()) end)
 

@@ -1,5 +1,5 @@
 --- How providers are doing, for people: /providers, and breakers shown and reset.
-local house = require "support.house"
+local launch = require "support.launch"
 
 local CONFIG = [[
 return {
@@ -22,8 +22,8 @@ describe("the pages about providers", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = (CONFIG:gsub("%%s", mock.origin)) }
+    mock = launch.mock()
+    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
   end)
   teardown(function()
     local status = gateway:stop()

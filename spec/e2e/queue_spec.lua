@@ -1,5 +1,5 @@
 --- Waiting for room: a policy that lets requests wait, a provider that takes one at a time.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 
@@ -53,12 +53,12 @@ socket.sleep(60)]]
 describe("waiting for room", function()
   local mock, gateway
 
-  setup(function() mock = house.mock() end)
+  setup(function() mock = launch.mock() end)
   teardown(function() mock:stop() end)
 
   local function start(workers)
     mock:reset()
-    gateway = house.start {
+    gateway = launch.start {
       config = CONFIG:format(workers or 1, mock.origin, mock.origin, mock.origin), policies = { line = POLICY }, key = "sk-ann-key",
     }
   end
@@ -71,7 +71,7 @@ describe("waiting for room", function()
   local function send(key, model)
     local connection = http.connect { port = gateway.port }
     assert(connection:send(http.format {
-      path = "/v1/chat/completions", headers = { Authorization = "Bearer " .. key }, body = house.body { model = model },
+      path = "/v1/chat/completions", headers = { Authorization = "Bearer " .. key }, body = launch.body { model = model },
     }))
     return connection
   end

@@ -1,5 +1,5 @@
 --- What a client hears where a provider's refusal is cut, a page, or a copy of what it was sent; and what is refused before it is asked.
-local house = require "support.house"
+local launch = require "support.launch"
 local scripted = require "support.scripted"
 
 local KEY = "Very+Odd/Key=of-the-house"
@@ -20,7 +20,7 @@ describe("a refusal", function()
 
   setup(function()
     server = scripted.start()
-    gateway = house.start { config = (CONFIG:gsub("%%s", server.origin)) }
+    gateway = launch.start { config = (CONFIG:gsub("%%s", server.origin)) }
   end)
   teardown(function()
     assert.equal(0, gateway:stop())

@@ -1,5 +1,5 @@
 --- Reload: by signal, by the watched file, by the admin call; a broken file changes nothing and says where; nobody notices under load.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -20,7 +20,7 @@ describe("reload", function()
   local gateway
 
   before_each(function()
-    gateway = house.start { config = CONFIG, policies = { mine = policy "mock/one" } }
+    gateway = launch.start { config = CONFIG, policies = { mine = policy "mock/one" } }
   end)
   after_each(function() assert.equal(0, gateway:stop()) end)
 
@@ -54,7 +54,7 @@ describe("reload", function()
 
   it("follows a changed config file by itself, without losing a connection", function()
     local connection = http.connect { port = gateway.port }
-    local request = http.format { path = "/v1/chat/completions", body = house.body { model = "new-name" } }
+    local request = http.format { path = "/v1/chat/completions", body = launch.body { model = "new-name" } }
     assert(connection:send(request))
     assert.equal(404, connection:answer():read().status)
     gateway:edit_config((CONFIG:gsub("smart =", '["new-name"] = { "mock/two" }, smart =')))
@@ -119,7 +119,7 @@ describe("reload", function()
     gateway:signal "HUP"
     assert.is_truthy(reloaded(1, "ok"))
     stream.list = stream:events()
-    house.read_stream(stream)
+    launch.read_stream(stream)
     assert.is_true(stream.done)
     stream:close()
     assert.equal("mine@1", gateway:record(stream.id).policy)
@@ -131,7 +131,7 @@ describe("reload", function()
     for i = 1, 8 do
       jobs[i] = function()
         local connection = http.connect { port = gateway.port }
-        local request = http.format { path = "/v1/chat/completions", body = house.body { model = "smart" } }
+        local request = http.format { path = "/v1/chat/completions", body = launch.body { model = "smart" } }
         while not stop do
           assert(connection:send(request))
           local answer = assert(connection:answer()):read()

@@ -1,5 +1,5 @@
 --- A provider dies under load and comes back; clients who leave or ask nonsense harm nobody.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -22,13 +22,13 @@ describe("resilience", function()
   local mock, victim, gateway
 
   local function start_victim(port)
-    return house.mock { arguments = { "--port", tostring(port) } }
+    return launch.mock { arguments = { "--port", tostring(port) } }
   end
 
   setup(function()
-    mock = house.mock()
+    mock = launch.mock()
     victim = start_victim(http.free_port())
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin, victim.port) }
+    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin, victim.port) }
   end)
   teardown(function()
     local status = gateway:stop()
@@ -102,7 +102,7 @@ describe("resilience", function()
     for _ = 1, 300 do
       assert.equal(400, gateway:chat({ model = "nonsense" }).status)
     end
-    local body = require("cjson").encode(house.body { model = "slow" })
+    local body = require("cjson").encode(launch.body { model = "slow" })
     for _ = 1, 100 do
       local sock = assert(require("socket").connect("127.0.0.1", gateway.port))
       assert(sock:send(("POST /v1/chat/completions HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: %d\r\n\r\n%s"):format(#body, body)))
@@ -120,7 +120,7 @@ describe("resilience", function()
   -- Without the rule every try fails; three, since the mock may be held up as well.
   it("blames no provider where it was held up itself: what arrived meanwhile is no late answer", function()
     local config = CONFIG:format(mock.origin, mock.origin, victim.port):gsub("slow%-60000", "slow-500")
-    local held = house.start { config = config:gsub("breaker =", 'timeouts = { headers = "2s" }, %0') }
+    local held = launch.start { config = config:gsub("breaker =", 'timeouts = { headers = "2s" }, %0') }
     finally(function() held:stop() end)
     local answer
     local function stand_still()

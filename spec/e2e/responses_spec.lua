@@ -1,6 +1,6 @@
 --- POST /v1/responses as its clients see it, in front of providers that speak chat or Anthropic's messages.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local stream = require "support.stream"
 
 local CONFIG = [[
@@ -19,8 +19,8 @@ describe("responses", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = (CONFIG:gsub("%%s", mock.origin)) }
+    mock = launch.mock()
+    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
   end)
   teardown(function()
     local status = gateway:stop()

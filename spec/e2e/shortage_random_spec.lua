@@ -1,6 +1,6 @@
 --- Random shortages (SHORTAGES=n, SEED=n): of descriptors, of what accept4, socket and open need, one upon the other, amid traffic. When one is over
 --- the gateway serves at once, on each of its workers, towards clients and providers.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local lfs = require "lfs"
 local process = require "support.process"
@@ -26,7 +26,7 @@ local CALLS = { "accept4", "socket", "open", "descriptors" }
 local KEPT_MAX = 6
 
 local LIVE = http.format { path = "/health/live" }
-local CHAT = http.format { path = "/v1/chat/completions", body = house.body { model = "lab/hello" } }
+local CHAT = http.format { path = "/v1/chat/completions", body = launch.body { model = "lab/hello" } }
 
 describe(("after each of %d random shortages (SEED=%d)"):format(COUNT, SEED), function()
   local mock, gateway, short
@@ -34,9 +34,9 @@ describe(("after each of %d random shortages (SEED=%d)"):format(COUNT, SEED), fu
 
   setup(function()
     math.randomseed(SEED)
-    mock = house.mock { arguments = { "--close" } }
+    mock = launch.mock { arguments = { "--close" } }
     short = shortage.new(http.free_port())
-    gateway = house.start { config = CONFIG:format(mock.port), env = short:env(), policies = { mine = POLICY } }
+    gateway = launch.start { config = CONFIG:format(mock.port), env = short:env(), policies = { mine = POLICY } }
   end)
   teardown(function()
     for _, client in ipairs(kept) do
@@ -149,7 +149,7 @@ end)
 if os.getenv "SHORTAGES" then
   describe("a worker with as many connections as it takes", function()
     it("turns others away in words, and hears again when one or all of them left", function()
-      local gateway = house.start { config = [[return { workers = 1, providers = { mock = {} } }]] }
+      local gateway = launch.start { config = [[return { workers = 1, providers = { mock = {} } }]] }
       local crowd = process.start {
         command = { "python3", lfs.currentdir() .. "/spec/support/crowd.py", tostring(gateway.port), "10000" }, directory = gateway.folder, name = "crowd",
       }

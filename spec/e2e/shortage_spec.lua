@@ -1,5 +1,5 @@
 --- Shortages of descriptors and of what else the system gives: no worker stays deaf, none spins, and what was refused is refused in words.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 local shortage = require "support.shortage"
@@ -27,12 +27,12 @@ describe("after a shortage", function()
   local kept = {}
 
   setup(function()
-    mock = house.mock { arguments = { "--close" } } -- a connection for each request
+    mock = launch.mock { arguments = { "--close" } } -- a connection for each request
     doors = tls.start(mock.port)
     short = shortage.new(http.free_port())
     local env = short:env()
     env.SSL_CERT_FILE = doors.ca
-    gateway = house.start { config = CONFIG:format(mock.port, mock.port, doors.ports.fine), env = env }
+    gateway = launch.start { config = CONFIG:format(mock.port, mock.port, doors.ports.fine), env = env }
   end)
   teardown(function()
     local status = gateway:stop()
@@ -186,7 +186,7 @@ describe("after a shortage", function()
   describe("towards the providers", function()
     -- A chat over a connection that stands already.
     local function chat(connection, provider)
-      assert(connection:send(http.format { path = "/v1/chat/completions", body = house.body { model = provider .. "/hello" } }))
+      assert(connection:send(http.format { path = "/v1/chat/completions", body = launch.body { model = provider .. "/hello" } }))
       return assert(connection:answer()):read()
     end
 
@@ -237,7 +237,7 @@ describe("a shortage that meets checks", function()
   local mock, short, gateway
 
   before_each(function()
-    mock, short = house.mock(), shortage.new(http.free_port())
+    mock, short = launch.mock(), shortage.new(http.free_port())
   end)
   after_each(function()
     local status = gateway:stop()
@@ -256,7 +256,7 @@ describe("a shortage that meets checks", function()
   end
 
   it("lets them judge no provider by it", function()
-    gateway = house.start { config = CHECKED:format(mock.port), env = short:env() }
+    gateway = launch.start { config = CHECKED:format(mock.port), env = short:env() }
     short:of("socket", "EMFILE")
     assert.is_truthy(short:felt("socket", 1)) -- twice: what the first came to is known
     assert.equal("up", check())
@@ -272,7 +272,7 @@ describe("a shortage that meets a reload", function()
   for _, call in ipairs { "open", "epoll_create1" } do
     it(("refuses it once (%s), and lets it be when it is over"):format(call), function()
       local short = shortage.new(http.free_port())
-      local gateway = house.start { config = [[return { workers = 1, providers = { mock = {} } }]], env = short:env() }
+      local gateway = launch.start { config = [[return { workers = 1, providers = { mock = {} } }]], env = short:env() }
       local function reloads()
         local list = {}
         for _, line in ipairs(gateway:log()) do

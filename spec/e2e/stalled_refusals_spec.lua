@@ -1,5 +1,5 @@
 --- A refusal whose body stalls, or never ends, is a refusal all the same: its head said so. And a body that is not streamed may not stall either.
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local socket = require "socket"
 
@@ -81,12 +81,12 @@ describe("a refusal whose body stalls", function()
 
   local function start(headers, idle)
     local _, port = spy:getsockname()
-    return house.start { policies = { mine = POLICY },
+    return launch.start { policies = { mine = POLICY },
       config = CONFIG:format(mock.origin, mock.origin, mock.origin, port, good.origin, table.concat(models, "\n    "), headers, idle) }
   end
 
   setup(function()
-    mock, good = house.mock(), house.mock()
+    mock, good = launch.mock(), launch.mock()
     spy = assert(socket.bind("127.0.0.1", 0, 8))
     gateway = start("60s", "60s")
   end)
@@ -165,11 +165,11 @@ describe("a refusal whose body stalls", function()
     assert.is_nil(gateway:record(answer.id).attempts[1].tokens)
     local model = "429-say-stall-claude-whole-alone"
     assert.is_truthy(http.eventually(function() -- a machine that stands still may let the client leave before the head came
-      local id, asked = house.next_id(), #mock:ledger(function(row) return row.model:find(model, 1, true) ~= nil end)
+      local id, asked = launch.next_id(), #mock:ledger(function(row) return row.model:find(model, 1, true) ~= nil end)
       gateway:request { method = "POST", path = "/admin/providers/claude/circuit-breaker/reset", body = "" }
       local connection = http.connect { port = gateway.port }
       assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id },
-        body = house.body { model = model, messages = { { role = "user", content = hex(refusal(429, "Retry-After: 30\r\n")) } } } }))
+        body = launch.body { model = model, messages = { { role = "user", content = hex(refusal(429, "Retry-After: 30\r\n")) } } } }))
       mock:ledger_when(function(row) return row.model:find(model, 1, true) ~= nil end, function(rows)
         return #rows > asked and rows[#rows].outcome == "stalled"
       end)
@@ -181,9 +181,9 @@ describe("a refusal whose body stalls", function()
   end)
 
   it("is not read without an end", function()
-    local id, sent = house.next_id(), 0
+    local id, sent = launch.next_id(), 0
     local connection = http.connect { port = gateway.port }
-    assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id }, body = house.body { model = "endless" } }))
+    assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id }, body = launch.body { model = "endless" } }))
     spy:settimeout(http.TIMEOUT)
     local upstream = assert(spy:accept())
     upstream:settimeout(http.TIMEOUT)

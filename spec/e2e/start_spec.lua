@@ -1,6 +1,6 @@
 --- What a start says and where: the address that is listened on, JSON lines where no person reads, and no to a port that another gateway has.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 local provider = require "support.provider"
@@ -13,7 +13,7 @@ end
 
 describe("the address in the start's line", function()
   local function said(listen, host)
-    local gateway = house.start { host = host, config = CONFIG:gsub("{", ("{ listen = %q,"):format(listen), 1) }
+    local gateway = launch.start { host = host, config = CONFIG:gsub("{", ("{ listen = %q,"):format(listen), 1) }
     local line = start_line(gateway)
     local pipe = assert(io.popen(line.try .. " -s -o /dev/null -w '%{http_code}'"))
     local status = pipe:read "a"
@@ -50,7 +50,7 @@ describe("on a standard error that is no terminal", function()
   end
 
   it("every line of a whole life is a JSON object", function()
-    local gateway = house.start { config = 'return { providers = { mock = {}, openai = { key = env "OPENAI_API_KEY" } } }' }
+    local gateway = launch.start { config = 'return { providers = { mock = {}, openai = { key = env "OPENAI_API_KEY" } } }' }
     gateway:chat { model = "mock/hello" }
     gateway:edit_config "return {"
     assert.is_truthy(gateway:log_line(function(line) return line.event == "reload" end))
@@ -66,7 +66,7 @@ describe("on a standard error that is no terminal", function()
         { 2, "chekc", CONFIG, "chekc" }, { 2, "--prot", CONFIG, "run", "--prot" },
         { 1, "127.0.0.1:" .. port, CONFIG, "mock", "--port", port },
         { 1, "/nowhere/ledger", CONFIG, "mock", "--port", "0", "--ledger", "/nowhere/ledger" } } do
-      local status, _, err = house.run { config = case[3], arguments = { table.unpack(case, 4) }, env = { HOST = "127.0.0.1", PORT = port } }
+      local status, _, err = launch.run { config = case[3], arguments = { table.unpack(case, 4) }, env = { HOST = "127.0.0.1", PORT = port } }
       assert.equal(case[1], status, err)
       local lines = assert_json(err)
       assert.equal("error", lines[#lines].level)
@@ -100,14 +100,14 @@ end)
 describe("a port that another gateway has", function()
   -- Starts one on `listen` beside another that has the port: its exit status and what it said, or nil where it runs.
   local function second(listen)
-    return house.run { config = CONFIG:gsub("{", ("{ listen = %q, workers = 3,"):format(listen), 1), arguments = { "run" }, seconds = 8 }
+    return launch.run { config = CONFIG:gsub("{", ("{ listen = %q, workers = 3,"):format(listen), 1), arguments = { "run" }, seconds = 8 }
   end
 
   for _, case in ipairs { { "127.0.0.1", "127.0.0.1" }, { "0.0.0.0", "127.0.0.1" }, { "127.0.0.1", "0.0.0.0" }, { "[::]", "127.0.0.1" },
       { "127.0.0.1", "[::]" },
       { "[::1]", "[::]" } } do
     it(("is refused to a second one in words: %s beside %s"):format(case[2], case[1]), function()
-      local first = house.start { host = case[1] == "[::1]" and "::1" or nil,
+      local first = launch.start { host = case[1] == "[::1]" and "::1" or nil,
         config = CONFIG:gsub("{", ('{ listen = "%s:0", workers = 2,'):format(case[1]), 1) }
       local status, _, err = second(("%s:%d"):format(case[2], first.port))
       local stopped = first:stop()
@@ -149,12 +149,12 @@ describe("a port that another gateway has", function()
 
   it("goes to a successor as soon as the one that has it was told to stop, while its streams run on", function()
     local config = CONFIG:gsub("{", ('{ listen = "127.0.0.1:%d", workers = 2,'):format(provider.refused()), 1)
-    local first = house.start { config = config }
+    local first = launch.start { config = config }
     local stream = first:open_stream { model = "mock/gap-200" }
     first:signal "TERM"
-    local heir = house.start { config = config }
+    local heir = launch.start { config = config }
     stream.list = stream:events()
-    house.read_stream(stream)
+    launch.read_stream(stream)
     assert.is_true(stream.done)
     stream:close()
     assert.equal(0, first.process:wait())
@@ -174,7 +174,7 @@ describe("a command line that is wrong", function()
       { "--gap-ms", "mock", "--gap", "0" }, { "--port", "mock", "--port=0" },
       { nil, "mock", "--port", "http" }, { nil, "mock", "--port", "-1" }, { nil, "mock", "--port" }, { nil, "mock", "9000" }, { nil, "frobnicate" } } do
     it("is refused: " .. table.concat(case, " ", 2, #case < 2 and 3 or #case), function()
-      local status, out, err = house.run { config = CONFIG, arguments = { table.unpack(case, 2) }, seconds = 10 }
+      local status, out, err = launch.run { config = CONFIG, arguments = { table.unpack(case, 2) }, seconds = 10 }
       assert.equal(2, status, err)
       assert.same({ "", 1 }, { out, select(2, err:gsub("\n", "\n")) })
       if case[1] then
@@ -185,11 +185,11 @@ describe("a command line that is wrong", function()
 
   it("does not hide a config of any name", function()
     for _, name in ipairs { "chekc", "./version", "my.conf" } do
-      local status, out, err = house.run { config = CONFIG, files = { [name:gsub("^%./", "")] = "return {}" }, arguments = { name } }
+      local status, out, err = launch.run { config = CONFIG, files = { [name:gsub("^%./", "")] = "return {}" }, arguments = { name } }
       assert.equal(1, status)
       assert.is_truthy((out .. err):find("providers", 1, true), err)
     end
     assert.same({ 1, true }, { (function(status, _, err) return status, err:find("No such file", 1, true) ~= nil end)(
-      house.run { config = CONFIG, arguments = { "nothing.lua" } }) })
+      launch.run { config = CONFIG, arguments = { "nothing.lua" } }) })
   end)
 end)

@@ -1,6 +1,6 @@
 --- SIGTERM loses no request that was accepted, leaves no client hanging, and never aborts: under load, with clients waiting in the listener, on kept
 -- connections, amid uploads, in the start, in a reload, a second time. SIGTERMS=n ends that many gateways under load (make night).
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 local provider = require "support.provider"
@@ -9,7 +9,7 @@ local CONFIG = "return { workers = 2, providers = { mock = {} } }"
 local SIGTERMS = tonumber(os.getenv "SIGTERMS") or 14
 
 local function ask(model, headers)
-  return http.format { path = "/v1/chat/completions", body = house.body { model = "mock/" .. (model or "hello") }, headers = headers }
+  return http.format { path = "/v1/chat/completions", body = launch.body { model = "mock/" .. (model or "hello") }, headers = headers }
 end
 
 local function is_draining(gateway)
@@ -47,7 +47,7 @@ describe("SIGTERM under load", function()
   it("loses no request that was accepted: 8 kept and 6 reconnecting clients", function()
     local tally = { answered = 0, refused = 0, lost = {} }
     for round = 1, SIGTERMS do
-      local gateway = house.start { config = CONFIG }
+      local gateway = launch.start { config = CONFIG }
       local clients, answered = {}, tally.answered
       tally.model = round % 2 == 0 and "hello" or "slow-10"
       for i = 1, 14 do
@@ -66,7 +66,7 @@ describe("SIGTERM under load", function()
   end)
 
   it("answers those who wait in the listener", function()
-    local gateway, waiting = house.start { config = CONFIG }, {}
+    local gateway, waiting = launch.start { config = CONFIG }, {}
     gateway:signal "STOP"
     for i = 1, 100 do
       waiting[i] = http.connect { port = gateway.port }
@@ -92,9 +92,9 @@ describe("SIGTERM under load", function()
   end)
 
   it("ends the mock as well", function()
-    local mock = house.mock()
+    local mock = launch.mock()
     http.all { function() http.pause(0.05) mock.process:signal "TERM" end, function()
-      while pcall(http.request, { port = mock.port, path = "/v1/chat/completions", body = house.body { model = "hello" } }) do
+      while pcall(http.request, { port = mock.port, path = "/v1/chat/completions", body = launch.body { model = "hello" } }) do
         http.pause(0)
       end
     end }
@@ -105,7 +105,7 @@ end)
 
 describe("while a gateway drains", function()
   it("new clients are refused at once, each of them", function()
-    local gateway = house.start { config = CONFIG }
+    local gateway = launch.start { config = CONFIG }
     local stream = gateway:open_stream { model = "mock/gap-200" }
     gateway:signal "TERM"
     assert.is_true(is_draining(gateway))
@@ -116,7 +116,7 @@ describe("while a gateway drains", function()
     assert.is_nil(gateway.process:status())
     assert.is_nil(gateway:log_line(function(line) return line.event == "request_complete" end, 0))
     stream.list = stream:events()
-    house.read_stream(stream)
+    launch.read_stream(stream)
     assert.is_true(stream.done)
     stream:close()
     assert.equal(0, gateway.process:wait())
@@ -124,7 +124,7 @@ describe("while a gateway drains", function()
   end)
 
   it("a client on a kept connection gets an answer and its leave, a silent one its leave", function()
-    local gateway = house.start { config = CONFIG }
+    local gateway = launch.start { config = CONFIG }
     local busy, silent = http.connect { port = gateway.port }, http.connect { port = gateway.port }
     for _, connection in ipairs { busy, silent } do
       connection:send(ask())
@@ -143,7 +143,7 @@ describe("while a gateway drains", function()
   end)
 
   it("requests that are still coming are answered: half a head, half a body, one that waits for 100 Continue", function()
-    local gateway = house.start { config = CONFIG }
+    local gateway = launch.start { config = CONFIG }
     local bytes, clients = ask(), {}
     local body_at = select(2, bytes:find("\r\n\r\n", 1, true))
     for i, cut in ipairs { 30, body_at + 10 } do
@@ -169,7 +169,7 @@ describe("while a gateway drains", function()
   end)
 
   it("drain_delay keeps the port open, and /health/ready says 503; a second signal ends that", function()
-    local gateway = house.start { config = CONFIG:gsub("{", '{ drain_delay = "60s",', 1) }
+    local gateway = launch.start { config = CONFIG:gsub("{", '{ drain_delay = "60s",', 1) }
     assert.equal(200, gateway:get("/health/ready").status)
     gateway:signal "TERM"
     is_draining(gateway)
@@ -185,11 +185,11 @@ describe("while a gateway drains", function()
   end)
 
   it("a drain_delay that is over is followed by the drain", function()
-    local gateway = house.start { config = CONFIG:gsub("{", '{ drain_delay = "200ms",', 1) }
+    local gateway = launch.start { config = CONFIG:gsub("{", '{ drain_delay = "200ms",', 1) }
     local stream = gateway:open_stream { model = "mock/gap-100" }
     gateway:signal "TERM"
     stream.list = stream:events()
-    house.read_stream(stream)
+    launch.read_stream(stream)
     assert.is_true(stream.done)
     stream:close()
     assert.equal(0, gateway.process:wait())
@@ -199,7 +199,7 @@ end)
 
 describe("no SIGTERM aborts", function()
   it("a second one, with hundreds of requests asleep", function()
-    local gateway, asleep = house.start { config = CONFIG }, {}
+    local gateway, asleep = launch.start { config = CONFIG }, {}
     for i = 1, 300 do
       asleep[i] = http.connect { port = gateway.port }
       asleep[i]:send(ask "slow-60000")
@@ -236,7 +236,7 @@ describe("no SIGTERM aborts", function()
   it("one amid a reload", function()
     local waits = 0
     for _ = 1, 4 do
-      local gateway = house.start { config = CONFIG }
+      local gateway = launch.start { config = CONFIG }
       local connection = http.connect { port = gateway.port }
       gateway:edit_config(CONFIG .. " -- edited")
       connection:send(http.format { method = "POST", path = "/admin/reload" })

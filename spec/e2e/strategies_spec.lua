@@ -1,6 +1,6 @@
 --- The strategies of the stock policy behind the real doors: who may ask for which, and what is said of who was left out.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local lfs = require "lfs"
 
 local NAMES = "cost_optimized, least_busy, least_latency, lowest_cost, lowest_latency, priority, quality, round_robin, score, sticky, weighted"
@@ -24,7 +24,7 @@ describe("strategies", function()
   local gateway
 
   setup(function()
-    gateway = house.start { config = CONFIG, files = { ["board.json"] = '{ "cheap": 1300, "first": 650 }' } }
+    gateway = launch.start { config = CONFIG, files = { ["board.json"] = '{ "cheap": 1300, "first": 650 }' } }
   end)
   teardown(function() assert.equal(0, gateway:stop()) end)
 
@@ -89,9 +89,9 @@ end)
 
 describe("explain", function()
   local function explain(request, policy)
-    local _, out = house.run {
+    local _, out = launch.run {
       config = policy and CONFIG:gsub("return {", 'return { policy = "policies/mine.lua",', 1) or CONFIG, policies = { mine = policy },
-      files = { ["board.json"] = '{ "cheap": 1300, "first": 650 }', ["request.json"] = cjson.encode(house.body(request)) },
+      files = { ["board.json"] = '{ "cheap": 1300, "first": 650 }', ["request.json"] = cjson.encode(launch.body(request)) },
       arguments = { "explain", "gateway.lua", "request.json" },
     }
     return cjson.decode(out)
@@ -127,7 +127,7 @@ describe("each file of policies/", function()
   for file in lfs.dir "policies" do
     if file:find "%.lua$" then
       it("can be the config's policy: " .. file, function()
-        local status, _, err = house.run { arguments = { "check", "gateway.lua" },
+        local status, _, err = launch.run { arguments = { "check", "gateway.lua" },
           config = ('return { providers = { mock = {} }, policy = "policies/%s" }'):format(file) }
         assert.same({ 0, "" }, { status, err })
       end)

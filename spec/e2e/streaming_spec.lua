@@ -1,6 +1,6 @@
 --- Streams: events leave one by one, usage as asked, a slow reader holds the provider back, a reader who leaves stops it.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -18,8 +18,8 @@ describe("a stream", function()
   local mock, gateway
 
   setup(function()
-    mock = house.mock()
-    gateway = house.start { config = CONFIG:format(mock.origin, mock.origin) }
+    mock = launch.mock()
+    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin) }
   end)
   teardown(function()
     local status = gateway:stop()
@@ -38,7 +38,7 @@ describe("a stream", function()
         local answer = gateway:open_stream { model = target .. "/gap-40" }
         answer.list = answer:events()
         answer:close()
-        house.read_stream(answer)
+        launch.read_stream(answer)
         assert.equal("This is the mock provider. You said: Hello there", answer.text)
         local content = {}
         for _, event in ipairs(answer.list) do
@@ -83,10 +83,10 @@ describe("a stream", function()
       local jobs = {}
       for _, model in ipairs { "fault-stall-head", "fault-stall-first", "fault-stall-event-1", "fault-stall-event-6", "gap-1000", "fault-endless-stream" } do
         jobs[#jobs + 1] = function()
-          local id = house.next_id()
+          local id = launch.next_id()
           local connection = http.connect { port = gateway.port }
           assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id },
-            body = house.body { model = target .. "/" .. model, stream = true } }))
+            body = launch.body { model = target .. "/" .. model, stream = true } }))
           local before = mock:ledger_when(function(row) return row.model == model and (row.outcome == "open" or row.outcome == "stalled") end,
             function(rows) return #rows == 1 end)
           assert.equal(1, #before, model .. ": it did not reach the provider")
@@ -104,10 +104,10 @@ describe("a stream", function()
   end
 
   it("is cancelled before it is answered as well: whole answers", function()
-    local id = house.next_id()
+    local id = launch.next_id()
     local connection = http.connect { port = gateway.port }
     assert(connection:send(http.format { path = "/v1/chat/completions", headers = { ["X-Request-ID"] = id },
-      body = house.body { model = "openai/slow-60000" } }))
+      body = launch.body { model = "openai/slow-60000" } }))
     mock:ledger_when(function(row) return row.model == "slow-60000" end, function(rows) return #rows == 1 end)
     connection:reset()
     local rows = mock:ledger_when(function(row) return row.model == "slow-60000" end, function(rows) return rows[1].outcome == "client_closed" end)
@@ -156,7 +156,7 @@ describe("a stream", function()
     local readers = {}
     for i = 1, 8 do
       local connection = http.connect { port = gateway.port, receive_buffer = 4096 }
-      assert(connection:send(http.format { path = "/v1/chat/completions", body = house.body { model = "openai/fault-endless-stream", stream = true } }))
+      assert(connection:send(http.format { path = "/v1/chat/completions", body = launch.body { model = "openai/fault-endless-stream", stream = true } }))
       readers[i] = { connection, connection:answer() }
     end
     -- Nobody reads. The provider would send for ever: it is held back once what it sent stops growing.

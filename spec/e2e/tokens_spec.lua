@@ -1,7 +1,7 @@
 --- Access tokens of Google Cloud: asked for when the gateway starts, renewed, kept over reloads, missing without harm, and never shown.
 local cjson = require "cjson"
 local google = require "support.google"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 local scripted = require "support.scripted"
@@ -36,7 +36,7 @@ describe("an access token", function()
 
   local function start(options)
     options = options or {}
-    gateway = house.start {
+    gateway = launch.start {
       config = CONFIG:format(vertex.origin, options.entry or FROM_FILE), env = options.env,
       files = { ["sa.json"] = options.file or account(), [".env"] = options.dot_env },
     }
@@ -247,7 +247,7 @@ describe("an access token", function()
   end)
 
   it("is not waited for longer than five seconds", function()
-    local deaf = house.provider.deaf()
+    local deaf = launch.provider.deaf()
     local file = google.service_account { token_uri = ("http://127.0.0.1:%d/token"):format(deaf.port) }
     start { file = file }
     local text, answer = used()
@@ -260,17 +260,17 @@ describe("an access token", function()
   it("is not asked for by check and explain", function()
     local options = { config = CONFIG:format(vertex.origin, FROM_FILE), arguments = { "check" },
       files = { ["sa.json"] = account(), ["request.json"] = '{ "model": "both", "messages": [ { "role": "user", "content": "Hello" } ] }' } }
-    local status, out = house.run(options)
-    assert.same({ 0, "ok\n" }, { status, house.last_line(out) })
+    local status, out = launch.run(options)
+    assert.same({ 0, "ok\n" }, { status, launch.last_line(out) })
     options.arguments = { "explain", "gateway.lua", "request.json" }
-    status, out = house.run(options)
+    status, out = launch.run(options)
     assert.equal(0, status)
     assert.equal("vertex_ai/gemini-2.5-flash", cjson.decode(out).plan[1].target)
     assert.is_false(endpoint:was_asked())
     options.files["sa.json"] = account { private_key = "-----BEGIN canary" }
     options.arguments = { "check" }
     local err
-    status, out, err = house.run(options)
+    status, out, err = launch.run(options)
     assert.equal(1, status)
     assert.matches("gateway.lua:4: providers.vertex_ai.credentials.private_key: sa.json: expected an RSA key", err)
     assert.is_nil((out .. err):find("canary", 1, true))

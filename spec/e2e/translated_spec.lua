@@ -1,7 +1,7 @@
 --- What no provider of the client's own dialect judges: mistakes in a request that is translated are refused by name, and nothing vanishes.
 -- SPDX-License-Identifier: MIT
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local scripted = require "support.scripted"
 
 local CONFIG = [[
@@ -51,7 +51,7 @@ describe("a request that is translated", function()
 
   setup(function()
     provider = scripted.start()
-    gateway = house.start { config = CONFIG:format(provider.origin, provider.origin) }
+    gateway = launch.start { config = CONFIG:format(provider.origin, provider.origin) }
   end)
   teardown(function()
     gateway:stop()

@@ -1,6 +1,6 @@
 --- A policy that loads but fails is found on trial: by check, at the start and by a reload, before a request of anyone's meets it.
 local cjson = require "cjson"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
 
@@ -14,7 +14,7 @@ return {
 }]]
 
 local function check(policy, config)
-  return house.run { config = config or CONFIG, policies = { mine = policy }, arguments = { "check" } }
+  return launch.run { config = config or CONFIG, policies = { mine = policy }, arguments = { "check" } }
 end
 
 -- Each goes wrong on the line that is named.
@@ -55,7 +55,7 @@ describe("a policy that fails on trial", function()
     it(what .. ": check refuses it with its file and line, and so does a start", function()
       local place = ("policies/%s.lua:%d: "):format(case.other and "other" or "mine", case[2])
       for _, command in ipairs { "check", "run" } do
-        local status, out, err = house.run { config = CONFIG, policies = { mine = case[1], other = case.other }, arguments = { command },
+        local status, out, err = launch.run { config = CONFIG, policies = { mine = case[1], other = case.other }, arguments = { command },
           env = { PORT = "0" } }
         assert.same({ 1, "" }, { status, out })
         local said = command == "check" and err:match "^gateway: (.*)\n$" or cjson.decode(err:match "([^\n]+)\n$").message
@@ -67,7 +67,7 @@ describe("a policy that fails on trial", function()
   end
 
   it("is not taken by a reload, and the one in force serves on", function()
-    local gateway = house.start { config = CONFIG, policies = { mine = "return { route = function(r) return r.targets end }" }, key = "key-of-alice" }
+    local gateway = launch.start { config = CONFIG, policies = { mine = "return { route = function(r) return r.targets end }" }, key = "key-of-alice" }
     for _, what in ipairs { "reads a fact that is none", "fails for one tier", "never ends" } do
       gateway:edit_policy("mine", WRONG[what][1])
       local answer = gateway:request { method = "POST", path = "/admin/reload", body = "", key = "key-of-admin" }
@@ -85,7 +85,7 @@ describe("a policy that fails on trial", function()
       return { route = function(r) calls = calls + 1 for _ = 1, 9e5 do end if calls > 70 then error "late" end return r.targets end }]]
     local right = "return { route = function(r) return r.targets end }"
     for _, pause in ipairs { 0.25, 0.3, 0.35 } do -- it is looked for every 250 ms, and tried for about as long
-      local gateway = house.start { config = CONFIG, policies = { mine = right }, key = "key-of-alice" }
+      local gateway = launch.start { config = CONFIG, policies = { mine = right }, key = "key-of-alice" }
       assert(os.execute(("mkdir %s/other"):format(gateway.folder)))
       gateway:edit_policy("../other/new", slow)
       gateway:edit_config((CONFIG:gsub("policies/mine", "other/new")))
@@ -98,7 +98,7 @@ describe("a policy that fails on trial", function()
   end)
 
   it("in a folder of its own, or beside a file of data that is broken, is taken as soon as that is mended: a refused config's files are watched", function()
-    local gateway = house.start { config = CONFIG, policies = { mine = "return { route = function(r) return r.targets end }" }, key = "key-of-alice" }
+    local gateway = launch.start { config = CONFIG, policies = { mine = "return { route = function(r) return r.targets end }" }, key = "key-of-alice" }
     local function refused(count)
       assert.is_truthy(http.eventually(function()
         local seen = 0
@@ -125,8 +125,8 @@ describe("a policy that fails on trial", function()
   end)
 
   it("can still be explained: that is how one looks into it", function()
-    local status, out = house.run { config = CONFIG, policies = { mine = WRONG["reads a fact that is none"][1] },
-      files = { ["request.json"] = cjson.encode(house.body { model = "smart" }) }, arguments = { "explain", "gateway.lua", "request.json" } }
+    local status, out = launch.run { config = CONFIG, policies = { mine = WRONG["reads a fact that is none"][1] },
+      files = { ["request.json"] = cjson.encode(launch.body { model = "smart" }) }, arguments = { "explain", "gateway.lua", "request.json" } }
     assert.equal(0, status)
     assert.equal("policy_error", cjson.decode(out).refusal.kind)
   end)
@@ -210,7 +210,7 @@ return {
 }]]
 
   it("charges nothing, keeps nothing and leaves no names behind", function()
-    local gateway = house.start { config = CONFIG:gsub("providers", "workers = 1, providers", 1), policies = { mine = POLICY }, key = "key-of-alice" }
+    local gateway = launch.start { config = CONFIG:gsub("providers", "workers = 1, providers", 1), policies = { mine = POLICY }, key = "key-of-alice" }
     local function providers()
       local list = {}
       for _, provider in ipairs(gateway:request({ path = "/providers", key = "key-of-admin" }):json().providers) do

@@ -1,9 +1,9 @@
 --- The way of a request: which step follows which, and which are left out when the request is over.
 
---- Runs the pipeline over a house whose steps answer what `answers` says (name -> list of results, one per call); -> the steps taken.
+--- Runs the pipeline over steps that answer what `answers` says (name -> list of results, one per call); -> the steps taken.
 local function way(answers)
   local taken = {}
-  local house = setmetatable({}, {
+  local steps = setmetatable({}, {
     __index = function(_, name)
       return function(request, ...)
         assert.equal("the request", request)
@@ -14,10 +14,10 @@ local function way(answers)
       end
     end,
   })
-  local before = package.loaded["gateway.house"]
-  package.loaded["gateway.house"], package.loaded["gateway.pipeline"] = house, nil
+  local before = package.loaded["gateway.steps"]
+  package.loaded["gateway.steps"], package.loaded["gateway.pipeline"] = steps, nil
   local pipeline = require "gateway.pipeline"
-  package.loaded["gateway.house"], package.loaded["gateway.pipeline"] = before, nil
+  package.loaded["gateway.steps"], package.loaded["gateway.pipeline"] = before, nil
   pipeline.run "the request"
   return table.concat(taken, " ")
 end

@@ -26,7 +26,7 @@
 -- is one in which its fault cannot happen.
 -- SPDX-License-Identifier: MIT
 local assert = require "luassert"
-local house = require "support.house"
+local launch = require "support.launch"
 local http = require "support.http"
 local provider = require "support.provider"
 
@@ -297,14 +297,14 @@ end
 --- Starts everything, asks all cases and gathers what the log, the ledgers and the breakers say of them.
 function Run:start()
   -- One keeps no connections, so that every attempt is on a fresh one; the other does.
-  self.bad, self.good, self.hole, self.deaf = house.mock { arguments = { "--close", "--hang-up" } }, house.mock(), provider.black_hole(), provider.deaf()
+  self.bad, self.good, self.hole, self.deaf = launch.mock { arguments = { "--close", "--hang-up" } }, launch.mock(), provider.black_hole(), provider.deaf()
   if self.options.start then
     self.options.start(self)
   end
   self.config = CONFIG:format(self.bad.origin, self.bad.origin, self.good.origin, provider.refused(), self.hole.port,
     self.deaf.port, self.bad.hang_up_port, text_of(self, "providers"), models_of(self.cases) .. "\n    " .. text_of(self, "models"),
     text_of(self, "config"))
-  self.gateway = house.start { config = (self.config:gsub("@(%w+)@", TIMES.patient)), env = self.env }
+  self.gateway = launch.start { config = (self.config:gsub("@(%w+)@", TIMES.patient)), env = self.env }
   self.gateway:chat { model = "good/hello" } -- what is made once is there
   self.descriptors = self:held()
   local groups = in_order(self.cases)

@@ -1,7 +1,7 @@
 --- Shortages of what the system gives, made for a gateway of a spec.
 --
 --     local shortage = shortage.new(port)                    -- the port that the gateway is to listen on
---     house.start { env = shortage:env(), … }
+--     launch.start { env = shortage:env(), … }
 --     shortage:of("accept4", "EMFILE")                       -- from now on; "socket", "open", "epoll_create1"
 --     shortage:over()
 --     shortage.allow(pid, 1)                                 -- one more descriptor than it has now; nil: as many as before

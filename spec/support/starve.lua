@@ -1,7 +1,7 @@
 --- A gateway of which large allocations fail, as often as a spec says.
 --
 --     local starve = starve.new()
---     house.start { env = starve:env(), … }
+--     launch.start { env = starve:env(), … }
 --     starve:set(300)                            -- of a thousand; 0: none
 --     starve:counts() -> asked, refused
 --

@@ -2,7 +2,7 @@
 --
 --     local world = world.new()
 --     world:host("api.provider.example", "127.0.0.1")        -- "nobody", "wait": see world.c
---     house.start { env = world:env(), … }
+--     launch.start { env = world:env(), … }
 --     world:pass(70)                                         -- seconds, at once
 --
 -- SPDX-License-Identifier: MIT

@@ -1,6 +1,6 @@
 --- A gateway of its own for a spec: started on a config in a temporary folder, asked, watched, stopped.
 --
---     local gateway = house.start { config = [[return { providers = { mock = {} } }]] }
+--     local gateway = launch.start { config = [[return { providers = { mock = {} } }]] }
 --     local answer = gateway:chat { model = "mock/hello" }
 --
 -- SPDX-License-Identifier: MIT
@@ -10,7 +10,7 @@ local lfs = require "lfs"
 local process = require "support.process"
 local provider = require "support.provider"
 
-local house = { http = http, mock = provider.mock, provider = provider }
+local launch = { http = http, mock = provider.mock, provider = provider }
 
 local Gateway = {}
 Gateway.__index = Gateway
@@ -42,7 +42,7 @@ local function lay_out(options)
 end
 
 --- Runs a command of the program to its end in such a folder: exit status, stdout, stderr.
-function house.run(options)
+function launch.run(options)
   local folder = lay_out(options)
   local command = { provider.program() }
   table.move(options.arguments, 1, #options.arguments, 2, command)
@@ -55,13 +55,13 @@ function house.run(options)
 end
 
 --- The last line of what a command printed.
-function house.last_line(text)
+function launch.last_line(text)
   return text:match "[^\n]*\n?$"
 end
 
 --- Starts a gateway and waits until it answers. options: config (text), policies, files, env, under (words before its own, such as
 -- prlimit's), host (where it is asked whether it answers). The config need not say `listen`.
-function house.start(options)
+function launch.start(options)
   local folder = lay_out(options)
   process.write_file(folder .. "/gateway.lua", patient(options.config))
   local env = { HOST = "127.0.0.1", PORT = "0" }
@@ -94,7 +94,7 @@ end
 local counter = 0
 
 --- An id for X-Request-ID that this run never used.
-function house.next_id()
+function launch.next_id()
   counter = counter + 1
   return ("spec-%d-%d"):format(counter, math.random(1 << 30))
 end
@@ -102,7 +102,7 @@ end
 local function complete(self, request)
   request.port = self.port
   request.headers = request.headers or {}
-  request.id = request.id or house.next_id()
+  request.id = request.id or launch.next_id()
   request.headers["X-Request-ID"] = request.headers["X-Request-ID"] or request.id
   local key = request.key or self.key
   if key then
@@ -137,7 +137,7 @@ function Gateway:get(path, headers)
 end
 
 --- A chat body: fields over { messages = one user message }.
-function house.body(fields)
+function launch.body(fields)
   local body = { messages = { { role = "user", content = "Hello there" } } }
   for name, value in pairs(fields) do
     body[name] = value
@@ -149,7 +149,7 @@ end
 function Gateway:chat(fields, request)
   request = request or {}
   request.path = request.path or "/v1/chat/completions"
-  request.body = request.body or house.body(fields)
+  request.body = request.body or launch.body(fields)
   return self:request(request)
 end
 
@@ -158,7 +158,7 @@ function Gateway:open_stream(fields, request)
   fields.stream = true
   request = request or {}
   request.path = request.path or "/v1/chat/completions"
-  request.body = request.body or house.body(fields)
+  request.body = request.body or launch.body(fields)
   return self:open(request)
 end
 
@@ -167,7 +167,7 @@ function Gateway:stream(fields, request)
   local answer = self:open_stream(fields, request)
   if (answer.headers["content-type"] or ""):find("text/event-stream", 1, true) then
     answer.list = answer:events()
-    house.read_stream(answer)
+    launch.read_stream(answer)
   else
     answer:read()
   end
@@ -176,7 +176,7 @@ function Gateway:stream(fields, request)
 end
 
 --- What an OpenAI stream said.
-function house.read_stream(answer)
+function launch.read_stream(answer)
   local text = {}
   answer.chunks = {}
   for _, event in ipairs(answer.list) do
@@ -205,7 +205,7 @@ function house.read_stream(answer)
 end
 
 --- The text of a whole chat completion.
-function house.text(answer)
+function launch.text(answer)
   local body = answer:json()
   return body and body.choices and body.choices[1].message.content
 end
@@ -290,4 +290,4 @@ function Gateway:stop()
   return status
 end
 
-return house
+return launch

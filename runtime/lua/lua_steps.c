@@ -1,4 +1,4 @@
-/* lua_house.c -- gateway.house: what the steps of pipeline.lua do.
+/* lua_steps.c -- gateway.steps: what the steps of pipeline.lua do.
  *
  * Every call into a policy goes through ask(): a budget, and one log line when it failed. A policy that fails costs its own
  * request an answer of kind policy_*; failing in settle costs only the labels. A function that was stopped (time, memory) too often
@@ -215,8 +215,8 @@ static void refuse_strategy(lua_State *L, struct run *run)
     request_refuse(run->request, &failure);
 }
 
-/* house.identify(request) -> true | nothing */
-static int house_identify(lua_State *L)
+/* steps.identify(request) -> true | nothing */
+static int step_identify(lua_State *L)
 {
     struct run *run = request_run(L, 1);
     run->request->step = "identify";
@@ -267,8 +267,8 @@ static bool check_admit(lua_State *L, struct run *run)
     return !lua_isnil(L, 2);
 }
 
-/* house.admit(request) -> true | nothing */
-static int house_admit(lua_State *L)
+/* steps.admit(request) -> true | nothing */
+static int step_admit(lua_State *L)
 {
     const struct limit_rule *rules[LIMITS_MAX];
     struct run *run = request_run(L, 1);
@@ -411,8 +411,8 @@ static int route_again(lua_State *L, int status, lua_KContext context)
     return run->request->over ? 0 : route(L, run);
 }
 
-/* house.route(request) -> plan | nothing; sleeps where the policy lets the request wait until a target has room */
-static int house_route(lua_State *L)
+/* steps.route(request) -> plan | nothing; sleeps where the policy lets the request wait until a target has room */
+static int step_route(lua_State *L)
 {
     struct run *run = request_run(L, 1);
     run->request->step = "route";
@@ -482,8 +482,8 @@ static int attempt_ended(lua_State *L, int status, lua_KContext context)
     return 2;
 }
 
-/* house.attempt(request, plan | nil) -> failure, rest | nothing; sleeps until the walk asks or is over. */
-static int house_attempt(lua_State *L)
+/* steps.attempt(request, plan | nil) -> failure, rest | nothing; sleeps until the walk asks or is over. */
+static int step_attempt(lua_State *L)
 {
     struct run *run = request_run(L, 1);
     if (run->request->over)
@@ -497,8 +497,8 @@ static int house_attempt(lua_State *L)
     return lua_yieldk(L, 0, (lua_KContext)run, attempt_ended);
 }
 
-/* house.recover(request, failure, rest) -> plan | nothing: no plan, or the request was refused */
-static int house_recover(lua_State *L)
+/* steps.recover(request, failure, rest) -> plan | nothing: no plan, or the request was refused */
+static int step_recover(lua_State *L)
 {
     struct run *run = request_run(L, 1);
     struct script_refs *refs = &run->script->refs;
@@ -614,8 +614,8 @@ static struct slice write_labels(lua_State *L, struct run *run, int index)
     return labels;
 }
 
-/* house.settle(request): the labels are kept with the request */
-static int house_settle(lua_State *L)
+/* steps.settle(request): the labels are kept with the request */
+static int step_settle(lua_State *L)
 {
     struct run *run = request_run(L, 1);
     struct script_refs *refs = &run->script->refs;
@@ -637,8 +637,8 @@ static int house_settle(lua_State *L)
 
 /* ---------------------------------------------------------------- record */
 
-/* house.record(request) */
-static int house_record(lua_State *L)
+/* steps.record(request) */
+static int step_record(lua_State *L)
 {
     struct run *run = request_run(L, 1);
     if (!run->recorded)
@@ -647,11 +647,11 @@ static int house_record(lua_State *L)
     return 0;
 }
 
-int open_house(lua_State *L)
+int open_steps(lua_State *L)
 {
     static const luaL_Reg functions[] = {
-        {"identify", house_identify}, {"admit", house_admit},   {"route", house_route},   {"attempt", house_attempt},
-        {"recover", house_recover},   {"settle", house_settle}, {"record", house_record}, {NULL, NULL},
+        {"identify", step_identify}, {"admit", step_admit},   {"route", step_route},   {"attempt", step_attempt},
+        {"recover", step_recover},   {"settle", step_settle}, {"record", step_record}, {NULL, NULL},
     };
     luaL_newlib(L, functions);
     return 1;
