@@ -27,13 +27,14 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE= $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -
 LIBS     = -lmicrohttpd -lcurl -lssl -lcrypto -llua5.4 -llua5.4-cjson -lpthread -lm
 
 # What the Lua module leaves out: sockets, threads, the clock, and what is put together from them.
-PROCESS  = $(wildcard runtime/*.c runtime/net/*.c runtime/mock/*.c runtime/gateway/*.c)
+PROCESS  = $(wildcard runtime/*.c runtime/net/*.c runtime/mock/*.c runtime/gateway/*.c runtime/lua/engine/*.c)
+# What the module has alone.
+SPEC     = $(wildcard runtime/lua/spec/*.c)
 
-SOURCES  = $(filter-out runtime/fuzz/%,$(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
+SOURCES  = $(filter-out runtime/fuzz/% $(SPEC),$(wildcard runtime/*.c runtime/*/*.c runtime/*/*/*.c))
 OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
-ENGINE   = $(addprefix runtime/lua/lua_,compare.c engine.c steps.c request.c target.c live.c plan.c sources.c evaluate.c)
-MODULE   = $(filter-out $(PROCESS) $(ENGINE),$(SOURCES))
-EMBEDDED = $(sort $(wildcard lua/gateway/*.lua))
+MODULE   = $(filter-out $(PROCESS),$(SOURCES)) $(SPEC)
+EMBEDDED = $(sort $(filter-out lua/gateway/testing.lua,$(wildcard lua/gateway/*.lua)))
 
 .PHONY: all run test unit e2e sdk night check bench asan tsan fuzz lint layers sizes lines format format-check clean deps test-deps check-deps bench-deps install help
 all: $(BUILD)/gateway $(BUILD)/lua/gateway/runtime.so
@@ -48,7 +49,7 @@ $(BUILD)/gateway: $(OBJECTS)
 	@echo "  link   $@"
 	@$(CC) $(CFLAGS) $(SANITIZE) -pie -Wl,-z,relro,-z,now -o $@ $^ $(LIBS)
 	@[ "$$(nm -D $@ | grep -c ' T \(recv\|accept4\)$$')" = 2 ] || { echo "the door is not in place: recv or accept4 is not exported" >&2; rm -f $@; exit 1; }
-	@nm -D $@ | grep -q ' T strcoll$$' || { echo "texts are not compared by lua_compare.c: strcoll is not exported" >&2; rm -f $@; exit 1; }
+	@nm -D $@ | grep -q ' T strcoll$$' || { echo "texts are not compared by lua/engine/compare.c: strcoll is not exported" >&2; rm -f $@; exit 1; }
 
 $(BUILD)/lua/gateway/runtime.so: $(MODULE:runtime/%.c=$(BUILD)/obj/%.o)
 	@mkdir -p $(@D)
@@ -60,10 +61,10 @@ $(BUILD)/obj/%.o: runtime/%.c
 	@echo "  cc     $<"
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
-# lua/gateway/*.lua as text inside the program.
+# lua/gateway/*.lua as text inside the program, but for what users' specs need.
 $(BUILD)/obj/embedded.c: $(EMBEDDED) Makefile
 	@mkdir -p $(@D)
-	@{ echo '#include "lua/embedded.h"'; \
+	@{ echo '#include "lua/engine/embedded.h"'; \
 	  for f in $(EMBEDDED); do n=$$(basename $$f .lua); \
 	    printf 'static const unsigned char text_%s[] = {' $$n; od -An -v -tu1 $$f | sed 's/[0-9][0-9]*/&,/g'; echo '0};'; done; \
 	  echo 'const struct embedded_lua embedded_lua[] = {'; \
@@ -73,7 +74,7 @@ $(BUILD)/obj/embedded.c: $(EMBEDDED) Makefile
 $(BUILD)/obj/embedded.o: $(BUILD)/obj/embedded.c
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
--include $(OBJECTS:.o=.d)
+-include $(OBJECTS:.o=.d) $(SPEC:runtime/%.c=$(BUILD)/obj/%.d)
 
 # ---------------------------------------------------------------- use
 
@@ -207,8 +208,11 @@ layers:
 	@echo "layers"; status=0; \
 	$(foreach f,$(floors),grep -nrE '#include "[a-z]+/' runtime/$(f) \
 	  | grep -vE '#include "($(subst $() ,|,$(below_$(f))))/' && status=1;) \
+	grep -nE '#include "lua/(engine|spec)/' runtime/lua/*.[ch] && status=1; \
+	grep -nE '#include "lua/spec/' runtime/lua/engine/*.[ch] && status=1; \
+	grep -nE '#include "lua/engine/' runtime/lua/spec/*.[ch] && status=1; \
 	grep -rnE '<(lua|lauxlib|lualib)\.h>' runtime --include='*.[ch]' | grep -v '^runtime/lua/' && status=1; \
-	grep -rn '\blua_close(' runtime --include='*.c' | grep -v '^runtime/lua/lua_call.c' && status=1; \
+	grep -rn '\blua_close(' runtime --include='*.c' | grep -v '^runtime/lua/call.c' && status=1; \
 	grep -rn '<microhttpd.h>' runtime --include='*.[ch]' | grep -v '^runtime/net/server' && status=1; \
 	grep -rn '<curl/' runtime --include='*.[ch]' | grep -v '^runtime/net/upstream' && status=1; \
 	exit $$status

@@ -5,7 +5,7 @@
 #include "base/spelling.h"
 #include "mock/mock.h"
 #include "gateway/process.h"
-#include "lua/lua_engine.h"
+#include "lua/engine/engine.h"
 #include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>

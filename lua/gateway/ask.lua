@@ -29,7 +29,7 @@ end
 
 --- policy { admit, route, lookup } -> limits | nil, complaint { kind, message, … }.
 function ask.admit(policy, request)
-  return call(policy.admit, plan.admitted, policy.admit, request, runtime.limiter.is_rule)
+  return call(policy.admit, plan.admitted, policy.admit, request, runtime.limit.is_rule)
 end
 
 --- The same -> steps (plan.lua) | nil, complaint.

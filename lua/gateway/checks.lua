@@ -16,7 +16,7 @@ local function check_path(value, path)
     check.expected(path, 'a path such as "/models"', value)
   end
   local segments = value:match "^/([^?]*)":gsub("/$", "")
-  if segments ~= "" and not runtime.config.is_model_name(segments) then
+  if segments ~= "" and not runtime.text.is_model_name(segments) then
     check.expected(path, "a path without empty, '.' and '..' segments", value)
   end
   return value

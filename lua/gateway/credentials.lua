@@ -76,7 +76,7 @@ local kinds = {}
 
 function kinds.service_account(file, path)
   local key = text_of(file, "private_key", path, "the private key")
-  if not runtime.google.is_key(key) then
+  if not runtime.text.is_private_key(key) then
     fail(join(path, "private_key"), "%s: expected an RSA key of 2048 bits or more in PEM, without a passphrase", file.name)
   end
   return { private_key = key, client_email = text_of(file, "client_email", path, "the account's address"),

@@ -3,7 +3,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
-local address = require("gateway.runtime").address
+local is_network = require("gateway.runtime").text.is_network
 
 local hosts = {}
 
@@ -57,7 +57,7 @@ end
 hosts.check_names = check.words(check_name)
 
 local function check_proxy(value, path)
-  if type(value) ~= "string" or not address.is_network(value) then
+  if type(value) ~= "string" or not is_network(value) then
     check.expected(path, 'an address or a network such as "10.0.0.0/8"', value)
   end
   return value

@@ -9,7 +9,7 @@ local runtime = require "gateway.runtime"
 local keys = {}
 
 local fail, join = check.fail, check.join
-local hash = runtime.base.hash
+local sha256, to_hex = runtime.text.sha256, runtime.text.to_hex
 
 local NAME_MAX = 128
 
@@ -28,7 +28,7 @@ function keys.check_key(value, path)
 end
 
 -- What sha256sum says where the variable of the key was not set, or with echo's line end behind nothing.
-local OF_NOTHING = { [hash.to_hex(hash.sha256 "")] = true, [hash.to_hex(hash.sha256 "\n")] = true }
+local OF_NOTHING = { [to_hex(sha256 "")] = true, [to_hex(sha256 "\n")] = true }
 
 local function check_sha256(value, path)
   if type(value) ~= "string" or not value:find("^" .. ("%x"):rep(64) .. "$") then
@@ -92,7 +92,7 @@ end
 keys.check = check.list(check_user, "a list of keys")
 
 local function digest_of(entry)
-  return entry.sha256 or entry.key and hash.to_hex(hash.sha256(entry.key))
+  return entry.sha256 or entry.key and to_hex(sha256(entry.key))
 end
 
 --- One key is one caller's: no two users', and the admin's is no user's.

@@ -137,7 +137,7 @@ function limits.read(spec)
   if not meters then
     return wrong(message)
   end
-  return runtime.limiter.rule { name = name, per = per, meters = meters, shown = facts(spec, per) }
+  return runtime.limit.rule { name = name, per = per, meters = meters, shown = facts(spec, per) }
 end
 
 --- `limits` of a provider or a target in the config: { requests = "100/min 5/s", tokens = "100k/min", concurrent = 10 }.

@@ -11,7 +11,7 @@ local target = require "gateway.target"
 
 local models = {}
 
-local fail, join, is_model_name = check.fail, check.join, runtime.config.is_model_name
+local fail, join, is_model_name = check.fail, check.join, runtime.text.is_model_name
 
 local NOT_PLAIN = "expected a name without empty, '.' and '..' segments: %s is a 404 to every client"
 local TARGETS_MAX = 4096 / 2 -- the other half is for those that clients name

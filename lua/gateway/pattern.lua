@@ -4,4 +4,4 @@
 local runtime = require "gateway.runtime"
 
 --- any(list, text): whether any pattern of the list describes the text; `*` stands for any run of characters, everything else for itself.
-return { any = runtime.keyring.any }
+return { any = runtime.text.matches_any }

@@ -68,7 +68,7 @@ local function check_model_facts(value, path)
   for id, facts in pairs(check.plain(value, path)) do
     if type(id) ~= "string" or id == "" or #id > 200 or id:find "[%c ]" then
       fail(path, "expected ids of models, got %s", check.shown(id))
-    elseif not runtime.config.is_model_name(id) then
+    elseif not runtime.text.is_model_name(id) then
       fail(path, "expected an id without empty, '.' and '..' segments, got %s", check.shown(id))
     end
     models[id] = check.fields(facts, join(path, id), target.FIELDS)

@@ -41,7 +41,7 @@ function url.split(text)
     return nil, "expected a URL with a host, and a port from 1 to 65535 where it has one"
   end
   local segments = path:match "^/*(.-)/*$"
-  if segments ~= "" and not runtime.config.is_model_name(segments) then
+  if segments ~= "" and not runtime.text.is_model_name(segments) then
     return nil, "expected a URL without empty, '.' and '..' segments in its path"
   end
   local default = scheme == "http" and "80" or "443"

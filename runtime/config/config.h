@@ -1,6 +1,6 @@
 /* config.h -- what gateway.lua said, as the runtime needs it. Built once per generation, then read-only (but for ad hoc targets).
  *
- * lua/lua_config.c fills it from the table that lua/gateway/config.lua checked; everything lives in the config's own arena and dies with
+ * lua/config.c fills it from the table that lua/gateway/config.lua checked; everything lives in the config's own arena and dies with
  * the generation. Durations are microseconds, sizes bytes, money pico-dollars per token.
  * SPDX-License-Identifier: MIT */
 #ifndef CONFIG_CONFIG_H

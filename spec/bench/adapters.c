@@ -9,7 +9,7 @@
 #include "gateway/identify.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
-#include "lua/lua_engine.h"
+#include "lua/engine/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

@@ -10,8 +10,8 @@
 #include "gateway/identify.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
-#include "lua/lua_engine.h"
-#include "lua/lua_script.h"
+#include "lua/engine/engine.h"
+#include "lua/script.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <time.h>

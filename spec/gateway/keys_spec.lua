@@ -3,10 +3,9 @@ local config = require "gateway.config"
 local runtime = require "gateway.runtime"
 
 local KEY = "sk-alice-secret-0001"
-local hash = runtime.base.hash
 
 local function sha256(text)
-  return hash.to_hex(hash.sha256(text))
+  return runtime.text.to_hex(runtime.text.sha256(text))
 end
 
 local function check(text)

@@ -2,7 +2,7 @@
 local configs = require "support.configs"
 local runtime = require "gateway.runtime"
 
-local is_model_name = runtime.config.is_model_name
+local is_model_name = runtime.text.is_model_name
 
 describe("a name of a model", function()
   it("is what models are called", function()

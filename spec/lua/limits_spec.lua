@@ -12,7 +12,7 @@ end
 describe("a limit", function()
   it("is what was written, read-only", function()
     local limit = limits.read { name = "pro", per = { "user", "model" }, requests = "100/min 5/s", tokens = "10M/day", concurrent = 4 }
-    assert.is_true(runtime.limiter.is_rule(limit))
+    assert.is_true(runtime.limit.is_rule(limit))
     local seen = {}
     for key, value in pairs(limit) do
       seen[key] = value
@@ -25,9 +25,9 @@ describe("a limit", function()
 
   it("is nothing else", function()
     for _, value in ipairs { 1, "pro", {}, io.stdout, print, true } do
-      assert.is_false(runtime.limiter.is_rule(value))
+      assert.is_false(runtime.limit.is_rule(value))
     end
-    assert.is_false(runtime.limiter.is_rule(nil))
+    assert.is_false(runtime.limit.is_rule(nil))
   end)
 
   local NAME = 'limit: name: expected a word such as "pro" (it is the limit\'s identity), got '

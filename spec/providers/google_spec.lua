@@ -1,6 +1,7 @@
 --- Access tokens of Google Cloud: what is asked, what is made of the answer. Signatures are checked by OpenSSL's own program.
 local cjson = require "cjson"
-local google = require("gateway.runtime").google
+local runtime = require "gateway.runtime"
+local google = runtime.google
 local support = require "support.google"
 
 local WALL <const> = 1800000000
@@ -89,13 +90,13 @@ end)
 
 describe("a private key", function()
   it("is an RSA key of 2048 bits in PEM", function()
-    assert.is_true(google.is_key(support.key().pem))
-    assert.is_false(google.is_key(""))
-    assert.is_false(google.is_key "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
-    assert.is_false(google.is_key(support.key().pem:gsub("\n[^\n]+\n%-", "\n-")))
-    assert.is_false(google.is_key(support.other_key "-algorithm RSA -pkeyopt rsa_keygen_bits:1024"))
-    assert.is_false(google.is_key(support.other_key "-algorithm EC -pkeyopt ec_paramgen_curve:P-256"))
-    assert.is_false(google.is_key(support.other_key "-algorithm RSA -pkeyopt rsa_keygen_bits:2048 -aes-128-cbc -pass pass:x"))
+    assert.is_true(runtime.text.is_private_key(support.key().pem))
+    assert.is_false(runtime.text.is_private_key(""))
+    assert.is_false(runtime.text.is_private_key "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n")
+    assert.is_false(runtime.text.is_private_key(support.key().pem:gsub("\n[^\n]+\n%-", "\n-")))
+    assert.is_false(runtime.text.is_private_key(support.other_key "-algorithm RSA -pkeyopt rsa_keygen_bits:1024"))
+    assert.is_false(runtime.text.is_private_key(support.other_key "-algorithm EC -pkeyopt ec_paramgen_curve:P-256"))
+    assert.is_false(runtime.text.is_private_key(support.other_key "-algorithm RSA -pkeyopt rsa_keygen_bits:2048 -aes-128-cbc -pass pass:x"))
   end)
 end)
 

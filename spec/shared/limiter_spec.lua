@@ -679,7 +679,7 @@ local function random_history(seed, tally)
       promise.key = key_of(promise)
     end
     promises[name] = list
-    rules[name] = runtime.limiter.rule { name = name, per = PER[name], meters = list }
+    rules[name] = runtime.limit.rule { name = name, per = PER[name], meters = list }
   end
   load("a", random_promises())
   load("b", random_promises())

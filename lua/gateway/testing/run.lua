@@ -278,7 +278,7 @@ end
 
 --- Admit, route, the walk with recover, settle -> the result.
 function run:go()
-  local limits, complaint = self:call(plan.admitted, self.policy.admit, self.request, runtime.limiter.is_rule)
+  local limits, complaint = self:call(plan.admitted, self.policy.admit, self.request, runtime.limit.is_rule)
   local steps
   if limits and #limits > 0 then
     self.reservation, self.result.limits, complaint = limiting.charge(self.limiter, limits, self.request, self.now)

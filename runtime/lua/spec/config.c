@@ -1,0 +1,154 @@
+/* config.c -- struct config for specs: built of a checked table, and asked what it knows.
+ * SPDX-License-Identifier: MIT */
+#include "lua/spec/bindings.h"
+#include "lua/config.h"
+
+#define CONFIG_TYPE "gateway.config"
+
+static struct config *check_config(lua_State *L)
+{
+    return *(struct config **)luaL_checkudata(L, 1, CONFIG_TYPE);
+}
+
+static int config_gc(lua_State *L)
+{
+    struct config **held = luaL_checkudata(L, 1, CONFIG_TYPE);
+    if (*held != NULL)
+        config_free(*held);
+    *held = NULL;
+    return 0;
+}
+
+/* config:model(name) -> names of its targets | nil */
+static int config_model_face(lua_State *L)
+{
+    struct config *config = check_config(L);
+    struct slice name;
+    struct arena arena;
+    name.ptr = luaL_checklstring(L, 2, &name.len);
+    arena_init(&arena, NULL, 1024 * 1024);
+    const struct model *model = config_model(config, name, &arena, NULL);
+    if (model == NULL)
+        lua_pushnil(L);
+    else
+        lua_createtable(L, (int)model->target_count, 0);
+    for (unsigned i = 0; model != NULL && i < model->target_count; i++) {
+        push_slice(L, model->targets[i]->name);
+        lua_rawseti(L, -2, i + 1);
+    }
+    arena_free(&arena);
+    return 1;
+}
+
+/* config:nearest(name, max) -> names */
+static int config_nearest_face(lua_State *L)
+{
+    struct config *config = check_config(L);
+    struct slice name, names[16];
+    name.ptr = luaL_checklstring(L, 2, &name.len);
+    unsigned count = config_nearest(config, NULL, name, names, (unsigned)luaL_checkinteger(L, 3));
+    lua_newtable(L);
+    for (unsigned i = 0; i < count; i++) {
+        push_slice(L, names[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    return 1;
+}
+
+static void set_number(lua_State *L, const char *key, double number)
+{
+    lua_pushnumber(L, number);
+    lua_setfield(L, -2, key);
+}
+
+/* config:target(name) -> { index, weight, context, price, head_json, … } | nil */
+static int config_target_face(lua_State *L)
+{
+    struct config *config = check_config(L);
+    struct slice name;
+    name.ptr = luaL_checklstring(L, 2, &name.len);
+    const struct target *target = config_target(config, name);
+    if (target == NULL)
+        return 0;
+    lua_newtable(L);
+    set_number(L, "index", target->index);
+    set_number(L, "weight", target->weight);
+    set_number(L, "priority", (double)target->priority);
+    set_number(L, "context", (double)target->context);
+    set_number(L, "max_output", (double)target->model.max_output);
+    set_number(L, "capabilities", target->model.capabilities);
+    set_number(L, "timeout", (double)target->timeout_us / 1e6);
+    push_slice(L, target->head_json);
+    lua_setfield(L, -2, "head_json");
+    push_slice(L, target->head_stream);
+    lua_setfield(L, -2, "head_stream");
+    lua_newtable(L);
+    for (int i = 0; i < (target->price[PRICE_ABOVE] > 0 ? PRICE_LIST : PRICE_COUNT); i++) {
+        lua_pushinteger(L, target->price[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, "price");
+    return 1;
+}
+
+/* config:user(key, now_s) -> { user, tier, name, metadata (JSON) } | nil: of no user, or expired */
+static int config_user_face(lua_State *L)
+{
+    struct config *config = check_config(L);
+    struct slice key;
+    uint8_t digest[SHA256_BYTES];
+    key.ptr = luaL_checklstring(L, 2, &key.len);
+    hash_sha256(key, digest);
+    const struct user *user = keyring_find(config->keyring, digest);
+    if (user == NULL || user_has_expired(user, (int64_t)(luaL_checknumber(L, 3) * 1e6)))
+        return 0;
+    lua_newtable(L);
+    push_slice(L, user->id);
+    lua_setfield(L, -2, "user");
+    push_slice(L, user->tier);
+    lua_setfield(L, -2, "tier");
+    push_slice(L, user->name);
+    lua_setfield(L, -2, "name");
+    push_slice(L, user->metadata_json);
+    lua_setfield(L, -2, "metadata");
+    return 1;
+}
+
+/* config.build(checked, path) -> config | nil, complaint */
+static int config_build_face(lua_State *L)
+{
+    struct slice path;
+    char complaint[1024];
+    path.ptr = luaL_checklstring(L, 2, &path.len);
+    luaL_checktype(L, 1, LUA_TTABLE);
+    struct config **held = lua_newuserdatauv(L, sizeof *held, 0);
+    *held = NULL;
+    luaL_setmetatable(L, CONFIG_TYPE);
+    lua_pushvalue(L, 1);
+    *held = config_build(L, path, complaint, sizeof complaint);
+    lua_pop(L, 1);
+    if (*held != NULL)
+        return 1;
+    lua_pushnil(L);
+    lua_pushstring(L, complaint);
+    return 2;
+}
+
+static int config_vendors_face(lua_State *L)
+{
+    config_push_vendors(L);
+    return 1;
+}
+
+int open_config(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"build", config_build_face}, {"vendors", config_vendors_face}, {NULL, NULL}};
+    static const luaL_Reg methods[] = {{"model", config_model_face},
+                                       {"nearest", config_nearest_face},
+                                       {"target", config_target_face},
+                                       {"user", config_user_face},
+                                       {NULL, NULL}};
+    new_type(L, CONFIG_TYPE, methods, config_gc);
+    luaL_newlib(L, functions);
+    return 1;
+}

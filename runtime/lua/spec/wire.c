@@ -1,0 +1,680 @@
+/* wire.c -- the dialects, for specs: what a client's request becomes for a provider, what its answer becomes for the client.
+ *
+ *      wire.facts(body [, client]) -> table | nil, complaint
+ *      wire.edited{ client, body, vendor, model } -> the same body for a provider of the same dialect | nil
+ *      wire.encode{ client, body, vendor, model, … } -> body, dropped | nil, complaint
+ *      wire.head{ client, vendor, model, stream, origin, path, key, … [, body, wall_s] } -> url, the provider's own headers
+ *      wire.passes{ client, vendor, … } -> whether the answer's bytes go back as they came
+ *      wire.answer{ client, vendor, stream, include_usage, pieces | body | estimate, status, headers, created, id, model [, request, pass, wants_end] }
+ *          -> { out, failure, ended, content, usage, finish }
+ *      wire.failure{ client, kind [, message, stream] } -> body, status
+ *      wire.classify(status, code, text) -> kind; wire.retry_after(headers, wall_s) -> seconds | nil; wire.message(body, status)
+ *      wire.hide(text, secret) -> the text without it
+ *      wire.vendors() -> names; wire.vendor(name) -> { name, wire, base_url } | nil; wire.clients() -> { name = what its clients ask for }
+ *
+ * `client` names the client's wire ("openai" unless given), `vendor` a row of vendors.c; what is spoken is what vendor_wire says. The other fields are
+ * those of struct provider and struct model_facts. With `foreign` the vendor is spoken to in its first wire, whatever the client's.
+ * SPDX-License-Identifier: MIT */
+#include "base/frames.h"
+#include "lua/spec/bindings.h"
+#include "providers/provider.h"
+#include <math.h>
+
+enum { ARENA_MAX = 64 * 1024 * 1024 };
+
+static struct slice field(lua_State *L, int table, const char *name)
+{
+    struct slice text = SLICE_NONE;
+    if (lua_getfield(L, table, name) == LUA_TSTRING)
+        text.ptr = lua_tolstring(L, -1, &text.len);
+    lua_pop(L, 1); /* the table keeps it alive */
+    return text;
+}
+
+static int64_t field_int(lua_State *L, int table, const char *name, int64_t otherwise)
+{
+    lua_getfield(L, table, name);
+    int64_t number = lua_isnumber(L, -1) ? (int64_t)lua_tonumber(L, -1) : otherwise;
+    lua_pop(L, 1);
+    return number;
+}
+
+static bool field_bool(lua_State *L, int table, const char *name)
+{
+    lua_getfield(L, table, name);
+    bool value = lua_toboolean(L, -1);
+    lua_pop(L, 1);
+    return value;
+}
+
+static void set_text(lua_State *L, const char *name, struct slice text)
+{
+    if (text.len == 0)
+        return;
+    push_slice(L, text);
+    lua_setfield(L, -2, name);
+}
+
+static void set_count(lua_State *L, const char *name, int64_t count)
+{
+    lua_pushinteger(L, count);
+    lua_setfield(L, -2, name);
+}
+
+static void set_flag(lua_State *L, const char *name, bool flag)
+{
+    lua_pushboolean(L, flag);
+    lua_setfield(L, -2, name);
+}
+
+static int push_complaint(lua_State *L, const struct complaint *complaint)
+{
+    lua_pushnil(L);
+    lua_newtable(L);
+    lua_pushstring(L, failure_row(complaint->kind)->name);
+    lua_setfield(L, -2, "kind");
+    set_text(L, "message", complaint->message);
+    set_text(L, "param", complaint->param);
+    return 2;
+}
+
+/* ---------------------------------------------------------------- who speaks to whom */
+
+static const struct wire *const clients[] = {&wire_openai,    &wire_completions,  &wire_embeddings, &wire_responses,
+                                             &wire_anthropic, &wire_count_tokens, &wire_simple};
+enum { CLIENTS = sizeof clients / sizeof *clients };
+
+/* The client's wire of that name; openai when none is given. */
+static const struct wire *find_client(lua_State *L, struct slice name)
+{
+    if (name.len == 0)
+        return &wire_openai;
+    for (unsigned i = 0; i < CLIENTS; i++)
+        if (slice_equals(name, slice_of(clients[i]->name)))
+            return clients[i];
+    luaL_error(L, "unknown client wire '%s'", name.ptr);
+    return NULL;
+}
+
+static const struct wire *check_client(lua_State *L, int table)
+{
+    return find_client(L, field(L, table, "client"));
+}
+
+static const struct vendor *check_vendor(lua_State *L, int table)
+{
+    const struct vendor *vendor = vendor_find(field(L, table, "vendor"));
+    if (vendor == NULL)
+        luaL_error(L, "unknown vendor");
+    return vendor;
+}
+
+/* One call of a spec: its table is argument 1. */
+struct call {
+    const struct wire *client, *spoken;
+    struct provider provider;
+    struct model_facts model;
+    struct slice key;
+    bool stream, include_usage;
+};
+
+static void take_provider(lua_State *L, struct provider *provider)
+{
+    static const char *const efforts[] = {"minimal", "low", "medium", "high", "xhigh"};
+    const struct {
+        const char *name;
+        struct slice *text;
+    } texts[] = {
+        {"origin", &provider->origin},
+        {"path", &provider->path},
+        {"api_version", &provider->api_version},
+        {"region", &provider->region},
+        {"project", &provider->project},
+        {"location", &provider->location},
+        {"access_key_id", &provider->access_key_id},
+        {"secret_access_key", &provider->secret_access_key},
+        {"session_token", &provider->session_token},
+        {"default_input_type", &provider->default_input_type},
+        {"empty_text_placeholder", &provider->empty_text_placeholder},
+    };
+    provider->name = field(L, 1, "vendor");
+    for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
+        *texts[i].text = field(L, 1, texts[i].name);
+    provider->drop_params = true;
+    provider->dated_api = field_bool(L, 1, "dated_api");
+    provider->include_thoughts = field_bool(L, 1, "include_thoughts");
+    provider->default_max_tokens = field_int(L, 1, "default_max_tokens", 0);
+    if (lua_getfield(L, 1, "reasoning_budgets") == LUA_TTABLE)
+        for (unsigned i = 0; i < 5; i++) {
+            int64_t named = field_int(L, lua_gettop(L), efforts[i], 0);
+            lua_rawgeti(L, -1, i + 1); /* a checked config has a list */
+            provider->reasoning_budgets[i] = lua_isinteger(L, -1) ? lua_tointeger(L, -1) : named;
+            lua_pop(L, 1);
+        }
+    lua_pop(L, 1);
+}
+
+static void take_call(lua_State *L, struct call *call)
+{
+    luaL_checktype(L, 1, LUA_TTABLE);
+    *call = (struct call){.client = check_client(L, 1)};
+    call->provider.vendor = check_vendor(L, 1);
+    call->spoken = field_bool(L, 1, "foreign") ? call->provider.vendor->wire : vendor_wire(call->provider.vendor, call->client);
+    take_provider(L, &call->provider);
+    call->key = field(L, 1, "key");
+    call->provider.keys = &call->key;
+    call->provider.key_count = call->key.len > 0;
+    call->model.model = field(L, 1, "model");
+    call->model.base_model = field(L, 1, "base_model");
+    call->model.max_output = field_int(L, 1, "max_output", 0);
+    call->model.capabilities = (unsigned)field_int(L, 1, "capabilities", 0xffff);
+    call->stream = field_bool(L, 1, "stream");
+    call->include_usage = field_bool(L, 1, "include_usage");
+}
+
+/* ---------------------------------------------------------------- requests */
+
+static void push_facts(lua_State *L, const struct facts *facts)
+{
+    lua_newtable(L);
+    set_text(L, "model", facts->model_raw);
+    set_text(L, "user", facts->user_raw);
+    set_text(L, "strategy", facts->strategy_raw);
+    set_text(L, "provider", facts->provider_raw);
+    set_text(L, "opening", facts->opening_json);
+    set_flag(L, "stream", facts->stream);
+    set_flag(L, "include_usage", facts->include_usage);
+    set_flag(L, "replayable", facts->replayable);
+    set_count(L, "fallback", facts->fallback);
+    set_count(L, "max_tokens", facts->max_tokens);
+    set_count(L, "needs", (int64_t)facts->needs);
+    set_count(L, "prompt_bytes", (int64_t)facts->prompt_bytes);
+    set_count(L, "prompt_tokens", facts_tokens(facts));
+    set_count(L, "image_count", (int64_t)facts->image_count);
+    set_count(L, "tokens", facts_tokens(facts));
+    if (!isnan(facts->temperature)) {
+        lua_pushnumber(L, facts->temperature);
+        lua_setfield(L, -2, "temperature");
+    }
+}
+
+static int wire_facts(lua_State *L)
+{
+    struct slice body = check_slice(L, 1);
+    const struct wire *client = find_client(L, slice_of(luaL_optstring(L, 2, "openai")));
+    struct arena arena;
+    struct facts facts;
+    struct complaint complaint;
+    int count = 1;
+    arena_init(&arena, NULL, ARENA_MAX);
+    if (client->read_facts(body, &arena, &facts, &complaint))
+        push_facts(L, &facts);
+    else
+        count = push_complaint(L, &complaint);
+    arena_free(&arena);
+    return count;
+}
+
+static int wire_edited(lua_State *L)
+{
+    struct call call;
+    struct edit edits[EDITS_MAX];
+    struct facts facts;
+    struct complaint complaint;
+    struct arena arena;
+    luaL_Buffer out;
+    take_call(L, &call);
+    struct slice body = field(L, 1, "body"), parts[2 * EDITS_MAX + 1];
+    arena_init(&arena, NULL, ARENA_MAX);
+    int count = -1;
+    if (call.spoken == call.client && call.client->read_facts(body, &arena, &facts, &complaint))
+        count = call.client->edits(body, &facts, &call.provider, &call.model, &arena, edits);
+    if (count < 0) {
+        arena_free(&arena);
+        return 0;
+    }
+    unsigned made = edits_apply(body, edits, (unsigned)count, parts, 2 * EDITS_MAX + 1);
+    luaL_buffinit(L, &out);
+    for (unsigned i = 0; i < made; i++)
+        luaL_addlstring(&out, parts[i].ptr, parts[i].len);
+    luaL_pushresult(&out);
+    arena_free(&arena);
+    return 1;
+}
+
+static bool encode_embed(const struct call *call, struct slice body, struct arena *arena, struct buffer *out, struct buffer *dropped,
+                         struct complaint *complaint)
+{
+    struct embed embed = {.count = 0};
+    if (!call->client->read_embed(body, arena, &embed, complaint))
+        return false;
+    if (call->spoken->write_embed == NULL) {
+        *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, LIT("this provider has no embeddings"), LIT("model")};
+        return false;
+    }
+    return call->spoken->write_embed(&embed, &call->provider, &call->model, arena, out, dropped, complaint);
+}
+
+static bool encode_chat(const struct call *call, struct slice body, struct arena *arena, struct buffer *out, struct buffer *dropped,
+                        struct complaint *complaint)
+{
+    struct chat chat = {.messages = NULL};
+    if (!call->client->read_chat(body, arena, &chat, complaint))
+        return false;
+    buffer_append_slice(dropped, chat.dropped);
+    if (call->client->operation != OPERATION_COUNT)
+        return call->spoken->write_request(&chat, &call->provider, &call->model, arena, out, dropped, complaint);
+    if (call->spoken->write_count == NULL) {
+        *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, LIT("this provider counts no tokens"), LIT("model")};
+        return false;
+    }
+    return call->spoken->write_count(&chat, &call->provider, &call->model, arena, out, dropped, complaint);
+}
+
+static int wire_encode(lua_State *L)
+{
+    struct call call;
+    struct complaint complaint = {FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
+    struct arena arena;
+    struct buffer out, dropped;
+    int count = 2;
+    take_call(L, &call);
+    struct slice body = field(L, 1, "body");
+    arena_init(&arena, NULL, ARENA_MAX);
+    buffer_init(&out, ARENA_MAX);
+    buffer_init(&dropped, 4096);
+    bool ok = (call.client->operation == OPERATION_EMBED ? encode_embed : encode_chat)(&call, body, &arena, &out, &dropped, &complaint);
+    if (ok) {
+        push_slice(L, buffer_slice(&out));
+        push_slice(L, buffer_slice(&dropped));
+    } else {
+        count = push_complaint(L, &complaint);
+    }
+    buffer_free(&out);
+    buffer_free(&dropped);
+    arena_free(&arena);
+    return count;
+}
+
+static int wire_passes(lua_State *L)
+{
+    struct call call;
+    take_call(L, &call);
+    bool repaired = (call.provider.vendor->quirks & VENDOR_REPAIR) && call.spoken == call.provider.vendor->wire;
+    lua_pushboolean(L, call.spoken == call.client && !repaired);
+    return 1;
+}
+
+static int wire_head(lua_State *L)
+{
+    struct call call;
+    struct buffer url, headers;
+    take_call(L, &call);
+    struct slice body = field(L, 1, "body");
+    buffer_init(&url, 1 << 16);
+    buffer_init(&headers, 1 << 16);
+    buffer_append_slice(&url, call.provider.path);
+    call.spoken->write_path(&call.provider, &call.model, call.client->operation, call.stream, &url);
+    if (call.key.len == 0 && call.spoken->write_signature != NULL)
+        call.spoken->write_signature(&call.provider, buffer_slice(&url), &body, 1, field_int(L, 1, "wall_s", 0) * 1000000, &headers);
+    else
+        call.spoken->write_auth(&call.provider, call.key, &headers);
+    push_slice(L, call.provider.origin);
+    push_slice(L, buffer_slice(&url));
+    lua_concat(L, 2);
+    push_slice(L, buffer_slice(&headers));
+    buffer_free(&url);
+    buffer_free(&headers);
+    return 2;
+}
+
+/* ---------------------------------------------------------------- answers */
+
+struct collect {
+    struct writer *writer;
+    struct buffer out;
+    struct failure failure;
+    struct usage usage;
+    enum finish finish;
+    bool failed, ended, content;
+};
+
+static void fail(struct collect *collect, const char *message)
+{
+    collect->failed = true;
+    collect->failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
+    collect->failure.sent = collect->content ? SENT_CONTENT : SENT_UNCERTAIN;
+}
+
+static void on_event(void *owner, const struct event *event)
+{
+    struct collect *collect = owner;
+    if (collect->failed)
+        return;
+    if (event->kind == EVENT_TOOL_BEGIN && collect->writer != NULL && collect->writer->wire->says_no_calls)
+        return fail(collect, "the provider called a tool that it was not given"); /* as attempt.c does */
+    collect->content |= event_is_content(event);
+    if (event->kind == EVENT_USAGE)
+        collect->usage = event->usage;
+    if (event->kind == EVENT_FINISH)
+        collect->finish = event->finish;
+    if (event->kind == EVENT_ERROR) {
+        collect->failed = true;
+        collect->failure = event->failure;
+        return;
+    }
+    collect->ended |= event->kind == EVENT_END;
+    if (collect->writer != NULL)
+        collect->writer->wire->write_event(collect->writer, event, &collect->out);
+}
+
+struct header_list {
+    lua_State *L;
+    int index; /* of a table of lower-case names, 0: none */
+};
+
+static struct slice look_up(void *head, struct slice name)
+{
+    struct header_list *list = head;
+    if (list->index == 0)
+        return SLICE_NONE;
+    lua_pushlstring(list->L, name.ptr, name.len);
+    struct slice value = SLICE_NONE;
+    if (lua_gettable(list->L, list->index) == LUA_TSTRING)
+        value.ptr = lua_tolstring(list->L, -1, &value.len);
+    lua_pop(list->L, 1);
+    return value;
+}
+
+static void one_event(struct reader *reader, struct collect *collect, const struct sse_event *event, bool include_usage)
+{
+    enum pass pass = PASS_AS_IS;
+    struct slice rewritten = SLICE_NONE;
+    if (!event->has_data || collect->ended || collect->failed)
+        return;
+    reader->wire->read_event(reader, event->name, event->data, include_usage, &pass, &rewritten);
+    if (collect->writer != NULL || collect->failed)
+        return;
+    if (pass == PASS_AS_IS)
+        buffer_append_slice(&collect->out, event->raw);
+    else if (pass == PASS_REWRITE)
+        buffer_append_slice(&collect->out, rewritten);
+}
+
+static void feed(lua_State *L, struct reader *reader, struct collect *collect, bool include_usage)
+{
+    struct frames frames;
+    struct sse_event event;
+    frames_init(&frames, reader->wire->stream_form);
+    lua_getfield(L, 1, "pieces");
+    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
+        struct slice piece;
+        piece.ptr = lua_tolstring(L, -1, &piece.len);
+        frames_feed(&frames, piece);
+        while (frames_next(&frames, &event))
+            one_event(reader, collect, &event, include_usage);
+        lua_pop(L, 1);
+    }
+    lua_pop(L, 2);
+    if (frames_finish(&frames, &event))
+        one_event(reader, collect, &event, include_usage);
+    if (!collect->ended && !collect->failed && (frames_broken(&frames) || frames_too_big(&frames)))
+        fail(collect, frames_broken(&frames) ? "the provider's stream is damaged" : "an event of the provider's stream is too large");
+    if (!collect->ended && !collect->failed)
+        reader->wire->read_eof(reader);
+    if (!collect->ended && !collect->failed && field_bool(L, 1, "wants_end"))
+        fail(collect, "the provider's stream ended without its end marker"); /* as attempt.c does */
+    frames_free(&frames);
+}
+
+static void push_usage(lua_State *L, const struct usage *usage)
+{
+    const struct {
+        const char *name;
+        int64_t count;
+        bool always;
+    } counts[] = {{"input", usage->input, true},
+                  {"output", usage->output, true},
+                  {"cache_read", usage->cache_read, true},
+                  {"cache_write", usage->cache_write, true},
+                  {"reasoning", usage->reasoning, true},
+                  {"audio_input", usage->audio_input, false},
+                  {"audio_output", usage->audio_output, false},
+                  {"image_input", usage->image_input, false}};
+    lua_newtable(L);
+    for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++)
+        if (counts[i].always || counts[i].count >= 0)
+            set_count(L, counts[i].name, counts[i].count);
+    if (usage->billed) {
+        lua_pushnumber(L, (double)usage->cost_pico / 1e12);
+        lua_setfield(L, -2, "cost");
+    }
+}
+
+static void push_failure(lua_State *L, const struct collect *collect, const struct wire *client, bool stream)
+{
+    struct buffer body;
+    const struct failure *failure = &collect->failure;
+    buffer_init(&body, 1 << 20);
+    if (stream && collect->writer != NULL)
+        client->write_event(collect->writer, &(struct event){.kind = EVENT_ERROR, .failure = *failure}, &body);
+    if (body.len == 0)
+        client->write_failure(failure, LIT("id"), stream, &body);
+    lua_newtable(L);
+    lua_pushstring(L, failure_row(failure->kind)->name);
+    lua_setfield(L, -2, "kind");
+    lua_pushstring(L, sent_name(failure->sent));
+    lua_setfield(L, -2, "sent");
+    set_text(L, "message", failure->message);
+    set_text(L, "body", buffer_slice(&body));
+    set_count(L, "status", client->failure_status(failure));
+    if (failure->retry_after_us >= 0) {
+        lua_pushnumber(L, (double)failure->retry_after_us / 1e6);
+        lua_setfield(L, -2, "retry_after_s");
+    }
+    buffer_free(&body);
+}
+
+static void push_answer(lua_State *L, const struct collect *collect, const struct wire *client, bool stream)
+{
+    static const char *const finishes[] = {"none", "stop", "length", "tool_calls", "content_filter"};
+    lua_newtable(L);
+    set_text(L, "out", buffer_slice(&collect->out));
+    set_flag(L, "ended", collect->ended);
+    set_flag(L, "content", collect->content);
+    lua_pushstring(L, finishes[collect->finish]);
+    lua_setfield(L, -2, "finish");
+    if (collect->usage.known) {
+        push_usage(L, &collect->usage);
+        lua_setfield(L, -2, "usage");
+    }
+    if (collect->failed) {
+        push_failure(L, collect, client, stream && collect->content);
+        lua_setfield(L, -2, "failure");
+    }
+    if (collect->out.overflow) /* what was written is not all of it */
+        set_flag(L, "overflow", true);
+}
+
+static struct reader *new_reader(lua_State *L, const struct call *call, struct arena *arena, struct collect *collect)
+{
+    struct reader *reader = arena_zalloc(arena, call->spoken->reader_size);
+    struct slice request = field(L, 1, "request");
+    struct complaint complaint;
+    *reader = (struct reader){.wire = call->spoken,
+                              .vendor = call->provider.vendor,
+                              .arena = arena,
+                              .emit = on_event,
+                              .owner = collect,
+                              .model = &call->model,
+                              .operation = call->client->operation,
+                              .stream = call->stream};
+    if (request.len > 0 && call->client->operation != OPERATION_EMBED) {
+        struct chat *chat = arena_zalloc(arena, sizeof *chat);
+        if (call->client->read_chat(request, arena, chat, &complaint))
+            reader->chat = chat;
+    }
+    call->spoken->reader_begin(reader);
+    return reader;
+}
+
+static struct writer *new_writer(lua_State *L, const struct call *call, struct arena *arena)
+{
+    struct writer *writer = arena_zalloc(arena, call->client->writer_size);
+    struct slice asked = field(L, 1, "asked");
+    *writer = (struct writer){.wire = call->client,
+                              .arena = arena,
+                              .stream = call->stream,
+                              .include_usage = call->include_usage,
+                              .id = field(L, 1, "id"),
+                              .model = call->model.model,
+                              .asked = asked.len > 0 ? asked : call->model.model,
+                              .provider = call->provider.name,
+                              .body = field(L, 1, "request"),
+                              .created = field_int(L, 1, "created", 0),
+                              .estimated_input = field_int(L, 1, "estimated_input", 0)};
+    call->client->writer_begin(writer);
+    return writer;
+}
+
+static int wire_answer(lua_State *L)
+{
+    struct collect collect = {.finish = FINISH_NONE};
+    struct arena arena;
+    struct call call;
+    take_call(L, &call);
+    int64_t status = field_int(L, 1, "status", 200), estimate = field_int(L, 1, "estimate", -1);
+    struct header_list headers = {L, 0};
+
+    arena_init(&arena, NULL, ARENA_MAX);
+    buffer_init(&collect.out, ARENA_MAX);
+    struct reader *reader = new_reader(L, &call, &arena, &collect);
+    if (!field_bool(L, 1, "pass"))
+        collect.writer = new_writer(L, &call, &arena);
+    if (estimate >= 0) {
+        struct event count = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
+        count.usage.input = estimate;
+        count.usage.known = count.usage.estimated = true;
+        on_event(&collect, &count);
+        on_event(&collect, &(struct event){.kind = EVENT_END});
+    } else if (status < 200 || status > 299) {
+        if (lua_getfield(L, 1, "headers") == LUA_TTABLE)
+            headers.index = lua_gettop(L);
+        collect.failed = true;
+        call.spoken->read_failure((int)status, field(L, 1, "body"), look_up, &headers, field_int(L, 1, "created", 0) * 1000000, &arena,
+                                  &collect.failure);
+        if (call.spoken->refine_failure != NULL)
+            call.spoken->refine_failure(reader, (int)status, field(L, 1, "body"), &collect.failure);
+    } else if (call.stream) {
+        feed(L, reader, &collect, call.include_usage);
+    } else {
+        call.spoken->read_answer(reader, field(L, 1, "body"));
+    }
+    push_answer(L, &collect, call.client, call.stream);
+    if (collect.writer != NULL)
+        call.client->writer_end(collect.writer);
+    buffer_free(&collect.out);
+    arena_free(&arena);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- errors */
+
+static int wire_failure(lua_State *L)
+{
+    struct buffer body;
+    luaL_checktype(L, 1, LUA_TTABLE);
+    const struct wire *client = check_client(L, 1);
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, field(L, 1, "message"));
+    if (!failure_kind_of(field(L, 1, "kind"), &failure.kind))
+        return luaL_error(L, "unknown kind of failure");
+    buffer_init(&body, 1 << 20);
+    client->write_failure(&failure, LIT("id"), field_bool(L, 1, "stream"), &body);
+    push_slice(L, buffer_slice(&body));
+    lua_pushinteger(L, client->failure_status(&failure));
+    buffer_free(&body);
+    return 2;
+}
+
+static int wire_classify(lua_State *L)
+{
+    int status = (int)luaL_checkinteger(L, 1);
+    lua_pushstring(L, failure_row(failure_classify(status, check_slice(L, 2), check_slice(L, 3)))->name);
+    return 1;
+}
+
+static int wire_retry_after(lua_State *L)
+{
+    struct header_list headers = {L, 1};
+    luaL_checktype(L, 1, LUA_TTABLE);
+    int64_t us = retry_after_us(look_up, &headers, (int64_t)(luaL_optnumber(L, 2, 0) * 1e6));
+    if (us < 0)
+        return 0;
+    lua_pushnumber(L, (double)us / 1e6);
+    return 1;
+}
+
+static int wire_message(lua_State *L)
+{
+    struct arena arena;
+    arena_init(&arena, NULL, ARENA_MAX);
+    push_slice(L, failure_message(check_slice(L, 1), (int)luaL_checkinteger(L, 2), &arena));
+    arena_free(&arena);
+    return 1;
+}
+
+static int wire_hide(lua_State *L)
+{
+    struct arena arena;
+    arena_init(&arena, NULL, ARENA_MAX);
+    push_slice(L, secret_hide(check_slice(L, 1), check_slice(L, 2), &arena));
+    arena_free(&arena);
+    return 1;
+}
+
+/* ---------------------------------------------------------------- what there is */
+
+static int wire_vendors(lua_State *L)
+{
+    lua_newtable(L);
+    for (unsigned i = 0; i < vendor_count; i++) {
+        lua_pushstring(L, vendors[i].name);
+        lua_rawseti(L, -2, (lua_Integer)i + 1);
+    }
+    return 1;
+}
+
+static int wire_vendor(lua_State *L)
+{
+    const struct vendor *vendor = vendor_find(check_slice(L, 1));
+    if (vendor == NULL)
+        return 0;
+    lua_newtable(L);
+    set_text(L, "name", slice_of(vendor->name));
+    set_text(L, "wire", slice_of(vendor->wire->name));
+    lua_pushstring(L, vendor->base_url); /* nil for NULL */
+    lua_setfield(L, -2, "base_url");
+    return 1;
+}
+
+static int wire_clients(lua_State *L)
+{
+    static const char *const operations[] = {"chat", "embed", "count"};
+    lua_newtable(L);
+    for (unsigned i = 0; i < CLIENTS; i++)
+        set_text(L, clients[i]->name, slice_of(operations[clients[i]->operation]));
+    return 1;
+}
+
+int open_wire(lua_State *L)
+{
+    static const luaL_Reg functions[] = {
+        {"facts", wire_facts},     {"edited", wire_edited},     {"encode", wire_encode},
+        {"head", wire_head},       {"passes", wire_passes},     {"answer", wire_answer},
+        {"failure", wire_failure}, {"classify", wire_classify}, {"retry_after", wire_retry_after},
+        {"message", wire_message}, {"hide", wire_hide},         {"vendors", wire_vendors},
+        {"vendor", wire_vendor},   {"clients", wire_clients},   {NULL, NULL},
+    };
+    luaL_newlib(L, functions);
+    return 1;
+}

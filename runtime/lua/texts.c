@@ -1,0 +1,83 @@
+/* texts.c -- what the Lua of the gateway asks C about a text.
+ *
+ * is_network(text): an address or a network; is_model_name(text); is_private_key(pem); sha256(text), to_hex(bytes) -> text;
+ * matches_any(patterns, text): what policies know as gateway.pattern.any.
+ * SPDX-License-Identifier: MIT */
+#include "base/address.h"
+#include "base/hash.h"
+#include "config/model_name.h"
+#include "lua/bindings.h"
+#include "lua/call.h"
+#include "providers/credentials/google.h"
+#include "shared/keyring.h"
+
+enum { NAME_BYTES_MAX = 1024 };
+
+static int is_network(lua_State *L)
+{
+    struct network network;
+    lua_pushboolean(L, network_parse(check_slice(L, 1), &network));
+    return 1;
+}
+
+static int is_model_name(lua_State *L)
+{
+    lua_pushboolean(L, model_name_is_plain(check_slice(L, 1)));
+    return 1;
+}
+
+static int is_private_key(lua_State *L)
+{
+    lua_pushboolean(L, google_is_key(check_slice(L, 1)));
+    return 1;
+}
+
+static int sha256(lua_State *L)
+{
+    uint8_t digest[SHA256_BYTES];
+    hash_sha256(check_slice(L, 1), digest);
+    return push_slice(L, (struct slice){(const char *)digest, sizeof digest});
+}
+
+static int to_hex(lua_State *L)
+{
+    char hex[128];
+    struct slice text = check_slice(L, 1);
+    luaL_argcheck(L, 2 * text.len <= sizeof hex, 1, "too long");
+    hash_to_hex((const uint8_t *)text.ptr, text.len, hex);
+    return push_slice(L, (struct slice){hex, 2 * text.len});
+}
+
+/* A text longer than any name matches nothing. */
+static int matches_any(lua_State *L)
+{
+    if (lua_type(L, 1) != LUA_TTABLE)
+        return luaL_error(L, "pattern.any: expected a list of patterns, got %s", luaL_typename(L, 1));
+    size_t text_len = 0;
+    const char *text = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &text_len) : NULL;
+    lua_Integer count = text == NULL || text_len > NAME_BYTES_MAX ? 0 : luaL_len(L, 1);
+    bool found = false;
+    for (lua_Integer i = 1; i <= count && !found; i++) {
+        struct slice pattern = SLICE_NONE;
+        if (lua_geti(L, 1, i) == LUA_TSTRING)
+            pattern.ptr = lua_tolstring(L, -1, &pattern.len);
+        call_charge(L, 4 + pattern.len * text_len / 16);
+        found = pattern.ptr != NULL && pattern.len <= NAME_BYTES_MAX && pattern_matches(pattern, (struct slice){text, text_len});
+        lua_pop(L, 1);
+    }
+    lua_pushboolean(L, found);
+    return 1;
+}
+
+int open_texts(lua_State *L)
+{
+    static const luaL_Reg functions[] = {{"is_network", is_network},
+                                         {"is_model_name", is_model_name},
+                                         {"is_private_key", is_private_key},
+                                         {"sha256", sha256},
+                                         {"to_hex", to_hex},
+                                         {"matches_any", matches_any},
+                                         {NULL, NULL}};
+    luaL_newlib(L, functions);
+    return 1;
+}
