@@ -115,7 +115,7 @@ struct config {
     struct slice listen_place; /* where the config says so: "gateway.lua:3: listen" */
     struct slice *remarks;     /* what is sound and looks like a mistake, each a line with its place */
     unsigned remark_count;
-    bool wants_mock; /* an entry of kind "mock" is on: process starts the embedded one and sets its origin */
+    bool wants_mock; /* a provider is the embedded mock: it has no origin before the mock runs */
 
     struct target **targets; /* room for TARGETS_MAX */
     atomic_uint target_count;

@@ -1,7 +1,9 @@
 /* generation.c -- see generation.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/generation.h"
+#include "base/file.h"
 #include "gateway/trial.h"
+#include "mock/mock.h"
 #include "providers/credentials/google.h"
 #include <sched.h>
 #include <stdio.h>
@@ -99,9 +101,6 @@ static bool bind_shared(struct gateway *gateway, struct config *config, int64_t 
         config->models[i].pool = pools_find(gateway->pools, config->models[i].name);
     for (unsigned i = 0; i < config->listed_target_count; i++)
         target_bind(gateway, config, config->targets[i], now_us);
-    for (unsigned i = 0; i < config->provider_count; i++)
-        if (slice_equals(slice_of(config->providers[i].vendor->name), LIT("mock")) && config->providers[i].origin.len == 0)
-            config->providers[i].origin = gateway->mock_origin;
     return true;
 }
 
@@ -132,6 +131,8 @@ static void generation_free(struct generation *generation)
         engine->sources_free(generation->sources);
     if (config != NULL)
         config_free(config);
+    if (generation->uses_mock)
+        embedded_mock_leave(generation->gateway->mock);
     free(generation);
 }
 
@@ -191,7 +192,6 @@ static bool try_aside(struct generation *generation, int64_t now_us, char compla
     struct config *config = generation->config;
     struct gateway aside;
     gateway_init(&aside, gateway->engine, now_us, gateway->started_wall_us);
-    aside.mock_origin = gateway->mock_origin;
     bool ok = bind_shared(&aside, config, now_us);
     if (!ok)
         say_too_large(complaint);
@@ -216,6 +216,27 @@ static bool load_scripts(struct generation *generation, unsigned scripts, char c
     return true;
 }
 
+/* A provider without an origin is the embedded mock. */
+static bool use_mock(struct generation *generation, char complaint[COMPLAINT_MAX])
+{
+    struct config *config = generation->config;
+    char origin[MOCK_ORIGIN_SIZE], why[FILE_WHY_MAX];
+    if (!config->wants_mock || generation->gateway->mock == NULL)
+        return true;
+    int error = embedded_mock_use(generation->gateway->mock, origin);
+    if (error != 0) {
+        file_write_why(error, why);
+        snprintf(complaint, COMPLAINT_MAX, "the embedded mock provider cannot listen on the loopback: %s", why);
+        return false;
+    }
+    generation->uses_mock = true;
+    struct slice copy = arena_copy(&config->arena, slice_of(origin));
+    for (unsigned i = 0; i < config->provider_count; i++)
+        if (config->providers[i].origin.len == 0)
+            config->providers[i].origin = copy;
+    return copy.len > 0 || say_too_large(complaint);
+}
+
 static bool build(struct generation *generation, const struct load *load, int64_t now_us, char complaint[COMPLAINT_MAX])
 {
     struct gateway *gateway = generation->gateway;
@@ -236,7 +257,7 @@ static bool build(struct generation *generation, const struct load *load, int64_
         return false;
     if (!bind_shared(gateway, config, now_us))
         return say_too_large(complaint);
-    return load_scripts(generation, scripts, complaint);
+    return use_mock(generation, complaint) && load_scripts(generation, scripts, complaint);
 }
 
 struct generation *generation_load(struct gateway *gateway, const struct load *load, int64_t now_us, char complaint[COMPLAINT_MAX])

@@ -20,6 +20,7 @@ struct generation {
     struct script **scripts; /* one per worker */
     unsigned script_count;
     struct probation probation;
+    bool uses_mock; /* a provider of it is the embedded one */
     atomic_uint references;
 };
 
@@ -48,13 +49,13 @@ struct gateway {
     atomic_uint_fast64_t reload_asked; /* tickets given out */
     int reload_fd; /* eventfd of the process: a reload is asked for, a generation lost its probation or, while draining, a worker is quiet */
     int token_fd;  /* eventfd of the keeper: a provider refused a token */
-    struct slice mock_origin; /* "http://127.0.0.1:PORT" of the embedded mock, empty when it does not run */
+    struct embedded_mock *mock; /* NULL where nothing is sent (check, explain, the trial) */
     int64_t started_us, started_wall_us;
 };
 
 enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096, LIMIT_RECORDS_MAX = 262144 };
 
-/* Everything but log, memory, bodies, trust, workers, reload_fd and token_fd; the caller sets those. */
+/* Everything but log, memory, bodies, mock, trust, workers, reload_fd and token_fd; the caller sets those. */
 void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us);
 void gateway_fini(struct gateway *gateway);
 

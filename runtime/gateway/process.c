@@ -31,7 +31,6 @@ static const int64_t TOKENS_WITHIN_US = 5 * US_PER_S;
 struct process {
     struct gateway gateway;
     const char *path;
-    struct mock *mock;
     struct keeper *keeper; /* NULL: nothing to keep watch over */
     bool keeperless;       /* or nothing to do it with */
     bool starved;          /* the last reload was refused, and there were no descriptors: it is tried again when there are some */
@@ -72,18 +71,6 @@ static int open_signals(void)
     pthread_sigmask(SIG_BLOCK, &set, NULL);
     signal(SIGPIPE, SIG_IGN);
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
-}
-
-static bool start_mock(struct process *process)
-{
-    struct mock_settings settings = {.ledger = true};
-    char origin[64];
-    process->mock = mock_start(&settings);
-    if (process->mock == NULL)
-        return false;
-    int len = snprintf(origin, sizeof origin, "http://127.0.0.1:%d", mock_port(process->mock));
-    process->gateway.mock_origin = (struct slice){xstrndup(origin, (size_t)len), (size_t)len};
-    return true;
 }
 
 /* A start that comes to nothing says why in one line, in the form its log would have had. */
@@ -515,9 +502,7 @@ static void let_go(struct process *process)
     gateway_fini(gateway);
     trust_free(gateway->trust);
     bodies_free(gateway->bodies);
-    if (process->mock != NULL)
-        mock_stop(process->mock);
-    free((char *)gateway->mock_origin.ptr);
+    embedded_mock_free(gateway->mock);
     free(process->listeners);
 }
 
@@ -562,10 +547,7 @@ int process_run(const struct script_engine *engine, const char *path)
     memory_init(&process.memory, SIZE_MAX);
     gateway_init(gateway, engine, clock_monotonic_us(), clock_wall_us());
     gateway->memory = &process.memory;
-    if (!start_mock(&process)) {
-        refuse_in_its_words(&process, "the embedded mock provider cannot listen on the loopback");
-        return 1;
-    }
+    gateway->mock = embedded_mock_new();
     gateway->log = log_open(STDERR_FILENO, LOG_INFO, LOG_UNSET);
     gateway->reload_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
     gateway->token_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);

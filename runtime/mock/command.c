@@ -61,7 +61,7 @@ static int refuse_option(const char *name)
 }
 
 /* 0, or the exit status: it was said what is wrong. */
-static int read_options(int argc, char **argv, struct mock_settings *settings)
+static int read_options(int argc, char **argv, struct mock_settings *settings, const char **ledger_path)
 {
     for (int i = 1; i < argc; i++) {
         const char *option = argv[i];
@@ -79,7 +79,7 @@ static int read_options(int argc, char **argv, struct mock_settings *settings)
         if (++i == argc)
             return refuse(2, "mock: %s wants a value (see gateway mock --help)", option);
         if (is_ledger)
-            settings->ledger_path = argv[i];
+            *ledger_path = argv[i];
         else if (!slice_to_int(slice_of(argv[i]), &number) || number < 0 || number > most)
             return refuse(2, "mock: %s wants a number from 0 to %lld, got '%s'", option, (long long)most, argv[i]);
         else if (is_port)
@@ -94,14 +94,15 @@ static int read_options(int argc, char **argv, struct mock_settings *settings)
 
 int mock_main(int argc, char **argv)
 {
-    struct mock_settings settings = {.port = 9000, .events = 100, .reply_bytes = 400};
+    struct mock_settings settings = {.port = 9000, .pages = true, .events = 100, .reply_bytes = 400};
+    const char *ledger_path = NULL;
     struct rlimit limit;
     sigset_t set;
     if (argc > 1 && (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0)) {
         fputs(help, stdout);
         return 0;
     }
-    int status = read_options(argc, argv, &settings);
+    int status = read_options(argc, argv, &settings, &ledger_path);
     if (status != 0)
         return status;
     if (getrlimit(RLIMIT_NOFILE, &limit) == 0) {
@@ -112,9 +113,9 @@ int mock_main(int argc, char **argv)
     sigaddset(&set, SIGTERM);
     sigaddset(&set, SIGINT);
     sigprocmask(SIG_BLOCK, &set, NULL);
-    FILE *file = settings.ledger_path == NULL ? NULL : fopen(settings.ledger_path, "ae");
-    if (settings.ledger_path != NULL && file == NULL)
-        return refuse(1, "mock: cannot write to %s: %s", settings.ledger_path, strerror(errno));
+    FILE *file = ledger_path == NULL ? NULL : fopen(ledger_path, "ae");
+    if (ledger_path != NULL && file == NULL)
+        return refuse(1, "mock: cannot write to %s: %s", ledger_path, strerror(errno));
     struct mock *mock = mock_new(&settings, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), file);
     if (mock == NULL)
         return refuse(1, "mock: cannot listen on 127.0.0.1:%d: %s", settings.port, strerror(errno));

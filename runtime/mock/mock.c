@@ -4,17 +4,14 @@
  * requests wait in the kernel meanwhile. It is a provider and not part of a request's way, so it may read the clock and own sockets.
  * In bench mode nothing is parsed and all connections play the same few scripts, made once.
  * SPDX-License-Identifier: MIT */
-#include "mock/mock.h"
 #include "base/clock.h"
 #include "net/listen.h"
 #include "mock/mock_private.h"
 #include <errno.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
-#include <pthread.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
-#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
@@ -43,8 +40,6 @@ struct conn {
 struct mock {
     struct mock_settings settings;
     int listen_fd, hang_up_fd, epoll_fd, stop_fd, port; /* hang_up_fd: -1 where it is not wanted */
-    pthread_t thread;
-    bool threaded;
     struct conn *conns;
     struct mock_timers timers;
     struct mock_ledger ledger;
@@ -360,7 +355,7 @@ static bool answer(struct conn *conn, struct slice body)
 {
     struct mock *mock = conn->mock;
     struct slice path = mock_http_path(&conn->http);
-    if (path.len > 3 && memcmp(path.ptr, "/__", 3) == 0)
+    if (mock->settings.pages && slice_starts_with(path, LIT("/__")))
         return answer_page(conn, path);
     mock->requests++;
     if (mock->settings.bench)
@@ -566,7 +561,10 @@ struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *f
     mock->settings = *settings;
     mock->listen_fd = listen_open("127.0.0.1", settings->port, false);
     if (mock->listen_fd < 0) {
+        int saved = errno;
+        close(stop_fd);
         free(mock);
+        errno = saved;
         return NULL;
     }
     mock->port = listen_port(mock->listen_fd);
@@ -605,25 +603,6 @@ void mock_free(struct mock *mock)
     free(mock);
 }
 
-static void *run(void *mock)
-{
-    mock_serve(mock);
-    return NULL;
-}
-
-struct mock *mock_start(const struct mock_settings *settings)
-{
-    FILE *file = settings->ledger_path == NULL ? NULL : fopen(settings->ledger_path, "ae");
-    struct mock *mock = mock_new(settings, eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK), file);
-    if (mock == NULL)
-        return NULL;
-    mock->threaded = pthread_create(&mock->thread, NULL, run, mock) == 0;
-    if (mock->threaded)
-        return mock;
-    mock_free(mock);
-    return NULL;
-}
-
 int mock_port(const struct mock *mock)
 {
     return mock->port;
@@ -632,13 +611,4 @@ int mock_port(const struct mock *mock)
 int mock_hang_up_port(const struct mock *mock)
 {
     return mock->hang_up_fd < 0 ? 0 : listen_port(mock->hang_up_fd);
-}
-
-void mock_stop(struct mock *mock)
-{
-    eventfd_write(mock->stop_fd, 1);
-    pthread_join(mock->thread, NULL);
-    if (mock->ledger.file != NULL)
-        fclose(mock->ledger.file);
-    mock_free(mock);
 }

@@ -14,6 +14,17 @@
 #include "mock/mock.h"
 #include <stdio.h>
 
+struct mock_settings {
+    int port;     /* 0: any */
+    bool pages;   /* GET /__ledger, GET /__stats, POST /__reset: for specs. Every process on the machine can read them */
+    bool ledger;  /* keep rows, at most 100,000 */
+    bool close;   /* one request a connection: every answer says "Connection: close" */
+    bool hang_up; /* a second port, where connections are accepted and reset at once */
+    /* Bench: requests are not parsed, replies are made once. */
+    bool bench;
+    unsigned delay_ms, events, gap_ms, reply_bytes; /* before the first byte; SSE deltas; between two; of a whole answer's text */
+};
+
 /* ---------------------------------------------------------------- bytes of a request: mock/http.c */
 
 enum { MOCK_REQUEST_MAX = 40 * 1024 * 1024, MOCK_HEAD_MAX = 64 * 1024 };
@@ -160,7 +171,7 @@ void mock_wire_answer(const struct mock_call *call, const struct mock_reply *rep
 void mock_wire_error_body(const struct mock_call *call, int status, const char *code, struct slice message, struct buffer *out);
 void mock_wire_error(const struct mock_call *call, int status, const char *code, struct slice message, const char *headers,
                      struct mock_script *script);
-/* mock/embed.c: the answer to a request for embeddings. */
+/* mock/embeddings.c: the answer to a request for embeddings. */
 void mock_embed(const struct mock_call *call, struct slice body, struct mock_script *script);
 void mock_wire_models(struct buffer *out);
 
@@ -197,9 +208,13 @@ void mock_fault_script(const struct mock_call *call, uint64_t seen, struct mock_
 
 /* ---------------------------------------------------------------- the server: mock.c */
 
-struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *ledger); /* NULL: it cannot listen */
-void mock_serve(struct mock *mock);                                                     /* until stop_fd can be read */
+struct mock;
+
+/* Owns stop_fd, also where it fails. `ledger`: each row is appended to it as a JSON line when it is complete; NULL: no. NULL: it cannot listen, errno. */
+struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *ledger);
+void mock_serve(struct mock *mock); /* until stop_fd can be read */
 void mock_free(struct mock *mock);
+int mock_port(const struct mock *mock);
 int mock_hang_up_port(const struct mock *mock);
 
 /* ---------------------------------------------------------------- the ledger */

@@ -1,4 +1,4 @@
-/* embed.c -- the mock provider's embeddings: the same text always gives the same unit vector, another text another one.
+/* embeddings.c -- the mock provider's embeddings: the same text always gives the same unit vector, another text another one.
  *
  * Written by the gateway's own writer of that wire, so numbers and base64 come out as clients know them.
  * SPDX-License-Identifier: MIT */
