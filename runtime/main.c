@@ -135,14 +135,14 @@ static int run(int argc, char **argv)
 {
     struct arguments arguments = {0};
     int status = read_arguments(argc, argv, LOG_UNSET, false, &arguments);
-    return status != 0 ? status : process_run(&lua_script_engine, config_of(&arguments));
+    return status != 0 ? status : process_run(&lua_engine, config_of(&arguments));
 }
 
 static int check(int argc, char **argv)
 {
     struct arguments arguments = {0};
     int status = read_arguments(argc, argv, LOG_TEXT, false, &arguments);
-    return status != 0 ? status : process_check(&lua_script_engine, config_of(&arguments));
+    return status != 0 ? status : process_check(&lua_engine, config_of(&arguments));
 }
 
 static int explain(int argc, char **argv)
@@ -153,8 +153,8 @@ static int explain(int argc, char **argv)
         return status;
     if (arguments.count == 0)
         return refuse(LOG_TEXT, "explain wants the file of a request (see gateway explain --help)");
-    return process_explain(&lua_script_engine, arguments.count == 2 ? arguments.words[0] : "gateway.lua",
-                           arguments.words[arguments.count - 1], arguments.user);
+    return process_explain(&lua_engine, arguments.count == 2 ? arguments.words[0] : "gateway.lua", arguments.words[arguments.count - 1],
+                           arguments.user);
 }
 
 /* A word that is no command is the config's name where it looks like one, or where there is such a file. */

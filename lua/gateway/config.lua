@@ -146,7 +146,7 @@ local function write(value, out)
   out[#out + 1] = "}"
 end
 
---- Plain data -> a chunk of Lua that returns it: how settings come into every engine.
+--- Plain data -> a chunk of Lua that returns it: how settings come into every script.
 function config.as_text(value)
   local out = { "return " }
   write(value, out)

@@ -100,7 +100,7 @@ local PROVIDER = {
 local LOOKED_UP = { "origin", "path", "api_version", "dated_api", "region", "project", "location", "access_key_id", "secret_access_key",
   "session_token", "credential" }
 
---- A file of Lua: loaded here to see whether it can be, and once more by every engine.
+--- A file of Lua: loaded here to see whether it can be, and once more by every script.
 local function adapter_of(file, path, context)
   local options, message = { file = file }, "adapters cannot be read here"
   if context.read_adapter then

@@ -137,7 +137,7 @@ struct config {
     struct health_settings health;
     size_t body_limit;
     size_t memory_limit;   /* what the process may hold; 0: not said */
-    struct memory *memory; /* what counts the engines of this generation; NULL: nothing */
+    struct memory *memory; /* what counts the scripts of this generation; NULL: nothing */
     int64_t drain_us, drain_delay_us;
     enum log_level log_level;
     enum log_format log_format;

@@ -580,7 +580,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
         return attempt;
     }
     struct call_request call = {
-        .origin = worker_origin(request->worker, request->engine, attempt->target->provider),
+        .origin = worker_origin(request->worker, request->local, attempt->target->provider),
         .parts = attempt->parts,
         .part_count = attempt->part_count,
         .fresh = action->fresh,

@@ -25,7 +25,7 @@ static void say_not_fetched(const struct config *config)
 }
 
 /* What looks wrong in the config, and what the environment lacks, a line each. `config` NULL: it was refused. */
-static void put_remarks(struct buffer *out, const struct script_engine *engine, const struct config *config, const char *path)
+static void put_remarks(struct buffer *out, const struct engine *engine, const struct config *config, const char *path)
 {
     for (unsigned i = 0; config != NULL && i < config->remark_count; i++) {
         buffer_append_slice(out, config->remarks[i]);
@@ -76,7 +76,7 @@ static int check(struct gateway *gateway, const char *path)
     return 0;
 }
 
-int process_check(const struct script_engine *engine, const char *path)
+int process_check(const struct engine *engine, const char *path)
 {
     struct gateway gateway;
     gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
@@ -114,7 +114,7 @@ static int explain(struct gateway *gateway, struct slice body, const struct user
     request->body = body;
     request->user = user;
     if (request_identify(request)) {
-        gateway->engine->explain(request->engine->script, request, &out);
+        gateway->engine->explain(request->local->script, request, &out);
         printf("%.*s\n", (int)out.len, out.ptr);
     } else {
         wire_openai.write_failure(&request->failure, SLICE_NONE, false, &out);
@@ -140,7 +140,7 @@ static bool find_user(const struct config *config, const char *name, const struc
     return false;
 }
 
-int process_explain(const struct script_engine *engine, const char *path, const char *request_path, const char *user_name)
+int process_explain(const struct engine *engine, const char *path, const char *request_path, const char *user_name)
 {
     const struct user *user;
     struct gateway gateway;

@@ -19,7 +19,7 @@ static unsigned core_count(void)
     return count < 1 ? 1 : (unsigned)count;
 }
 
-void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us)
+void gateway_init(struct gateway *gateway, const struct engine *engine, int64_t now_us, int64_t wall_us)
 {
     uint64_t seed = 0;
     hash_random(&seed, sizeof seed);
@@ -120,7 +120,7 @@ static void unbind_shared(struct config *config)
 
 static void generation_free(struct generation *generation)
 {
-    const struct script_engine *engine = generation->gateway->engine;
+    const struct engine *engine = generation->gateway->engine;
     struct config *config = generation->config;
     for (unsigned i = 0; i < generation->script_count; i++)
         engine->close(generation->scripts[i]);
@@ -185,7 +185,7 @@ static void close_scripts(struct generation *generation)
         generation->gateway->engine->close(generation->scripts[--generation->script_count]);
 }
 
-/* The trial of its policy, with an engine and counters of its own: what serves afterwards is as good as new. */
+/* The trial of its policy, with a script and counters of its own: what serves afterwards is as good as new. */
 static bool try_aside(struct generation *generation, int64_t now_us, char complaint[COMPLAINT_MAX])
 {
     const struct gateway *gateway = generation->gateway;

@@ -6,7 +6,7 @@
 #ifndef GATEWAY_GENERATION_H
 #define GATEWAY_GENERATION_H
 #include "routing/probation.h"
-#include "gateway/script.h"
+#include "gateway/engine.h"
 #include "net/upstream.h"
 #include "shared/limiter.h"
 
@@ -25,7 +25,7 @@ struct generation {
 };
 
 struct gateway {
-    const struct script_engine *engine;
+    const struct engine *engine;
     struct log *log;
     struct health_table *health;
     struct pools *pools;
@@ -56,7 +56,7 @@ struct gateway {
 enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096, LIMIT_RECORDS_MAX = 262144 };
 
 /* Everything but log, memory, bodies, mock, trust, workers, reload_fd and token_fd; the caller sets those. */
-void gateway_init(struct gateway *gateway, const struct script_engine *engine, int64_t now_us, int64_t wall_us);
+void gateway_init(struct gateway *gateway, const struct engine *engine, int64_t now_us, int64_t wall_us);
 void gateway_fini(struct gateway *gateway);
 
 struct load {

@@ -209,7 +209,7 @@ void health_page_summary(struct request *request)
                   (long long)((request->began_us - gateway->started_us) / US_PER_S));
     if (access_sees_providers(request)) { /* the rest is not for all who can reach us */
         buffer_printf(&out, ",\"timestamp\":\"%s\",\"generation\":%u,\"accept_errors\":%llu,\"providers\":{", time,
-                      request->engine->generation->number, (unsigned long long)accept_errors(gateway));
+                      request->local->generation->number, (unsigned long long)accept_errors(gateway));
         buffer_append_slice(&out, buffer_slice(&providers));
         buffer_append_byte(&out, '}');
     }

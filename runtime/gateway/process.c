@@ -420,7 +420,7 @@ static bool look_at_probation(struct process *process)
 static void watch(struct process *process, uint64_t seen)
 {
     struct gateway *gateway = &process->gateway;
-    const struct script_engine *engine = gateway->engine;
+    const struct engine *engine = gateway->engine;
     for (;;) {
         struct pollfd fds[2] = {{process->signal_fd, POLLIN, 0}, {gateway->reload_fd, POLLIN, 0}};
         poll(fds, 2, WATCH_MS);
@@ -536,7 +536,7 @@ static int stop(struct process *process, bool drained)
     return 0;
 }
 
-int process_run(const struct script_engine *engine, const char *path)
+int process_run(const struct engine *engine, const char *path)
 {
     struct process process = {.path = path, .signal_fd = open_signals()};
     struct gateway *gateway = &process.gateway;

@@ -4,10 +4,10 @@
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_PROCESS_H
 #define GATEWAY_PROCESS_H
-#include "gateway/script.h"
+#include "gateway/engine.h"
 
 /* Each returns the exit status of the program. `path` is that of gateway.lua. */
-int process_run(const struct script_engine *engine, const char *path);
-int process_check(const struct script_engine *engine, const char *path);
-int process_explain(const struct script_engine *engine, const char *path, const char *request_path, const char *user);
+int process_run(const struct engine *engine, const char *path);
+int process_check(const struct engine *engine, const char *path);
+int process_explain(const struct engine *engine, const char *path, const char *request_path, const char *user);
 #endif

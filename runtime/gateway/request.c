@@ -86,10 +86,10 @@ struct request *request_new(struct worker *worker, struct exchange *exchange, co
     request->worker = worker;
     request->exchange = exchange;
     request->route = route;
-    request->engine = worker_engine(worker);
-    request->config = request->engine->generation->config;
-    request->policy_label = request->engine->policy_label;
-    request->engine->in_flight++;
+    request->local = worker_generation(worker);
+    request->config = request->local->generation->config;
+    request->policy_label = request->local->policy_label;
+    request->local->in_flight++;
     arena_init(&request->arena, &worker->arena_cache, REQUEST_ARENA_MAX);
     request->holds.arena = &request->arena;
     buffer_init_counted(&request->out, ATTEMPT_BODY_MAX, worker->gateway->memory);
@@ -141,8 +141,8 @@ static void let_go(struct request *request)
         if (request->attempts[i] != NULL)
             attempt_stop(request->attempts[i]);
     config_release(&request->holds);
-    worker_engine_release(worker, request->engine); /* its config may go with it: nothing below looks there */
-    request->engine = NULL;
+    worker_generation_release(worker, request->local); /* its config may go with it: nothing below looks there */
+    request->local = NULL;
     if (exchange == NULL) {
         recycle(request);
         return;
@@ -164,7 +164,7 @@ void request_release(struct request *request)
 /* Runs what is due; the request may be gone afterwards. */
 static void run_script(struct request *request, void (*run)(struct script *script, struct request *request))
 {
-    struct script *script = request->engine->script;
+    struct script *script = request->local->script;
     request->in_script = true;
     run(script, request);
     while (request->wants_resume && !request->released) {

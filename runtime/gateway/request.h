@@ -42,8 +42,8 @@ struct request {
     struct worker *worker;
     struct exchange *exchange; /* NULL once closed */
     const struct route *route;
-    struct engine *engine; /* the generation it began with, as its worker sees it */
-    struct config *config; /* of that generation */
+    struct local_generation *local; /* the generation it began with, as its worker sees it */
+    struct config *config;          /* of that generation */
     struct arena arena;
 
     char id[33];                    /* ours: 32 hex digits, NUL */

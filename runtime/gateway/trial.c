@@ -108,7 +108,7 @@ static bool has_limits(const struct config *config)
 static unsigned count_strategies(struct worker *worker)
 {
     unsigned count = 0;
-    while (worker->gateway->engine->choose_strategy(worker->engines->script, NULL, count))
+    while (worker->gateway->engine->choose_strategy(worker->generations->script, NULL, count))
         count++;
     return count + 1;
 }
@@ -198,15 +198,15 @@ enum tried { TRIED, NOT_TRIED, TRIED_WRONG };
 /* A request that no target could serve, whatever the policy says, is none to try. */
 static enum tried try_one(struct worker *worker, const struct pick *pick, char complaint[COMPLAINT_MAX])
 {
-    const struct script_engine *engine = worker->gateway->engine;
+    const struct engine *engine = worker->gateway->engine;
     struct request *request = request_new(worker, NULL, route_find(LIT("POST"), slice_of(pick->dialect->path)));
     enum tried tried = NOT_TRIED;
     request->body = write_body(request, pick);
     request->user = pick->user;
     if (request->body.len > 0 && request_identify(request) && request->target_count > 0 && arrange_room(request, pick->room)) {
         if (pick->strategy > 0)
-            engine->choose_strategy(request->engine->script, request, pick->strategy - 1);
-        tried = engine->trial(request->engine->script, request, complaint) ? TRIED : TRIED_WRONG;
+            engine->choose_strategy(request->local->script, request, pick->strategy - 1);
+        tried = engine->trial(request->local->script, request, complaint) ? TRIED : TRIED_WRONG;
         if (tried == TRIED_WRONG)
             name_request(pick, request->strategy, complaint);
     }

@@ -52,56 +52,56 @@ double worker_random(struct worker *worker)
 
 /* ---------------------------------------------------------------- generations */
 
-static void engine_free(struct engine *engine)
+static void local_free(struct local_generation *local)
 {
-    free((char *)engine->policy_label.ptr);
-    free(engine->origins);
-    generation_unref(engine->generation);
-    free(engine);
+    free((char *)local->policy_label.ptr);
+    free(local->origins);
+    generation_unref(local->generation);
+    free(local);
 }
 
-static struct engine *engine_new(struct worker *worker)
+static struct local_generation *local_new(struct worker *worker)
 {
-    struct engine *engine = xcalloc(1, sizeof *engine);
+    struct local_generation *local = xcalloc(1, sizeof *local);
     char label[128];
-    engine->generation = generation_current(worker->gateway);
-    engine->script = engine->generation->scripts[worker->index];
-    struct slice name = engine->generation->config->policy_name;
-    int len = snprintf(label, sizeof label, "%.*s@%u", name.len < 100 ? (int)name.len : 100, name.ptr, engine->generation->number);
-    engine->policy_label = (struct slice){xstrndup(label, (size_t)len), (size_t)len};
-    engine->origins = xcalloc(engine->generation->config->provider_count + 1, sizeof *engine->origins);
-    return engine;
+    local->generation = generation_current(worker->gateway);
+    local->script = local->generation->scripts[worker->index];
+    struct slice name = local->generation->config->policy_name;
+    int len = snprintf(label, sizeof label, "%.*s@%u", name.len < 100 ? (int)name.len : 100, name.ptr, local->generation->number);
+    local->policy_label = (struct slice){xstrndup(label, (size_t)len), (size_t)len};
+    local->origins = xcalloc(local->generation->config->provider_count + 1, sizeof *local->origins);
+    return local;
 }
 
-struct engine *worker_engine(struct worker *worker)
+struct local_generation *worker_generation(struct worker *worker)
 {
-    struct engine *engine = worker->engines;
-    if (engine != NULL && engine->generation->number == atomic_load_explicit(&worker->gateway->number, memory_order_acquire))
-        return engine;
-    struct engine *fresh = engine_new(worker);
-    fresh->next = engine;
-    worker->engines = fresh;
-    if (engine != NULL && engine->in_flight == 0) {
-        fresh->next = engine->next;
-        engine_free(engine);
+    struct local_generation *local = worker->generations;
+    if (local != NULL && local->generation->number == atomic_load_explicit(&worker->gateway->number, memory_order_acquire))
+        return local;
+    struct local_generation *fresh = local_new(worker);
+    fresh->next = local;
+    worker->generations = fresh;
+    if (local != NULL && local->in_flight == 0) {
+        fresh->next = local->next;
+        local_free(local);
     }
     return fresh;
 }
 
-void worker_engine_release(struct worker *worker, struct engine *engine)
+void worker_generation_release(struct worker *worker, struct local_generation *local)
 {
-    if (--engine->in_flight > 0 || engine == worker->engines)
+    if (--local->in_flight > 0 || local == worker->generations)
         return;
-    struct engine **at = &worker->engines;
-    while (*at != engine)
+    struct local_generation **at = &worker->generations;
+    while (*at != local)
         at = &(*at)->next;
-    *at = engine->next;
-    engine_free(engine);
+    *at = local->next;
+    local_free(local);
 }
 
-struct origin *worker_origin(struct worker *worker, struct engine *engine, const struct provider *provider)
+struct origin *worker_origin(struct worker *worker, struct local_generation *local, const struct provider *provider)
 {
-    struct origin **at = &engine->origins[provider->index];
+    struct origin **at = &local->origins[provider->index];
     if (*at == NULL)
         *at = upstream_origin(worker->upstream, provider->origin, provider->proxy);
     return *at;
@@ -122,7 +122,7 @@ static int on_head(void *owner, struct exchange *exchange)
     if (!has_body(exchange))
         return 0;
     const struct route *route = route_find(exchange_method(exchange), exchange_path(exchange));
-    const struct config *config = worker_engine(worker)->generation->config;
+    const struct config *config = worker_generation(worker)->generation->config;
     bool keys = exchange_header(exchange, "expect").len > 0;
     return access_may_send_body(config, route, exchange, keys, loop_wall_us(worker->loop)) ? 0 : HEAD_SUFFICES;
 }
@@ -137,7 +137,7 @@ static uint64_t whose(void *owner, struct exchange *exchange)
 {
     struct worker *worker = owner;
     const struct route *route = route_find(exchange_method(exchange), exchange_path(exchange));
-    return access_share(worker_engine(worker)->generation->config, route, exchange, loop_wall_us(worker->loop));
+    return access_share(worker_generation(worker)->generation->config, route, exchange, loop_wall_us(worker->loop));
 }
 
 static void serve(struct request *request)
@@ -327,7 +327,7 @@ static void on_wake(void *owner)
 {
     static const struct verdict stopping = {.upto = UINT64_MAX, .text = "the gateway is stopping"};
     struct worker *worker = owner;
-    worker_engine(worker); /* lets go of the old generation without waiting for a request */
+    worker_generation(worker); /* lets go of the old generation without waiting for a request */
     waiting_woken(worker);
     pthread_mutex_lock(&worker->verdict_lock);
     struct verdict verdict = worker->verdict;
@@ -412,7 +412,7 @@ struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd
     if (worker->upstream == NULL || (listen_fd >= 0 && worker->server == NULL))
         return worker_free(worker), NULL;
     loop_set_wake(worker->loop, on_wake, worker);
-    worker_engine(worker);
+    worker_generation(worker);
     return worker;
 }
 
@@ -444,10 +444,10 @@ void worker_free(struct worker *worker)
     if (worker->server != NULL)
         server_free(worker->server);
     upstream_free(worker->upstream);
-    while (worker->engines != NULL) {
-        struct engine *engine = worker->engines;
-        worker->engines = engine->next;
-        engine_free(engine);
+    while (worker->generations != NULL) {
+        struct local_generation *local = worker->generations;
+        worker->generations = local->next;
+        local_free(local);
     }
     while (worker->free_requests != NULL) {
         struct request *request = worker->free_requests;

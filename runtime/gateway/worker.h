@@ -1,4 +1,4 @@
-/* worker.h -- a thread with its loop, its server, its upstream and its engines. Workers share nothing but struct gateway.
+/* worker.h -- a thread with its loop, its server, its upstream and the generations it serves with. Workers share nothing but struct gateway.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
@@ -6,13 +6,13 @@
 #include "gateway/request.h"
 
 /* A worker's hold on one generation. */
-struct engine {
+struct local_generation {
     struct generation *generation;
     struct script *script;
     struct slice policy_label; /* "default@3" */
     struct origin **origins;   /* by provider index, found when first asked for */
     unsigned in_flight;
-    struct engine *next;
+    struct local_generation *next;
 };
 
 enum { FREE_REQUESTS_MAX = 256, FREE_ATTEMPTS_MAX = 256 };
@@ -34,7 +34,7 @@ struct worker {
     struct loop *loop;
     struct server *server;
     struct upstream *upstream;
-    struct engine *engines; /* the current one first, then older ones that still have requests */
+    struct local_generation *generations; /* the current one first, then older ones that still have requests */
     struct arena_cache arena_cache;
     struct request *free_requests; /* at most FREE_REQUESTS_MAX: a burst gives its memory back */
     struct attempt *free_attempts; /* with their buffers, where those are small; at most FREE_ATTEMPTS_MAX */
@@ -72,12 +72,12 @@ void worker_free(struct worker *worker);
 void worker_post_verdict(struct worker *worker, const struct verdict *verdict); /* any thread */
 
 /* ---- in the worker's own thread */
-struct engine *worker_engine(struct worker *worker);                      /* of the generation in force now */
-void worker_engine_release(struct worker *worker, struct engine *engine); /* one request of it is over */
-double worker_random(struct worker *worker);                              /* 0 <= x < 1 */
+struct local_generation *worker_generation(struct worker *worker);                     /* of the generation in force now */
+void worker_generation_release(struct worker *worker, struct local_generation *local); /* one request of it is over */
+double worker_random(struct worker *worker);                                           /* 0 <= x < 1 */
 uint64_t worker_random64(struct worker *worker);
 void worker_make_id(struct worker *worker, char id[33]); /* 32 hex digits and a NUL */
-struct origin *worker_origin(struct worker *worker, struct engine *engine, const struct provider *provider);
+struct origin *worker_origin(struct worker *worker, struct local_generation *local, const struct provider *provider);
 /* Asks for a reload; the request is answered when its verdict comes. */
 void worker_ask_reload(struct worker *worker, struct request *request);
 #endif

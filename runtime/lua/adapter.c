@@ -246,7 +246,7 @@ static int take_results(lua_State *L, int status, lua_KContext context)
 
 static const struct script *script_of(const struct adapter_call *call)
 {
-    return call->request->engine->script;
+    return call->request->local->script;
 }
 
 static struct adapter_refs *refs_of(const struct adapter_call *call)
@@ -453,7 +453,7 @@ static void refine_failure(struct reader *reader, int status, struct slice body,
     const struct adapter *adapter = adapter_of(reader->vendor);
     const struct request *request = reader->asker;
     struct buffer out, text;
-    if (request->engine->script->adapters[adapter->index].functions[ADAPTER_FAILURE] == LUA_NOREF)
+    if (request->local->script->adapters[adapter->index].functions[ADAPTER_FAILURE] == LUA_NOREF)
         return;
     buffer_init(&out, FAILURE_MESSAGE_MAX * 4);
     buffer_init(&text, 32 * FAILURE_MESSAGE_MAX);
@@ -471,7 +471,7 @@ static void refine_failure(struct reader *reader, int status, struct slice body,
     buffer_free(&out);
 }
 
-/* ---------------------------------------------------------------- vendors and engines */
+/* ---------------------------------------------------------------- vendors and scripts */
 
 static struct slice take_string(lua_State *L, struct config *config, const char *key)
 {

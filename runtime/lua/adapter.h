@@ -2,7 +2,7 @@
  *
  * Such a file translates between its provider's shapes and OpenAI's chat completions, nothing else: connections, streams, retries, usage, tool calls
  * and errors are the house's. Each entry of `providers` that names one has a vendor and a wire of its own, which live with the config; the
- * functions live in every engine, under the adapter's number.
+ * functions live in every script, under the adapter's number.
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_ADAPTER_H
 #define LUA_ADAPTER_H
@@ -14,7 +14,7 @@
 enum adapter_function { ADAPTER_ENCODE, ADAPTER_DECODE, ADAPTER_DECODE_EVENT, ADAPTER_FAILURE, ADAPTER_FUNCTIONS };
 enum { ADAPTERS_MAX = 64 };
 
-/* Of one adapter in one engine. */
+/* Of one adapter in one script. */
 struct adapter_refs {
     int functions[ADAPTER_FUNCTIONS]; /* registry references; LUA_NOREF where it has no such function */
     struct stops stops;               /* of all of them: what cannot be read back is not sent either */

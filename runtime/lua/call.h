@@ -25,7 +25,7 @@ struct call_result {
     char message[CALL_MESSAGE_MAX + 1]; /* "policies/x.lua:12: …" */
 };
 
-/* A state whose allocator counts memory: for engines and for runtime.so under plain lua (there the host's allocator is used and growth is
+/* A state whose allocator counts memory: for scripts and for runtime.so under plain lua (there the host's allocator is used and growth is
  * measured by the collector's count). NULL when memory is out. */
 lua_State *call_new_state(struct memory *memory);
 void call_close_state(lua_State *L); /* no call is in progress */

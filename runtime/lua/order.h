@@ -5,7 +5,7 @@
 #include <lua.h>
 #include <stdbool.h>
 
-/* An engine's own targets: what it says here must be what the fact's name gives in Lua. */
+/* A script's own targets: what it says here must be what the fact's name gives in Lua. */
 struct fact_reader {
     void *owner;
     int (*find)(const char *fact); /* its number, 0: not one of these */

@@ -1,7 +1,7 @@
-/* script.h -- what the files of the engine share: one engine per worker and generation, one run per request.
+/* script.h -- what the files of the engine share: one script per worker and generation, one run per request.
  *
  *   sources.c   files -> struct sources, struct config
- *   engine.c    opens and closes engines; begins, resumes and ends runs
+ *   engine.c    opens and closes scripts; begins, resumes and ends runs
  *   steps.c     what the steps of pipeline.lua do
  *   request.c   `request` as policies see it
  *   target.c    targets and lists of them
@@ -12,7 +12,7 @@
 #ifndef LUA_SCRIPT_H
 #define LUA_SCRIPT_H
 #include "gateway/request.h"
-#include "gateway/script.h"
+#include "gateway/engine.h"
 #include "routing/stops.h"
 #include "lua/adapter.h"
 #include "lua/call.h"

@@ -184,7 +184,7 @@ int main(int argc, char **argv)
     struct bench benches[TARGETS] = {{.seen = 0}};
     if (argc != 2)
         die("CONFIG");
-    gateway_init(&gateway, &lua_script_engine, clock_monotonic_us(), clock_wall_us());
+    gateway_init(&gateway, &lua_engine, clock_monotonic_us(), clock_wall_us());
     struct generation *generation = generation_load(&gateway, &(struct load){.path = argv[1], .scripts = 1, .number = 1, .untried = true},
                                                     clock_monotonic_us(), complaint);
     if (generation == NULL)

@@ -1,4 +1,4 @@
-/* policies.c -- what a decision costs: the CPU of candidates, admit and route, with the engine that serves.
+/* policies.c -- what a decision costs: the CPU of candidates, admit and route, with the script that serves.
  *
  *     policies CONFIG STRATEGY/MODEL ...      a line each: strategy, targets, ns of the candidates, ns of the decision
  *
@@ -137,9 +137,9 @@ static void run(struct bench *bench, const char *strategy, const char *model)
     request->model = config_model(request->config, request->model_name, &request->arena, &request->holds);
     if (request->model == NULL)
         die("no such model");
-    bench->run = (struct run){.script = request->engine->script, .request = request};
+    bench->run = (struct run){.script = request->local->script, .request = request};
     request->script_state = &bench->run;
-    lua_State *L = request->engine->script->L;
+    lua_State *L = request->local->script->L;
     lua_pushcfunction(L, run_one);
     lua_pushlightuserdata(L, bench);
     if (lua_pcall(L, 1, 0, 0) != LUA_OK)
@@ -154,7 +154,7 @@ int main(int argc, char **argv)
     char complaint[COMPLAINT_MAX] = "";
     if (argc < 3)
         die("CONFIG STRATEGY/MODEL ...");
-    gateway_init(&gateway, &lua_script_engine, clock_monotonic_us(), clock_wall_us());
+    gateway_init(&gateway, &lua_engine, clock_monotonic_us(), clock_wall_us());
     struct generation *generation = generation_load(&gateway, &(struct load){.path = argv[1], .scripts = 1, .number = 1, .untried = true},
                                                     clock_monotonic_us(), complaint);
     if (generation == NULL)

@@ -1,4 +1,4 @@
-/* engine.c -- engines: one Lua state per worker and generation; a coroutine per request, kept and used again.
+/* engine.c -- scripts: one Lua state per worker and generation; a coroutine per request, kept and used again.
  *
  * The pipeline is the house's own code and runs without a budget; policies run through steps.c. A coroutine sleeps only in
  * steps.attempt, and in steps.route while it waits for room. When it ends, well or badly, the request is recorded once, its handle closed and the request released: nothing else
@@ -157,7 +157,7 @@ static int64_t clock_of(const struct request *request)
     return loop_now_us(request->worker->loop);
 }
 
-static struct script *open_engine(const struct sources *sources, struct config *config, struct log *log, char complaint[COMPLAINT_MAX])
+static struct script *new_script(const struct sources *sources, struct config *config, struct log *log, char complaint[COMPLAINT_MAX])
 {
     struct script *script = xcalloc(1, sizeof *script);
     struct opening opening = {sources, script, complaint};
@@ -451,12 +451,12 @@ static size_t memory_kb(struct script *script)
     return (size_t)lua_gc(script->L, LUA_GCCOUNT);
 }
 
-const struct script_engine lua_script_engine = {
+const struct engine lua_engine = {
     .read = sources_read,
     .is_board = sources_is_board,
     .review = evaluate_review,
     .sources_free = sources_free,
-    .open = open_engine,
+    .open = new_script,
     .close = close_script,
     .stamp = sources_stamp,
     .stamp_read = sources_stamp_read,

@@ -1,8 +1,8 @@
-/* engine.h -- Lua as the scripting engine of the house: gateway/script.h filled.
+/* engine.h -- Lua as the scripting engine: gateway/engine.h filled.
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_ENGINE_H
 #define LUA_ENGINE_H
-#include "gateway/script.h"
+#include "gateway/engine.h"
 
-extern const struct script_engine lua_script_engine;
+extern const struct engine lua_engine;
 #endif

@@ -1,7 +1,7 @@
 /* sources.c -- gateway.lua, .env beside it and the folder of the policy it names: read once, evaluated, checked.
  *
- * The very bytes that were tried are those that every worker's engine is opened with. What policies need of the config crosses into the
- * engines as text.
+ * The very bytes that were tried are those that every worker's script is opened with. What policies need of the config crosses into the
+ * scripts as text.
  * SPDX-License-Identifier: MIT */
 #include "base/file.h"
 #include "lua/bindings.h"
@@ -559,7 +559,7 @@ bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLA
     return ok;
 }
 
-/* ---------------------------------------------------------------- for engines */
+/* ---------------------------------------------------------------- for scripts */
 
 bool sources_push_adapter(lua_State *L, const struct sources *sources, unsigned index)
 {

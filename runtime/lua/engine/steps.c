@@ -2,7 +2,7 @@
  *
  * Every call into a policy goes through ask(): a budget, and one log line when it failed. A policy that fails costs its own
  * request an answer of kind policy_*; failing in settle costs only the labels. A function that was stopped (time, memory) too often
- * and for too many (routing/stops.h) answers policy_disabled untried for a minute; a reload makes a new engine. Where what a client sent was too large to
+ * and for too many (routing/stops.h) answers policy_disabled untried for a minute; a reload opens a new script. Where what a client sent was too large to
  * be looked at, that client is refused, and nothing is counted.
  * What clients are told of a failed policy names the function; file and line go to the log.
  * SPDX-License-Identifier: MIT */
@@ -64,7 +64,7 @@ static void refuse(struct run *run, enum failure_kind kind, struct slice message
 /* A decision of the policy's begins: of a generation on probation they are counted. */
 static void count_call(const struct run *run)
 {
-    generation_asked(run->request->engine->generation, loop_now_us(run->request->worker->loop));
+    generation_asked(run->request->local->generation, loop_now_us(run->request->worker->loop));
 }
 
 /* The request is over because the policy failed. */
@@ -73,7 +73,7 @@ static void refuse_failed(struct run *run, enum failure_kind kind, struct slice 
     struct request *request = run->request;
     struct failure failure = failure_make(kind, message);
     failure.retry_after_us = retry_after_us;
-    generation_failed(request->engine->generation, request->user == NULL ? LIT("anonymous") : request->user->id,
+    generation_failed(request->local->generation, request->user == NULL ? LIT("anonymous") : request->user->id,
                       loop_now_us(request->worker->loop));
     request_refuse(request, &failure);
 }

@@ -1,6 +1,6 @@
 /* target.c -- targets as policies see them, and read-only lists of them.
  *
- * A target is an empty table in front of its facts, made once per engine when first asked for. Facts that stand are read by Lua alone;
+ * A target is an empty table in front of its facts, made once per script when first asked for. Facts that stand are read by Lua alone;
  * those that change are missing keys, worked out by a C function from a picture of the target's health that is taken at most once a
  * turn of the loop. cost_usd and expected_ms are those of the request whose policy is running.
  * Unmeasured latencies read 0 with samples = 0, as in gateway.testing; a context or max_output of 0 is unknown.

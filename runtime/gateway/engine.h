@@ -1,20 +1,20 @@
-/* script.h -- what the house asks of a scripting engine. lua/ fills it; nobody below lua/ knows that it is Lua.
+/* engine.h -- what the gateway asks of the scripting language. lua/ fills it; nothing below lua/ knows that it is Lua.
  *
  * A generation is config + policies under one number: sources are read once, tried aside, and opened once per worker; then all
  * workers switch between two requests.
  * SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_SCRIPT_H
-#define GATEWAY_SCRIPT_H
+#ifndef GATEWAY_ENGINE_H
+#define GATEWAY_ENGINE_H
 #include "config/config.h"
 #include "shared/copies.h"
 
 struct request;
-struct script;  /* the engine of one worker in one generation; used by one thread at a time */
+struct script;  /* one generation's policies, opened in one worker; used by one thread at a time */
 struct sources; /* the bytes of gateway.lua and of every policy, read once */
 
 enum { COMPLAINT_MAX = 1024 };
 
-struct script_engine {
+struct engine {
     /* --- any thread that owns what it passes; complaints are one line: "gateway.lua:12: providers.openai.key: expected …" */
     /* Reads gateway.lua, .env beside it and the folder of the policy that it names; evaluates and checks the config. What it has by URL is
      * taken from `copies` (NULL, or not there: as if it were empty). Never NULL; where something is wrong `*config` is, and the sources are good for `stamp`. */
@@ -24,7 +24,7 @@ struct script_engine {
     /* Appends a line for each variable of the environment that is not set and whose absence left something out of the config. */
     void (*review)(const char *config_path, struct buffer *out);
     void (*sources_free)(struct sources *sources);
-    /* Opens an engine: sandbox, policies loaded, shape and strategies checked. NULL: complaint. */
+    /* Opens a script: sandbox, policies loaded, shape and strategies checked. NULL: complaint. */
     struct script *(*open)(const struct sources *sources, struct config *config, struct log *log, char complaint[COMPLAINT_MAX]);
     void (*close)(struct script *script);
     /* A number that changes when a file of these sources changes on disk, comes or goes (stat only). */
@@ -43,7 +43,7 @@ struct script_engine {
     bool (*trial)(struct script *script, struct request *request, char complaint[COMPLAINT_MAX]);
     /* As if the client had asked for the nth of the strategies that the policy exports. False: it has not so many. `request` NULL: only look. */
     bool (*choose_strategy)(struct script *script, struct request *request, unsigned nth);
-    /* Calls and memory of this engine, for the log and /health: kilobytes in use. */
+    /* Calls and memory of this script, for the log and /health: kilobytes in use. */
     size_t (*memory_kb)(struct script *script);
 };
 #endif
