@@ -47,16 +47,16 @@ enum { SANITIZED = 1 };
 
 /* One per state, a userdata in the registry. */
 struct caller {
-    lua_State *idle;   /* a thread that finished well and can run again; anchored as a user value */
-    struct call *call; /* the innermost call in progress */
-    bool long_texts;   /* a call made one: it may have been kept */
-    unsigned refused;  /* calls, since the state was found full */
+    lua_State *idle;          /* a thread that finished well and can run again; anchored as a user value */
+    struct policy_call *call; /* the innermost call in progress */
+    bool long_texts;          /* a call made one: it may have been kept */
+    unsigned refused;         /* calls, since the state was found full */
 };
 
 enum { VALUE_THREAD = 1, VALUE_STRING, VALUE_METATABLE, VALUE_COUNT = VALUE_METATABLE };
 
 /* One call in progress; lives on the C stack of call_policy. */
-struct call {
+struct policy_call {
     lua_State *thread;
     struct caller *caller;
     int64_t left;     /* instructions */
@@ -75,7 +75,7 @@ struct call {
     bool starved;           /* it was within its limit, but the process has no memory */
     enum failure_kind stop; /* why it is being stopped, or FAILURE_NONE */
     char where[WHERE_MAX];  /* "policies/x.lua:12: " at that moment */
-    struct call *outer;
+    struct policy_call *outer;
     lua_Alloc inner; /* the state's own allocator */
     void *inner_data;
 };
@@ -93,21 +93,21 @@ static void write_where(lua_State *L, lua_Debug *ar, char where[WHERE_MAX])
 }
 
 /* From now on every instruction calls the hook. Safe inside the allocator: lua_sethook only sets fields. */
-static void stop(struct call *call, enum failure_kind why)
+static void stop(struct policy_call *call, enum failure_kind why)
 {
     if (call->stop == FAILURE_NONE)
         call->stop = why;
     lua_sethook(call->thread, hook, LUA_MASKCOUNT, 1);
 }
 
-static int slice_of_call(const struct call *call)
+static int slice_of_call(const struct policy_call *call)
 {
     int slice = call->caller->long_texts ? CLOSE_SLICE : SLICE;
 
     return call->left < slice ? (int)call->left : slice;
 }
 
-static void look_soon(struct call *call)
+static void look_soon(struct policy_call *call)
 {
     if (call->soon || call->stop != FAILURE_NONE)
         return;
@@ -115,7 +115,7 @@ static void look_soon(struct call *call)
     lua_sethook(call->thread, hook, LUA_MASKCOUNT, 1);
 }
 
-static bool is_over_time(struct call *call)
+static bool is_over_time(struct policy_call *call)
 {
     int64_t now_us = clock_thread_cpu_us();
 
@@ -127,7 +127,7 @@ static bool is_over_time(struct call *call)
 
 static void hook(lua_State *L, lua_Debug *ar)
 {
-    struct call *call = *(struct call **)lua_getextraspace(L);
+    struct policy_call *call = *(struct policy_call **)lua_getextraspace(L);
 
     if (call->stop == FAILURE_NONE) {
         call->left -= call->slice; /* a whole one, however soon it comes: or who makes it come soon would never be through */
@@ -152,7 +152,7 @@ static void hook(lua_State *L, lua_Debug *ar)
 }
 
 /* Counts what grows; false: it is too much. For a new block old_size is a type. */
-static bool may_grow(struct call *call, const void *block, size_t old_size, size_t new_size, size_t had)
+static bool may_grow(struct policy_call *call, const void *block, size_t old_size, size_t new_size, size_t had)
 {
     bool is_text = block == NULL && old_size == LUA_TSTRING;
 
@@ -170,7 +170,7 @@ static bool may_grow(struct call *call, const void *block, size_t old_size, size
 
 static void *metered(void *data, void *block, size_t old_size, size_t new_size)
 {
-    struct call *call = data;
+    struct policy_call *call = data;
     size_t had = block != NULL ? old_size : 0;
     void *made;
 
@@ -204,7 +204,7 @@ int64_t call_left(lua_State *L)
 }
 
 /* False: that was more than there is, and the call is over at its next instruction. */
-static bool spend(struct call *call, size_t steps)
+static bool spend(struct policy_call *call, size_t steps)
 {
     int64_t taken = steps < (size_t)CALL_INSTRUCTIONS * 1000 ? (int64_t)steps : call->left;
 
@@ -217,7 +217,7 @@ static bool spend(struct call *call, size_t steps)
     return call->left > 0;
 }
 
-static struct call *call_in_progress(lua_State *L)
+static struct policy_call *call_in_progress(lua_State *L)
 {
     struct caller *caller = find_caller(L);
 
@@ -227,14 +227,14 @@ static struct call *call_in_progress(lua_State *L)
 
 bool call_spend(lua_State *L, size_t steps)
 {
-    struct call *call = call_in_progress(L);
+    struct policy_call *call = call_in_progress(L);
 
     return call == NULL || spend(call, steps);
 }
 
 void call_charge(lua_State *L, size_t steps)
 {
-    struct call *call = call_in_progress(L);
+    struct policy_call *call = call_in_progress(L);
     lua_Debug ar;
 
     if (call == NULL || spend(call, steps))
@@ -247,7 +247,7 @@ void call_charge(lua_State *L, size_t steps)
 
 void call_feeding(lua_State *L, bool feeding)
 {
-    struct call *call = call_in_progress(L);
+    struct policy_call *call = call_in_progress(L);
 
     if (call == NULL || call->feeding == feeding)
         return;
@@ -258,7 +258,7 @@ void call_feeding(lua_State *L, bool feeding)
 
 /* What `<` costs the call that runs on this thread: strcoll is handed two texts and nothing else, so it cannot be told whose they are. Set while Lua
  * runs in a call, so that a thread that runs none finds NULL. */
-static _Thread_local struct call *comparing;
+static _Thread_local struct policy_call *comparing;
 
 bool call_spend_comparing(size_t steps)
 {
@@ -402,7 +402,7 @@ static void write_message(lua_State *thread, struct call_result *result)
 }
 
 /* A sixteenth is some 64 KB: what a policy then does with it is dear in proportion. */
-static bool is_of_input(const struct call *call, int instructions, enum failure_kind kind)
+static bool is_of_input(const struct policy_call *call, int instructions, enum failure_kind kind)
 {
     int64_t fed = call->fed - (call->feeding ? call->left : 0), made = call->fed_made + (call->feeding ? call->made : 0);
 
@@ -410,7 +410,7 @@ static bool is_of_input(const struct call *call, int instructions, enum failure_
            (kind == FAILURE_POLICY_MEMORY && made >= call->limit / INPUT_SHARE);
 }
 
-static void explain(lua_State *thread, int status, struct call *call, int instructions, struct call_result *result)
+static void explain(lua_State *thread, int status, struct policy_call *call, int instructions, struct call_result *result)
 {
     if (call->stop != FAILURE_NONE)
         find_where(thread, call->where); /* stopped in C, and never came back to Lua */
@@ -443,14 +443,14 @@ static void explain(lua_State *thread, int status, struct call *call, int instru
     }
 }
 
-static int resume(lua_State *L, struct call *call, int nargs, int *returned)
+static int resume(lua_State *L, struct policy_call *call, int nargs, int *returned)
 {
-    struct call *outer = comparing;
+    struct policy_call *outer = comparing;
     int status;
 
     call->inner = lua_getallocf(L, &call->inner_data);
     call->refusals_max = lua_gc(L, LUA_GCCOUNT) > STATE_KB_DEAR ? REFUSALS_MAX / 2 : REFUSALS_MAX;
-    *(struct call **)lua_getextraspace(call->thread) = call;
+    *(struct policy_call **)lua_getextraspace(call->thread) = call;
     call->slice = slice_of_call(call);
     lua_sethook(call->thread, hook, LUA_MASKCOUNT, call->slice);
     lua_setallocf(L, metered, call);
@@ -487,10 +487,10 @@ static size_t text_max(size_t memory)
 
 bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t memory, struct call_result *result)
 {
-    struct call call = {.left = instructions > 0 ? instructions : 1,
-                        .cpu_max_us = cpu_max_us(instructions),
-                        .limit = memory < PTRDIFF_MAX ? (ptrdiff_t)memory : PTRDIFF_MAX,
-                        .text_max = text_max(memory)};
+    struct policy_call call = {.left = instructions > 0 ? instructions : 1,
+                               .cpu_max_us = cpu_max_us(instructions),
+                               .limit = memory < PTRDIFF_MAX ? (ptrdiff_t)memory : PTRDIFF_MAX,
+                               .text_max = text_max(memory)};
     int base = lua_gettop(L) - nargs - 1, status, returned = 0;
     struct caller *caller = NULL;
 

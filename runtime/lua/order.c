@@ -116,21 +116,21 @@ static double fact_of(lua_State *L, int index, const char *fact, const char *fun
 }
 
 /* A fact that is read of one item after the other. */
-struct reading {
+struct fact_reading {
     const char *fact, *function;
     const struct fact_reader *reader;
     int known; /* the fact's number for the reader, or 0 */
 };
 
-static struct reading start_reading(lua_State *L, const char *fact, const char *function)
+static struct fact_reading start_reading(lua_State *L, const char *fact, const char *function)
 {
-    struct reading reading = {.fact = fact, .function = function};
+    struct fact_reading reading = {.fact = fact, .function = function};
     reading.known = find_reader(L, fact, &reading.reader);
     return reading;
 }
 
 /* The item at `index` (0-based), or NaN. */
-static double read_fact(lua_State *L, const struct reading *reading, int index)
+static double read_fact(lua_State *L, const struct fact_reading *reading, int index)
 {
     double value;
     bool read;
@@ -223,7 +223,7 @@ static void read_keys(lua_State *L, struct ranked *list, int n)
 {
     const char *fact = lua_tostring(L, 2);
     bool descending = fact[0] == '-';
-    struct reading reading = start_reading(L, fact + descending, "by");
+    struct fact_reading reading = start_reading(L, fact + descending, "by");
 
     for (int i = 0; i < n; i++) {
         double key = read_fact(L, &reading, i);
@@ -314,7 +314,7 @@ static void sift_down(struct share *heap, int n, int at)
 /* Weights as integers: as they are when all are whole, in thousandths otherwise, and scaled down when the round would be too long. */
 static int64_t read_shares(lua_State *L, struct share *shares, int n, int *count)
 {
-    struct reading reading = start_reading(L, "weight", "weighted");
+    struct fact_reading reading = start_reading(L, "weight", "weighted");
     double factor = 1, total = 0;
     int64_t round = 0;
 

@@ -67,7 +67,7 @@ static bool in_class(unsigned char byte, unsigned char class)
 
 /* ---------------------------------------------------------------- reading */
 
-struct reader {
+struct pattern_reader {
     struct pattern *pattern;
     const unsigned char *at, *end;
     uint8_t open[PATTERN_CAPTURES_MAX]; /* captures not closed yet */
@@ -76,13 +76,13 @@ struct reader {
     const char *complaint;
 };
 
-static void complain(struct reader *reader, const char *what)
+static void complain(struct pattern_reader *reader, const char *what)
 {
     if (reader->complaint == NULL)
         reader->complaint = what;
 }
 
-static struct pattern_node *add(struct reader *reader, enum kind kind, unsigned a, unsigned b)
+static struct pattern_node *add(struct pattern_reader *reader, enum kind kind, unsigned a, unsigned b)
 {
     struct pattern *pattern = reader->pattern;
     struct pattern_node *node;
@@ -107,7 +107,7 @@ static bool set_has(const uint8_t set[32], unsigned byte)
 }
 
 /* One member of a set: %a, a-z, or a character. */
-static void read_member(struct reader *reader, uint8_t set[32])
+static void read_member(struct pattern_reader *reader, uint8_t set[32])
 {
     unsigned char first = *reader->at++;
 
@@ -130,7 +130,7 @@ static void read_member(struct reader *reader, uint8_t set[32])
 }
 
 /* After '[': reads up to its ']' and returns the set's number. */
-static unsigned read_set(struct reader *reader)
+static unsigned read_set(struct pattern_reader *reader)
 {
     struct pattern *pattern = reader->pattern;
     bool negated = reader->at < reader->end && *reader->at == '^', first = true;
@@ -159,7 +159,7 @@ static unsigned read_set(struct reader *reader)
     return pattern->set_count++;
 }
 
-static void read_capture_open(struct reader *reader)
+static void read_capture_open(struct pattern_reader *reader)
 {
     unsigned index = reader->pattern->capture_count;
 
@@ -177,7 +177,7 @@ static void read_capture_open(struct reader *reader)
     add(reader, KIND_OPEN, index, 0);
 }
 
-static void read_capture_close(struct reader *reader)
+static void read_capture_close(struct pattern_reader *reader)
 {
     unsigned index;
 
@@ -190,7 +190,7 @@ static void read_capture_close(struct reader *reader)
     add(reader, KIND_CLOSE, index, 0);
 }
 
-static void read_quantifier(struct reader *reader, struct pattern_node *node)
+static void read_quantifier(struct pattern_reader *reader, struct pattern_node *node)
 {
     if (reader->at == reader->end)
         return;
@@ -214,7 +214,7 @@ static void read_quantifier(struct reader *reader, struct pattern_node *node)
 }
 
 /* After '%': a class, %b, %f, %1 or an escaped character. */
-static void read_percent(struct reader *reader)
+static void read_percent(struct pattern_reader *reader)
 {
     unsigned char what;
 
@@ -249,7 +249,7 @@ static void read_percent(struct reader *reader)
 
 const char *pattern_compile(struct pattern *pattern, const char *text, size_t len, bool anchors)
 {
-    struct reader reader = {.pattern = pattern, .at = (const unsigned char *)text, .end = (const unsigned char *)text + len};
+    struct pattern_reader reader = {.pattern = pattern, .at = (const unsigned char *)text, .end = (const unsigned char *)text + len};
 
     pattern->node_count = pattern->set_count = pattern->capture_count = 0;
     pattern->anchored = anchors && len > 0 && text[0] == '^';
@@ -277,7 +277,7 @@ const char *pattern_compile(struct pattern *pattern, const char *text, size_t le
 
 /* ---------------------------------------------------------------- matching */
 
-struct run {
+struct matching {
     const struct pattern *pattern;
     const unsigned char *subject;
     size_t len;
@@ -285,19 +285,19 @@ struct run {
     int64_t steps;
 };
 
-static bool spend(struct run *run, size_t steps)
+static bool spend(struct matching *matching, size_t steps)
 {
-    run->steps -= (int64_t)steps;
-    return run->steps > 0;
+    matching->steps -= (int64_t)steps;
+    return matching->steps > 0;
 }
 
-static bool is_single(const struct run *run, const struct pattern_node *node, size_t at)
+static bool is_single(const struct matching *matching, const struct pattern_node *node, size_t at)
 {
     unsigned char byte;
 
-    if (at >= run->len)
+    if (at >= matching->len)
         return false;
-    byte = run->subject[at];
+    byte = matching->subject[at];
     switch (node->kind) {
     case KIND_CHAR:
         return byte == node->a;
@@ -306,21 +306,21 @@ static bool is_single(const struct run *run, const struct pattern_node *node, si
     case KIND_CLASS:
         return in_class(byte, node->a);
     default:
-        return set_has(run->pattern->sets[node->a], byte);
+        return set_has(matching->pattern->sets[node->a], byte);
     }
 }
 
-static bool walk(struct run *run, unsigned index, size_t at);
+static bool walk(struct matching *matching, unsigned index, size_t at);
 
-static bool walk_greedy(struct run *run, unsigned index, size_t at, size_t least)
+static bool walk_greedy(struct matching *matching, unsigned index, size_t at, size_t least)
 {
-    const struct pattern_node *node = &run->pattern->nodes[index];
+    const struct pattern_node *node = &matching->pattern->nodes[index];
     size_t count = 0;
 
-    while (is_single(run, node, at + count) && spend(run, 1))
+    while (is_single(matching, node, at + count) && spend(matching, 1))
         count++;
-    for (; count + 1 > least && run->steps > 0; count--) {
-        if (walk(run, index + 1, at + count))
+    for (; count + 1 > least && matching->steps > 0; count--) {
+        if (walk(matching, index + 1, at + count))
             return true;
         if (count == 0)
             break;
@@ -328,14 +328,14 @@ static bool walk_greedy(struct run *run, unsigned index, size_t at, size_t least
     return false;
 }
 
-static bool walk_lazy(struct run *run, unsigned index, size_t at)
+static bool walk_lazy(struct matching *matching, unsigned index, size_t at)
 {
-    const struct pattern_node *node = &run->pattern->nodes[index];
+    const struct pattern_node *node = &matching->pattern->nodes[index];
 
-    while (run->steps > 0) {
-        if (walk(run, index + 1, at))
+    while (matching->steps > 0) {
+        if (walk(matching, index + 1, at))
             return true;
-        if (!is_single(run, node, at))
+        if (!is_single(matching, node, at))
             return false;
         at++;
     }
@@ -343,98 +343,99 @@ static bool walk_lazy(struct run *run, unsigned index, size_t at)
 }
 
 /* Captures are undone when what follows them does not match. */
-static bool walk_capture(struct run *run, unsigned index, size_t at)
+static bool walk_capture(struct matching *matching, unsigned index, size_t at)
 {
-    const struct pattern_node *node = &run->pattern->nodes[index];
-    struct pattern_capture *capture = &run->match->captures[node->a], before = *capture;
+    const struct pattern_node *node = &matching->pattern->nodes[index];
+    struct pattern_capture *capture = &matching->match->captures[node->a], before = *capture;
 
     if (node->kind == KIND_CLOSE)
         capture->len = (ptrdiff_t)(at - capture->start);
     else
         *capture = (struct pattern_capture){.start = at, .len = node->kind == KIND_OPEN ? PATTERN_UNCLOSED : PATTERN_POSITION};
-    if (walk(run, index + 1, at))
+    if (walk(matching, index + 1, at))
         return true;
     *capture = before;
     return false;
 }
 
 /* Where %bxy that begins at `at` ends, or 0. */
-static size_t balance_end(struct run *run, const struct pattern_node *node, size_t at)
+static size_t balance_end(struct matching *matching, const struct pattern_node *node, size_t at)
 {
     size_t depth = 1;
 
-    if (at >= run->len || run->subject[at] != node->a)
+    if (at >= matching->len || matching->subject[at] != node->a)
         return 0;
-    for (size_t i = at + 1; i < run->len && spend(run, 1); i++) {
-        if (run->subject[i] == node->b) {
+    for (size_t i = at + 1; i < matching->len && spend(matching, 1); i++) {
+        if (matching->subject[i] == node->b) {
             if (--depth == 0)
                 return i + 1;
-        } else if (run->subject[i] == node->a) {
+        } else if (matching->subject[i] == node->a) {
             depth++;
         }
     }
     return 0;
 }
 
-static bool is_frontier(const struct run *run, const uint8_t *set, size_t at)
+static bool is_frontier(const struct matching *matching, const uint8_t *set, size_t at)
 {
-    unsigned before = at > 0 ? run->subject[at - 1] : 0, here = at < run->len ? run->subject[at] : 0;
+    unsigned before = at > 0 ? matching->subject[at - 1] : 0, here = at < matching->len ? matching->subject[at] : 0;
 
     return !set_has(set, before) && set_has(set, here);
 }
 
-static bool is_repeated(struct run *run, const struct pattern_capture *capture, size_t at)
+static bool is_repeated(struct matching *matching, const struct pattern_capture *capture, size_t at)
 {
     size_t len = capture->len >= 0 ? (size_t)capture->len : 0; /* what a position capture holds is empty */
 
-    return spend(run, len / 16) && run->len - at >= len && memcmp(run->subject + capture->start, run->subject + at, len) == 0;
+    return spend(matching, len / 16) && matching->len - at >= len &&
+           memcmp(matching->subject + capture->start, matching->subject + at, len) == 0;
 }
 
-static bool walk(struct run *run, unsigned index, size_t at)
+static bool walk(struct matching *matching, unsigned index, size_t at)
 {
-    for (; spend(run, 1); index++) {
-        const struct pattern_node *node = &run->pattern->nodes[index];
+    for (; spend(matching, 1); index++) {
+        const struct pattern_node *node = &matching->pattern->nodes[index];
 
-        if (index == run->pattern->node_count) {
-            run->match->end = at;
+        if (index == matching->pattern->node_count) {
+            matching->match->end = at;
             return true;
         }
         switch (node->kind) {
         case KIND_OPEN:
         case KIND_POSITION:
         case KIND_CLOSE:
-            return walk_capture(run, index, at);
+            return walk_capture(matching, index, at);
         case KIND_END:
-            if (at != run->len)
+            if (at != matching->len)
                 return false;
             break;
         case KIND_BALANCE:
-            if ((at = balance_end(run, node, at)) == 0)
+            if ((at = balance_end(matching, node, at)) == 0)
                 return false;
             break;
         case KIND_FRONTIER:
-            if (!is_frontier(run, run->pattern->sets[node->a], at))
+            if (!is_frontier(matching, matching->pattern->sets[node->a], at))
                 return false;
             break;
         case KIND_BACK:
-            if (!is_repeated(run, &run->match->captures[node->a], at))
+            if (!is_repeated(matching, &matching->match->captures[node->a], at))
                 return false;
-            at += run->match->captures[node->a].len > 0 ? (size_t)run->match->captures[node->a].len : 0;
+            at += matching->match->captures[node->a].len > 0 ? (size_t)matching->match->captures[node->a].len : 0;
             break;
         default:
             switch (node->quant) {
             case QUANT_MANY:
-                return walk_greedy(run, index, at, 0);
+                return walk_greedy(matching, index, at, 0);
             case QUANT_SOME:
-                return walk_greedy(run, index, at, 1);
+                return walk_greedy(matching, index, at, 1);
             case QUANT_LAZY:
-                return walk_lazy(run, index, at);
+                return walk_lazy(matching, index, at);
             case QUANT_OPTION:
-                if (is_single(run, node, at) && walk(run, index + 1, at + 1))
+                if (is_single(matching, node, at) && walk(matching, index + 1, at + 1))
                     return true;
                 break;
             default:
-                if (!is_single(run, node, at))
+                if (!is_single(matching, node, at))
                     return false;
                 at++;
             }
@@ -446,13 +447,13 @@ static bool walk(struct run *run, unsigned index, size_t at)
 enum pattern_result pattern_match_at(const struct pattern *pattern, const char *subject, size_t len, size_t at, struct pattern_match *match,
                                      int64_t *steps)
 {
-    struct run run = {.pattern = pattern, .subject = (const unsigned char *)subject, .len = len, .match = match, .steps = *steps};
+    struct matching matching = {.pattern = pattern, .subject = (const unsigned char *)subject, .len = len, .match = match, .steps = *steps};
     bool found;
 
     match->start = at;
-    found = walk(&run, 0, at);
-    *steps = run.steps;
-    return found ? PATTERN_YES : run.steps > 0 ? PATTERN_NO : PATTERN_EXHAUSTED;
+    found = walk(&matching, 0, at);
+    *steps = matching.steps;
+    return found ? PATTERN_YES : matching.steps > 0 ? PATTERN_NO : PATTERN_EXHAUSTED;
 }
 
 enum pattern_result pattern_search(const struct pattern *pattern, const char *subject, size_t len, size_t from, struct pattern_match *match,

@@ -56,8 +56,8 @@ struct script {
     struct log *log;
     struct script_refs refs;
     int64_t (*now_us)(const struct request *request); /* the loop's clock: adapter.c is in the module too, which has none */
-    struct run *deciding;                             /* whose policy is running: facts that depend on the request are worked out for it */
-    struct run *idle;                                 /* runs to use again, with their threads */
+    struct pipeline_run *deciding;                    /* whose policy is running: facts that depend on the request are worked out for it */
+    struct pipeline_run *idle;                        /* runs to use again, with their threads */
     struct stops stops[POLICY_COUNT];
     struct live **live; /* by target index, made when first asked for */
     struct pool_pace pace;
@@ -66,19 +66,19 @@ struct script {
 };
 
 /* One request's way through the pipeline. Kept and used again, thread and all. */
-struct run {
+struct pipeline_run {
     struct script *script;
     struct request *request;
     struct box *box;
     lua_State *thread;
     struct plan plan;
     bool recorded;
-    struct run *next;
+    struct pipeline_run *next;
 };
 
 /* What `request` holds in Lua: made anew for each request, so that who keeps it finds it closed. */
 struct box {
-    struct run *run; /* NULL: over */
+    struct pipeline_run *run; /* NULL: over */
 };
 
 /* ---- sources.c */
@@ -104,10 +104,10 @@ int open_steps(lua_State *L);
 
 /* ---- request.c */
 void request_open_types(lua_State *L);
-struct box *request_push_box(lua_State *L, struct run *run); /* pushes the userdata */
+struct box *request_push_box(lua_State *L, struct pipeline_run *run); /* pushes the userdata */
 /* Its candidates were looked for again: targets and unfit are made anew when asked for. */
 void request_forget_lists(lua_State *L, int index);
-struct run *request_run(lua_State *L, int index); /* of a request that the house's own code passed; raises when it is over */
+struct pipeline_run *request_run(lua_State *L, int index); /* of a request that the house's own code passed; raises when it is over */
 
 /* Is it listed, or made and held by the request that is deciding? Another may have its place by now. */
 static inline bool script_holds(const struct script *script, const struct target *target)
@@ -133,9 +133,9 @@ double target_expected_ms(struct script *script, const struct target *target);
 
 /* ---- plan.c */
 /* The list at `index`, when it is nothing but targets -> run->plan; false: let plan.lua look at it. */
-bool plan_take_targets(lua_State *L, struct run *run, int index);
+bool plan_take_targets(lua_State *L, struct pipeline_run *run, int index);
 /* What plan.lua made of a plan (indexes and steps) at `index` -> run->plan, unfit targets left out. False: none is left. */
-bool plan_take_steps(lua_State *L, struct run *run, int index, bool again);
+bool plan_take_steps(lua_State *L, struct pipeline_run *run, int index, bool again);
 /* Pushes the steps of the walk not begun yet, for plan.rest. */
-void plan_push_rest(lua_State *L, struct run *run);
+void plan_push_rest(lua_State *L, struct pipeline_run *run);
 #endif

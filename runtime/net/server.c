@@ -32,7 +32,7 @@ enum {
 
 /* ---------------------------------------------------------------- exchanges */
 
-static struct exchange *exchange_new(struct connection *connection, struct MHD_Connection *mhd, const char *version)
+static struct exchange *exchange_new(struct client_connection *connection, struct MHD_Connection *mhd, const char *version)
 {
     struct server *server = connection->server;
     struct exchange *exchange = server->spare, blank = {.server = server, .connection = connection, .mhd = mhd};
@@ -321,7 +321,7 @@ static enum MHD_Result on_first(struct server *server, struct exchange *exchange
 /* The request is whole: the owner answers at once, or the connection sleeps until it does. */
 static enum MHD_Result on_whole(struct server *server, struct exchange *exchange)
 {
-    struct connection *connection = exchange->connection;
+    struct client_connection *connection = exchange->connection;
     if (exchange->shed || !guard_on_final(connection->guard))
         return MHD_NO;
     hand_over(server, exchange);
@@ -392,7 +392,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
 /* The client's FIN, its end, or room to write. A half-close is taken for leaving: no client of this API sends one and stays. */
 static void on_connection_ready(struct watch *watch, uint32_t events)
 {
-    struct connection *connection = (struct connection *)((char *)watch - offsetof(struct connection, watch));
+    struct client_connection *connection = (struct client_connection *)((char *)watch - offsetof(struct client_connection, watch));
     struct exchange *exchange = connection->exchange;
     if (events & EPOLLOUT && connection->waits_for_room) {
         connection->has_room = true;
@@ -411,7 +411,7 @@ static void on_connection_ready(struct watch *watch, uint32_t events)
 static void connection_open(struct server *server, struct MHD_Connection *mhd, void **context)
 {
     int fd = MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CONNECTION_FD)->connect_fd;
-    struct connection *connection = xcalloc(1, sizeof *connection);
+    struct client_connection *connection = xcalloc(1, sizeof *connection);
     peer_of_address(MHD_get_connection_info(mhd, MHD_CONNECTION_INFO_CLIENT_ADDRESS)->client_addr, connection->peer);
     connection->server = server;
     connection->silent_us = loop_now_us(server->loop);
@@ -432,7 +432,7 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
     *context = connection;
 }
 
-static void connection_closed(struct server *server, struct connection *connection)
+static void connection_closed(struct server *server, struct client_connection *connection)
 {
     loop_unwatch(server->loop, &connection->watch);
     if (connection->guard != NULL)
@@ -578,7 +578,7 @@ unsigned server_connections(const struct server *server)
 
 void server_each(struct server *server, void (*visit)(struct exchange *exchange))
 {
-    for (struct connection *connection = server->all; connection != NULL; connection = connection->next)
+    for (struct client_connection *connection = server->all; connection != NULL; connection = connection->next)
         if (connection->exchange != NULL && connection->exchange->started && !connection->exchange->closed)
             visit(connection->exchange);
 }

@@ -35,14 +35,14 @@ static void close_listener(struct server *server)
 
 /* ---------------------------------------------------------------- the connections */
 
-static bool has_bytes(const struct connection *connection)
+static bool has_bytes(const struct client_connection *connection)
 {
     char byte;
     return recvfrom(connection->watch.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT, NULL, NULL) > 0;
 }
 
 /* Whether it may still bring a request or carry an answer. */
-static bool is_of_use(struct server *server, struct connection *connection, int64_t now_us)
+static bool is_of_use(struct server *server, struct client_connection *connection, int64_t now_us)
 {
     if (connection->exchange != NULL)
         return true;
@@ -55,7 +55,7 @@ static bool is_of_use(struct server *server, struct connection *connection, int6
 }
 
 /* A request that is not whole yet. */
-static bool is_coming(const struct connection *connection)
+static bool is_coming(const struct client_connection *connection)
 {
     const struct exchange *exchange = connection->exchange;
     if (exchange != NULL)
@@ -70,7 +70,7 @@ static void look(struct server *server)
         close_listener(server);
     bool in_use = server->listening || server->open > 0 || server->guards.drained != NULL;
     unsigned coming = 0;
-    for (struct connection *connection = server->all; connection != NULL; connection = connection->next) {
+    for (struct client_connection *connection = server->all; connection != NULL; connection = connection->next) {
         in_use |= is_of_use(server, connection, now_us);
         coming += is_coming(connection);
     }
@@ -114,7 +114,7 @@ void server_free(struct server *server)
 {
     server->ending = true;
     close_listener(server);
-    for (struct connection *connection = server->all; connection != NULL; connection = connection->next)
+    for (struct client_connection *connection = server->all; connection != NULL; connection = connection->next)
         if (connection->exchange != NULL && connection->exchange->suspended)
             server_cut(connection->exchange);
     MHD_run(server->daemon);

@@ -9,9 +9,9 @@
 #include <microhttpd.h>
 
 /* One client connection: libmicrohttpd's socket context. */
-struct connection {
-    struct connection *next, **link; /* the server's list of all */
-    struct watch watch;              /* the client's FIN, and room to write while a stream is blocked */
+struct client_connection {
+    struct client_connection *next, **link; /* the server's list of all */
+    struct watch watch;                     /* the client's FIN, and room to write while a stream is blocked */
     struct server *server;
     struct guard *guard;
     struct exchange *exchange; /* the request under way */
@@ -28,9 +28,9 @@ struct field {
 
 struct exchange {
     struct server *server;
-    struct connection *connection; /* NULL once libmicrohttpd is done with the request */
-    struct MHD_Connection *mhd;    /* the same */
-    struct exchange *next;         /* spare list, dirty list */
+    struct client_connection *connection; /* NULL once libmicrohttpd is done with the request */
+    struct MHD_Connection *mhd;           /* the same */
+    struct exchange *next;                /* spare list, dirty list */
     struct slice method, path;
     struct buffer text;   /* the head, copied: libmicrohttpd forgets it when the answer is out, and the owner may need it longer */
     struct buffer fields; /* of struct field */
@@ -66,7 +66,7 @@ struct server {
     struct guards guards;
     struct listener listener;
     struct exchange *spare, *dirty;
-    struct connection *all;
+    struct client_connection *all;
     unsigned spare_count, open, connections;
     bool must_run;
     bool closing;        /* answers say "Connection: close" */

@@ -141,7 +141,7 @@ void server_on_stall(struct timer *timer)
 /* The deadline runs from the last byte the client took, not from the last one we had for it. */
 static void wait_for_room(struct exchange *exchange, bool wait, bool progress)
 {
-    struct connection *connection = exchange->connection;
+    struct client_connection *connection = exchange->connection;
     struct server *server = exchange->server;
     connection->has_room = false;
     if (!wait)
@@ -219,7 +219,7 @@ static bool send_turn(struct exchange *exchange)
 /* False: the connection is broken. */
 static bool send_all(struct exchange *exchange)
 {
-    struct connection *connection = exchange->connection;
+    struct client_connection *connection = exchange->connection;
     size_t before = exchange->blocked.len;
     bool fine = !has_hole(exchange);
     if (fine && before > 0)

@@ -54,7 +54,7 @@ static void measure_all(const struct config *config, int64_t now_us)
 struct bench {
     struct worker *worker;
     struct request *request;
-    struct run run;
+    struct pipeline_run run;
     lua_State *L;
     int steps; /* registry reference */
 };
@@ -137,7 +137,7 @@ static void run(struct bench *bench, const char *strategy, const char *model)
     request->model = config_model(request->config, request->model_name, &request->arena, &request->holds);
     if (request->model == NULL)
         die("no such model");
-    bench->run = (struct run){.script = request->local->script, .request = request};
+    bench->run = (struct pipeline_run){.script = request->local->script, .request = request};
     request->script_state = &bench->run;
     lua_State *L = request->local->script->L;
     lua_pushcfunction(L, run_one);

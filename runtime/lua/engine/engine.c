@@ -138,7 +138,7 @@ static int open_script(lua_State *L) /* (struct opening) -> true | false, compla
 static void close_script(struct script *script)
 {
     while (script->idle != NULL) {
-        struct run *run = script->idle;
+        struct pipeline_run *run = script->idle;
         script->idle = run->next;
         free(run);
     }
@@ -194,27 +194,27 @@ static int serve_done(lua_State *L, int status, lua_KContext context)
     return 0;
 }
 
-/* The coroutine's body: (struct run). */
+/* The coroutine's body: (struct pipeline_run). */
 static int serve(lua_State *L)
 {
-    struct run *run = lua_touserdata(L, 1);
+    struct pipeline_run *run = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.run);
     run->box = request_push_box(L, run);
     lua_callk(L, 1, 0, 0, serve_done);
     return 0;
 }
 
-static int new_thread(lua_State *L) /* (struct run): a thread that lives as long as the state */
+static int new_thread(lua_State *L) /* (struct pipeline_run): a thread that lives as long as the state */
 {
-    struct run *run = lua_touserdata(L, 1);
+    struct pipeline_run *run = lua_touserdata(L, 1);
     run->thread = lua_newthread(L);
     lua_rawsetp(L, LUA_REGISTRYINDEX, run);
     return 0;
 }
 
-static struct run *take_run(struct script *script, struct request *request)
+static struct pipeline_run *take_run(struct script *script, struct request *request)
 {
-    struct run *run = script->idle;
+    struct pipeline_run *run = script->idle;
     if (run != NULL) {
         script->idle = run->next;
     } else {
@@ -236,7 +236,7 @@ static struct run *take_run(struct script *script, struct request *request)
     return run;
 }
 
-static void put_run(struct run *run)
+static void put_run(struct pipeline_run *run)
 {
     struct script *script = run->script;
     if (run->box != NULL)
@@ -260,7 +260,7 @@ static void refuse_internal(struct request *request, bool starved)
 /* Six times as long when every byte is escaped: that still fits. */
 enum { LOGGED_MAX = 2048 };
 
-static void log_raised(struct run *run)
+static void log_raised(struct pipeline_run *run)
 {
     const char *text = lua_type(run->thread, -1) == LUA_TSTRING ? lua_tostring(run->thread, -1) : "an error that is no text";
     struct buffer message;
@@ -273,7 +273,7 @@ static void log_raised(struct run *run)
 }
 
 /* Lets the pipeline go on until it sleeps or ends; the request may be gone when it returns. */
-static void go_on(struct run *run, int nargs)
+static void go_on(struct pipeline_run *run, int nargs)
 {
     struct request *request = run->request;
     lua_State *before = run->script->running;
@@ -299,7 +299,7 @@ static void go_on(struct run *run, int nargs)
 
 static void begin(struct script *script, struct request *request)
 {
-    struct run *run = take_run(script, request);
+    struct pipeline_run *run = take_run(script, request);
     if (run == NULL) {
         refuse_internal(request, true);
         request_record(request, SLICE_NONE);
@@ -313,7 +313,7 @@ static void begin(struct script *script, struct request *request)
 
 static void resume(struct script *script, struct request *request)
 {
-    struct run *run = request->script_state;
+    struct pipeline_run *run = request->script_state;
     (void)script;
     if (run != NULL)
         go_on(run, 0);
@@ -324,7 +324,7 @@ static void resume(struct script *script, struct request *request)
 /* unfit_reason(index) -> why this target of the plan is skipped | nil; upvalue 1: the run */
 static int explain_reason(lua_State *L)
 {
-    const struct run *run = lua_touserdata(L, lua_upvalueindex(1));
+    const struct pipeline_run *run = lua_touserdata(L, lua_upvalueindex(1));
     lua_Integer place = luaL_checkinteger(L, 1);
     bool permanent;
     luaL_argcheck(L, place >= 1 && place <= (lua_Integer)atomic_load(&run->script->config->target_count), 1, "a target's index");
@@ -342,7 +342,7 @@ static void push_off(lua_State *L, const struct model *model)
 }
 
 /* Pushes the request and { admit, route, lookup, proxies, file }: what explain and trial ask. */
-static void push_questions(lua_State *L, struct run *run)
+static void push_questions(lua_State *L, struct pipeline_run *run)
 {
     static const char *const names[] = {"admit", "route"};
     struct script_refs *refs = &run->script->refs;
@@ -363,9 +363,9 @@ static void push_questions(lua_State *L, struct run *run)
     set_slice(L, "file", run->script->config->policy_file);
 }
 
-static int explain_run(lua_State *L) /* (struct run) -> text */
+static int explain_run(lua_State *L) /* (struct pipeline_run) -> text */
 {
-    struct run *run = lua_touserdata(L, 1);
+    struct pipeline_run *run = lua_touserdata(L, 1);
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.explain);
     push_questions(L, run);
     lua_pushlightuserdata(L, run);
@@ -380,7 +380,7 @@ static int explain_run(lua_State *L) /* (struct run) -> text */
 /* Runs `question` with the run -> what it returned, at the top, or an error's text; false: memory is out, nothing pushed. */
 static bool ask_aside(struct script *script, struct request *request, lua_CFunction question, int *status)
 {
-    struct run *run = take_run(script, request);
+    struct pipeline_run *run = take_run(script, request);
     if (run == NULL)
         return false;
     lua_pushcfunction(script->L, question);
@@ -409,9 +409,9 @@ static void explain(struct script *script, struct request *request, struct buffe
 
 /* ---------------------------------------------------------------- trial */
 
-static int trial_ask(lua_State *L) /* (struct run) -> complaint | nil */
+static int trial_ask(lua_State *L) /* (struct pipeline_run) -> complaint | nil */
 {
-    struct run *run = lua_touserdata(L, 1);
+    struct pipeline_run *run = lua_touserdata(L, 1);
     require(L, "gateway.trial", "ask");
     push_questions(L, run);
     lua_call(L, 2, 1);

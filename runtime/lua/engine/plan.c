@@ -11,7 +11,7 @@
 #include <math.h>
 
 /* What the config says of this target stands where the step says nothing. */
-static void add_step(struct run *run, const struct target *target, const struct step *said)
+static void add_step(struct pipeline_run *run, const struct target *target, const struct step *said)
 {
     struct step *step = &run->plan.steps[run->plan.count++];
     *step = *said;
@@ -23,7 +23,7 @@ static void add_step(struct run *run, const struct target *target, const struct 
 }
 
 /* Marks the candidates of the request that is deciding, so that the fitness of each is not asked twice. */
-static void mark_candidates(struct run *run)
+static void mark_candidates(struct pipeline_run *run)
 {
     struct script *script = run->script;
     script->serial++;
@@ -31,7 +31,7 @@ static void mark_candidates(struct run *run)
         script->marks[run->request->targets[i]->index] = script->serial;
 }
 
-static bool is_fit(struct run *run, struct target *target, bool again)
+static bool is_fit(struct pipeline_run *run, struct target *target, bool again)
 {
     bool permanent;
     if (!again && run->script->marks[target->index] == run->script->serial)
@@ -62,7 +62,7 @@ static bool is_list(lua_State *L, int index, lua_Integer len)
 }
 
 /* The plain table at `list`; `lookup` holds the proxies. */
-static bool take_list(lua_State *L, struct run *run, int list, int lookup, lua_Integer len)
+static bool take_list(lua_State *L, struct pipeline_run *run, int list, int lookup, lua_Integer len)
 {
     static const struct step plain = {0};
     struct config *config = run->script->config;
@@ -78,7 +78,7 @@ static bool take_list(lua_State *L, struct run *run, int list, int lookup, lua_I
     return run->plan.count > 0;
 }
 
-bool plan_take_targets(lua_State *L, struct run *run, int index)
+bool plan_take_targets(lua_State *L, struct pipeline_run *run, int index)
 {
     int top = lua_gettop(L);
     bool taken = false;
@@ -112,7 +112,7 @@ static int64_t take_us(lua_State *L, const char *key)
 }
 
 /* "p95" of what the client waits for: the first token of a stream, the whole of an answer. Unmeasured: never. */
-static int64_t take_hedge_us(lua_State *L, struct run *run, const struct target *target)
+static int64_t take_hedge_us(lua_State *L, struct pipeline_run *run, const struct target *target)
 {
     if (lua_getfield(L, -1, "hedge_after") != LUA_TSTRING) {
         lua_pop(L, 1);
@@ -126,7 +126,7 @@ static int64_t take_hedge_us(lua_State *L, struct run *run, const struct target 
     return isnan(ms) ? 0 : ms < 1 ? US_PER_MS : (int64_t)(ms * 1000);
 }
 
-static struct target *take_target(lua_State *L, struct run *run, int index)
+static struct target *take_target(lua_State *L, struct pipeline_run *run, int index)
 {
     lua_Integer place = lua_tointeger(L, index);
     bool is_known = place >= 1 && place <= (lua_Integer)atomic_load(&run->script->config->target_count);
@@ -135,7 +135,7 @@ static struct target *take_target(lua_State *L, struct run *run, int index)
 }
 
 /* The step at the top: an index, or { target = index, … }. */
-static struct target *take_step(lua_State *L, struct run *run, struct step *step)
+static struct target *take_step(lua_State *L, struct pipeline_run *run, struct step *step)
 {
     *step = (struct step){0};
     if (lua_type(L, -1) != LUA_TTABLE)
@@ -154,7 +154,7 @@ static struct target *take_step(lua_State *L, struct run *run, struct step *step
     return target;
 }
 
-bool plan_take_steps(lua_State *L, struct run *run, int index, bool again)
+bool plan_take_steps(lua_State *L, struct pipeline_run *run, int index, bool again)
 {
     lua_Integer len = (lua_Integer)lua_rawlen(L, index);
     run->plan.count = 0;
@@ -180,7 +180,7 @@ static void set_seconds(lua_State *L, const char *key, int64_t us)
     lua_setfield(L, -2, key);
 }
 
-void plan_push_rest(lua_State *L, struct run *run)
+void plan_push_rest(lua_State *L, struct pipeline_run *run)
 {
     struct plan rest;
     walk_rest(&run->request->walk, &rest);

@@ -111,7 +111,7 @@ static void push_view(lua_State *L, struct box *box, enum kind kind, enum slot s
 }
 
 /* Pushes JSON text as a read-only table, kept in a slot of the request at `request`. Empty text: an empty table. */
-static void push_json(lua_State *L, struct run *run, int request, struct slice json, enum slot slot, const char *name)
+static void push_json(lua_State *L, struct pipeline_run *run, int request, struct slice json, enum slot slot, const char *name)
 {
     if (lua_getiuservalue(L, request, slot) != LUA_TNIL)
         return;
@@ -143,7 +143,7 @@ static int decode_body(lua_State *L) /* upvalue 1: the request */
 {
     lua_settop(L, 0);
     lua_pushvalue(L, lua_upvalueindex(1));
-    struct run *run = request_run(L, 1);
+    struct pipeline_run *run = request_run(L, 1);
     if (run->request->body.len == 0) { /* let go of: what was decoded before stands, or nil */
         lua_getiuservalue(L, 1, SLOT_BODY);
         return 1;
@@ -154,7 +154,7 @@ static int decode_body(lua_State *L) /* upvalue 1: the request */
     return 1;
 }
 
-static void push_list(lua_State *L, struct run *run, enum slot slot)
+static void push_list(lua_State *L, struct pipeline_run *run, enum slot slot)
 {
     if (push_kept(L, slot))
         return;
@@ -228,7 +228,7 @@ static int push_plain_fact(lua_State *L, const struct request *request, lua_Inte
     return 1;
 }
 
-static int push_request_fact(lua_State *L, struct run *run, lua_Integer fact)
+static int push_request_fact(lua_State *L, struct pipeline_run *run, lua_Integer fact)
 {
     struct box *box = lua_touserdata(L, 1);
     switch (fact) {
@@ -261,7 +261,7 @@ static int push_request_fact(lua_State *L, struct run *run, lua_Integer fact)
 
 /* ---------------------------------------------------------------- facts of the sub-tables */
 
-static int push_user_fact(lua_State *L, struct run *run, lua_Integer fact)
+static int push_user_fact(lua_State *L, struct pipeline_run *run, lua_Integer fact)
 {
     const struct user *user = run->request->user;
     if (fact == USER_METADATA) {
@@ -275,7 +275,7 @@ static int push_user_fact(lua_State *L, struct run *run, lua_Integer fact)
     return 1;
 }
 
-static int push_client_fact(lua_State *L, struct run *run, lua_Integer fact)
+static int push_client_fact(lua_State *L, struct pipeline_run *run, lua_Integer fact)
 {
     struct request *request = run->request;
     if (fact == CLIENT_ADDRESS) {
@@ -310,7 +310,7 @@ static int push_needs_fact(lua_State *L, const struct request *request, lua_Inte
     return 1;
 }
 
-static int push_sub_fact(lua_State *L, struct run *run, enum kind kind, lua_Integer fact)
+static int push_sub_fact(lua_State *L, struct pipeline_run *run, enum kind kind, lua_Integer fact)
 {
     switch (kind) {
     case KIND_USER:
@@ -333,7 +333,7 @@ static int no_such_fact(lua_State *L, enum kind kind)
     return luaL_error(L, "%s has no fact '%s'", shown_names[kind], key);
 }
 
-static struct run *check_open(lua_State *L, const struct box *box)
+static struct pipeline_run *check_open(lua_State *L, const struct box *box)
 {
     if (box->run == NULL)
         luaL_error(L, "the request is over");
@@ -342,7 +342,7 @@ static struct run *check_open(lua_State *L, const struct box *box)
 
 static int read_request(lua_State *L)
 {
-    struct run *run = check_open(L, lua_touserdata(L, 1));
+    struct pipeline_run *run = check_open(L, lua_touserdata(L, 1));
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNUMBER)
@@ -354,7 +354,7 @@ static int read_view(lua_State *L)
 {
     const struct view *view = lua_touserdata(L, 1);
     enum kind kind = (enum kind)lua_tointeger(L, lua_upvalueindex(2));
-    struct run *run = check_open(L, view->box);
+    struct pipeline_run *run = check_open(L, view->box);
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(1)) != LUA_TNUMBER)
@@ -451,7 +451,7 @@ void request_open_types(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, type_names); /* found faster than by its name: one is set per request */
 }
 
-struct box *request_push_box(lua_State *L, struct run *run)
+struct box *request_push_box(lua_State *L, struct pipeline_run *run)
 {
     struct box *box = lua_newuserdatauv(L, sizeof *box, SLOT_COUNT);
     box->run = run;
@@ -469,7 +469,7 @@ void request_forget_lists(lua_State *L, int index)
     }
 }
 
-struct run *request_run(lua_State *L, int index)
+struct pipeline_run *request_run(lua_State *L, int index)
 {
     return check_open(L, lua_touserdata(L, index));
 }

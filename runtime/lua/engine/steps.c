@@ -20,7 +20,7 @@ enum { LABELS_JSON_MAX = 16 * 1024, UNFIT_SHOWN_MAX = 8, ROUTE_ASKED_MAX = 3 };
 
 static const char *const function_names[POLICY_COUNT] = {"admit", "route", "recover", "settle"};
 
-static struct slice take_text(lua_State *L, struct run *run, int index, const char *key)
+static struct slice take_text(lua_State *L, struct pipeline_run *run, int index, const char *key)
 {
     struct slice text = SLICE_NONE;
     if (lua_getfield(L, index, key) == LUA_TSTRING) {
@@ -33,7 +33,7 @@ static struct slice take_text(lua_State *L, struct run *run, int index, const ch
 
 /* ---------------------------------------------------------------- policies that fail */
 
-static void log_policy(struct run *run, enum policy_function function, enum failure_kind kind, struct slice message)
+static void log_policy(struct pipeline_run *run, enum policy_function function, enum failure_kind kind, struct slice message)
 {
     struct buffer text;
     enum { SHOWN_MAX = 1024 }; /* six times as long when every byte is escaped */
@@ -46,7 +46,7 @@ static void log_policy(struct run *run, enum policy_function function, enum fail
     buffer_free(&text);
 }
 
-static void count_stop(struct run *run, enum policy_function function)
+static void count_stop(struct pipeline_run *run, enum policy_function function)
 {
     const struct config *config = run->script->config;
     int64_t now_us = loop_now_us(run->request->worker->loop);
@@ -55,20 +55,20 @@ static void count_stop(struct run *run, enum policy_function function)
                    LIT("stopped too often within a minute: not called for the next one, or until it changes"));
 }
 
-static void refuse(struct run *run, enum failure_kind kind, struct slice message)
+static void refuse(struct pipeline_run *run, enum failure_kind kind, struct slice message)
 {
     struct failure failure = failure_make(kind, message);
     request_refuse(run->request, &failure);
 }
 
 /* A decision of the policy's begins: of a generation on probation they are counted. */
-static void count_call(const struct run *run)
+static void count_call(const struct pipeline_run *run)
 {
     generation_asked(run->request->local->generation, loop_now_us(run->request->worker->loop));
 }
 
 /* The request is over because the policy failed. */
-static void refuse_failed(struct run *run, enum failure_kind kind, struct slice message, int64_t retry_after_us)
+static void refuse_failed(struct pipeline_run *run, enum failure_kind kind, struct slice message, int64_t retry_after_us)
 {
     struct request *request = run->request;
     struct failure failure = failure_make(kind, message);
@@ -78,11 +78,11 @@ static void refuse_failed(struct run *run, enum failure_kind kind, struct slice 
     request_refuse(request, &failure);
 }
 
-static void refuse_unfit(struct run *run);
+static void refuse_unfit(struct pipeline_run *run);
 
 /* The policy did something wrong: log, answer (but for settle). What used up its budget is counted: it cost everybody else of this
  * worker some time. What merely raised did not, and one odd request must not take the policy from all. */
-static void policy_failed(struct run *run, enum policy_function function, enum failure_kind kind, struct slice message)
+static void policy_failed(struct pipeline_run *run, enum policy_function function, enum failure_kind kind, struct slice message)
 {
     if (kind == FAILURE_SHEDDING) { /* memory is short, which is no fault of the policy's */
         const struct failure shed = failure_shed();
@@ -102,7 +102,7 @@ static void policy_failed(struct run *run, enum policy_function function, enum f
 }
 
 /* False: it is left alone just now, and the request was refused (but for settle). */
-static bool may_call(struct run *run, enum policy_function function)
+static bool may_call(struct pipeline_run *run, enum policy_function function)
 {
     struct stops *stops = &run->script->stops[function];
     int64_t now_us = loop_now_us(run->request->worker->loop), off_us = stops_off_us(stops, now_us);
@@ -119,7 +119,7 @@ static bool may_call(struct run *run, enum policy_function function)
 }
 
 /* One user's input must not take the policy from all. */
-static void refuse_input(struct run *run, enum policy_function function, struct slice message)
+static void refuse_input(struct pipeline_run *run, enum policy_function function, struct slice message)
 {
     log_policy(run, function, FAILURE_POLICY_INPUT, message);
     if (function != POLICY_SETTLE)
@@ -130,7 +130,7 @@ static void refuse_input(struct run *run, enum policy_function function, struct 
 }
 
 /* Calls the function below `nargs` arguments under the policy's budget -> two results. False: the request was refused. */
-static bool ask(lua_State *L, struct run *run, enum policy_function function, int nargs)
+static bool ask(lua_State *L, struct pipeline_run *run, enum policy_function function, int nargs)
 {
     struct call_result result;
     run->script->deciding = run;
@@ -144,7 +144,7 @@ static bool ask(lua_State *L, struct run *run, enum policy_function function, in
 }
 
 /* What a policy returned has no line: the function's own place stands in front. */
-static struct slice with_place(lua_State *L, struct run *run, enum policy_function function, struct slice message)
+static struct slice with_place(lua_State *L, struct pipeline_run *run, enum policy_function function, struct slice message)
 {
     lua_Debug at;
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.policy[function]);
@@ -154,7 +154,7 @@ static struct slice with_place(lua_State *L, struct run *run, enum policy_functi
 }
 
 /* A complaint of plan.lua at `index`: { kind, message [, status, code, retry_after_s] }. */
-static void refuse_by(lua_State *L, struct run *run, enum policy_function function, int index)
+static void refuse_by(lua_State *L, struct pipeline_run *run, enum policy_function function, int index)
 {
     enum failure_kind kind = FAILURE_POLICY_BAD_RESULT;
     struct slice name = take_text(L, run, index, "kind"), message = take_text(L, run, index, "message");
@@ -186,7 +186,7 @@ static void refuse_by(lua_State *L, struct run *run, enum policy_function functi
 /* ---------------------------------------------------------------- identify */
 
 /* A client may ask for what the policy exports, and for what the config says. */
-static bool knows_strategy(lua_State *L, struct run *run)
+static bool knows_strategy(lua_State *L, struct pipeline_run *run)
 {
     const struct request *request = run->request;
     if (slice_equals(request->strategy, run->script->config->strategy) || run->script->refs.strategies == LUA_NOREF)
@@ -198,7 +198,7 @@ static bool knows_strategy(lua_State *L, struct run *run)
     return known;
 }
 
-static void refuse_strategy(lua_State *L, struct run *run)
+static void refuse_strategy(lua_State *L, struct pipeline_run *run)
 {
     struct failure failure = failure_make(FAILURE_BAD_PARAMETER, SLICE_NONE);
     struct buffer text;
@@ -218,7 +218,7 @@ static void refuse_strategy(lua_State *L, struct run *run)
 /* steps.identify(request) -> true | nothing */
 static int step_identify(lua_State *L)
 {
-    struct run *run = request_run(L, 1);
+    struct pipeline_run *run = request_run(L, 1);
     run->request->step = "identify";
     if (!request_identify(run->request)) {
         request_refuse(run->request, &run->request->failure);
@@ -242,7 +242,7 @@ static int say_again(lua_State *L) /* () -> upvalues 1 and 2: what the policy re
 }
 
 /* Calls the policy's function with the request -> two results at the top. */
-static bool ask_with_request(lua_State *L, struct run *run, enum policy_function function)
+static bool ask_with_request(lua_State *L, struct pipeline_run *run, enum policy_function function)
 {
     if (!may_call(run, function))
         return false;
@@ -252,7 +252,7 @@ static bool ask_with_request(lua_State *L, struct run *run, enum policy_function
 }
 
 /* plan.lua looks at what admit returned (at 2 and 3): true when it left a plain list of limits at 2. */
-static bool check_admit(lua_State *L, struct run *run)
+static bool check_admit(lua_State *L, struct pipeline_run *run)
 {
     lua_settop(L, 3);
     lua_pushcclosure(L, say_again, 2);
@@ -271,7 +271,7 @@ static bool check_admit(lua_State *L, struct run *run)
 static int step_admit(lua_State *L)
 {
     const struct limit_rule *rules[LIMITS_MAX];
-    struct run *run = request_run(L, 1);
+    struct pipeline_run *run = request_run(L, 1);
     run->request->step = "admit";
     lua_settop(L, 1);
     count_call(run);
@@ -291,7 +291,7 @@ static int step_admit(lua_State *L)
 /* ---------------------------------------------------------------- route */
 
 /* When it may serve again; 0: nobody can say. */
-static int64_t serves_at_us(struct run *run, const struct target *target, int64_t now_us)
+static int64_t serves_at_us(struct pipeline_run *run, const struct target *target, int64_t now_us)
 {
     struct token *token = run->request->config->tokens[target->provider->index];
     if (token != NULL && !token_is_good(token, now_us))
@@ -300,7 +300,7 @@ static int64_t serves_at_us(struct run *run, const struct target *target, int64_
     return view->retry_at_us > view->cooldown_until_us ? view->retry_at_us : view->cooldown_until_us;
 }
 
-static int64_t soonest_us(struct run *run)
+static int64_t soonest_us(struct pipeline_run *run)
 {
     int64_t now_us = loop_now_us(run->request->worker->loop), soonest = -1;
     run->script->deciding = run;
@@ -313,7 +313,7 @@ static int64_t soonest_us(struct run *run)
 }
 
 /* Nobody can serve it: for ever, or just now. */
-static void refuse_unfit(struct run *run)
+static void refuse_unfit(struct pipeline_run *run)
 {
     struct request *request = run->request;
     struct buffer text;
@@ -335,7 +335,7 @@ static void refuse_unfit(struct run *run)
 enum routed { ROUTED, ROUTE_WAITS, ROUTE_REFUSED };
 
 /* plan.lua looks at what route returned (at 2 and 3): run->plan is filled, or the request joined the line, or it was refused. */
-static enum routed check_route(lua_State *L, struct run *run)
+static enum routed check_route(lua_State *L, struct pipeline_run *run)
 {
     struct script_refs *refs = &run->script->refs;
     lua_settop(L, 3);
@@ -366,7 +366,7 @@ static enum routed check_route(lua_State *L, struct run *run)
 
 static int route_again(lua_State *L, int status, lua_KContext context);
 
-static int wait_for_room(lua_State *L, struct run *run)
+static int wait_for_room(lua_State *L, struct pipeline_run *run)
 {
     run->request->script_waiting = true;
     return lua_yieldk(L, 0, (lua_KContext)run, route_again);
@@ -374,7 +374,7 @@ static int wait_for_room(lua_State *L, struct run *run)
 
 /* Its candidates are known: the policy is asked, also when all of them are full. What the plan begins with is taken at once: when another worker was
  * faster, the policy is asked again with what is left. */
-static int route(lua_State *L, struct run *run)
+static int route(lua_State *L, struct pipeline_run *run)
 {
     struct request *request = run->request;
     for (unsigned asked = 0;; asked++) {
@@ -405,7 +405,7 @@ static int route(lua_State *L, struct run *run)
 /* There is room, or the wait is over, or the request. */
 static int route_again(lua_State *L, int status, lua_KContext context)
 {
-    struct run *run = (struct run *)context;
+    struct pipeline_run *run = (struct pipeline_run *)context;
     (void)status;
     run->request->script_waiting = false;
     return run->request->over ? 0 : route(L, run);
@@ -414,7 +414,7 @@ static int route_again(lua_State *L, int status, lua_KContext context)
 /* steps.route(request) -> plan | nothing; sleeps where the policy lets the request wait until a target has room */
 static int step_route(lua_State *L)
 {
-    struct run *run = request_run(L, 1);
+    struct pipeline_run *run = request_run(L, 1);
     run->request->step = "route";
     return route(L, run);
 }
@@ -428,7 +428,7 @@ static void set_ms(lua_State *L, const char *key, int64_t us)
 }
 
 /* Pushes what recover sees of a failure, read-only. */
-static void push_failure(lua_State *L, struct run *run)
+static void push_failure(lua_State *L, struct pipeline_run *run)
 {
     const struct request *request = run->request;
     const struct failure *failure = request->ask;
@@ -460,7 +460,7 @@ static void push_failure(lua_State *L, struct run *run)
 }
 
 /* Pushes the steps not begun, as a policy would write them. */
-static void push_rest(lua_State *L, struct run *run)
+static void push_rest(lua_State *L, struct pipeline_run *run)
 {
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.rest);
     plan_push_rest(L, run);
@@ -471,7 +471,7 @@ static void push_rest(lua_State *L, struct run *run)
 /* The walk asks, or is over. */
 static int attempt_ended(lua_State *L, int status, lua_KContext context)
 {
-    struct run *run = (struct run *)context;
+    struct pipeline_run *run = (struct pipeline_run *)context;
     (void)status;
     run->request->script_waiting = false;
     if (run->request->over || run->request->ask == NULL)
@@ -485,7 +485,7 @@ static int attempt_ended(lua_State *L, int status, lua_KContext context)
 /* steps.attempt(request, plan | nil) -> failure, rest | nothing; sleeps until the walk asks or is over. */
 static int step_attempt(lua_State *L)
 {
-    struct run *run = request_run(L, 1);
+    struct pipeline_run *run = request_run(L, 1);
     if (run->request->over)
         return 0;
     run->request->step = "attempt";
@@ -500,7 +500,7 @@ static int step_attempt(lua_State *L)
 /* steps.recover(request, failure, rest) -> plan | nothing: no plan, or the request was refused */
 static int step_recover(lua_State *L)
 {
-    struct run *run = request_run(L, 1);
+    struct pipeline_run *run = request_run(L, 1);
     struct script_refs *refs = &run->script->refs;
     lua_settop(L, 3);
     count_call(run);
@@ -546,7 +546,7 @@ static void push_usage(lua_State *L, const struct usage *usage)
 }
 
 /* Pushes how the request ended, read-only. */
-static void push_outcome(lua_State *L, struct run *run)
+static void push_outcome(lua_State *L, struct pipeline_run *run)
 {
     const struct request *request = run->request;
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.freeze);
@@ -596,7 +596,7 @@ static void append_label(lua_State *L, struct buffer *out) /* name and value at 
 }
 
 /* Labels that plan.lua checked -> one JSON member, in the request's arena: a label may have the name of a field of the log line. */
-static struct slice write_labels(lua_State *L, struct run *run, int index)
+static struct slice write_labels(lua_State *L, struct pipeline_run *run, int index)
 {
     struct buffer out;
     buffer_init(&out, LABELS_JSON_MAX);
@@ -617,7 +617,7 @@ static struct slice write_labels(lua_State *L, struct run *run, int index)
 /* steps.settle(request): the labels are kept with the request */
 static int step_settle(lua_State *L)
 {
-    struct run *run = request_run(L, 1);
+    struct pipeline_run *run = request_run(L, 1);
     struct script_refs *refs = &run->script->refs;
     lua_settop(L, 1);
     if (refs->policy[POLICY_SETTLE] == LUA_NOREF || !may_call(run, POLICY_SETTLE))
@@ -640,7 +640,7 @@ static int step_settle(lua_State *L)
 /* steps.record(request) */
 static int step_record(lua_State *L)
 {
-    struct run *run = request_run(L, 1);
+    struct pipeline_run *run = request_run(L, 1);
     if (!run->recorded)
         request_record(run->request, run->request->labels_json);
     run->recorded = true;

@@ -8,14 +8,14 @@
 
 enum { OPEN_MAX = 32 /* calls that grow at a time */ };
 
-struct call {
+struct tool_call {
     int64_t index;
     unsigned tool;
 };
 
 struct cohere_reader {
     struct reader base;
-    struct call open[OPEN_MAX];
+    struct tool_call open[OPEN_MAX];
     unsigned open_count, tools;
     bool started;
     struct usage usage;
@@ -156,7 +156,7 @@ static void begin_call(struct cohere_reader *self, int64_t index, struct slice c
     if (self->open_count == OPEN_MAX)
         return reader_fail_incomplete(&self->base, "the provider's answer has too many open calls");
     at = self->open_count++;
-    self->open[at] = (struct call){index, self->tools++};
+    self->open[at] = (struct tool_call){index, self->tools++};
     reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
                                              .tool = self->open[at].tool,
                                              .id_raw = json_find_string(call, "id"),

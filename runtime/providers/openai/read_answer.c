@@ -9,7 +9,7 @@
 
 enum { CALLS_MAX = 512, CHOICES_MAX = 32, SHAPE_MAX = 1024 };
 
-struct call {
+struct tool_call {
     struct slice id;
     unsigned choice, upstream_index, tool;
 };
@@ -20,7 +20,7 @@ struct openai_reader {
     uint32_t began, finished; /* bit per choice */
     uint32_t has_calls;       /* bit per choice */
     unsigned tool_count[CHOICES_MAX];
-    struct call *calls; /* in the arena, made at the first call */
+    struct tool_call *calls; /* in the arena, made at the first call */
     unsigned call_count;
     char *rewritten; /* in the arena, used again for each chunk: a long stream must not grow with its length */
     size_t rewritten_size;
@@ -149,11 +149,11 @@ static void read_call_function(struct openai_reader *self, struct json *json, st
 }
 
 /* The open call this piece belongs to: by index, unless a new id says that another one begins at the same index. */
-static struct call *find_call(struct openai_reader *self, unsigned choice, const struct call_piece *piece, unsigned position)
+static struct tool_call *find_call(struct openai_reader *self, unsigned choice, const struct call_piece *piece, unsigned position)
 {
     unsigned index = piece->index >= 0 ? (unsigned)piece->index : position;
     for (unsigned i = self->call_count; i > 0; i--) {
-        struct call *call = &self->calls[i - 1];
+        struct tool_call *call = &self->calls[i - 1];
         if (call->choice != choice || call->upstream_index != index)
             continue;
         return piece->id.len == 0 || slice_equals(piece->id, call->id) ? call : NULL;
@@ -161,13 +161,13 @@ static struct call *find_call(struct openai_reader *self, unsigned choice, const
     return NULL;
 }
 
-static struct call *begin_call(struct openai_reader *self, unsigned choice, const struct call_piece *piece, unsigned position)
+static struct tool_call *begin_call(struct openai_reader *self, unsigned choice, const struct call_piece *piece, unsigned position)
 {
     if (self->calls == NULL)
         self->calls = arena_alloc(self->base.arena, sizeof *self->calls * CALLS_MAX);
     if (self->calls == NULL || self->call_count == CALLS_MAX)
         return fail(self, incomplete("the provider's answer has too many calls", SENT_UNCERTAIN)), NULL;
-    struct call *call = &self->calls[self->call_count++];
+    struct tool_call *call = &self->calls[self->call_count++];
     call->choice = choice;
     call->upstream_index = piece->index >= 0 ? (unsigned)piece->index : position;
     call->tool = self->tool_count[choice]++;
@@ -208,7 +208,7 @@ static void read_call(struct openai_reader *self, struct json *json, unsigned ch
         else
             json_skip(json, NULL);
     }
-    struct call *call = find_call(self, choice, &piece, position);
+    struct tool_call *call = find_call(self, choice, &piece, position);
     if (call == NULL)
         call = begin_call(self, choice, &piece, position);
     if (call == NULL || piece.arguments.len == 0)

@@ -8,7 +8,7 @@
 
 enum { CALLS_MAX = 512 };
 
-struct call {
+struct tool_call {
     int64_t output_index;
     bool grew, ended;
 };
@@ -16,7 +16,7 @@ struct call {
 struct responses_reader {
     struct reader base;
     bool started, content;
-    struct call *calls; /* in the arena, made at the first call */
+    struct tool_call *calls; /* in the arena, made at the first call */
     unsigned call_count;
 };
 
@@ -92,7 +92,7 @@ static void read_usage(struct responses_reader *self, struct slice object)
 
 /* ---------------------------------------------------------------- items */
 
-static struct call *find_call(struct responses_reader *self, int64_t output_index)
+static struct tool_call *find_call(struct responses_reader *self, int64_t output_index)
 {
     for (unsigned i = self->call_count; i > 0; i--)
         if (self->calls[i - 1].output_index == output_index)
@@ -100,18 +100,18 @@ static struct call *find_call(struct responses_reader *self, int64_t output_inde
     return NULL;
 }
 
-static unsigned tool_of(const struct responses_reader *self, const struct call *call)
+static unsigned tool_of(const struct responses_reader *self, const struct tool_call *call)
 {
     return (unsigned)(call - self->calls);
 }
 
-static struct call *begin_call(struct responses_reader *self, struct slice item, int64_t output_index)
+static struct tool_call *begin_call(struct responses_reader *self, struct slice item, int64_t output_index)
 {
     if (self->calls == NULL)
         self->calls = arena_zalloc(self->base.arena, sizeof *self->calls * CALLS_MAX);
     if (self->calls == NULL || self->call_count == CALLS_MAX)
         return fail_incomplete(self, "the provider's answer has too many calls"), NULL;
-    struct call *call = &self->calls[self->call_count++];
+    struct tool_call *call = &self->calls[self->call_count++];
     call->output_index = output_index;
     emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
                                .tool = tool_of(self, call),
@@ -120,7 +120,7 @@ static struct call *begin_call(struct responses_reader *self, struct slice item,
     return call;
 }
 
-static void grow_call(struct responses_reader *self, struct call *call, struct slice arguments)
+static void grow_call(struct responses_reader *self, struct tool_call *call, struct slice arguments)
 {
     if (call->ended || arguments.len == 0)
         return;
@@ -135,7 +135,7 @@ static struct slice wrap_input(struct responses_reader *self, struct slice input
     return json_escape(self->base.arena, object);
 }
 
-static void end_call(struct responses_reader *self, struct call *call, struct slice item)
+static void end_call(struct responses_reader *self, struct tool_call *call, struct slice item)
 {
     if (call->ended)
         return;
@@ -173,7 +173,7 @@ static void read_item(struct responses_reader *self, struct slice item, int64_t 
 {
     struct slice type = json_find_string(item, "type");
     if (is_call(type)) {
-        struct call *call = begin_call(self, item, output_index);
+        struct tool_call *call = begin_call(self, item, output_index);
         if (call != NULL)
             end_call(self, call, item);
     } else if (slice_equals(type, LIT("message"))) {
@@ -283,7 +283,7 @@ static void read_delta(struct responses_reader *self, const struct said *said, e
 
 static void read_item_event(struct responses_reader *self, const struct said *said, bool done)
 {
-    struct call *call;
+    struct tool_call *call;
     start(self, SLICE_NONE);
     if (!is_call(json_find_string(said->item, "type")))
         return;
@@ -296,7 +296,7 @@ static void read_item_event(struct responses_reader *self, const struct said *sa
 
 static void read_arguments(struct responses_reader *self, const struct said *said)
 {
-    struct call *call = find_call(self, said->output_index);
+    struct tool_call *call = find_call(self, said->output_index);
     if (call != NULL)
         grow_call(self, call, said->delta);
 }
