@@ -27,7 +27,7 @@ ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE= $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -
 LIBS     = -lmicrohttpd -lcurl -lssl -lcrypto -llua5.4 -llua5.4-cjson -lpthread -lm
 
 # What the Lua module leaves out: sockets, threads, the clock, and what is put together from them.
-PROCESS  = $(wildcard runtime/*.c runtime/net/*.c runtime/mock/*.c runtime/gateway/*.c runtime/lua/engine/*.c)
+PROCESS  = $(wildcard runtime/*.c runtime/net/*.c runtime/mock/*.c runtime/gateway/*.c runtime/process/*.c runtime/lua/engine/*.c)
 # What the module has alone.
 SPEC     = $(wildcard runtime/lua/spec/*.c)
 
@@ -200,9 +200,10 @@ below_net       := base shared http net
 below_config    := base shared providers routing config
 below_mock      := base shared http providers net mock
 below_gateway   := base shared http providers routing net config mock gateway
+below_process   := base shared http providers routing net config mock gateway process
 below_lua       := base shared http providers routing config gateway lua
 below_fuzz      := base http providers fuzz
-floors          := base http shared providers routing net config mock gateway lua fuzz
+floors          := base http shared providers routing net config mock gateway process lua fuzz
 
 layers:
 	@echo "layers"; status=0; \

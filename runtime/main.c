@@ -4,7 +4,7 @@
 #include "base/log.h"
 #include "base/spelling.h"
 #include "mock/mock.h"
-#include "gateway/process.h"
+#include "process/process.h"
 #include "lua/engine/engine.h"
 #include <assert.h>
 #include <stdarg.h>

@@ -1,7 +1,7 @@
 /* clock.h -- time as an argument.
  *
  * Everything in the runtime counts microseconds in int64_t, named *_us: monotonic for deadlines and limits, wall
- * for what people read. Only net/, gateway/worker and gateway/process call these functions; all others are handed `now`.
+ * for what people read. Only net/, gateway/worker and process/ call these functions; all others are handed `now`.
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_CLOCK_H
 #define BASE_CLOCK_H

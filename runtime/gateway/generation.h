@@ -59,20 +59,6 @@ enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096, LIMI
 void gateway_init(struct gateway *gateway, const struct engine *engine, int64_t now_us, int64_t wall_us);
 void gateway_fini(struct gateway *gateway);
 
-struct load {
-    const char *path; /* of gateway.lua */
-    unsigned scripts; /* 0: as many as the config says */
-    unsigned number;
-    struct sources **refused; /* NULL, or where the sources of what was refused are left: to be watched, and freed, by the caller */
-    bool untried;             /* the policy need not pass its trial (trial.h): who looks into a mistake must be able to */
-};
-
-/* Reads and tries everything aside, with one script per worker. NULL: complaint, nothing changed. */
-struct generation *generation_load(struct gateway *gateway, const struct load *load, int64_t now_us, char complaint[COMPLAINT_MAX]);
-/* explain and the trial ask as if access tokens had come. */
-void generation_pretend_tokens(struct config *config);
-/* It may be in force for a while before it is trusted; from here on its policy's failures are counted. */
-void generation_begin_probation(struct generation *generation, int64_t now_us);
 /* A decision of its policy begins; one failed for the user of this name. The process is told when it must go. Any worker. */
 void generation_asked(struct generation *generation, int64_t now_us);
 void generation_failed(struct generation *generation, struct slice user, int64_t now_us);
@@ -81,6 +67,8 @@ void generation_swap(struct gateway *gateway, struct generation *generation);
 /* The one in force, with a reference. */
 struct generation *generation_current(struct gateway *gateway);
 void generation_unref(struct generation *generation);
+/* Gives back the health records and tokens that its config has found by name. */
+void generation_unbind(struct config *config);
 /* The health record of a target that came ad hoc (listed ones have theirs from the load). Any thread. */
 void target_bind(struct gateway *gateway, struct config *config, struct target *target, int64_t now_us);
 #endif

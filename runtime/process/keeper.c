@@ -3,7 +3,7 @@
  * Whatever is asked again and again is an `asking` (keeper_private.h). What the answer means is its owner's. Requests are sent on fresh connections: a
  * check shall find out whether new ones are taken.
  * SPDX-License-Identifier: MIT */
-#include "gateway/keeper_private.h"
+#include "process/keeper_private.h"
 #include <stdio.h>
 #include <stdlib.h>
 #include <unistd.h>

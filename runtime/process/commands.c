@@ -1,10 +1,11 @@
 /* commands.c -- the commands that serve nothing: check and explain. See process.h.
  * SPDX-License-Identifier: MIT */
-#include "gateway/greeting.h"
+#include "process/greeting.h"
 #include "net/listen.h"
-#include "gateway/process.h"
+#include "process/process.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
+#include "process/load.h"
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>

@@ -1,7 +1,7 @@
 /* greeting.h -- what a start says of itself.
  * SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_GREETING_H
-#define GATEWAY_GREETING_H
+#ifndef PROCESS_GREETING_H
+#define PROCESS_GREETING_H
 #include "config/config.h"
 #include "net/listen.h"
 

@@ -3,7 +3,7 @@
  * One asking per credential (struct token), however many providers name it. An asking that stays over a reload goes on as it was; one that begins for a
  * token that is still good, since a keeper was there before, waits until that is worth renewing.
  * SPDX-License-Identifier: MIT */
-#include "gateway/keeper_private.h"
+#include "process/keeper_private.h"
 #include "providers/credentials/google.h"
 #include <stdio.h>
 #include <stdlib.h>

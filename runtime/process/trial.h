@@ -3,8 +3,8 @@
  * Every model of the config and every provider by its full name, each dialect, streamed and not, a user of each tier, each strategy that the policy
  * exports; where limits can leave a model no room, a full house and one who waited as well. What a real request would be refused for is no mistake.
  * SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_TRIAL_H
-#define GATEWAY_TRIAL_H
+#ifndef PROCESS_TRIAL_H
+#define PROCESS_TRIAL_H
 #include "gateway/generation.h"
 
 /* At most so many calls of the policy, two a request, and so long; of more combinations as many are tried, evenly. */

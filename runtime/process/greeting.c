@@ -1,6 +1,6 @@
 /* greeting.c -- see greeting.h.
  * SPDX-License-Identifier: MIT */
-#include "gateway/greeting.h"
+#include "process/greeting.h"
 #include "base/json.h"
 #include <stdio.h>
 

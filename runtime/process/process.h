@@ -2,8 +2,8 @@
  *
  * The process's own thread does nothing for requests: it waits for signals, watches the files, builds generations aside and swaps them.
  * SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_PROCESS_H
-#define GATEWAY_PROCESS_H
+#ifndef PROCESS_PROCESS_H
+#define PROCESS_PROCESS_H
 #include "gateway/engine.h"
 
 /* Each returns the exit status of the program. `path` is that of gateway.lua. */

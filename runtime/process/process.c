@@ -1,14 +1,15 @@
 /* process.c -- see process.h.
  * SPDX-License-Identifier: MIT */
-#include "gateway/process.h"
+#include "process/process.h"
 #include "base/file.h"
-#include "gateway/greeting.h"
-#include "gateway/keeper.h"
+#include "process/greeting.h"
+#include "process/keeper.h"
 #include "net/listen.h"
 #include "mock/mock.h"
 #include "config/room.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
+#include "process/load.h"
 #include "shared/bodies.h"
 #include <errno.h>
 #include <fcntl.h>

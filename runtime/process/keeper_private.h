@@ -1,8 +1,8 @@
 /* keeper_private.h -- the pieces of the keeper: how anything is asked for (keeper.c), and access tokens (keeper_token.c). Private to keeper*.c.
  * SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_KEEPER_PRIVATE_H
-#define GATEWAY_KEEPER_PRIVATE_H
-#include "gateway/keeper.h"
+#ifndef PROCESS_KEEPER_PRIVATE_H
+#define PROCESS_KEEPER_PRIVATE_H
+#include "process/keeper.h"
 #include "routing/schedule.h"
 #include "net/loop.h"
 #include "net/upstream.h"

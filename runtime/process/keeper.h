@@ -10,8 +10,8 @@
  * An access token (shared/tokens.h) is asked for at once, and anew well before its end; after a failure sooner and sooner less, from a second up to five minutes.
  * A token that a provider refuses is asked for early. What goes wrong is said once.
  * SPDX-License-Identifier: MIT */
-#ifndef GATEWAY_KEEPER_H
-#define GATEWAY_KEEPER_H
+#ifndef PROCESS_KEEPER_H
+#define PROCESS_KEEPER_H
 #include "gateway/generation.h"
 
 struct keeper;

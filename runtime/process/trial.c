@@ -1,6 +1,6 @@
 /* trial.c -- see trial.h.
  * SPDX-License-Identifier: MIT */
-#include "gateway/trial.h"
+#include "process/trial.h"
 #include "base/json.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
