@@ -2,6 +2,7 @@
 local launch = require "support.launch"
 local http = require "support.http"
 local process = require "support.process"
+local shortage = require "support.shortage"
 
 local CONFIG = [[
 return {
@@ -69,29 +70,11 @@ describe("files that cannot be read", function()
     end)
   end
 
-  -- The process can open one descriptor more, and no second one beside it.
-  local function leave_one_descriptor()
-    local taken, free = {}, 0
-    for name in io.popen("ls /proc/" .. gateway.pid .. "/fd"):lines() do
-      taken[tonumber(name)] = true
-    end
-    while taken[free] do
-      free = free + 1
-    end
-    run("prlimit --pid %d --nofile=%d:", gateway.pid, free + 1)
-  end
-
   it("a shortage of descriptors is not called a missing file", function()
-    local line
-    for _ = 1, 10 do -- again where something else was closed meanwhile, and there was no shortage
-      leave_one_descriptor()
-      gateway:signal "HUP"
-      line = gateway:log_line(function(entry) return entry.event == "reload" and entry.message:find "open files" end, 2)
-      run("prlimit --pid %d --nofile=1024:", gateway.pid)
-      if line then
-        break
-      end
-    end
+    shortage.allow_exactly(gateway.pid, 1) -- the file is opened, and nothing beside it
+    gateway:signal "HUP"
+    local line = gateway:log_line(function(entry) return entry.event == "reload" and entry.message:find "open files" end, 2)
+    shortage.allow(gateway.pid)
     assert.equal("refused", line.result)
     assert.matches("^policies/mine%.lua: .*Too many open files", line.message)
     assert.equal(200, reload().status)

@@ -1,7 +1,6 @@
 --- Shortages of descriptors and of what else the system gives: no worker stays deaf, none spins, and what was refused is refused in words.
 local launch = require "support.launch"
 local http = require "support.http"
-local process = require "support.process"
 local shortage = require "support.shortage"
 local socket = require "socket"
 local tls = require "support.tls"
@@ -78,18 +77,14 @@ describe("after a shortage", function()
     return gateway:get("/health"):json().accept_errors
   end
 
-  -- The server's ends of connections that it still holds: established, or left by their clients.
+  -- Its connections: those that clients left and it still holds, those towards providers.
   local function held()
-    local port, count = (":%04X"):format(gateway.port), 0
-    for own, state in process.read_file("/proc/net/tcp"):gmatch "\n *%d+: (%S+) %S+ (%x%x)" do
-      count = count + ((own:sub(-5) == port and (state == "01" or state == "08")) and 1 or 0)
-    end
-    return count
+    return shortage.connections(gateway.pid)
   end
 
   -- Trouble of an earlier test is over, and its connections are gone.
   local function calm()
-    assert(http.eventually(function() return held() == 0 end), "the gateway keeps connections of clients that left")
+    assert(http.eventually(function() return held() == 0 end), "the gateway keeps connections of an earlier test")
     assert(http.eventually(function()
       local lines = told()
       return #lines % 2 == 0
@@ -103,7 +98,7 @@ describe("after a shortage", function()
     for _, case in ipairs { { "and the first stays", true }, { "and the first left", false } } do
       it("a worker hears again: the limit is lifted, " .. case[1], function()
         local lines, errors = calm()
-        shortage.allow(gateway.pid, 1)
+        shortage.allow_exactly(gateway.pid, 1)
         local first = ask()
         assert.equal(200, status_of(first))
         assert.is_truthy(http.eventually(function() return #told() > lines end)) -- the accept4 behind it found no descriptor
@@ -130,7 +125,7 @@ describe("after a shortage", function()
 
   it("of any descriptor for the first client a worker hears again", function()
     calm()
-    shortage.allow(gateway.pid, 0)
+    shortage.allow_exactly(gateway.pid, 0)
     local first = ask()
     local _, before = short:counts "accept4"
     assert.is_truthy(http.eventually(function() return select(2, short:counts "accept4") > before end))
@@ -140,7 +135,7 @@ describe("after a shortage", function()
 
   it("that lasts, clients were turned away in words, and those inside were served", function()
     local lines = calm()
-    shortage.allow(gateway.pid, 1)
+    shortage.allow_exactly(gateway.pid, 1)
     local inside = ask()
     assert.equal(200, status_of(inside))
     for _ = 1, 3 do
@@ -221,7 +216,7 @@ describe("after a shortage", function()
         calm()
         local connection = ask()
         assert.equal(200, status_of(connection))
-        shortage.allow(gateway.pid, 0)
+        shortage.allow_exactly(gateway.pid, 0)
         for _ = 1, 8 do
           assert_shed(chat(connection, provider))
         end
