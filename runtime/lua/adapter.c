@@ -68,11 +68,9 @@ static bool push_request(lua_State *L, struct adapter_call *call)
     lua_createtable(L, 0, 4);
     set_slice(L, "provider", call->provider->name);
     set_slice(L, "model", call->model->model);
-    lua_pushboolean(L, call->stream);
-    lua_setfield(L, -2, "stream");
+    set_bool(L, "stream", call->stream);
     if (call->model->max_output > 0) {
-        lua_pushinteger(L, call->model->max_output);
-        lua_setfield(L, -2, "max_output");
+        set_int(L, "max_output", call->model->max_output);
     }
     return true;
 }
@@ -96,7 +94,7 @@ static bool push_event(lua_State *L, const struct adapter_call *call)
 static bool push_failure(lua_State *L, const struct adapter_call *call)
 {
     lua_pushinteger(L, call->status);
-    lua_pushlstring(L, call->input.len == 0 ? "" : call->input.ptr, call->input.len);
+    push_slice(L, call->input);
     if (!value_push(L, call->input))
         lua_pushnil(L);
     return true;
@@ -142,8 +140,7 @@ static void take_dropped(lua_State *L, const struct adapter_call *call, int inde
     if (!lua_istable(L, index))
         refuse(L, call, "a list of names of dropped parameters", index);
     for (int i = 1; i <= NAMES_MAX && lua_rawgeti(L, index, i) == LUA_TSTRING; i++) {
-        struct slice name;
-        name.ptr = lua_tolstring(L, -1, &name.len);
+        struct slice name = to_slice(L, -1);
         if (call->dropped->len > 0)
             buffer_append_lit(call->dropped, ", ");
         for (size_t c = 0; c < name.len && c < 64; c++) /* it goes into a header */
@@ -153,10 +150,8 @@ static void take_dropped(lua_State *L, const struct adapter_call *call, int inde
 
 static void take_body(lua_State *L, const struct adapter_call *call, int index)
 {
-    struct slice text;
     if (lua_type(L, index) == LUA_TSTRING) {
-        text.ptr = lua_tolstring(L, index, &text.len);
-        buffer_append_slice(call->out, text);
+        buffer_append_slice(call->out, to_slice(L, index));
     } else if (lua_istable(L, index)) {
         write(L, call, index);
     } else {
@@ -195,16 +190,13 @@ static void take_pieces(lua_State *L, const struct adapter_call *call, int index
 /* { kind, message } -> call->kind and the message in `out`. */
 static void take_verdict(lua_State *L, struct adapter_call *call, int index)
 {
-    struct slice text = SLICE_NONE;
     if (lua_isnil(L, index))
         return;
     if (!lua_istable(L, index))
         refuse(L, call, "a table { kind, message }", index);
     lua_pushliteral(L, "kind");
     lua_rawget(L, index);
-    if (lua_type(L, -1) == LUA_TSTRING)
-        text.ptr = lua_tolstring(L, -1, &text.len);
-    if (!failure_kind_of(text, &call->kind) || call->kind == FAILURE_NONE || (failure_row(call->kind)->follows & FAILURE_OURS)) {
+    if (!failure_kind_of(to_slice(L, -1), &call->kind) || call->kind == FAILURE_NONE || (failure_row(call->kind)->follows & FAILURE_OURS)) {
         call->kind = FAILURE_NONE;
         luaL_error(L,
                    "%s: failure: kind: expected one of rate_limited, overloaded, unavailable, timeout, auth, quota, invalid_request, "
@@ -212,10 +204,8 @@ static void take_verdict(lua_State *L, struct adapter_call *call, int index)
                    call->adapter->file.ptr);
     }
     lua_pushliteral(L, "message");
-    if (lua_rawget(L, index) == LUA_TSTRING) {
-        text.ptr = lua_tolstring(L, -1, &text.len);
-        buffer_append_slice(call->out, text);
-    }
+    lua_rawget(L, index);
+    buffer_append_slice(call->out, to_slice(L, -1));
 }
 
 static int take_results(lua_State *L, int status, lua_KContext context)
@@ -473,16 +463,6 @@ static void refine_failure(struct reader *reader, int status, struct slice body,
 
 /* ---------------------------------------------------------------- vendors and scripts */
 
-static struct slice take_string(lua_State *L, struct config *config, const char *key)
-{
-    struct slice text;
-    lua_getfield(L, -1, key);
-    text.ptr = luaL_checklstring(L, -1, &text.len);
-    text = arena_copy(&config->arena, text);
-    lua_pop(L, 1);
-    return text;
-}
-
 const struct vendor *adapter_vendor(lua_State *L, struct config *config)
 {
     struct adapter *adapter = arena_zalloc(&config->arena, sizeof *adapter);
@@ -490,14 +470,12 @@ const struct vendor *adapter_vendor(lua_State *L, struct config *config)
         luaL_error(L, "config: it is too large");
         return NULL;
     }
-    lua_getfield(L, -1, "index");
-    adapter->index = (unsigned)luaL_checkinteger(L, -1) - 1;
-    lua_pop(L, 1);
-    adapter->file = take_string(L, config, "file");
-    adapter->chat = take_string(L, config, "chat");
-    adapter->stream = take_string(L, config, "stream");
-    adapter->auth = take_string(L, config, "auth");
-    bool lines = slice_equals(take_string(L, config, "form"), LIT("ndjson"));
+    adapter->index = (unsigned)field_int(L, -1, "index", 1) - 1;
+    adapter->file = field_copy(L, -1, "file", &config->arena);
+    adapter->chat = field_copy(L, -1, "chat", &config->arena);
+    adapter->stream = field_copy(L, -1, "stream", &config->arena);
+    adapter->auth = field_copy(L, -1, "auth", &config->arena);
+    bool lines = slice_equals(field_copy(L, -1, "form", &config->arena), LIT("ndjson"));
     adapter->wire = (struct wire){
         .name = adapter->file.ptr,
         .stream_form = lines ? STREAM_NDJSON : STREAM_SSE,

@@ -4,9 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_BINDINGS_H
 #define LUA_BINDINGS_H
-#include "base/bytes.h"
-#include <lauxlib.h>
-#include <lua.h>
+#include "lua/fields.h"
 
 int open_texts(lua_State *L); /* texts.c: what is asked about a text: is it an address, a model's name; its hash */
 int open_limit(lua_State *L); /* limit.c: rate limits as policies hold them */
@@ -16,26 +14,4 @@ int open_value(lua_State *L); /* value.c: JSON to values and back */
 
 int open_runtime(lua_State *L); /* module.c: all of them in one table */
 
-/* ---------------------------------------------------------------- what they all need */
-
-/* The argument's text; it is Lua's. */
-static inline struct slice check_slice(lua_State *L, int index)
-{
-    struct slice text;
-    text.ptr = luaL_checklstring(L, index, &text.len);
-    return text;
-}
-
-static inline int push_slice(lua_State *L, struct slice text)
-{
-    lua_pushlstring(L, text.len > 0 ? text.ptr : "", text.len);
-    return 1;
-}
-
-/* A field of the table at the top. */
-static inline void set_slice(lua_State *L, const char *field, struct slice text)
-{
-    push_slice(L, text);
-    lua_setfield(L, -2, field);
-}
 #endif

@@ -629,8 +629,7 @@ static void push_limits(lua_State *L)
 
     lua_createtable(L, 0, 4);
     for (size_t i = 0; i < sizeof limits / sizeof *limits; i++) {
-        lua_pushinteger(L, limits[i].value);
-        lua_setfield(L, -2, limits[i].name);
+        set_int(L, limits[i].name, limits[i].value);
     }
 }
 

@@ -5,10 +5,9 @@
  * SPDX-License-Identifier: MIT */
 #include "lua/config.h"
 #include "lua/adapter.h"
+#include "lua/fields.h"
 #include "lua/limit.h"
 #include "providers/credentials/google.h"
-#include <lauxlib.h>
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -25,43 +24,27 @@ struct build {
 
 static struct slice take_string(lua_State *L, struct config *config, const char *key)
 {
-    struct slice text = SLICE_NONE;
-    if (lua_getfield(L, -1, key) == LUA_TSTRING) {
-        text.ptr = lua_tolstring(L, -1, &text.len);
-        text = arena_copy(&config->arena, text);
-    }
-    lua_pop(L, 1);
-    return text;
+    return field_copy(L, -1, key, &config->arena);
 }
 
 static double take_number(lua_State *L, const char *key, double otherwise)
 {
-    double number = otherwise;
-    if (lua_getfield(L, -1, key) == LUA_TNUMBER)
-        number = lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return number;
+    return field_number(L, -1, key, otherwise);
 }
 
 static int64_t take_int(lua_State *L, const char *key)
 {
-    int64_t number = 0;
-    if (lua_getfield(L, -1, key) == LUA_TNUMBER)
-        number = (int64_t)lua_tonumber(L, -1);
-    lua_pop(L, 1);
-    return number;
+    return field_int(L, -1, key, 0);
 }
 
 static int64_t take_us(lua_State *L, const char *key)
 {
-    return (int64_t)llround(take_number(L, key, 0) * US_PER_S);
+    return us_of_seconds(field_number(L, -1, key, 0));
 }
 
 static bool take_bool(lua_State *L, const char *key)
 {
-    bool value = lua_getfield(L, -1, key) != LUA_TNIL && lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return value;
+    return field_bool(L, -1, key);
 }
 
 /* Pushes a table that must be there; returns its length. */
@@ -570,12 +553,9 @@ struct config *config_build(lua_State *L, struct slice path, char *complaint, si
 static void push_vendor(lua_State *L, const struct vendor *vendor)
 {
     lua_createtable(L, 0, 4);
-    lua_pushstring(L, vendor->name);
-    lua_setfield(L, -2, "name");
-    lua_pushstring(L, vendor->base_url); /* nil for NULL */
-    lua_setfield(L, -2, "base_url");
-    lua_pushboolean(L, (vendor->quirks & VENDOR_NO_KEY) != 0);
-    lua_setfield(L, -2, "no_key");
+    set_string(L, "name", vendor->name);
+    set_string(L, "base_url", vendor->base_url); /* nil for NULL */
+    set_bool(L, "no_key", (vendor->quirks & VENDOR_NO_KEY) != 0);
     lua_newtable(L);
     for (int i = 0; i < 3 && vendor->key_env[i] != NULL; i++) {
         lua_pushstring(L, vendor->key_env[i]);

@@ -62,7 +62,7 @@ static int64_t integer_field(lua_State *L, const char *key, int64_t low, int64_t
 static int64_t seconds_field(lua_State *L, const char *key)
 {
     lua_getfield(L, -1, key);
-    int64_t us = (int64_t)llround(luaL_optnumber(L, -1, 0) * 1e6);
+    int64_t us = us_of_seconds(luaL_optnumber(L, -1, 0));
     lua_pop(L, 1);
     if (us != 0 && (us < LIMIT_WINDOW_MIN || us > LIMIT_WINDOW_MAX))
         luaL_error(L, "limit.rule: a window from a millisecond to a year");
@@ -163,8 +163,7 @@ static void open_rules(lua_State *L)
     static const luaL_Reg methods[] = {{"__index", rule_index}, {"__newindex", rule_newindex}, {"__pairs", rule_pairs}, {NULL, NULL}};
     luaL_newmetatable(L, RULE_TYPE);
     luaL_setfuncs(L, methods, 0);
-    lua_pushboolean(L, false);
-    lua_setfield(L, -2, "__metatable");
+    set_bool(L, "__metatable", false);
     lua_rawsetp(L, LUA_REGISTRYINDEX, &rule_key);
 }
 

@@ -39,8 +39,7 @@ static void close_table(lua_State *L, const char *name)
     lua_pushstring(L, name);
     lua_pushcclosure(L, refuse_write, 1);
     lua_setfield(L, -2, "__newindex");
-    lua_pushboolean(L, false);
-    lua_setfield(L, -2, "__metatable");
+    set_bool(L, "__metatable", false);
     lua_setmetatable(L, -2);
 }
 

@@ -53,16 +53,14 @@ static int matches_any(lua_State *L)
 {
     if (lua_type(L, 1) != LUA_TTABLE)
         return luaL_error(L, "pattern.any: expected a list of patterns, got %s", luaL_typename(L, 1));
-    size_t text_len = 0;
-    const char *text = lua_type(L, 2) == LUA_TSTRING ? lua_tolstring(L, 2, &text_len) : NULL;
-    lua_Integer count = text == NULL || text_len > NAME_BYTES_MAX ? 0 : luaL_len(L, 1);
+    struct slice text = to_slice(L, 2);
+    lua_Integer count = text.ptr == NULL || text.len > NAME_BYTES_MAX ? 0 : luaL_len(L, 1);
     bool found = false;
     for (lua_Integer i = 1; i <= count && !found; i++) {
-        struct slice pattern = SLICE_NONE;
-        if (lua_geti(L, 1, i) == LUA_TSTRING)
-            pattern.ptr = lua_tolstring(L, -1, &pattern.len);
-        call_charge(L, 4 + pattern.len * text_len / 16);
-        found = pattern.ptr != NULL && pattern.len <= NAME_BYTES_MAX && pattern_matches(pattern, (struct slice){text, text_len});
+        lua_geti(L, 1, i);
+        struct slice pattern = to_slice(L, -1);
+        call_charge(L, 4 + pattern.len * text.len / 16);
+        found = pattern.ptr != NULL && pattern.len <= NAME_BYTES_MAX && pattern_matches(pattern, text);
         lua_pop(L, 1);
     }
     lua_pushboolean(L, found);

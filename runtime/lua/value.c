@@ -60,7 +60,7 @@ static void push_string(lua_State *L, struct slice raw)
     luaL_Buffer buffer;
     struct buffer out;
     if (raw.len == 0 || memchr(raw.ptr, '\\', raw.len) == NULL) {
-        lua_pushlstring(L, raw.len == 0 ? "" : raw.ptr, raw.len);
+        push_slice(L, raw);
         return;
     }
     out = (struct buffer){
@@ -327,7 +327,6 @@ static const char *write_number(struct writing *writing, int index)
 static const char *write_value(struct writing *writing, int index)
 {
     lua_State *L = writing->L;
-    struct slice text;
     int type = lua_type(L, index);
     if (!pay(writing, type == LUA_TSTRING ? lua_rawlen(L, index) : 0))
         return "it takes too long to write";
@@ -335,8 +334,7 @@ static const char *write_value(struct writing *writing, int index)
     case LUA_TTABLE:
         return write_table(writing, index);
     case LUA_TSTRING:
-        text.ptr = lua_tolstring(L, index, &text.len);
-        json_append_string(writing->out, text);
+        json_append_string(writing->out, to_slice(L, index));
         return NULL;
     case LUA_TNUMBER:
         return write_number(writing, index);
@@ -371,8 +369,7 @@ const char *value_write(lua_State *L, int index, struct buffer *out)
 /* decode(text) -> value | nil, "not valid JSON" */
 static int decode(lua_State *L)
 {
-    struct slice text;
-    text.ptr = luaL_checklstring(L, 1, &text.len);
+    struct slice text = check_slice(L, 1);
     if (text.len > SANDBOX_TEXT_MAX)
         return luaL_error(L, "decode: the text is longer than %d KB", SANDBOX_TEXT_MAX / 1024);
     call_charge(L, text.len / CHARGE_BYTES);
@@ -397,8 +394,7 @@ static int parse(lua_State *L)
 static int push_result(lua_State *L) /* (struct buffer) -> text */
 {
     const struct buffer *out = lua_touserdata(L, 1);
-    lua_pushlstring(L, out->ptr == NULL ? "" : out->ptr, out->len);
-    return 1;
+    return push_slice(L, buffer_slice(out));
 }
 
 /* encode(value) -> text; raises for what cannot be JSON */

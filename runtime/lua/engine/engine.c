@@ -336,7 +336,7 @@ static void push_off(lua_State *L, const struct model *model)
 {
     lua_createtable(L, (int)model->off_count, 0);
     for (unsigned i = 0; i < model->off_count; i++) {
-        lua_pushlstring(L, model->off[i].ptr, model->off[i].len);
+        push_slice(L, model->off[i]);
         lua_rawseti(L, -2, i + 1);
     }
 }
@@ -433,15 +433,12 @@ static bool trial(struct script *script, struct request *request, char complaint
 static bool choose_strategy(struct script *script, struct request *request, unsigned nth)
 {
     lua_State *L = script->L;
-    struct slice name;
     if (script->refs.strategies == LUA_NOREF)
         return false;
     lua_rawgeti(L, LUA_REGISTRYINDEX, script->refs.strategies);
     bool known = lua_rawgeti(L, -1, (lua_Integer)nth + 1) == LUA_TSTRING;
-    if (known && request != NULL) {
-        name.ptr = lua_tolstring(L, -1, &name.len);
-        request->strategy = arena_copy(&request->arena, name);
-    }
+    if (known && request != NULL)
+        request->strategy = arena_copy(&request->arena, to_slice(L, -1));
     lua_pop(L, 2);
     return known;
 }

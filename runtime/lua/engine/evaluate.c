@@ -15,7 +15,7 @@ bool evaluate_push_text(lua_State *L, const char *path, bool may_be_absent)
     buffer_init(&text, SOURCE_FILE_MAX);
     bool found = file_read(path, &text, why), ok = found || (may_be_absent && file_is_absent(path));
     if (ok)
-        lua_pushlstring(L, found && text.len > 0 ? text.ptr : "", found ? text.len : 0);
+        push_slice(L, found ? buffer_slice(&text) : SLICE_NONE);
     else
         lua_pushfstring(L, "%s: %s", path, why);
     buffer_free(&text);

@@ -7,6 +7,7 @@
 #include "gateway/capacity.h"
 #include "gateway/generation.h"
 #include "gateway/worker.h"
+#include "lua/fields.h"
 #include "lua/script.h"
 #include <math.h>
 
@@ -105,9 +106,8 @@ bool plan_take_targets(lua_State *L, struct pipeline_run *run, int index)
 
 static int64_t take_us(lua_State *L, const char *key)
 {
-    double seconds = lua_getfield(L, -1, key) == LUA_TNUMBER ? lua_tonumber(L, -1) : 0;
-    lua_pop(L, 1);
-    int64_t us = (int64_t)llround(seconds * 1e6);
+    double seconds = field_number(L, -1, key, 0);
+    int64_t us = us_of_seconds(seconds);
     return seconds > 0 && us == 0 ? 1 : us;
 }
 
@@ -148,9 +148,7 @@ static struct target *take_step(lua_State *L, struct pipeline_run *run, struct s
     step->first_token_us = take_us(L, "first_token");
     step->timeout_us = take_us(L, "timeout");
     step->hedge_after_us = take_hedge_us(L, run, target);
-    lua_getfield(L, -1, "retries");
-    step->retries = (unsigned)lua_tointeger(L, -1);
-    lua_pop(L, 1);
+    step->retries = (unsigned)field_int(L, -1, "retries", 0);
     return target;
 }
 
@@ -172,12 +170,10 @@ bool plan_take_steps(lua_State *L, struct pipeline_run *run, int index, bool aga
 
 /* ---------------------------------------------------------------- what is left of a plan */
 
-static void set_seconds(lua_State *L, const char *key, int64_t us)
+static void set_known_seconds(lua_State *L, const char *key, int64_t us)
 {
-    if (us == 0)
-        return;
-    lua_pushnumber(L, (double)us / 1e6);
-    lua_setfield(L, -2, key);
+    if (us != 0)
+        set_seconds(L, key, us);
 }
 
 void plan_push_rest(lua_State *L, struct pipeline_run *run)
@@ -189,14 +185,12 @@ void plan_push_rest(lua_State *L, struct pipeline_run *run)
         const struct step *step = &rest.steps[i];
         const struct target *target = run->script->config->targets[step->target];
         lua_createtable(L, 0, 5);
-        lua_pushinteger(L, (lua_Integer)step->target + 1);
-        lua_setfield(L, -2, "target");
-        set_seconds(L, "first_token", step->first_token_us == target->first_token_us ? 0 : step->first_token_us);
-        set_seconds(L, "timeout", step->timeout_us == target->timeout_us ? 0 : step->timeout_us);
-        set_seconds(L, "hedge_after", step->hedge_after_us);
+        set_int(L, "target", step->target + 1);
+        set_known_seconds(L, "first_token", step->first_token_us == target->first_token_us ? 0 : step->first_token_us);
+        set_known_seconds(L, "timeout", step->timeout_us == target->timeout_us ? 0 : step->timeout_us);
+        set_known_seconds(L, "hedge_after", step->hedge_after_us);
         if (step->retries > 0) {
-            lua_pushinteger(L, step->retries);
-            lua_setfield(L, -2, "retries");
+            set_int(L, "retries", step->retries);
         }
         lua_rawseti(L, -2, i + 1);
     }

@@ -214,7 +214,7 @@ static int push_plain_fact(lua_State *L, const struct request *request, lua_Inte
         lua_pushinteger(L, (lua_Integer)request->turn);
         break;
     case FACT_NOW:
-        lua_pushnumber(L, (double)loop_wall_us(request->worker->loop) / 1e6);
+        lua_pushnumber(L, seconds_of_us(loop_wall_us(request->worker->loop)));
         break;
     case FACT_RANDOM:
         lua_pushnumber(L, request->random);
@@ -418,8 +418,7 @@ static void push_names(lua_State *L, const char *const *names)
 {
     lua_newtable(L);
     for (int i = 0; names[i] != NULL; i++) {
-        lua_pushinteger(L, i + 1);
-        lua_setfield(L, -2, names[i]);
+        set_int(L, names[i], i + 1);
     }
 }
 
@@ -438,8 +437,7 @@ static void open_type(lua_State *L, enum kind kind)
     lua_pushinteger(L, kind);
     lua_pushcclosure(L, refuse_write, 1);
     lua_setfield(L, -2, "__newindex");
-    lua_pushboolean(L, false);
-    lua_setfield(L, -2, "__metatable");
+    set_bool(L, "__metatable", false);
     lua_pop(L, 1);
 }
 

@@ -308,12 +308,11 @@ static int config_read(lua_State *L)
 static int config_fetched(lua_State *L)
 {
     struct copies *copies = lua_touserdata(L, lua_upvalueindex(1));
-    struct slice url;
+    struct slice url = check_slice(L, 1);
     struct buffer text;
-    url.ptr = luaL_checklstring(L, 1, &url.len);
     buffer_init(&text, FILE_MAX);
     if (copies != NULL && copies_get(copies, url, &text))
-        lua_pushlstring(L, text.len == 0 ? "" : text.ptr, text.len);
+        push_slice(L, buffer_slice(&text));
     else
         lua_pushnil(L);
     buffer_free(&text);
@@ -324,12 +323,9 @@ static int push_adapter(lua_State *L, const struct sources *sources, unsigned in
 {
     const struct source *file = &sources->adapters[index];
     lua_createtable(L, 0, 3);
-    lua_pushstring(L, file->name);
-    lua_setfield(L, -2, "file");
-    lua_pushlstring(L, file->text.len == 0 ? "" : file->text.ptr, file->text.len);
-    lua_setfield(L, -2, "text");
-    lua_pushinteger(L, (lua_Integer)index + 1);
-    lua_setfield(L, -2, "index");
+    set_string(L, "file", file->name);
+    set_slice(L, "text", buffer_slice(&file->text));
+    set_int(L, "index", index + 1);
     return 1;
 }
 
@@ -369,8 +365,7 @@ static bool check(lua_State *L, const struct reading *reading, int raw, int text
     sources_require(L, "gateway.config", "check");
     lua_pushvalue(L, raw);
     lua_createtable(L, 0, 7);
-    lua_pushstring(L, sources->path);
-    lua_setfield(L, -2, "file");
+    set_string(L, "file", sources->path);
     lua_pushvalue(L, text);
     lua_setfield(L, -2, "text");
     lua_pushvalue(L, env);
@@ -393,24 +388,19 @@ static bool check(lua_State *L, const struct reading *reading, int raw, int text
     return true;
 }
 
-static char *field_copy(lua_State *L, int index, const char *key)
+/* The caller frees it; NULL: it is not there. */
+static char *take_field(lua_State *L, int index, const char *key)
 {
-    char *copy = NULL;
-    size_t len;
-    if (lua_getfield(L, index, key) == LUA_TSTRING) {
-        const char *text = lua_tolstring(L, -1, &len);
-        copy = xstrndup(text, len);
-    }
-    lua_pop(L, 1);
-    return copy;
+    struct slice text = field_slice(L, index, key);
+    return text.ptr == NULL ? NULL : xstrndup(text.ptr, text.len);
 }
 
 /* The policy that the config names; else policies/default.lua beside it, where there is one; else the built-in one. The folder is watched all the same. */
 static void find_policy(lua_State *L, struct sources *sources, int checked)
 {
     if (lua_getfield(L, checked, "policy") == LUA_TTABLE) {
-        sources->shown = field_copy(L, lua_gettop(L), "folder");
-        sources->policy = field_copy(L, lua_gettop(L), "name");
+        sources->shown = take_field(L, lua_gettop(L), "folder");
+        sources->policy = take_field(L, lua_gettop(L), "name");
     } else {
         char *folder = sources_beside(sources->path, "policies"), *path = sources_beside(sources->path, "policies/default.lua");
         struct stat status;
@@ -446,8 +436,7 @@ static void push_texts(lua_State *L, const struct sources *sources)
     lua_createtable(L, 0, (int)sources->file_count);
     for (unsigned i = 0; i < sources->file_count; i++) {
         const struct buffer *text = &sources->files[i].text;
-        lua_pushlstring(L, text->len == 0 ? "" : text->ptr, text->len);
-        lua_setfield(L, -2, sources->files[i].name);
+        set_slice(L, sources->files[i].name, buffer_slice(text));
     }
 }
 
@@ -460,8 +449,7 @@ static void remark(lua_State *L, const struct sources *sources, int raw, int tex
     lua_pushstring(L, sources->path);
     lua_pushvalue(L, text);
     lua_createtable(L, 0, 2);
-    lua_pushstring(L, sources->policy);
-    lua_setfield(L, -2, "name");
+    set_string(L, "name", sources->policy);
     push_texts(L, sources);
     lua_setfield(L, -2, "sources");
     lua_call(L, 5, 1);
@@ -486,7 +474,7 @@ static int read_all(lua_State *L)
         return complain(L, reading);
     }
     find_policy(L, sources, CHECKED);
-    sources->strategy = field_copy(L, CHECKED, "strategy");
+    sources->strategy = take_field(L, CHECKED, "strategy");
     keep_said(L, sources, CHECKED);
     lua_settop(L, CHECKED);
     if (sources->policy != NULL)
@@ -535,8 +523,8 @@ static int complain_about_board(lua_State *L) /* (text, url as struct slice) -> 
 {
     const struct slice *text = lua_touserdata(L, 1), *url = lua_touserdata(L, 2);
     sources_require(L, "gateway.leaderboard", "complaint");
-    lua_pushlstring(L, text->len == 0 ? "" : text->ptr, text->len);
-    lua_pushlstring(L, url->ptr, url->len);
+    push_slice(L, *text);
+    push_slice(L, *url);
     lua_call(L, 2, 1);
     return 1;
 }
@@ -573,25 +561,16 @@ bool sources_push_policy(lua_State *L, const struct sources *sources)
     if (luaL_loadbufferx(L, sources->said, sources->said_len, "=said", "t") != LUA_OK)
         return lua_error(L), false;
     lua_call(L, 0, 1);
-    lua_pushstring(L, sources->policy);
-    lua_setfield(L, -2, "name");
-    lua_pushstring(L, sources->shown);
-    lua_setfield(L, -2, "folder");
-    lua_pushstring(L, sources->strategy);
-    lua_setfield(L, -2, "strategy");
-    lua_pushstring(L, sources->path);
-    lua_setfield(L, -2, "config");
-    lua_pushstring(L, sources->why_folder);
-    lua_setfield(L, -2, "unread_folder");
+    set_string(L, "name", sources->policy);
+    set_string(L, "folder", sources->shown);
+    set_string(L, "strategy", sources->strategy);
+    set_string(L, "config", sources->path);
+    set_string(L, "unread_folder", sources->why_folder);
     lua_createtable(L, 0, (int)sources->file_count);
     lua_createtable(L, 0, 0);
     for (unsigned i = 0; i < sources->file_count; i++) {
         const struct source *file = &sources->files[i];
-        lua_pushlstring(L,
-                        file->why != NULL     ? file->why
-                        : file->text.len == 0 ? ""
-                                              : file->text.ptr,
-                        file->why != NULL ? strlen(file->why) : file->text.len);
+        push_slice(L, file->why != NULL ? slice_of(file->why) : buffer_slice(&file->text));
         lua_setfield(L, file->why != NULL ? -2 : -3, file->name);
     }
     lua_setfield(L, -3, "unread");

@@ -20,17 +20,6 @@ enum { LABELS_JSON_MAX = 16 * 1024, UNFIT_SHOWN_MAX = 8, ROUTE_ASKED_MAX = 3 };
 
 static const char *const function_names[POLICY_COUNT] = {"admit", "route", "recover", "settle"};
 
-static struct slice take_text(lua_State *L, struct pipeline_run *run, int index, const char *key)
-{
-    struct slice text = SLICE_NONE;
-    if (lua_getfield(L, index, key) == LUA_TSTRING) {
-        text.ptr = lua_tolstring(L, -1, &text.len);
-        text = arena_copy(&run->request->arena, text);
-    }
-    lua_pop(L, 1);
-    return text;
-}
-
 /* ---------------------------------------------------------------- policies that fail */
 
 static void log_policy(struct pipeline_run *run, enum policy_function function, enum failure_kind kind, struct slice message)
@@ -157,7 +146,7 @@ static struct slice with_place(lua_State *L, struct pipeline_run *run, enum poli
 static void refuse_by(lua_State *L, struct pipeline_run *run, enum policy_function function, int index)
 {
     enum failure_kind kind = FAILURE_POLICY_BAD_RESULT;
-    struct slice name = take_text(L, run, index, "kind"), message = take_text(L, run, index, "message");
+    struct slice name = field_copy(L, index, "kind", &run->request->arena), message = field_copy(L, index, "message", &run->request->arena);
     failure_kind_of(name, &kind);
     if (kind != FAILURE_REFUSED && kind != FAILURE_NO_TARGET) {
         policy_failed(run, function, kind, with_place(L, run, function, message));
@@ -169,12 +158,11 @@ static void refuse_by(lua_State *L, struct pipeline_run *run, enum policy_functi
     }
     struct failure failure = failure_make(kind, message);
     if (kind == FAILURE_REFUSED) {
-        lua_getfield(L, index, "status");
-        failure.status = (int)lua_tointeger(L, -1);
-        if (lua_getfield(L, index, "retry_after_s") == LUA_TNUMBER)
-            failure.retry_after_us = (int64_t)llround(lua_tonumber(L, -1) * 1e6);
-        lua_pop(L, 2);
-        failure.code = take_text(L, run, index, "code");
+        double retry_after_s = field_number(L, index, "retry_after_s", NAN);
+        failure.status = (int)field_int(L, index, "status", 0);
+        if (!isnan(retry_after_s))
+            failure.retry_after_us = us_of_seconds(retry_after_s);
+        failure.code = field_copy(L, index, "code", &run->request->arena);
         if (slice_equals(failure.code, slice_of(failure_row(FAILURE_REFUSED)->openai_code)))
             failure.code = SLICE_NONE;
         if (failure.status == 429)
@@ -192,7 +180,7 @@ static bool knows_strategy(lua_State *L, struct pipeline_run *run)
     if (slice_equals(request->strategy, run->script->config->strategy) || run->script->refs.strategies == LUA_NOREF)
         return true;
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.strategies);
-    lua_pushlstring(L, request->strategy.len == 0 ? "" : request->strategy.ptr, request->strategy.len);
+    push_slice(L, request->strategy);
     bool known = lua_rawget(L, -2) != LUA_TNIL;
     lua_pop(L, 2);
     return known;
@@ -346,10 +334,10 @@ static enum routed check_route(lua_State *L, struct pipeline_run *run)
     lua_pushvalue(L, 1);
     if (!ask(L, run, POLICY_ROUTE, 3))
         return ROUTE_REFUSED;
-    if (lua_isnil(L, 2) && lua_getfield(L, 3, "wait_s") == LUA_TNUMBER) {
-        lua_getfield(L, 3, "priority");
-        int64_t wait_us = (int64_t)llround(lua_tonumber(L, -2) * 1e6);
-        return request_wait(run->request, wait_us, (unsigned)lua_tointeger(L, -1)) ? ROUTE_WAITS : ROUTE_REFUSED;
+    double wait_s = lua_isnil(L, 2) ? field_number(L, 3, "wait_s", NAN) : NAN;
+    if (!isnan(wait_s)) {
+        unsigned priority = (unsigned)field_int(L, 3, "priority", 0);
+        return request_wait(run->request, us_of_seconds(wait_s), priority) ? ROUTE_WAITS : ROUTE_REFUSED;
     }
     if (lua_isnil(L, 2)) {
         refuse_by(L, run, POLICY_ROUTE, 3);
@@ -423,8 +411,7 @@ static int step_route(lua_State *L)
 
 static void set_ms(lua_State *L, const char *key, int64_t us)
 {
-    lua_pushnumber(L, (double)us / 1e3);
-    lua_setfield(L, -2, key);
+    set_number(L, key, (double)us / 1e3);
 }
 
 /* Pushes what recover sees of a failure, read-only. */
@@ -439,17 +426,14 @@ static void push_failure(lua_State *L, struct pipeline_run *run)
         const struct walk_attempt *attempt = &request->walk.attempts[last];
         int64_t ended_us = attempt->ended_us > 0 ? attempt->ended_us : loop_now_us(request->worker->loop);
         set_slice(L, "target", run->script->config->targets[attempt->target]->name);
-        lua_pushinteger(L, (lua_Integer)last + 1);
-        lua_setfield(L, -2, "attempt");
+        set_int(L, "attempt", last + 1);
         set_ms(L, "elapsed_ms", ended_us - attempt->began_us);
     }
     if (failure->status != 0) {
-        lua_pushinteger(L, failure->status);
-        lua_setfield(L, -2, "status");
+        set_int(L, "status", failure->status);
     }
     if (failure->retry_after_us >= 0) {
-        lua_pushnumber(L, (double)failure->retry_after_us / 1e6);
-        lua_setfield(L, -2, "retry_after_s");
+        set_seconds(L, "retry_after_s", failure->retry_after_us);
     }
     set_slice(L, "message", failure->message);
     set_slice(L, "kind", slice_of(failure_row(failure->kind)->name));
@@ -525,12 +509,11 @@ static int step_recover(lua_State *L)
 
 /* ---------------------------------------------------------------- settle */
 
-static void set_count(lua_State *L, const char *key, int64_t count)
+static void set_known_count(lua_State *L, const char *key, int64_t count)
 {
     if (count < 0)
         return;
-    lua_pushinteger(L, count);
-    lua_setfield(L, -2, key);
+    set_int(L, key, count);
 }
 
 static void push_usage(lua_State *L, const struct usage *usage)
@@ -538,11 +521,11 @@ static void push_usage(lua_State *L, const struct usage *usage)
     lua_createtable(L, 0, 5);
     if (!usage->known)
         return;
-    set_count(L, "input_tokens", usage->input);
-    set_count(L, "output_tokens", usage->output);
-    set_count(L, "cache_read_tokens", usage->cache_read);
-    set_count(L, "cache_write_tokens", usage->cache_write);
-    set_count(L, "reasoning_tokens", usage->reasoning);
+    set_known_count(L, "input_tokens", usage->input);
+    set_known_count(L, "output_tokens", usage->output);
+    set_known_count(L, "cache_read_tokens", usage->cache_read);
+    set_known_count(L, "cache_write_tokens", usage->cache_write);
+    set_known_count(L, "reasoning_tokens", usage->reasoning);
 }
 
 /* Pushes how the request ended, read-only. */
@@ -551,21 +534,19 @@ static void push_outcome(lua_State *L, struct pipeline_run *run)
     const struct request *request = run->request;
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.freeze);
     lua_createtable(L, 0, 12);
-    set_count(L, "status", request->status);
+    set_known_count(L, "status", request->status);
     if (request->served != NULL)
         set_slice(L, "target", request->served->name);
-    set_count(L, "attempts", request->walk_begun ? request->walk.attempt_count : 0);
+    set_known_count(L, "attempts", request->walk_begun ? request->walk.attempt_count : 0);
     push_usage(L, &request->usage);
     lua_setfield(L, -2, "usage");
     if (request->cost_pico >= 0) {
-        lua_pushnumber(L, (double)request->cost_pico / 1e12);
-        lua_setfield(L, -2, "cost_usd");
+        set_number(L, "cost_usd", (double)request->cost_pico / 1e12);
     }
     set_ms(L, "duration_ms", request->ended_us - request->began_us);
     if (request->first_content_us > 0)
         set_ms(L, "first_token_ms", request->first_content_us - request->began_us);
-    lua_pushboolean(L, false);
-    lua_setfield(L, -2, "cached");
+    set_bool(L, "cached", false);
     set_slice(L, "cause", slice_of(cause_name(request->cause)));
     lua_pushliteral(L, "outcome");
     lua_call(L, 2, 1);
@@ -573,16 +554,13 @@ static void push_outcome(lua_State *L, struct pipeline_run *run)
 
 static void append_label(lua_State *L, struct buffer *out) /* name and value at the top */
 {
-    struct slice text;
-    text.ptr = lua_tolstring(L, -2, &text.len);
     if (out->ptr[out->len - 1] != '{')
         buffer_append_byte(out, ',');
-    json_append_string(out, text);
+    json_append_string(out, to_slice(L, -2));
     buffer_append_byte(out, ':');
     switch (lua_type(L, -1)) {
     case LUA_TSTRING:
-        text.ptr = lua_tolstring(L, -1, &text.len);
-        json_append_string(out, text);
+        json_append_string(out, to_slice(L, -1));
         break;
     case LUA_TNUMBER:
         if (lua_isinteger(L, -1))
@@ -631,7 +609,8 @@ static int step_settle(lua_State *L)
     if (lua_istable(L, 2))
         run->request->labels_json = write_labels(L, run, 2);
     else if (lua_istable(L, 3))
-        policy_failed(run, POLICY_SETTLE, FAILURE_POLICY_BAD_RESULT, with_place(L, run, POLICY_SETTLE, take_text(L, run, 3, "message")));
+        policy_failed(run, POLICY_SETTLE, FAILURE_POLICY_BAD_RESULT,
+                      with_place(L, run, POLICY_SETTLE, field_copy(L, 3, "message", &run->request->arena)));
     return 0;
 }
 

@@ -34,8 +34,7 @@ static void set_read_only(lua_State *L, const char *name)
         lua_rawsetp(L, LUA_REGISTRYINDEX, name);
     }
     lua_setfield(L, -2, "__newindex");
-    lua_pushboolean(L, false);
-    lua_setfield(L, -2, "__metatable");
+    set_bool(L, "__metatable", false);
 }
 
 /* ---------------------------------------------------------------- facts that change */
@@ -92,8 +91,7 @@ static void push_names(lua_State *L, const struct fact_name *facts)
     lua_pop(L, 1);
     lua_newtable(L);
     for (const struct fact_name *fact = facts; fact->name != NULL; fact++) {
-        lua_pushinteger(L, fact->fact);
-        lua_setfield(L, -2, fact->name);
+        set_int(L, fact->name, fact->fact);
     }
     lua_pushvalue(L, -1);
     lua_rawsetp(L, LUA_REGISTRYINDEX, facts);
@@ -122,7 +120,7 @@ static double cooldown_s(const struct script *script, const struct health_view *
     if (script->deciding == NULL || until_us == 0)
         return 0;
     int64_t left = until_us - loop_now_us(script->deciding->request->worker->loop);
-    return left > 0 ? (double)left / 1e6 : 0;
+    return left > 0 ? seconds_of_us(left) : 0;
 }
 
 /* Those that take a whole view. */
@@ -249,8 +247,7 @@ static void push_pairs(lua_State *L, const char *const *names, const struct fact
         const char *name = *names != NULL ? *names++ : facts++->name;
         lua_pushstring(L, name);
         lua_rawseti(L, -3, ++place);
-        lua_pushinteger(L, place);
-        lua_setfield(L, -2, name);
+        set_int(L, name, place);
     }
     lua_pushcclosure(L, next_fact, 2);
     lua_pushcclosure(L, pairs_of, 1);
@@ -271,7 +268,7 @@ static void set_pairs(lua_State *L, const char *const *names, const struct fact_
 
 /* ---------------------------------------------------------------- a target */
 
-static void set_number(lua_State *L, const char *key, double number)
+static void set_fact(lua_State *L, const char *key, double number)
 {
     if (number == floor(number) && fabs(number) < 1e15)
         lua_pushinteger(L, (lua_Integer)number);
@@ -299,8 +296,7 @@ static void set_capabilities(lua_State *L, unsigned bits)
     static const char *const names[] = {"tools", "vision", "json_schema", "reasoning", "audio", "document", NULL};
     lua_createtable(L, 0, 6);
     for (int i = 0; names[i] != NULL; i++) {
-        lua_pushboolean(L, (bits >> i & 1) != 0);
-        lua_setfield(L, -2, names[i]);
+        set_bool(L, names[i], (bits >> i & 1) != 0);
     }
     freeze(L, "target.capabilities", names);
     lua_setfield(L, -2, "capabilities");
@@ -314,8 +310,7 @@ static void set_price(lua_State *L, const struct target *target)
     lua_createtable(L, 0, 4);
     for (int i = 0; i < PRICE_COUNT; i++) {
         if (target->price[i] >= 0) {
-            lua_pushnumber(L, (double)target->price[i] / 1e6); /* pico-dollars per token -> USD per million */
-            lua_setfield(L, -2, names[i]);
+            set_number(L, names[i], (double)target->price[i] / 1e6); /* pico-dollars per token -> USD per million */
         }
     }
     freeze(L, "target.price", names);
@@ -338,19 +333,16 @@ static void set_latency(lua_State *L, struct script *script, const struct target
 static void push_facts(lua_State *L, struct script *script, const struct target *target)
 {
     lua_createtable(L, 0, 16);
-    push_slice(L, target->name);
-    lua_setfield(L, -2, "name");
-    push_slice(L, target->provider->name);
-    lua_setfield(L, -2, "provider");
-    push_slice(L, target->model.model);
-    lua_setfield(L, -2, "model");
-    set_number(L, "weight", target->weight);
-    set_number(L, "priority", (double)target->priority);
-    set_number(L, "quality", target->quality);
-    set_number(L, "leaderboard", target->leaderboard);
-    set_number(L, "context", (double)target->context);
-    set_number(L, "max_output", (double)target->model.max_output);
-    set_number(L, "max_temperature", target->max_temperature);
+    set_slice(L, "name", target->name);
+    set_slice(L, "provider", target->provider->name);
+    set_slice(L, "model", target->model.model);
+    set_fact(L, "weight", target->weight);
+    set_fact(L, "priority", (double)target->priority);
+    set_fact(L, "quality", target->quality);
+    set_fact(L, "leaderboard", target->leaderboard);
+    set_fact(L, "context", (double)target->context);
+    set_fact(L, "max_output", (double)target->model.max_output);
+    set_fact(L, "max_temperature", target->max_temperature);
     set_capabilities(L, target->model.capabilities);
     set_price(L, target);
     set_latency(L, script, target);
@@ -632,8 +624,7 @@ static int look_up(lua_State *L)
     }
     if (lua_type(L, 2) != LUA_TSTRING)
         return 0;
-    struct slice name;
-    name.ptr = lua_tolstring(L, 2, &name.len);
+    struct slice name = to_slice(L, 2);
     const struct target *target = find_named(script, name);
     if (target != NULL)
         lua_pushinteger(L, (lua_Integer)target->index + 1);

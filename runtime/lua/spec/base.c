@@ -307,24 +307,6 @@ static int clock_text(lua_State *L)
 
 /* ---------------------------------------------------------------- the failure table */
 
-static void set_string(lua_State *L, const char *field, const char *text)
-{
-    lua_pushstring(L, text); /* nil for NULL */
-    lua_setfield(L, -2, field);
-}
-
-static void set_integer(lua_State *L, const char *field, int64_t number)
-{
-    lua_pushinteger(L, number);
-    lua_setfield(L, -2, field);
-}
-
-static void set_bool(lua_State *L, const char *field, bool value)
-{
-    lua_pushboolean(L, value);
-    lua_setfield(L, -2, field);
-}
-
 static int failure_rows(lua_State *L)
 {
     lua_createtable(L, FAILURE_COUNT, 0);
@@ -332,10 +314,10 @@ static int failure_rows(lua_State *L)
         const struct failure_row *row = failure_row((enum failure_kind)kind);
         lua_createtable(L, 0, 10);
         set_string(L, "name", row->name);
-        set_integer(L, "openai_status", row->openai_status);
+        set_int(L, "openai_status", row->openai_status);
         set_string(L, "openai_type", row->openai_type);
         set_string(L, "openai_code", row->openai_code);
-        set_integer(L, "anthropic_status", row->anthropic_status);
+        set_int(L, "anthropic_status", row->anthropic_status);
         set_string(L, "anthropic_type", row->anthropic_type);
         set_bool(L, "retry", row->follows & FAILURE_RETRY);
         set_bool(L, "fallback", row->follows & FAILURE_FALLBACK);
@@ -361,16 +343,15 @@ static int failure_made(lua_State *L)
     luaL_argcheck(L, kind >= 0 && kind < FAILURE_COUNT, 1, "no such kind");
     struct failure failure = failure_make((enum failure_kind)kind, check_slice(L, 2));
     lua_newtable(L);
-    set_integer(L, "kind", (int64_t)failure.kind + 1);
+    set_int(L, "kind", (int64_t)failure.kind + 1);
     set_string(L, "phase", phase_name(failure.phase));
     set_string(L, "sent", sent_name(failure.sent));
     set_string(L, "deadline", deadline_name(failure.deadline));
-    set_integer(L, "status", failure.status);
-    set_integer(L, "retry_after_us", failure.retry_after_us);
-    push_slice(L, failure.message);
-    lua_setfield(L, -2, "message");
-    set_integer(L, "code_len", (int64_t)failure.code.len);
-    set_integer(L, "param_len", (int64_t)failure.param.len);
+    set_int(L, "status", failure.status);
+    set_int(L, "retry_after_us", failure.retry_after_us);
+    set_slice(L, "message", failure.message);
+    set_int(L, "code_len", (int64_t)failure.code.len);
+    set_int(L, "param_len", (int64_t)failure.param.len);
     return 1;
 }
 
@@ -579,7 +560,6 @@ int open_base(lua_State *L)
     lua_setfield(L, -2, "hash");
     luaL_newlib(L, failure_functions);
     lua_setfield(L, -2, "failure");
-    lua_pushinteger(L, LOG_QUEUE_MAX);
-    lua_setfield(L, -2, "log_queue_max");
+    set_int(L, "log_queue_max", LOG_QUEUE_MAX);
     return 1;
 }

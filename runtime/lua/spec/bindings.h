@@ -31,6 +31,12 @@ int open_probation(lua_State *L);
 int open_stops(lua_State *L);
 int open_schedule(lua_State *L);
 
+/* Times are seconds in Lua and microseconds in C. */
+static inline int64_t check_us(lua_State *L, int index)
+{
+    return us_of_seconds(luaL_checknumber(L, index));
+}
+
 /* A kind of userdata with these methods. gc may be NULL. module.c */
 void new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc);
 

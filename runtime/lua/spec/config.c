@@ -23,9 +23,8 @@ static int config_gc(lua_State *L)
 static int config_model_face(lua_State *L)
 {
     struct config *config = check_config(L);
-    struct slice name;
     struct arena arena;
-    name.ptr = luaL_checklstring(L, 2, &name.len);
+    struct slice name = check_slice(L, 2);
     arena_init(&arena, NULL, 1024 * 1024);
     const struct model *model = config_model(config, name, &arena, NULL);
     if (model == NULL)
@@ -44,8 +43,7 @@ static int config_model_face(lua_State *L)
 static int config_nearest_face(lua_State *L)
 {
     struct config *config = check_config(L);
-    struct slice name, names[16];
-    name.ptr = luaL_checklstring(L, 2, &name.len);
+    struct slice name = check_slice(L, 2), names[16];
     unsigned count = config_nearest(config, NULL, name, names, (unsigned)luaL_checkinteger(L, 3));
     lua_newtable(L);
     for (unsigned i = 0; i < count; i++) {
@@ -55,18 +53,11 @@ static int config_nearest_face(lua_State *L)
     return 1;
 }
 
-static void set_number(lua_State *L, const char *key, double number)
-{
-    lua_pushnumber(L, number);
-    lua_setfield(L, -2, key);
-}
-
 /* config:target(name) -> { index, weight, context, price, head_json, … } | nil */
 static int config_target_face(lua_State *L)
 {
     struct config *config = check_config(L);
-    struct slice name;
-    name.ptr = luaL_checklstring(L, 2, &name.len);
+    struct slice name = check_slice(L, 2);
     const struct target *target = config_target(config, name);
     if (target == NULL)
         return 0;
@@ -77,11 +68,9 @@ static int config_target_face(lua_State *L)
     set_number(L, "context", (double)target->context);
     set_number(L, "max_output", (double)target->model.max_output);
     set_number(L, "capabilities", target->model.capabilities);
-    set_number(L, "timeout", (double)target->timeout_us / 1e6);
-    push_slice(L, target->head_json);
-    lua_setfield(L, -2, "head_json");
-    push_slice(L, target->head_stream);
-    lua_setfield(L, -2, "head_stream");
+    set_seconds(L, "timeout", target->timeout_us);
+    set_slice(L, "head_json", target->head_json);
+    set_slice(L, "head_stream", target->head_stream);
     lua_newtable(L);
     for (int i = 0; i < (target->price[PRICE_ABOVE] > 0 ? PRICE_LIST : PRICE_COUNT); i++) {
         lua_pushinteger(L, target->price[i]);
@@ -95,31 +84,25 @@ static int config_target_face(lua_State *L)
 static int config_user_face(lua_State *L)
 {
     struct config *config = check_config(L);
-    struct slice key;
     uint8_t digest[SHA256_BYTES];
-    key.ptr = luaL_checklstring(L, 2, &key.len);
+    struct slice key = check_slice(L, 2);
     hash_sha256(key, digest);
     const struct user *user = keyring_find(config->keyring, digest);
-    if (user == NULL || user_has_expired(user, (int64_t)(luaL_checknumber(L, 3) * 1e6)))
+    if (user == NULL || user_has_expired(user, check_us(L, 3)))
         return 0;
     lua_newtable(L);
-    push_slice(L, user->id);
-    lua_setfield(L, -2, "user");
-    push_slice(L, user->tier);
-    lua_setfield(L, -2, "tier");
-    push_slice(L, user->name);
-    lua_setfield(L, -2, "name");
-    push_slice(L, user->metadata_json);
-    lua_setfield(L, -2, "metadata");
+    set_slice(L, "user", user->id);
+    set_slice(L, "tier", user->tier);
+    set_slice(L, "name", user->name);
+    set_slice(L, "metadata", user->metadata_json);
     return 1;
 }
 
 /* config.build(checked, path) -> config | nil, complaint */
 static int config_build_face(lua_State *L)
 {
-    struct slice path;
     char complaint[1024];
-    path.ptr = luaL_checklstring(L, 2, &path.len);
+    struct slice path = check_slice(L, 2);
     luaL_checktype(L, 1, LUA_TTABLE);
     struct config **held = lua_newuserdatauv(L, sizeof *held, 0);
     *held = NULL;

@@ -31,8 +31,7 @@ static int read_one(lua_State *L)
         lua_createtable(L, 0, 3);
         set_slice(L, "name", frame.name);
         set_slice(L, "payload", frame.payload);
-        lua_pushboolean(L, frame.is_error);
-        lua_setfield(L, -2, "is_error");
+        set_bool(L, "is_error", frame.is_error);
     } else {
         lua_pushnil(L);
     }
@@ -85,7 +84,6 @@ int open_eventstream(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"read", read_one}, {"cut", cut}, {NULL, NULL}};
     luaL_newlib(L, functions);
-    lua_pushinteger(L, SSE_EVENT_MAX);
-    lua_setfield(L, -2, "event_max");
+    set_int(L, "event_max", SSE_EVENT_MAX);
     return 1;
 }

@@ -85,8 +85,7 @@ static int checker_facts(lua_State *L)
     BOOLEAN(in_request, framing_in_request(framing))
     BOOLEAN(in_body, framing_in_body(framing))
 #undef BOOLEAN
-    lua_pushstring(L, framing->reason);
-    lua_setfield(L, -2, "reason");
+    set_string(L, "reason", framing->reason);
     return 1;
 }
 

@@ -17,16 +17,6 @@ struct handle {
     struct health *health; /* NULL once released */
 };
 
-static int64_t to_us(double number, double scale)
-{
-    return (int64_t)llround(number * scale);
-}
-
-static int64_t check_time(lua_State *L, int index)
-{
-    return to_us(luaL_checknumber(L, index), 1e6);
-}
-
 static struct health_table *check_table(lua_State *L)
 {
     return *(struct health_table **)luaL_checkudata(L, 1, TABLE_TYPE);
@@ -37,22 +27,6 @@ static struct health *check_record(lua_State *L)
     struct handle *handle = luaL_checkudata(L, 1, RECORD_TYPE);
     luaL_argcheck(L, handle->health != NULL, 1, "released");
     return handle->health;
-}
-
-static double number_field(lua_State *L, int table, const char *key, double otherwise)
-{
-    lua_getfield(L, table, key);
-    double number = luaL_optnumber(L, -1, otherwise);
-    lua_pop(L, 1);
-    return number;
-}
-
-static bool flag_field(lua_State *L, int table, const char *key)
-{
-    lua_getfield(L, table, key);
-    bool flag = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return flag;
 }
 
 /* --- the table --------------------------------------------------------------------------------------------------- */
@@ -78,13 +52,12 @@ static int table_gc(lua_State *L)
 static int table_find(lua_State *L)
 {
     struct health_table *table = check_table(L);
-    struct slice name;
-    name.ptr = luaL_checklstring(L, 2, &name.len);
-    int64_t now_us = check_time(L, 3);
+    struct slice name = check_slice(L, 2);
+    int64_t now_us = check_us(L, 3);
     struct health_settings settings = {0};
     if (!lua_isnoneornil(L, 4)) {
-        settings.failures = (unsigned)number_field(L, 4, "failures", 0);
-        settings.open_us = to_us(number_field(L, 4, "open", 0), 1e6);
+        settings.failures = (unsigned)field_number(L, 4, "failures", 0);
+        settings.open_us = us_of_seconds(field_number(L, 4, "open", 0));
     }
     struct handle *handle = lua_newuserdatauv(L, sizeof(*handle), 1);
     handle->health = health_find(table, name, lua_isnoneornil(L, 4) ? NULL : &settings, now_us);
@@ -99,7 +72,7 @@ static int table_find(lua_State *L)
 
 static int table_evict(lua_State *L)
 {
-    health_evict(check_table(L), check_time(L, 2));
+    health_evict(check_table(L), check_us(L, 2));
     return 0;
 }
 
@@ -122,7 +95,7 @@ static int record_release(lua_State *L)
 static int record_begin(lua_State *L)
 {
     bool probe;
-    bool taken = health_begin(check_record(L), check_time(L, 2), &probe);
+    bool taken = health_begin(check_record(L), check_us(L, 2), &probe);
     lua_pushboolean(L, taken);
     lua_pushboolean(L, probe);
     return 2;
@@ -130,7 +103,7 @@ static int record_begin(lua_State *L)
 
 static int record_begin_anyway(lua_State *L)
 {
-    health_begin_anyway(check_record(L), check_time(L, 2));
+    health_begin_anyway(check_record(L), check_us(L, 2));
     return 0;
 }
 
@@ -144,8 +117,8 @@ static struct failure check_failure(lua_State *L, int outcome)
         if (!failure_kind_of(slice_of(name), &failure.kind)) {
             luaL_error(L, "failure.kind: nobody knows '%s'", name);
         }
-        double hint = number_field(L, table, "retry_after_s", -1);
-        failure.retry_after_us = hint < 0 ? -1 : to_us(hint, 1e6);
+        double hint = field_number(L, table, "retry_after_s", -1);
+        failure.retry_after_us = hint < 0 ? -1 : us_of_seconds(hint);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -155,16 +128,16 @@ static struct failure check_failure(lua_State *L, int outcome)
 static int record_finish(lua_State *L)
 {
     struct health *health = check_record(L);
-    int64_t now_us = check_time(L, 2);
+    int64_t now_us = check_us(L, 2);
     luaL_checktype(L, 4, LUA_TTABLE);
     struct health_outcome outcome = {
-        .ok = flag_field(L, 4, "ok"),
-        .neutral = flag_field(L, 4, "neutral"),
+        .ok = field_bool(L, 4, "ok"),
+        .neutral = field_bool(L, 4, "neutral"),
         .failure = check_failure(L, 4),
-        .duration_us = to_us(number_field(L, 4, "duration_ms", 0), 1e3),
-        .first_token_us = to_us(number_field(L, 4, "first_token_ms", 0), 1e3),
-        .input_tokens = (int64_t)number_field(L, 4, "input_tokens", -1),
-        .output_tokens = (int64_t)number_field(L, 4, "output_tokens", -1),
+        .duration_us = us_of_seconds(field_number(L, 4, "duration_ms", 0) / 1e3),
+        .first_token_us = us_of_seconds(field_number(L, 4, "first_token_ms", 0) / 1e3),
+        .input_tokens = (int64_t)field_number(L, 4, "input_tokens", -1),
+        .output_tokens = (int64_t)field_number(L, 4, "output_tokens", -1),
     };
     health_end(health, &outcome, lua_toboolean(L, 3), now_us);
     return 0;
@@ -173,7 +146,7 @@ static int record_finish(lua_State *L)
 static int record_is_fit(lua_State *L)
 {
     const char *reason;
-    bool fit = health_is_fit(check_record(L), check_time(L, 2), luaL_checknumber(L, 3), &reason);
+    bool fit = health_is_fit(check_record(L), check_us(L, 2), luaL_checknumber(L, 3), &reason);
     lua_pushboolean(L, fit);
     lua_pushstring(L, reason);
     return 2;
@@ -181,81 +154,70 @@ static int record_is_fit(lua_State *L)
 
 static int record_reset(lua_State *L)
 {
-    health_reset(check_record(L), check_time(L, 2));
+    health_reset(check_record(L), check_us(L, 2));
     return 0;
 }
 
-static void set_number(lua_State *L, const char *key, double number)
+static void set_known(lua_State *L, const char *key, double number)
 {
     if (!isnan(number)) {
-        lua_pushnumber(L, number);
-        lua_setfield(L, -2, key);
+        set_number(L, key, number);
     }
-}
-
-static void set_count(lua_State *L, const char *key, uint64_t count)
-{
-    lua_pushinteger(L, (lua_Integer)count);
-    lua_setfield(L, -2, key);
 }
 
 static void set_moment(lua_State *L, const char *key, int64_t us)
 {
     if (us != 0) {
-        set_number(L, key, (double)us / 1e6);
+        set_known(L, key, seconds_of_us(us));
     }
 }
 
 static int record_check(lua_State *L)
 {
     luaL_checktype(L, 2, LUA_TBOOLEAN);
-    health_check(check_record(L), lua_toboolean(L, 2), check_time(L, 3));
+    health_check(check_record(L), lua_toboolean(L, 2), check_us(L, 3));
     return 0;
 }
 
 static int record_view(lua_State *L)
 {
     struct health_view view;
-    health_view(check_record(L), check_time(L, 2), &view);
+    health_view(check_record(L), check_us(L, 2), &view);
     lua_createtable(L, 0, 24);
-    lua_pushstring(L, breaker_name(view.breaker));
-    lua_setfield(L, -2, "breaker");
-    lua_pushboolean(L, view.warming);
-    lua_setfield(L, -2, "warming");
-    lua_pushboolean(L, view.down);
-    lua_setfield(L, -2, "down");
-    set_count(L, "in_flight", view.in_flight);
-    set_count(L, "successes", view.successes);
-    set_count(L, "failures", view.failures);
-    set_count(L, "requests", view.requests);
-    set_count(L, "consecutive_failures", view.consecutive_failures);
-    set_count(L, "samples", view.samples);
-    set_count(L, "input_tokens", view.input_tokens);
-    set_count(L, "output_tokens", view.output_tokens);
+    set_string(L, "breaker", breaker_name(view.breaker));
+    set_bool(L, "warming", view.warming);
+    set_bool(L, "down", view.down);
+    set_int(L, "in_flight", view.in_flight);
+    set_int(L, "successes", view.successes);
+    set_int(L, "failures", view.failures);
+    set_int(L, "requests", view.requests);
+    set_int(L, "consecutive_failures", view.consecutive_failures);
+    set_int(L, "samples", view.samples);
+    set_int(L, "input_tokens", view.input_tokens);
+    set_int(L, "output_tokens", view.output_tokens);
     set_moment(L, "opened_at", view.opened_us);
     set_moment(L, "retry_at", view.retry_at_us);
     set_moment(L, "cooldown_until", view.cooldown_until_us);
-    set_number(L, "success_rate", view.success_rate);
-    set_number(L, "warm_share", view.warm_share);
-    set_number(L, "first_token_ms", view.first_token_ms);
-    set_number(L, "per_token_ms", view.per_token_ms);
-    set_number(L, "p50_ms", view.p50_ms);
-    set_number(L, "p95_ms", view.p95_ms);
-    set_number(L, "p99_ms", view.p99_ms);
-    set_number(L, "first_token_p95_ms", view.first_token_p95_ms);
+    set_known(L, "success_rate", view.success_rate);
+    set_known(L, "warm_share", view.warm_share);
+    set_known(L, "first_token_ms", view.first_token_ms);
+    set_known(L, "per_token_ms", view.per_token_ms);
+    set_known(L, "p50_ms", view.p50_ms);
+    set_known(L, "p95_ms", view.p95_ms);
+    set_known(L, "p99_ms", view.p99_ms);
+    set_known(L, "first_token_p95_ms", view.first_token_p95_ms);
     return 1;
 }
 
 static int record_history(lua_State *L)
 {
     struct health_change changes[HEALTH_HISTORY_MAX];
-    unsigned count = health_history(check_record(L), check_time(L, 2), changes);
+    unsigned count = health_history(check_record(L), check_us(L, 2), changes);
     lua_createtable(L, (int)count, 0);
     for (unsigned i = 0; i < count; i++) {
         lua_createtable(L, 0, 2);
-        lua_pushstring(L, breaker_name(changes[i].state));
-        lua_setfield(L, -2, "state");
-        set_number(L, "at", (double)changes[i].at_us / 1e6);
+        set_string(L, "state", breaker_name(changes[i].state));
+        set_seconds(L, "at", changes[i].at_us);
         lua_rawseti(L, -2, (lua_Integer)i + 1);
     }
     return 1;

@@ -31,28 +31,22 @@ static void push_headers(lua_State *L, const struct http1_head *head)
 
 static void push_head(lua_State *L, const struct http1_head *head)
 {
-    lua_pushinteger(L, head->status);
-    lua_setfield(L, -2, "status");
-    lua_pushboolean(L, head->keep_alive);
-    lua_setfield(L, -2, "keep_alive");
-    lua_pushboolean(L, head->has_body);
-    lua_setfield(L, -2, "has_body");
-    lua_pushinteger(L, head->content_length);
-    lua_setfield(L, -2, "content_length");
+    set_int(L, "status", head->status);
+    set_bool(L, "keep_alive", head->keep_alive);
+    set_bool(L, "has_body", head->has_body);
+    set_int(L, "content_length", head->content_length);
     push_headers(L, head);
     lua_setfield(L, -2, "headers");
     struct slice type = http1_header(head, LIT("content-type"));
     if (type.ptr != NULL) {
-        push_slice(L, type);
-        lua_setfield(L, -2, "content_type");
+        set_slice(L, "content_type", type);
     }
 }
 
 static void push_piece(lua_State *L, const char *kind)
 {
     lua_createtable(L, 0, 2);
-    lua_pushstring(L, kind);
-    lua_setfield(L, -2, "kind");
+    set_string(L, "kind", kind);
 }
 
 static int reader_feed(lua_State *L)
@@ -73,14 +67,12 @@ static int reader_feed(lua_State *L)
             push_head(L, head);
         } else if (piece == HTTP1_DATA) {
             push_piece(L, "data");
-            push_slice(L, data);
-            lua_setfield(L, -2, "text");
+            set_slice(L, "text", data);
         } else if (piece == HTTP1_END) {
             push_piece(L, "end");
         } else {
             push_piece(L, "error");
-            lua_pushstring(L, http1_error(http1));
-            lua_setfield(L, -2, "message");
+            set_string(L, "message", http1_error(http1));
         }
         lua_rawseti(L, -2, count);
         if (piece == HTTP1_END || piece == HTTP1_ERROR)
@@ -141,12 +133,9 @@ int open_http1(lua_State *L)
     lua_pushcfunction(L, reader_new);
     lua_setfield(L, -2, "reader");
     lua_createtable(L, 0, 3);
-    lua_pushinteger(L, HTTP1_HEAD_MAX);
-    lua_setfield(L, -2, "head_bytes");
-    lua_pushinteger(L, HTTP1_HEADERS_MAX);
-    lua_setfield(L, -2, "headers");
-    lua_pushinteger(L, HTTP1_INTERIM_MAX);
-    lua_setfield(L, -2, "interim");
+    set_int(L, "head_bytes", HTTP1_HEAD_MAX);
+    set_int(L, "headers", HTTP1_HEADERS_MAX);
+    set_int(L, "interim", HTTP1_INTERIM_MAX);
     lua_setfield(L, -2, "limits");
     return 1;
 }

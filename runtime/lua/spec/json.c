@@ -286,7 +286,6 @@ int open_json(lua_State *L)
     };
     new_type(L, READER, methods, NULL);
     luaL_newlib(L, functions);
-    lua_pushinteger(L, JSON_DEPTH_MAX);
-    lua_setfield(L, -2, "depth_max");
+    set_int(L, "depth_max", JSON_DEPTH_MAX);
     return 1;
 }

@@ -12,11 +12,6 @@
 
 enum { POOL_MAX = 16 };
 
-static int64_t check_us(lua_State *L, int index)
-{
-    return (int64_t)(luaL_checknumber(L, index) * (double)US_PER_S);
-}
-
 static int states_new(lua_State *L)
 {
     lua_Integer limit = luaL_checkinteger(L, 1);

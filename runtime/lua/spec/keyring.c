@@ -35,7 +35,7 @@ static int keyring_new_face(lua_State *L)
         lua_getfield(L, -2, "user");
         users[i].id = check_slice(L, -1);
         lua_getfield(L, -3, "expires");
-        users[i].expires_wall_us = (int64_t)(luaL_optnumber(L, -1, 0) * 1e6);
+        users[i].expires_wall_us = us_of_seconds(luaL_optnumber(L, -1, 0));
         lua_pop(L, 4);
     }
     *held = keyring_new(users, count);
@@ -67,7 +67,7 @@ static int keyring_find_face(lua_State *L)
         return 0;
     lua_pushinteger(L, (lua_Integer)user->index + 1);
     lua_pushlstring(L, user->id.ptr, user->id.len);
-    lua_pushboolean(L, user_has_expired(user, (int64_t)(luaL_checknumber(L, 3) * 1e6)));
+    lua_pushboolean(L, user_has_expired(user, check_us(L, 3)));
     return 3;
 }
 

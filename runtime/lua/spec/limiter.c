@@ -16,11 +16,6 @@ struct handle { /* of a reservation; its user value is the limiter */
     struct reservation reservation;
 };
 
-static int64_t check_time(lua_State *L, int index)
-{
-    return (int64_t)llround(luaL_checknumber(L, index) * 1e6);
-}
-
 static struct limiter *check_limiter(lua_State *L)
 {
     return *(struct limiter **)luaL_checkudata(L, 1, LIMITER_TYPE);
@@ -45,18 +40,6 @@ static int limiter_gc(lua_State *L)
     return 0;
 }
 
-static void set_seconds(lua_State *L, const char *key, int64_t us)
-{
-    lua_pushnumber(L, (double)us / 1e6);
-    lua_setfield(L, -2, key);
-}
-
-static void set_count(lua_State *L, const char *key, int64_t count)
-{
-    lua_pushinteger(L, count);
-    lua_setfield(L, -2, key);
-}
-
 static void push_verdict(lua_State *L, const struct limit_ask *asks, const struct limit_verdict *verdict)
 {
     lua_createtable(L, 0, 12);
@@ -64,8 +47,8 @@ static void push_verdict(lua_State *L, const struct limit_ask *asks, const struc
         if (verdict->facts[unit].limit == 0)
             continue;
         lua_createtable(L, 0, 3);
-        set_count(L, "limit", verdict->facts[unit].limit);
-        set_count(L, "remaining", verdict->facts[unit].remaining);
+        set_int(L, "limit", verdict->facts[unit].limit);
+        set_int(L, "remaining", verdict->facts[unit].remaining);
         set_seconds(L, "reset", verdict->facts[unit].reset_us);
         lua_setfield(L, -2, limit_unit_name((enum limit_unit)unit));
     }
@@ -74,29 +57,16 @@ static void push_verdict(lua_State *L, const struct limit_ask *asks, const struc
     struct buffer text;
     buffer_init(&text, LIMIT_FULL_NAME_MAX);
     limit_write_refusal(&text, asks[verdict->ask].rule, verdict);
-    lua_pushlstring(L, text.ptr, text.len);
-    lua_setfield(L, -2, "message");
+    set_slice(L, "message", buffer_slice(&text));
     buffer_free(&text);
-    lua_pushstring(L, asks[verdict->ask].rule->name);
-    lua_setfield(L, -2, "limit");
-    lua_pushlstring(L, asks[verdict->ask].name.ptr, asks[verdict->ask].name.len);
-    lua_setfield(L, -2, "record");
-    lua_pushstring(L, limit_unit_name(verdict->unit));
-    lua_setfield(L, -2, "unit");
-    set_count(L, "count", verdict->count);
+    set_string(L, "limit", asks[verdict->ask].rule->name);
+    set_slice(L, "record", asks[verdict->ask].name);
+    set_string(L, "unit", limit_unit_name(verdict->unit));
+    set_int(L, "count", verdict->count);
     if (verdict->window_us > 0)
         set_seconds(L, "seconds", verdict->window_us);
     if (verdict->retry_after_us >= 0)
         set_seconds(L, "retry_after", verdict->retry_after_us);
-}
-
-static struct slice text_field(lua_State *L, int table, const char *key)
-{
-    struct slice text;
-    lua_getfield(L, table, key);
-    text.ptr = luaL_optlstring(L, -1, "", &text.len);
-    lua_pop(L, 1); /* the table keeps it */
-    return text;
 }
 
 static int charge(lua_State *L, bool taking) /* (limiter, rules, who, now [, tokens]) -> reservation | nil, verdict */
@@ -106,10 +76,10 @@ static int charge(lua_State *L, bool taking) /* (limiter, rules, who, now [, tok
     struct limit_verdict verdict;
     struct limiter *limiter = check_limiter(L);
     luaL_checktype(L, 3, LUA_TTABLE);
-    int64_t now_us = check_time(L, 4), tokens = luaL_optinteger(L, 5, 0);
+    int64_t now_us = check_us(L, 4), tokens = luaL_optinteger(L, 5, 0);
     int count = limits_at(L, 2, rules);
     luaL_argcheck(L, count >= 0, 2, "expected a list of limits");
-    struct slice user = text_field(L, 3, "user"), model = text_field(L, 3, "model");
+    struct slice user = field_slice(L, 3, "user"), model = field_slice(L, 3, "model");
     struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
     memset(handle, 0, sizeof *handle);
     handle->limiter = limiter;
@@ -148,7 +118,7 @@ static int limiter_look_face(lua_State *L)
 
 static int limiter_evict_face(lua_State *L)
 {
-    limiter_evict(check_limiter(L), check_time(L, 2));
+    limiter_evict(check_limiter(L), check_us(L, 2));
     return 0;
 }
 
@@ -167,14 +137,14 @@ static int limiter_count_face(lua_State *L)
 static int reservation_settle(lua_State *L) /* (reservation, now [, tokens]) */
 {
     struct handle *handle = luaL_checkudata(L, 1, RESERVATION_TYPE);
-    limiter_settle(handle->limiter, &handle->reservation, luaL_optinteger(L, 3, -1), check_time(L, 2));
+    limiter_settle(handle->limiter, &handle->reservation, luaL_optinteger(L, 3, -1), check_us(L, 2));
     return 0;
 }
 
 static int reservation_cancel(lua_State *L) /* (reservation, now) */
 {
     struct handle *handle = luaL_checkudata(L, 1, RESERVATION_TYPE);
-    limiter_cancel(handle->limiter, &handle->reservation, check_time(L, 2));
+    limiter_cancel(handle->limiter, &handle->reservation, check_us(L, 2));
     return 0;
 }
 

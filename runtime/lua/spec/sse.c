@@ -19,10 +19,8 @@ static void push_event(lua_State *L, const struct sse_event *event, const char *
     set_slice(L, "name", event->name);
     set_slice(L, "data", event->data);
     set_slice(L, "raw", event->raw);
-    lua_pushboolean(L, event->has_data);
-    lua_setfield(L, -2, "has_data");
-    lua_pushboolean(L, event->raw.ptr == raw_end);
-    lua_setfield(L, -2, "adjacent");
+    set_bool(L, "has_data", event->has_data);
+    set_bool(L, "adjacent", event->raw.ptr == raw_end);
     lua_rawseti(L, -2, (lua_Integer)lua_rawlen(L, -2) + 1);
 }
 
@@ -73,7 +71,6 @@ int open_sse(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"parse", parse}, {NULL, NULL}};
     luaL_newlib(L, functions);
-    lua_pushinteger(L, SSE_EVENT_MAX);
-    lua_setfield(L, -2, "event_max");
+    set_int(L, "event_max", SSE_EVENT_MAX);
     return 1;
 }

@@ -15,14 +15,9 @@
 
 enum { SPEC_ARENA_MAX = 1024 * 1024 };
 
-static int64_t check_us(lua_State *L, int index)
-{
-    return (int64_t)(luaL_checknumber(L, index) * (double)US_PER_S);
-}
-
 static int push_seconds(lua_State *L, int64_t us)
 {
-    lua_pushnumber(L, (double)us / (double)US_PER_S);
+    lua_pushnumber(L, seconds_of_us(us));
     return 1;
 }
 
@@ -150,32 +145,23 @@ int open_tokens(lua_State *L)
 
 /* ---------------------------------------------------------------- google */
 
-static struct slice field(lua_State *L, int index, const char *name)
-{
-    struct slice text = SLICE_NONE;
-    if (lua_getfield(L, index, name) == LUA_TSTRING)
-        text.ptr = lua_tolstring(L, -1, &text.len);
-    lua_pop(L, 1); /* the table keeps it */
-    return text;
-}
-
 static struct google_credential check_credential(lua_State *L, int index)
 {
     luaL_checktype(L, index, LUA_TTABLE);
-    struct slice kind = field(L, index, "kind");
+    struct slice kind = field_slice(L, index, "kind");
     return (struct google_credential){
         .kind = slice_equals(kind, LIT("service_account"))   ? GOOGLE_SERVICE_ACCOUNT
                 : slice_equals(kind, LIT("authorized_user")) ? GOOGLE_USER
                                                              : GOOGLE_METADATA,
-        .origin = field(L, index, "origin"),
-        .path = field(L, index, "path"),
-        .token_uri = field(L, index, "token_uri"),
-        .client_email = field(L, index, "client_email"),
-        .private_key = field(L, index, "private_key"),
-        .private_key_id = field(L, index, "private_key_id"),
-        .client_id = field(L, index, "client_id"),
-        .client_secret = field(L, index, "client_secret"),
-        .refresh_token = field(L, index, "refresh_token"),
+        .origin = field_slice(L, index, "origin"),
+        .path = field_slice(L, index, "path"),
+        .token_uri = field_slice(L, index, "token_uri"),
+        .client_email = field_slice(L, index, "client_email"),
+        .private_key = field_slice(L, index, "private_key"),
+        .private_key_id = field_slice(L, index, "private_key_id"),
+        .client_id = field_slice(L, index, "client_id"),
+        .client_secret = field_slice(L, index, "client_secret"),
+        .refresh_token = field_slice(L, index, "refresh_token"),
     };
 }
 

@@ -135,9 +135,7 @@ int open_wait_queue(lua_State *L)
     };
     new_type(L, WAIT_QUEUE_TYPE, methods, face_gc);
     luaL_newlib(L, functions);
-    lua_pushinteger(L, WAIT_QUEUE_MAX);
-    lua_setfield(L, -2, "max");
-    lua_pushinteger(L, IDS_MAX);
-    lua_setfield(L, -2, "ids");
+    set_int(L, "max", WAIT_QUEUE_MAX);
+    set_int(L, "ids", IDS_MAX);
     return 1;
 }

@@ -50,17 +50,6 @@ static const char *const state_names[] = {
 
 /* --- Lua -> C ---------------------------------------------------------------------------------------------------- */
 
-static int64_t to_us(double seconds)
-{
-    double us = seconds * 1e6;
-    return us >= 9e18 ? INT64_MAX : us <= -9e18 ? INT64_MIN : (int64_t)llround(us);
-}
-
-static int64_t check_time(lua_State *L, int index)
-{
-    return to_us(luaL_checknumber(L, index));
-}
-
 enum field_type { FIELD_SECONDS, FIELD_COUNT, FIELD_FLAG, FIELD_SEED };
 
 struct field {
@@ -107,7 +96,7 @@ static void read_field(lua_State *L, const struct field *field, char *base, cons
         luaL_error(L, "%s.%s: expected a number", what, field->name);
     }
     if (field->type == FIELD_SECONDS) {
-        *(int64_t *)place = to_us(lua_tonumber(L, -1));
+        *(int64_t *)place = us_of_seconds(lua_tonumber(L, -1));
     } else if (field->type == FIELD_SEED) {
         *(uint64_t *)place = (uint64_t)lua_tointeger(L, -1);
     } else {
@@ -192,7 +181,7 @@ static struct failure check_failure(lua_State *L, int table)
         failure.status = (int)luaL_checkinteger(L, -1);
     }
     if (lua_getfield(L, table, "retry_after_s") != LUA_TNIL) {
-        failure.retry_after_us = check_time(L, -1);
+        failure.retry_after_us = check_us(L, -1);
     }
     lua_getfield(L, table, "other_key");
     failure.other_key = lua_toboolean(L, -1);
@@ -201,30 +190,6 @@ static struct failure check_failure(lua_State *L, int table)
 }
 
 /* --- C -> Lua ---------------------------------------------------------------------------------------------------- */
-
-static void set_seconds(lua_State *L, const char *key, int64_t us)
-{
-    lua_pushnumber(L, (double)us / 1e6);
-    lua_setfield(L, -2, key);
-}
-
-static void set_string(lua_State *L, const char *key, const char *text)
-{
-    lua_pushstring(L, text);
-    lua_setfield(L, -2, key);
-}
-
-static void set_flag(lua_State *L, const char *key, bool flag)
-{
-    lua_pushboolean(L, flag);
-    lua_setfield(L, -2, key);
-}
-
-static void set_count(lua_State *L, const char *key, lua_Integer count)
-{
-    lua_pushinteger(L, count);
-    lua_setfield(L, -2, key);
-}
 
 static void set_failure(lua_State *L, const struct failure *failure)
 {
@@ -238,17 +203,14 @@ static void set_failure(lua_State *L, const struct failure *failure)
         set_string(L, "deadline", deadline_name(failure->deadline));
     }
     if (failure->status != 0) {
-        set_count(L, "status", failure->status);
+        set_int(L, "status", failure->status);
     }
     if (failure->retry_after_us >= 0) {
         set_seconds(L, "retry_after_s", failure->retry_after_us);
     }
-    lua_pushlstring(L, failure->message.len > 0 ? failure->message.ptr : "", failure->message.len);
-    lua_setfield(L, -2, "message");
-    if (failure->code.len > 0) {
-        lua_pushlstring(L, failure->code.ptr, failure->code.len);
-        lua_setfield(L, -2, "code");
-    }
+    set_slice(L, "message", failure->message);
+    if (failure->code.len > 0)
+        set_slice(L, "code", failure->code);
     lua_setfield(L, -2, "failure");
 }
 
@@ -258,8 +220,8 @@ static void push_plan(lua_State *L, const struct plan *plan)
     for (unsigned i = 0; i < plan->count; i++) {
         const struct step *step = &plan->steps[i];
         lua_createtable(L, 0, 5);
-        set_count(L, "target", step->target);
-        set_count(L, "retries", step->retries);
+        set_int(L, "target", step->target);
+        set_int(L, "retries", step->retries);
         set_seconds(L, "first_token", step->first_token_us);
         set_seconds(L, "timeout", step->timeout_us);
         set_seconds(L, "hedge_after", step->hedge_after_us);
@@ -270,12 +232,12 @@ static void push_plan(lua_State *L, const struct plan *plan)
 static void push_attempt(lua_State *L, const struct walk_attempt *attempt)
 {
     lua_createtable(L, 0, 9);
-    set_count(L, "target", attempt->target);
-    set_count(L, "step", (lua_Integer)attempt->step + 1);
+    set_int(L, "target", attempt->target);
+    set_int(L, "step", (lua_Integer)attempt->step + 1);
     set_string(L, "state", state_names[attempt->state]);
     set_seconds(L, "began", attempt->began_us);
-    set_flag(L, "hedge", attempt->hedge);
-    set_flag(L, "fresh", attempt->fresh);
+    set_bool(L, "hedge", attempt->hedge);
+    set_bool(L, "fresh", attempt->fresh);
     if (attempt->ended_us != 0) {
         set_seconds(L, "ended", attempt->ended_us);
     }
@@ -294,7 +256,7 @@ static int walk_new(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     struct walk_limits limits = {0};
     read_fields(L, 1, limit_fields, &limits, "limits");
-    int64_t now_us = check_time(L, 2);
+    int64_t now_us = check_us(L, 2);
     struct walk *walk = lua_newuserdatauv(L, sizeof(*walk), 1);
     walk_begin(walk, &limits, now_us);
     lua_newtable(L);
@@ -320,13 +282,13 @@ static int method_plan(lua_State *L)
         }
         lua_pop(L, 1);
     }
-    walk_plan(walk, &plan, check_time(L, 3));
+    walk_plan(walk, &plan, check_us(L, 3));
     return 0;
 }
 
 static int method_give_up(lua_State *L)
 {
-    walk_give_up(check_walk(L), check_time(L, 2));
+    walk_give_up(check_walk(L), check_us(L, 2));
     return 0;
 }
 
@@ -346,7 +308,7 @@ static int method_event(lua_State *L)
         event.reused = lua_toboolean(L, -1);
     }
     event.wrote = event.kind == WALK_CHUNK && lua_toboolean(L, 5);
-    walk_event(walk, &event, check_time(L, 4));
+    walk_event(walk, &event, check_us(L, 4));
     return 0;
 }
 
@@ -359,11 +321,11 @@ static int method_next(lua_State *L)
     lua_createtable(L, 0, 5);
     set_string(L, "kind", action_names[action.kind]);
     if (action.attempt != WALK_NO_ATTEMPT) {
-        set_count(L, "attempt", (lua_Integer)action.attempt + 1);
+        set_int(L, "attempt", (lua_Integer)action.attempt + 1);
     }
     if (action.kind == ACTION_START) {
-        set_count(L, "target", action.target);
-        set_flag(L, "fresh", action.fresh);
+        set_int(L, "target", action.target);
+        set_bool(L, "fresh", action.fresh);
     } else if (action.kind == ACTION_WAKE) {
         set_seconds(L, "at", action.at_us);
     }
@@ -409,7 +371,7 @@ static int method_due(lua_State *L)
     const struct walk *walk = check_walk(L);
     lua_Integer number = luaL_checkinteger(L, 2);
     luaL_argcheck(L, number >= 1 && number <= walk->attempt_count, 2, "no such attempt");
-    lua_pushboolean(L, walk_is_due(walk, (unsigned)number - 1, check_time(L, 3)));
+    lua_pushboolean(L, walk_is_due(walk, (unsigned)number - 1, check_us(L, 3)));
     return 1;
 }
 
@@ -437,7 +399,7 @@ int open_walk(lua_State *L)
     static const luaL_Reg functions[] = {{"new", walk_new}, {NULL, NULL}};
     new_type(L, WALK_TYPE, methods, NULL);
     luaL_newlib(L, functions);
-    set_count(L, "ATTEMPTS_MAX", WALK_ATTEMPTS_MAX);
-    set_count(L, "STEPS_MAX", PLAN_STEPS_MAX);
+    set_int(L, "ATTEMPTS_MAX", WALK_ATTEMPTS_MAX);
+    set_int(L, "STEPS_MAX", PLAN_STEPS_MAX);
     return 1;
 }

@@ -31,22 +31,6 @@ static struct slice field(lua_State *L, int table, const char *name)
     return text;
 }
 
-static int64_t field_int(lua_State *L, int table, const char *name, int64_t otherwise)
-{
-    lua_getfield(L, table, name);
-    int64_t number = lua_isnumber(L, -1) ? (int64_t)lua_tonumber(L, -1) : otherwise;
-    lua_pop(L, 1);
-    return number;
-}
-
-static bool field_bool(lua_State *L, int table, const char *name)
-{
-    lua_getfield(L, table, name);
-    bool value = lua_toboolean(L, -1);
-    lua_pop(L, 1);
-    return value;
-}
-
 static void set_text(lua_State *L, const char *name, struct slice text)
 {
     if (text.len == 0)
