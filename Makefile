@@ -3,7 +3,7 @@
 # make test       install what is missing, build, all specs: unit, end to end, SDKs
 # make night      the state machines against their models over a million random sequences each (SEQUENCES=n), 10,000 random shortages of
 #                 descriptors (SHORTAGES=n), lists of 32,000 (LENGTH=n), 100,000 requests against the table of who may (REQUESTS=n); low priority
-# make check      lint, layers, sizes, format: what reads the code without running it
+# make check      lint, layers, modules, sizes, format: what reads the code without running it
 # make bench      CPU per request beside nginx; writes spec/bench/
 # make sdk        real clients against the gateway: SDKs, agent frameworks, coding tools (pip, npm)
 # make asan tsan  the specs under AddressSanitizer + UBSan, or ThreadSanitizer
@@ -36,7 +36,7 @@ OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
 MODULE   = $(filter-out $(PROCESS),$(SOURCES)) $(SPEC)
 EMBEDDED = $(sort $(filter-out lua/gateway/testing.lua,$(wildcard lua/gateway/*.lua)))
 
-.PHONY: all run test unit e2e sdk night check bench asan tsan fuzz lint layers sizes lines format format-check clean deps test-deps check-deps bench-deps install help
+.PHONY: all run test unit e2e sdk night check bench asan tsan fuzz lint layers modules sizes lines format format-check clean deps test-deps check-deps bench-deps install help
 all: $(BUILD)/gateway $(BUILD)/lua/gateway/runtime.so
 
 help:
@@ -205,7 +205,7 @@ below_lua       := base shared http providers routing config gateway lua
 below_fuzz      := base http providers fuzz
 floors          := base http shared providers routing net config mock gateway process lua fuzz
 
-layers:
+layers: modules
 	@echo "layers"; status=0; \
 	$(foreach f,$(floors),grep -nrE '#include "[a-z]+/' runtime/$(f) \
 	  | grep -vE '#include "($(subst $() ,|,$(below_$(f))))/' && status=1;) \
@@ -217,6 +217,14 @@ layers:
 	grep -rn '<microhttpd.h>' runtime --include='*.[ch]' | grep -v '^runtime/net/server' && status=1; \
 	grep -rn '<curl/' runtime --include='*.[ch]' | grep -v '^runtime/net/upstream' && status=1; \
 	exit $$status
+
+# No two modules include each other, however many stand between them. A module is X.h with X.c, or all that shares an X_private.h.
+modular := $(addprefix runtime/,routing net config mock gateway process)
+shared_private := $(subst $() ,|,$(patsubst runtime/%_private.h,%,$(wildcard runtime/*/*_private.h)))
+
+modules:
+	@echo "modules"; grep -rE '^#include "' $(modular) --include='*.[ch]' \
+	  | sed -E -e 's#^runtime/(.*)\.[ch]:.include "(.*)\.h"#\1 \2#' -e 's#($(shared_private))_[a-z]+#\1#g' | awk '$$1 != $$2' | tsort > /dev/null
 
 # A room holds 700 lines of C, 300 of Lua, 60 of a policy.
 sizes:

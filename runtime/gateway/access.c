@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/access.h"
 #include "gateway/client.h"
-#include "gateway/routes.h"
 #include "gateway/worker.h"
 
 /* What a head alone says of its sender. */

@@ -3,7 +3,6 @@
 #include "gateway/answer.h"
 #include "gateway/access.h"
 #include "gateway/limits.h"
-#include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <stdio.h>
 
@@ -100,24 +99,9 @@ static void begin(struct headers *headers, struct request *request)
         add_copy(headers, "X-Request-ID", request->client_request_id);
     else
         add(headers, "X-Request-ID", (struct slice){request->id, 32});
-    if (route_wire(request->route)->forwards != NULL) /* Anthropic's SDKs read this one */
+    if (request->route->wire->forwards != NULL) /* Anthropic's SDKs read this one */
         add(headers, "request-id", (struct slice){request->id, 32});
     add_cors(headers);
-}
-
-static struct slice attempts_text(struct request *request)
-{
-    static const char digits[] = "0\0"
-                                 "1\0"
-                                 "2\0"
-                                 "3\0"
-                                 "4\0"
-                                 "5\0"
-                                 "6\0"
-                                 "7\0"
-                                 "8\0"
-                                 "9";
-    return (struct slice){digits + 2 * (request->walk.attempt_count % 10), 1};
 }
 
 /* 372000000 us -> "6m12s", as OpenAI writes it; below a second "250ms". Rounded up: what was promised is there by then. */
@@ -175,9 +159,10 @@ static void add_served(struct headers *headers, const struct target *target)
         add(headers, "X-Provider", target->provider->name);
         add(headers, "X-Model", target->model.model);
     }
+    static const char counts[WALK_ATTEMPTS_MAX + 1][2] = {"0", "1", "2", "3", "4", "5", "6", "7", "8"};
     if (request->walk_begun) {
         add(headers, "X-Cache-Status", LIT("BYPASS"));
-        add(headers, "X-Attempts", attempts_text(request));
+        add(headers, "X-Attempts", slice_of(counts[request->walk.attempt_count]));
     }
     if (request->policy_label.len > 0)
         add(headers, "X-Policy", request->policy_label);
@@ -260,9 +245,15 @@ static const struct target *last_target(const struct request *request)
     return request->config->targets[request->walk.attempts[request->walk.attempt_count - 1].target];
 }
 
+/* The methods that its path knows. */
+static struct slice allowed(const struct route *route)
+{
+    return route->method[0] == 'G' ? LIT("GET, HEAD, OPTIONS") : LIT("POST, OPTIONS");
+}
+
 void answer_failure(struct request *request, const struct failure *failure)
 {
-    const struct wire *wire = route_wire(request->route);
+    const struct wire *wire = request->route->wire;
     struct headers headers;
     int status = wire->failure_status(failure);
     request->failure = *failure;
@@ -286,7 +277,7 @@ void answer_failure(struct request *request, const struct failure *failure)
     begin(&headers, request);
     add(&headers, "Content-Type", LIT("application/json"));
     if (status == 405 && request->route != NULL)
-        add(&headers, "Allow", route_allow(request->route));
+        add(&headers, "Allow", allowed(request->route));
     if (should_say_no_retry(request, failure))
         add(&headers, "x-should-retry", LIT("false"));
     add_retry_after(&headers, failure->retry_after_us);

@@ -5,7 +5,6 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt_private.h"
 #include "gateway/capacity.h"
-#include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <stdlib.h>
 
@@ -33,7 +32,7 @@ static void settle_health(struct attempt *attempt, bool ok, bool neutral)
     if (attempt->settled)
         return;
     attempt->settled = true;
-    capacity_give_back(attempt);
+    attempt_give_back(attempt);
     if (attempt->target->health == NULL)
         return;
     const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
@@ -483,7 +482,7 @@ static void on_call_event(void *owner, const struct call_event *event)
         on_failed(attempt, &event->failure);
         break;
     }
-    request_drain(request);
+    request->drain(request);
 }
 
 /* ---------------------------------------------------------------- beginning and ending */
@@ -541,7 +540,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     attempt->request = request;
     attempt->number = action->attempt;
     attempt->target = request->config->targets[action->target];
-    attempt->wire = provider_wire(attempt->target->provider, route_wire(request->route));
+    attempt->wire = provider_wire(attempt->target->provider, request->route->wire);
     attempt->usage = USAGE_UNKNOWN;
     const struct provider *provider = attempt->target->provider;
     if (provider->key_count > 1)
@@ -558,7 +557,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
         health_begin_anyway(health, now_us(attempt));
 
     struct failure full;
-    if (!capacity_take(attempt, &full)) {
+    if (!capacity_take(request, attempt->target, &attempt->capacity, &full)) {
         attempt->failed = true;
         attempt->failure = full;
         settle_health(attempt, false, true);
@@ -628,7 +627,7 @@ void attempt_commit(struct attempt *attempt)
 /* Whatever went to the client so far ends with a whole event: what its provider cut is read to its end before it goes on. */
 void attempt_ping(struct attempt *attempt)
 {
-    const char *ping = route_wire(attempt->request->route)->ping;
+    const char *ping = attempt->request->route->wire->ping;
     if (attempt->writer != NULL) {
         attempt->writer->wire->write_event(attempt->writer, &(struct event){.kind = EVENT_PING}, &attempt->held);
         flush_held(attempt);

@@ -1,7 +1,7 @@
 /* attempt_end.c -- what the end of an attempt says of the key that it was made with, and what may be billed for it. See attempt.h.
  * SPDX-License-Identifier: MIT */
-#include "gateway/attempt.h"
-#include "gateway/routes.h"
+#include "gateway/attempt_private.h"
+#include "gateway/capacity.h"
 #include "gateway/worker.h"
 
 /* Somebody has to see to it: nothing else mends a key. Which one, without telling it. */
@@ -61,7 +61,7 @@ struct usage attempt_billed(const struct attempt *attempt, int64_t reserved)
     bool sent = attempt->sent_us > 0 || attempt->status > 0;
     bool cut_short = was_cut_short(attempt);
     if ((usage.known && !cut_short) || !sent || (failed && refused && !attempt->content) ||
-        route_wire(request->route)->operation == OPERATION_COUNT)
+        request->route->wire->operation == OPERATION_COUNT)
         return usage;
     size_t bytes = attempt->left && !attempt->content ? attempt->body.len : attempt->text_bytes;
     int64_t output = (int64_t)(bytes / BYTES_PER_TOKEN) + (bytes > 0);
@@ -75,4 +75,30 @@ struct usage attempt_billed(const struct attempt *attempt, int64_t reserved)
     usage.billed = false;
     usage.total = -1;
     return usage;
+}
+
+/* What it took of its target's limits. A request is read whole or not at all. */
+static bool was_sent(const struct attempt *attempt)
+{
+    return attempt->sent_us > 0 || attempt->status > 0;
+}
+
+/* -1: nobody can say, what was reserved stands. */
+static int64_t tokens_used(const struct attempt *attempt)
+{
+    if (attempt->request->route->wire->operation == OPERATION_COUNT)
+        return 0; /* nobody bills a count */
+    struct usage usage = attempt_billed(attempt, attempt->capacity.tokens);
+    if (usage.known && (attempt->usage.known || attempt->content || attempt->left))
+        return usage_total(&usage);
+    bool refused = attempt->failed && (attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED);
+    return refused ? 0 : -1;
+}
+
+void attempt_give_back(struct attempt *attempt)
+{
+    if (attempt->capacity.count == 0)
+        return;
+    bool sent = was_sent(attempt) && !(attempt->failed && attempt->failure.sent == SENT_NOT);
+    capacity_give_back(attempt->request->worker, &attempt->capacity, sent, sent ? tokens_used(attempt) : 0);
 }

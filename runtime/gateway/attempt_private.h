@@ -15,6 +15,9 @@ void attempt_fail(struct attempt *attempt, const struct failure *failure);
 /* Done with a count of our own. */
 void attempt_estimate(struct attempt *attempt);
 
+/* ---- attempt_end.c */
+void attempt_give_back(struct attempt *attempt); /* what it took of its target's limits and did not use. Again does nothing */
+
 /* ---- attempt_refusal.c */
 bool attempt_was_refused(const struct attempt *attempt); /* its head came, and is no 2xx */
 void attempt_begin_refusal(struct attempt *attempt, const struct http1_head *head);

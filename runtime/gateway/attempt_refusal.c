@@ -2,7 +2,6 @@
  * (WALK_REFUSAL_US) and read up to ATTEMPT_ERROR_MAX bytes: neither a silent nor an endless one keeps the request from its fallback. See attempt.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt_private.h"
-#include "gateway/routes.h"
 #include "gateway/worker.h"
 
 bool attempt_was_refused(const struct attempt *attempt)
@@ -64,7 +63,7 @@ void attempt_end_refusal(struct attempt *attempt)
 {
     struct failure failure = read_refusal(attempt);
     bool cannot = failure.kind == FAILURE_INVALID_REQUEST || failure.kind == FAILURE_MODEL_NOT_FOUND; /* few models of Bedrock count */
-    if (cannot && attempt->writer != NULL && route_wire(attempt->request->route)->operation == OPERATION_COUNT)
+    if (cannot && attempt->writer != NULL && attempt->request->route->wire->operation == OPERATION_COUNT)
         attempt_estimate(attempt);
     else
         attempt_fail(attempt, &failure);

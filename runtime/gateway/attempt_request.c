@@ -1,7 +1,6 @@
 /* attempt_request.c -- what an attempt sends: the client's bytes with edits where both sides speak one wire, the body written anew elsewhere; and its head.
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt.h"
-#include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <stdio.h>
 #include <unistd.h>
@@ -10,7 +9,7 @@ enum { LARGE_BODY = 64 * 1024, DROPPED_OWN = 4096 };
 
 static const struct wire *client_wire(const struct attempt *attempt)
 {
-    return route_wire(attempt->request->route);
+    return attempt->request->route->wire;
 }
 
 struct writer *attempt_new_writer(struct attempt *attempt)
@@ -69,7 +68,7 @@ static const struct chat *chat_of(struct request *request, struct complaint *com
     if (request->chat != NULL)
         return request->chat;
     struct chat *chat = arena_zalloc(&request->arena, sizeof *chat);
-    if (chat == NULL || !route_wire(request->route)->read_chat(request->body, &request->arena, chat, complaint) ||
+    if (chat == NULL || !request->route->wire->read_chat(request->body, &request->arena, chat, complaint) ||
         !chat_check(chat, &request->arena, complaint))
         return NULL;
     for (struct tool *tool = chat->tools; request_is_large(request) && tool != NULL; tool = tool->next)

@@ -1,10 +1,6 @@
 /* capacity.c -- see capacity.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/capacity.h"
-#include "gateway/attempt.h"
-#include "gateway/limits.h"
-#include "gateway/routes.h"
-#include "gateway/waiting.h"
 #include "gateway/worker.h"
 
 struct held_room {
@@ -17,7 +13,7 @@ static bool charge(const struct request *request, const struct target *target, s
     struct limit_verdict verdict;
     if (target->limit_count == 0)
         return true;
-    bool fits = limiter_charge(request->worker->gateway->limiter, target->limits, target->limit_count, limits_tokens_wanted(request),
+    bool fits = limiter_charge(request->worker->gateway->limiter, target->limits, target->limit_count, request_tokens_wanted(request),
                                loop_now_us(request->worker->loop), reservation, &verdict);
     *wait_us = verdict.retry_after_us;
     return fits;
@@ -47,19 +43,19 @@ void capacity_drop(struct request *request)
     if (request->held == NULL || request->held->reservation.count == 0)
         return;
     limiter_cancel(request->worker->gateway->limiter, &request->held->reservation, loop_now_us(request->worker->loop));
-    waiting_poke(request->worker);
+    worker_poke_all(request->worker);
 }
 
-bool capacity_take(struct attempt *attempt, struct failure *failure)
+bool capacity_take(struct request *request, const struct target *target, struct reservation *reservation, struct failure *failure)
 {
     int64_t wait_us = -1;
-    struct held_room *held = attempt->request->held;
-    if (held != NULL && held->target == attempt->target && held->reservation.count > 0) {
-        attempt->capacity = held->reservation;
+    struct held_room *held = request->held;
+    if (held != NULL && held->target == target && held->reservation.count > 0) {
+        *reservation = held->reservation;
         held->reservation.count = 0;
         return true;
     }
-    if (charge(attempt->request, attempt->target, &attempt->capacity, &wait_us))
+    if (charge(request, target, reservation, &wait_us))
         return true;
     *failure = failure_make(FAILURE_RATE_LIMITED, LIT("the limits that the config sets for this provider leave no room now"));
     failure->sent = SENT_NOT;
@@ -68,33 +64,11 @@ bool capacity_take(struct attempt *attempt, struct failure *failure)
     return false;
 }
 
-/* A request is read whole or not at all. */
-static bool was_sent(const struct attempt *attempt)
+void capacity_give_back(struct worker *worker, struct reservation *reservation, bool was_sent, int64_t tokens)
 {
-    return attempt->sent_us > 0 || attempt->status > 0;
-}
-
-/* -1: nobody can say, what was reserved stands. */
-static int64_t tokens_used(const struct attempt *attempt)
-{
-    if (route_wire(attempt->request->route)->operation == OPERATION_COUNT)
-        return 0; /* nobody bills a count */
-    struct usage usage = attempt_billed(attempt, attempt->capacity.tokens);
-    if (usage.known && (attempt->usage.known || attempt->content || attempt->left))
-        return usage_total(&usage);
-    bool refused = attempt->failed && (attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED);
-    return refused ? 0 : -1;
-}
-
-void capacity_give_back(struct attempt *attempt)
-{
-    struct limiter *limiter = attempt->request->worker->gateway->limiter;
-    int64_t now_us = loop_now_us(attempt->request->worker->loop);
-    if (attempt->capacity.count == 0)
-        return;
-    if (!was_sent(attempt) || (attempt->failed && attempt->failure.sent == SENT_NOT))
-        limiter_cancel(limiter, &attempt->capacity, now_us);
+    if (!was_sent)
+        limiter_cancel(worker->gateway->limiter, reservation, loop_now_us(worker->loop));
     else
-        limiter_settle(limiter, &attempt->capacity, tokens_used(attempt), now_us);
-    waiting_poke(attempt->request->worker);
+        limiter_settle(worker->gateway->limiter, reservation, tokens, loop_now_us(worker->loop));
+    worker_poke_all(worker);
 }

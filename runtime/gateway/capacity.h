@@ -14,8 +14,8 @@ bool capacity_has_room(const struct request *request, const struct target *targe
 bool capacity_hold(struct request *request, const struct target *target);
 /* What was held for nothing goes back. Again does nothing. */
 void capacity_drop(struct request *request);
-/* Takes it for this attempt. False: there is none any more; *failure is the attempt's. */
-bool capacity_take(struct attempt *attempt, struct failure *failure);
-/* The attempt is over: what it used stands, the rest goes back. Again does nothing. */
-void capacity_give_back(struct attempt *attempt);
+/* Takes it for an attempt that begins. False: there is none any more; *failure is the attempt's. */
+bool capacity_take(struct request *request, const struct target *target, struct reservation *reservation, struct failure *failure);
+/* The attempt is over: all of it where nothing was sent, else what the tokens used leave of it. -1: what was reserved stands. */
+void capacity_give_back(struct worker *worker, struct reservation *reservation, bool was_sent, int64_t tokens);
 #endif

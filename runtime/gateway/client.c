@@ -67,3 +67,27 @@ struct slice client_address(const struct config *config, const struct exchange *
     follow(config, &chain, &address);
     return (struct slice){room, address_write(&address, room)};
 }
+
+struct slice request_client_address(struct request *request)
+{
+    char room[ADDRESS_TEXT_SIZE];
+    if (request->client_address.ptr == NULL)
+        request->client_address = request->exchange == NULL
+                                      ? LIT("127.0.0.1")
+                                      : arena_copy(&request->arena, client_address(request->config, request->exchange, room));
+    return request->client_address;
+}
+
+/* What a policy may read of the client's headers: never credentials, never cookies. */
+struct slice request_client_header(const struct request *request, const char *name)
+{
+    static const char *const listed[] = {"user-agent",        "accept-language",     "referer",        "origin",     "anthropic-beta",
+                                         "anthropic-version", "openai-organization", "openai-project", "traceparent"};
+    struct slice text = slice_of(name);
+    if (request->exchange == NULL)
+        return SLICE_NONE;
+    bool custom = text.len > 2 && slice_equals_nocase((struct slice){name, 2}, LIT("x-")) && !slice_equals_nocase(text, LIT("x-api-key"));
+    for (unsigned i = 0; !custom && i < sizeof listed / sizeof *listed; i++)
+        custom = slice_equals_nocase(text, slice_of(listed[i]));
+    return custom ? exchange_header(request->exchange, name) : SLICE_NONE;
+}

@@ -4,7 +4,7 @@
 #include "base/json.h"
 #include "gateway/access.h"
 #include "gateway/answer.h"
-#include "gateway/routes.h"
+#include "gateway/walker.h"
 #include "gateway/worker.h"
 #include <math.h>
 

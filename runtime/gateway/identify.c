@@ -3,9 +3,8 @@
 #include "gateway/identify.h"
 #include "gateway/access.h"
 #include "gateway/capacity.h"
-#include "gateway/client.h"
+#include "gateway/body.h"
 #include "config/model_name.h"
-#include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <math.h>
 
@@ -39,13 +38,13 @@ static bool read_body(struct request *request)
     struct complaint complaint = {FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
     if (request->exchange != NULL && !read_media_type(request))
         return false;
-    if (!route_wire(request->route)->read_facts(request->body, &request->arena, &request->facts, &complaint))
+    if (!request->route->wire->read_facts(request->body, &request->arena, &request->facts, &complaint))
         return refuse(request, complaint.kind, complaint.message, complaint.param);
     request_keep_apart(request);
     struct slice model = json_unescape(&request->arena, request->facts.model_raw);
     if (memchr(model.ptr, '\0', model.len) != NULL)
         return refuse(request, FAILURE_BAD_PARAMETER, LIT("Invalid 'model': it contains a NUL character."), LIT("model"));
-    if (route_wire(request->route)->operation != OPERATION_CHAT)
+    if (request->route->wire->operation != OPERATION_CHAT)
         request->facts.stream = false;
     request->model_name = model;
     return true;
@@ -154,7 +153,7 @@ static void estimate(struct request *request)
 {
     const struct facts *facts = &request->facts;
     request->input_tokens = facts_tokens(facts);
-    request->output_tokens = route_wire(request->route)->operation == OPERATION_CHAT ? DEFAULT_OUTPUT_TOKENS : 0;
+    request->output_tokens = request->route->wire->operation == OPERATION_CHAT ? DEFAULT_OUTPUT_TOKENS : 0;
     /* Choosing goes by what answers of this model are like; what is reserved must not depend on what others asked before. */
     int64_t usual = request->output_tokens > 0 && request->model->pool != NULL ? pool_output_p95(request->pool) : -1;
     request->expected_tokens = usual > 0 ? usual : request->output_tokens;
@@ -205,7 +204,7 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     } needs[] = {{NEED_TOOLS, "tools"},         {NEED_VISION, "vision"}, {NEED_JSON_SCHEMA, "json_schema"},
                  {NEED_REASONING, "reasoning"}, {NEED_AUDIO, "audio"},   {NEED_DOCUMENT, "document"}};
     unsigned missing = request->facts.needs & ~target->model.capabilities;
-    const struct wire *client = route_wire(request->route), *wire = provider_wire(target->provider, client);
+    const struct wire *client = request->route->wire, *wire = provider_wire(target->provider, client);
     *permanent = true;
     if (client->operation == OPERATION_EMBED && wire != client && wire->write_embed == NULL)
         return "embeddings";
@@ -299,48 +298,4 @@ void request_candidates(struct request *request)
     leave_out_full(request);
     if (request->target_count > 0)
         leave_out_ill(request);
-}
-
-/* ---------------------------------------------------------------- prices */
-
-static int64_t times(int64_t tokens, int64_t price)
-{
-    return tokens > 0 && price > 0 ? tokens * price : 0;
-}
-
-int64_t request_cost_pico(const struct request *request, const struct target *target)
-{
-    const int64_t *price = price_rates(target->price, request->input_tokens);
-    if (price[PRICE_INPUT] < 0 || price[PRICE_OUTPUT] < 0)
-        return -1;
-    return times(request->input_tokens, price[PRICE_INPUT]) + times(request->expected_tokens, price[PRICE_OUTPUT]);
-}
-
-int64_t request_usage_pico(const struct request *request)
-{
-    return request->served == NULL ? -1 : usage_cost_pico(&request->usage, request->served->price);
-}
-
-struct slice request_client_address(struct request *request)
-{
-    char room[ADDRESS_TEXT_SIZE];
-    if (request->client_address.ptr == NULL)
-        request->client_address = request->exchange == NULL
-                                      ? LIT("127.0.0.1")
-                                      : arena_copy(&request->arena, client_address(request->config, request->exchange, room));
-    return request->client_address;
-}
-
-/* What a policy may read of the client's headers: never credentials, never cookies. */
-struct slice request_client_header(const struct request *request, const char *name)
-{
-    static const char *const listed[] = {"user-agent",        "accept-language",     "referer",        "origin",     "anthropic-beta",
-                                         "anthropic-version", "openai-organization", "openai-project", "traceparent"};
-    struct slice text = slice_of(name);
-    if (request->exchange == NULL)
-        return SLICE_NONE;
-    bool custom = text.len > 2 && slice_equals_nocase((struct slice){name, 2}, LIT("x-")) && !slice_equals_nocase(text, LIT("x-api-key"));
-    for (unsigned i = 0; !custom && i < sizeof listed / sizeof *listed; i++)
-        custom = slice_equals_nocase(text, slice_of(listed[i]));
-    return custom ? exchange_header(request->exchange, name) : SLICE_NONE;
 }

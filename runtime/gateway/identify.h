@@ -1,9 +1,13 @@
-/* identify.h -- for what a request asks, and who could serve it; and what follows from prices.
+/* identify.h -- for what a request asks, and who could serve it.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_IDENTIFY_H
 #define GATEWAY_IDENTIFY_H
 #include "gateway/request.h"
 
-/* What the tokens used have cost at the target that served; -1 unpriced or unknown. */
-int64_t request_usage_pico(const struct request *request);
+/* key -> user, body -> facts, name -> model, candidates. False: request->failure says why (call request_refuse). */
+bool request_identify(struct request *request);
+/* Who can serve it: fills targets and unfits. Called by request_identify; again is cheap. */
+void request_candidates(struct request *request);
+/* What keeps this target from serving this request, or NULL: also asked for whatever recover returns. */
+const char *request_unfit_reason(struct request *request, const struct target *target, bool *permanent);
 #endif

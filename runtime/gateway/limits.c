@@ -2,25 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/limits.h"
 #include "gateway/attempt.h"
-#include "gateway/routes.h"
 #include "gateway/worker.h"
-
-/* Clients say what they like: beyond what any limit can hold all is one. */
-static int64_t times(int64_t tokens, int64_t count)
-{
-    int64_t product;
-    return __builtin_mul_overflow(tokens, count, &product) || product > LIMIT_COUNT_MAX ? LIMIT_COUNT_MAX : product;
-}
-
-int64_t limits_tokens_wanted(const struct request *request)
-{
-    const struct facts *facts = &request->facts;
-    if (route_wire(request->route)->operation == OPERATION_COUNT)
-        return 0; /* nobody bills a count */
-    int64_t each = facts->max_tokens >= 0 ? facts->max_tokens : request->output_tokens;
-    int64_t all = times(each, facts->answer_count > 0 ? facts->answer_count : 1);
-    return request->input_tokens + times(all, facts->prompt_count > 0 ? (int64_t)facts->prompt_count : 1);
-}
 
 static bool refuse(struct request *request, const struct limit_rule *rule, const struct limit_verdict *verdict)
 {
@@ -31,7 +13,7 @@ static bool refuse(struct request *request, const struct limit_rule *rule, const
     buffer_free(&text);
     failure.retry_after_us = verdict->retry_after_us;
     request->limits->refused = arena_copy(&request->arena, slice_of(rule->name));
-    request_refuse(request, &failure);
+    request->failure = failure;
     return false;
 }
 
@@ -45,8 +27,7 @@ bool limits_charge(struct request *request, const struct limit_rule *const *rule
         return true;
     request->limits = arena_zalloc(&request->arena, sizeof *request->limits);
     if (request->limits == NULL) {
-        struct failure failure = failure_make(FAILURE_TOO_LARGE, LIT("the request needs too much memory"));
-        request_refuse(request, &failure);
+        request->failure = failure_make(FAILURE_TOO_LARGE, LIT("the request needs too much memory"));
         return false;
     }
     for (unsigned i = 0; i < count; i++) {
@@ -54,7 +35,7 @@ bool limits_charge(struct request *request, const struct limit_rule *const *rule
         limit_write_name(&names[i], rules[i], user, request->model_name);
         asks[i] = (struct limit_ask){buffer_slice(&names[i]), rules[i]};
     }
-    bool charged = limiter_charge(request->worker->gateway->limiter, asks, count, limits_tokens_wanted(request),
+    bool charged = limiter_charge(request->worker->gateway->limiter, asks, count, request_tokens_wanted(request),
                                   loop_now_us(request->worker->loop), &request->limits->reservation, &verdict);
     for (unsigned i = 0; i < count; i++)
         buffer_free(&names[i]);
@@ -86,7 +67,7 @@ static int64_t tokens_used(const struct request *request)
 {
     int64_t sum = 0, reserved = request->limits->reservation.tokens;
     bool known = true;
-    if (route_wire(request->route)->operation == OPERATION_COUNT)
+    if (request->route->wire->operation == OPERATION_COUNT)
         return 0;
     for (unsigned i = 0; i < request->walk.attempt_count; i++) {
         if (request->attempts[i] == NULL)

@@ -14,10 +14,8 @@ struct request_limits {
     struct slice refused;                  /* the name of the limit that refused it, or empty */
 };
 
-/* Charges them; false: the request was refused (429). The rules are borrowed. */
+/* Charges them. False: request->failure says why (429; call request_refuse). The rules are borrowed. */
 bool limits_charge(struct request *request, const struct limit_rule *const *rules, unsigned count);
 /* When the request is over; again does nothing. */
 void limits_settle(struct request *request);
-/* What a request may use at most, as far as can be said before it was answered: what limits reserve. */
-int64_t limits_tokens_wanted(const struct request *request);
 #endif

@@ -1,10 +1,10 @@
 /* record.c -- the last step: one log line per request. The names are the contract's, section 5; secrets and bodies never come here.
  * SPDX-License-Identifier: MIT */
+#include "gateway/record.h"
 #include "base/json.h"
-#include "gateway/answer.h"
 #include "gateway/attempt.h"
+#include "gateway/client.h"
 #include "gateway/limits.h"
-#include "gateway/routes.h"
 #include "gateway/worker.h"
 
 static void member(struct buffer *out, const char *name)

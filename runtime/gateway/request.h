@@ -11,12 +11,12 @@
 #define GATEWAY_REQUEST_H
 #include "base/sse.h"
 #include "config/config.h"
+#include "gateway/route.h"
 #include "routing/wait_queue.h"
 #include "net/server.h"
 #include "net/upstream.h"
 
 struct worker;
-struct route;
 
 /* A client that does not take its stream: reading from the provider stops above, and goes on below. */
 enum { STREAM_HIGH = 256 * 1024, STREAM_LOW = 64 * 1024 };
@@ -91,6 +91,7 @@ struct request {
     struct attempt *attempts[WALK_ATTEMPTS_MAX];
     struct attempt *winner;
     struct timer timer;
+    void (*drain)(struct request *request); /* carries out what the walk wants (walker.c); the request may be gone when it returns */
 
     /* answer */
     bool answered; /* a status went out, or the client is gone */
@@ -114,7 +115,7 @@ struct request {
     int script_ref;      /* the request handle */
     bool script_waiting; /* the pipeline is suspended, in request_walk or request_wait */
 
-    struct request *next; /* the worker's free list, or its list of those who wait for a reload */
+    struct request *next; /* in its worker's list of those who wait for a reload */
 
     /* private to request.c, attempt.c, answer.c */
     struct buffer out;            /* the body of an answer of our own */
@@ -126,51 +127,16 @@ struct request {
     bool waits_for_reload; /* in the worker's list of those who wait for a reload's verdict */
 };
 
-/* ---- what the pipeline calls; all in the worker's thread */
+/* ---- in the worker's thread */
 
-/* key -> user, body -> facts, name -> model, candidates. False: request->failure says why (call request_refuse). */
-bool request_identify(struct request *request);
-/* Who can serve it: fills targets and unfits. Called by request_identify; again is cheap. */
-void request_candidates(struct request *request);
-/* What keeps this target from serving this request, or NULL: also asked for whatever recover returns. */
-const char *request_unfit_reason(struct request *request, const struct target *target, bool *permanent);
-/* Begins the walk, or answers its ask. The caller then waits; script->resume is called when request->ask is set or request->over. `plan` is copied, after steps were
- * taken out that the pool has no attempts to spare for. */
-void request_walk(struct request *request, struct plan *plan);
-/* Answers the ask with: no plan. request->over follows through script->resume, never inside this call. */
-void request_give_up(struct request *request);
-/* Ends it with a failure of our own (or a policy's). Answers the client at once; request->over is set when it returns. */
-void request_refuse(struct request *request, const struct failure *failure);
-/* "request_start", where the log wants to know so much. */
-void request_record_start(struct request *request);
-/* The log line. `labels` are JSON members (",\"a\":1"), already bounded. Called once, when over. */
-void request_record(struct request *request, struct slice labels);
-/* The log line of what the server refused by itself. */
-void record_refusal(struct worker *worker, const struct refusal *refusal, const struct failure *failure, const char *id);
-/* The last call: everything is released, the handle must be dead. */
-void request_release(struct request *request);
-
-/* ---- what the worker calls */
-
-/* A new request for this exchange, with its generation; never NULL. */
-struct request *request_new(struct worker *worker, struct exchange *exchange, const struct route *route);
-void request_begin(struct request *request);   /* starts the pipeline; the request may be gone when it returns */
-void request_gone(struct request *request);    /* the client left */
-void request_cut(struct request *request);     /* the process ends: the client is told what can be told at once */
-void request_drained(struct request *request); /* the client took what was buffered */
-/* Its body is above 64 KB: it goes when no attempt can need it any more. */
+/* Its body is above 64 KB: it goes when no attempt can need it any more (body.h). */
 bool request_is_large(const struct request *request);
-void request_keep_apart(struct request *request); /* the facts were read: they outlive a large body */
-void request_drop_body(struct request *request);  /* if it may go now (request_body.c) */
-/* Carries out what the walk wants; the request may be gone when it returns. */
-void request_drain(struct request *request);
+/* What its pool has to give now. */
+void request_look_at_pool(const struct request *request, struct walk_limits *limits);
 /* Reports an event of an attempt to the walk, without draining it. */
 void request_event(struct request *request, const struct walk_event *event);
-/* The pipeline is due: it runs now, or as soon as the script that is running returns. */
-void request_wake_script(struct request *request);
-
-/* ---- facts that are worked out when a policy asks */
+/* What it may use at most, as far as can be said before it was answered: what limits reserve. */
+int64_t request_tokens_wanted(const struct request *request);
 int64_t request_cost_pico(const struct request *request, const struct target *target); /* of the estimate; -1 unpriced */
-struct slice request_client_address(struct request *request);                          /* "10.0.0.1" (client.h), loopback if none asks */
-struct slice request_client_header(const struct request *request, const char *name);   /* allow-listed names only; else empty */
+int64_t request_usage_pico(const struct request *request); /* what was used, at the target that served; -1 unpriced or unknown */
 #endif

@@ -1,14 +1,12 @@
 /* routes.c -- see routes.h: the table, and the small answers that need no pipeline.
  * SPDX-License-Identifier: MIT */
 #include "gateway/routes.h"
-#include "base/json.h"
 #include "gateway/answer.h"
 #include "gateway/health_pages.h"
-#include "gateway/worker.h"
+#include "gateway/model_pages.h"
+#include "gateway/reload.h"
+#include "gateway/walker.h"
 
-static void serve_models(struct request *request);
-static void serve_model(struct request *request);
-static void serve_reload(struct request *request);
 static void serve_not_found(struct request *request);
 static void serve_bad_method(struct request *request);
 static void serve_preflight(struct request *request);
@@ -21,15 +19,15 @@ static const struct route routes[] = {
     {"count_tokens", "POST", "/v1/messages/count_tokens", false, ACCESS_USER, PAGES_LISTED, &wire_count_tokens, NULL},
     {"responses", "POST", "/v1/responses", false, ACCESS_USER, PAGES_LISTED, &wire_responses, NULL},
     {"completion", "POST", "/completion", false, ACCESS_USER, PAGES_LISTED, &wire_simple, NULL},
-    {"models", "GET", "/v1/models", false, ACCESS_USER, PAGES_LISTED, &wire_openai, serve_models},
-    {"model", "GET", "/v1/models/", true, ACCESS_USER, PAGES_LISTED, &wire_openai, serve_model},
+    {"models", "GET", "/v1/models", false, ACCESS_USER, PAGES_LISTED, &wire_openai, model_page_list},
+    {"model", "GET", "/v1/models/", true, ACCESS_USER, PAGES_LISTED, &wire_openai, model_page_one},
     {"health", "GET", "/health", false, ACCESS_ALL, PAGES_ANY, &wire_openai, health_page_summary},
     {"health_live", "GET", "/health/live", false, ACCESS_ALL, PAGES_ANY, &wire_openai, health_page_live},
     {"health_ready", "GET", "/health/ready", false, ACCESS_ALL, PAGES_ANY, &wire_openai, health_page_ready},
     {"providers", "GET", "/providers", false, ACCESS_ADMIN, PAGES_LISTED, &wire_openai, health_page_providers},
     {"admin_breaker", "GET", "/admin/providers/", true, ACCESS_ADMIN, PAGES_LISTED, &wire_openai, health_page_breaker},
     {"admin_breaker_reset", "POST", "/admin/providers/", true, ACCESS_ADMIN, PAGES_LISTED, &wire_openai, health_page_breaker_reset},
-    {"admin_reload", "POST", "/admin/reload", false, ACCESS_ADMIN, PAGES_LISTED, &wire_openai, serve_reload},
+    {"admin_reload", "POST", "/admin/reload", false, ACCESS_ADMIN, PAGES_LISTED, &wire_openai, reload_page},
 };
 enum { ROUTE_COUNT = sizeof routes / sizeof *routes };
 
@@ -40,7 +38,6 @@ static const struct route bad_post = {"method_not_allowed", "POST", "", false, A
 static const struct route not_found_messages = {"not_found", "", "", false, ACCESS_ALL, PAGES_LISTED, &wire_anthropic, serve_not_found};
 static const struct route bad_post_messages = {"method_not_allowed", "POST",          "", false, ACCESS_ALL, PAGES_LISTED,
                                                &wire_anthropic,      serve_bad_method};
-static const struct route unknown_model_messages = {"model", "GET", "", false, ACCESS_USER, PAGES_LISTED, &wire_anthropic, serve_model};
 static const struct route preflight = {"preflight", "OPTIONS", "", false, ACCESS_ALL, PAGES_LISTED, &wire_openai, serve_preflight};
 static const struct route preflight_any = {"preflight", "OPTIONS", "", false, ACCESS_ALL, PAGES_ANY, &wire_openai, serve_preflight};
 
@@ -70,16 +67,6 @@ const struct route *route_find(struct slice method, struct slice path)
     return other->method[0] == 'G' ? &bad_get : messages ? &bad_post_messages : &bad_post;
 }
 
-const struct wire *route_wire(const struct route *route)
-{
-    return route->wire;
-}
-
-struct slice route_allow(const struct route *route)
-{
-    return route->method[0] == 'G' ? LIT("GET, HEAD, OPTIONS") : LIT("POST, OPTIONS");
-}
-
 /* ---------------------------------------------------------------- refusals */
 
 static void serve_not_found(struct request *request)
@@ -97,171 +84,4 @@ static void serve_bad_method(struct request *request)
 static void serve_preflight(struct request *request)
 {
     answer_empty(request, 204);
-}
-
-/* ---------------------------------------------------------------- models */
-
-/* Anthropic's clients say so in their head; the same path serves both dialects. */
-static bool is_anthropic(const struct request *request)
-{
-    return request->exchange != NULL &&
-           (exchange_header(request->exchange, "anthropic-version").len > 0 || exchange_header(request->exchange, "x-api-key").len > 0);
-}
-
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
-/* Names of models have slashes, and most SDKs encode them. The checker has seen to it that every % has its digits. */
-static struct slice decoded(struct request *request, struct slice text)
-{
-    char *plain = arena_alloc(&request->arena, text.len + 1);
-    size_t len = 0;
-    for (size_t i = 0; plain != NULL && i < text.len; i++) {
-        int high = text.ptr[i] == '%' && i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1,
-            low = high < 0 ? -1 : hex_digit(text.ptr[i + 2]);
-        plain[len++] = low < 0 ? text.ptr[i] : (char)(high * 16 + low);
-        i += low < 0 ? 0 : 2;
-    }
-    return plain == NULL ? text : (struct slice){plain, len};
-}
-
-static void put_anthropic_model(struct buffer *out, const struct request *request, const struct model *model)
-{
-    const struct target *target = model->target_count > 0 ? model->targets[0] : NULL;
-    char time[25];
-    clock_format(request->worker->gateway->started_wall_us, time);
-    buffer_append_lit(out, "{\"type\":\"model\",\"id\":");
-    json_append_string(out, model->name);
-    buffer_append_lit(out, ",\"display_name\":");
-    json_append_string(out, model->name);
-    buffer_printf(out, ",\"created_at\":\"%s\"", time);
-    if (target != NULL && target->context > 0)
-        buffer_printf(out, ",\"max_input_tokens\":%lld", (long long)target->context);
-    if (target != NULL && target->model.max_output > 0)
-        buffer_printf(out, ",\"max_tokens\":%lld", (long long)target->model.max_output);
-    buffer_append_byte(out, '}');
-}
-
-static void put_model(struct buffer *out, const struct request *request, const struct model *model)
-{
-    if (is_anthropic(request)) {
-        put_anthropic_model(out, request, model);
-        return;
-    }
-    buffer_append_lit(out, "{\"id\":");
-    json_append_string(out, model->name);
-    buffer_append_lit(out, ",\"object\":\"model\",\"created\":");
-    buffer_append_int(out, request->worker->gateway->started_wall_us / US_PER_S);
-    buffer_append_lit(out, ",\"owned_by\":");
-    json_append_string(out, model->target_count > 0 ? model->targets[0]->provider->name : LIT("gateway"));
-    buffer_append_byte(out, '}');
-}
-
-static bool may_see(const struct request *request, const struct model *model)
-{
-    return request->user == NULL || user_may_use(request->user, model->name);
-}
-
-/* Which of the models a page holds: [from, to) of those that the caller may see. OpenAI's clients get them all. */
-struct page {
-    unsigned from, to;
-    bool more;
-};
-
-static struct page page_of(struct request *request, const struct model **list, unsigned count)
-{
-    struct page page = {0, count, false};
-    int64_t limit;
-    if (!is_anthropic(request))
-        return page;
-    struct slice after = decoded(request, exchange_argument(request->exchange, "after_id"));
-    struct slice before = decoded(request, exchange_argument(request->exchange, "before_id"));
-    for (unsigned i = 0; i < count; i++) {
-        page.from = after.len > 0 && slice_equals(list[i]->name, after) ? i + 1 : page.from;
-        page.to = before.len > 0 && slice_equals(list[i]->name, before) ? i : page.to;
-    }
-    if (page.to < page.from)
-        page.to = page.from;
-    if (!slice_to_int(exchange_argument(request->exchange, "limit"), &limit) || limit < 1 || page.to - page.from <= (uint64_t)limit)
-        return page;
-    page.more = true;
-    if (before.len > 0)
-        page.from = page.to - (unsigned)limit;
-    else
-        page.to = page.from + (unsigned)limit;
-    return page;
-}
-
-static void put_id(struct buffer *out, const char *key, const struct model *model)
-{
-    buffer_printf(out, ",\"%s\":", key);
-    if (model == NULL)
-        buffer_append_lit(out, "null");
-    else
-        json_append_string(out, model->name);
-}
-
-static void serve_models(struct request *request)
-{
-    const struct config *config = request->config;
-    const struct model **list = arena_alloc(&request->arena, sizeof(struct model *) * (config->model_count + 1));
-    unsigned count = 0;
-    struct buffer out;
-    buffer_init(&out, 4 * 1024 * 1024);
-    buffer_append_slice(&out, is_anthropic(request) ? LIT("{\"data\":[") : LIT("{\"object\":\"list\",\"data\":["));
-    for (unsigned i = 0; list != NULL && i < config->model_count; i++)
-        if (may_see(request, &config->models[i]))
-            list[count++] = &config->models[i];
-    struct page page = page_of(request, list, count);
-    for (unsigned i = page.from; i < page.to; i++) {
-        if (i > page.from)
-            buffer_append_byte(&out, ',');
-        put_model(&out, request, list[i]);
-    }
-    buffer_append_byte(&out, ']');
-    if (is_anthropic(request)) {
-        buffer_append_slice(&out, page.more ? LIT(",\"has_more\":true") : LIT(",\"has_more\":false"));
-        put_id(&out, "first_id", page.to > page.from ? list[page.from] : NULL);
-        put_id(&out, "last_id", page.to > page.from ? list[page.to - 1] : NULL);
-    }
-    buffer_append_byte(&out, '}');
-    answer_json(request, 200, buffer_slice(&out));
-    buffer_free(&out);
-}
-
-static void serve_model(struct request *request)
-{
-    struct slice path = exchange_path(request->exchange), prefix = slice_of(request->route->path);
-    struct slice name = decoded(request, (struct slice){path.ptr + prefix.len, path.len - prefix.len});
-    struct holds look = {.arena = &request->arena, .only_looks = true};
-    const struct model *model = config_model(request->config, name, &request->arena, &look);
-    if (model == NULL || !may_see(request, model)) {
-        struct failure failure = failure_make(FAILURE_NO_MODEL, LIT("The model does not exist or its provider is not on."));
-        failure.param = LIT("model");
-        if (is_anthropic(request))
-            request->route = &unknown_model_messages;
-        request_refuse(request, &failure);
-        return;
-    }
-    struct buffer out;
-    buffer_init(&out, 4096);
-    put_model(&out, request, model);
-    answer_json(request, 200, buffer_slice(&out));
-    buffer_free(&out);
-}
-
-/* ---------------------------------------------------------------- reload */
-
-/* The reload runs on the process's thread; its verdict comes back through worker_reload_done in this worker's own turn. */
-static void serve_reload(struct request *request)
-{
-    if (atomic_load(&request->worker->gateway->draining)) {
-        struct failure failure = failure_make(FAILURE_DRAINING, LIT("The gateway is stopping."));
-        request_refuse(request, &failure);
-        return;
-    }
-    request->waits_for_reload = true;
-    worker_ask_reload(request->worker, request);
 }

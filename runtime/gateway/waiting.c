@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/waiting.h"
 #include "base/hash.h"
+#include "gateway/identify.h"
+#include "gateway/life.h"
 #include "gateway/worker.h"
 
 /* A limit that promises room at once and has none then must not make the loop spin. */
@@ -117,13 +119,12 @@ bool request_wait(struct request *request, int64_t wait_us, unsigned priority)
     request->wait.since_us = now_us;
     request->wait.until_us = now_us + wait_us;
     if (!wait_queue_add(worker->wait_queue, &request->wait)) {
-        struct failure failure = failure_make(FAILURE_SHEDDING, LIT("too many requests wait for room already"));
-        failure.retry_after_us = request->room_in_us >= 0 ? request->room_in_us : US_PER_S;
-        request_refuse(request, &failure);
+        request->failure = failure_make(FAILURE_SHEDDING, LIT("too many requests wait for room already"));
+        request->failure.retry_after_us = request->room_in_us >= 0 ? request->room_in_us : US_PER_S;
         return false;
     }
     atomic_fetch_add(&worker->waiting, 1);
-    waiting_poke(worker); /* another worker may have given something back before it could see us */
+    worker_poke_all(worker); /* another worker may have given something back before it could see us */
     return true;
 }
 
@@ -131,14 +132,6 @@ static void left(struct request *request)
 {
     atomic_fetch_sub(&request->worker->waiting, 1);
     note_time(request);
-}
-
-static void poke_own(struct worker *worker)
-{
-    if (atomic_load(&worker->waiting) == 0)
-        return;
-    worker->wait_poked = true;
-    loop_timer_set(worker->loop, &worker->wait_timer, loop_now_us(worker->loop));
 }
 
 void waiting_served(struct request *request)
@@ -155,23 +148,10 @@ void waiting_leave(struct request *request)
         return;
     wait_queue_remove(request->worker->wait_queue, &request->wait);
     left(request);
-    poke_own(request->worker); /* those behind it may need less room */
+    worker_poke(request->worker); /* those behind it may need less room */
 }
 
 /* ---------------------------------------------------------------- room */
-
-void waiting_poke(struct worker *worker)
-{
-    struct gateway *gateway = worker->gateway;
-    poke_own(worker);
-    for (unsigned i = 0; i < gateway->worker_count; i++) {
-        struct worker *other = gateway->workers[i];
-        if (other == worker || atomic_load(&other->waiting) == 0)
-            continue;
-        atomic_store(&other->wants_room, true);
-        worker_wake(other);
-    }
-}
 
 void waiting_catch_up(struct worker *worker)
 {
@@ -182,5 +162,5 @@ void waiting_catch_up(struct worker *worker)
 void waiting_woken(struct worker *worker)
 {
     if (atomic_exchange(&worker->wants_room, false))
-        poke_own(worker);
+        worker_poke(worker);
 }

@@ -8,16 +8,14 @@
 #define GATEWAY_WAITING_H
 #include "gateway/request.h"
 
-/* Joins the line. The caller then sleeps until script->resume: there is room, or request->wait_over, or request->over. False: the line is full, the
- * request was refused. */
+/* Joins the line. The caller then sleeps until script->resume: there is room, or request->wait_over, or request->over. False: the line is full, and
+ * request->failure says so (call request_refuse). */
 bool request_wait(struct request *request, int64_t wait_us, unsigned priority);
 /* It took its room: the turn passes to the next. Without a wait nothing. */
 void waiting_served(struct request *request);
 /* It is over, for whatever reason. Without a wait nothing. */
 void waiting_leave(struct request *request);
 
-/* Something came back to a limit: those who wait are tried, here in the next turn or by waiting_catch_up, elsewhere as soon as their workers wake. */
-void waiting_poke(struct worker *worker);
 /* Before a new request looks for room: who waits goes first. Requests may be gone when it returns. */
 void waiting_catch_up(struct worker *worker);
 /* The worker was woken. */

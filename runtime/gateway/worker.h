@@ -3,7 +3,10 @@
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
 #include "gateway/generation.h"
-#include "gateway/request.h"
+#include "net/server.h"
+#include "routing/wait_queue.h"
+
+struct attempt;
 
 /* A worker's hold on one generation. */
 struct local_generation {
@@ -17,31 +20,23 @@ struct local_generation {
 
 enum { FREE_REQUESTS_MAX = 256, FREE_ATTEMPTS_MAX = 256 };
 
-/* What a reload came to, for those who asked for it by HTTP. */
-struct verdict {
-    uint64_t upto; /* answers every ask with a ticket up to this one */
-    bool ok;
-    unsigned generation;
-    char text[COMPLAINT_MAX];
-};
-
 struct worker {
     struct gateway *gateway;
     unsigned index;
     pthread_t thread;
     bool started;
-    size_t body_limit; /* bytes: larger is a 413 */
     struct loop *loop;
-    struct server *server;
+    struct server *server;   /* NULL, as the two below: no clients (explain, the trial) */
+    struct service *service; /* service.c */
+    struct reload *reload;   /* reload.c */
     struct upstream *upstream;
     struct local_generation *generations; /* the current one first, then older ones that still have requests */
     struct arena_cache arena_cache;
-    struct request *free_requests; /* at most FREE_REQUESTS_MAX: a burst gives its memory back */
-    struct attempt *free_attempts; /* with their buffers, where those are small; at most FREE_ATTEMPTS_MAX */
+    void *free_requests[FREE_REQUESTS_MAX]; /* blocks for requests to come: a burst gives its memory back */
+    struct attempt *free_attempts;          /* with their buffers, where those are small; at most FREE_ATTEMPTS_MAX */
     unsigned free_attempt_count;
     unsigned free_request_count;
-    struct request *reload_waiters;
-    struct wait_queue *wait_queue; /* who waits for room (waiting.h); NULL: nobody ever did */
+    struct wait_queue *wait_queue; /* of requests that wait for room (waiting.h); NULL: none ever did */
     struct timer wait_timer;
     bool wait_poked;        /* something came back to a limit since they were tried */
     atomic_uint waiting;    /* how many; read by all workers */
@@ -49,27 +44,14 @@ struct worker {
     struct buffer line;     /* the log line being made */
     uint64_t random[4];     /* xoshiro256** */
     atomic_uint in_flight;  /* read by the process while draining */
-    uint64_t requests;
-    unsigned shed; /* refused for want of memory since the log said so */
-    int64_t shed_said_us;
-    atomic_bool wants_quiesce, wants_stop;
-    atomic_bool quiet;            /* quiesced, and no connection can bring a request any more */
-    pthread_mutex_t verdict_lock; /* guards verdict: written by the process */
-    struct verdict verdict;
-    uint64_t verdict_seen;
 };
 
-/* listen_fd -1: without clients (explain). NULL: out of descriptors or memory. */
-struct worker *worker_new(struct gateway *gateway, unsigned index, int listen_fd);
+/* Without clients: service.h brings them. NULL: out of descriptors or memory. */
+struct worker *worker_new(struct gateway *gateway, unsigned index);
 bool worker_start(struct worker *worker);
 void worker_wake(struct worker *worker); /* any thread: look for a new generation, a verdict, a quiesce */
-void worker_quiesce(
-    struct worker
-        *worker); /* any thread: stop accepting (the listener is hidden), close connections as they fall silent; then it is `quiet` */
-void worker_stop(struct worker *worker); /* any thread: ends its loop at once */
 void worker_join(struct worker *worker);
-void worker_free(struct worker *worker);
-void worker_post_verdict(struct worker *worker, const struct verdict *verdict); /* any thread */
+void worker_free(struct worker *worker); /* nothing, where requests are in flight: see service_close */
 
 /* ---- in the worker's own thread */
 struct local_generation *worker_generation(struct worker *worker);                     /* of the generation in force now */
@@ -78,6 +60,8 @@ double worker_random(struct worker *worker);                                    
 uint64_t worker_random64(struct worker *worker);
 void worker_make_id(struct worker *worker, char id[33]); /* 32 hex digits and a NUL */
 struct origin *worker_origin(struct worker *worker, struct local_generation *local, const struct provider *provider);
-/* Asks for a reload; the request is answered when its verdict comes. */
-void worker_ask_reload(struct worker *worker, struct request *request);
+/* Something came back to a limit: those who wait for room (waiting.h) are tried, here in the next turn or by waiting_catch_up. */
+void worker_poke(struct worker *worker);
+/* The same; elsewhere as soon as the other workers wake. */
+void worker_poke_all(struct worker *worker);
 #endif

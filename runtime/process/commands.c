@@ -3,6 +3,8 @@
 #include "process/greeting.h"
 #include "net/listen.h"
 #include "process/process.h"
+#include "gateway/identify.h"
+#include "gateway/life.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 #include "process/load.h"
@@ -105,7 +107,7 @@ static bool read_file(const char *path, struct buffer *out)
 /* A worker without threads and sockets: explain asks the policy and sends nothing. */
 static int explain(struct gateway *gateway, struct slice body, const struct user *user)
 {
-    struct worker *worker = worker_new(gateway, 0, -1);
+    struct worker *worker = worker_new(gateway, 0);
     if (worker == NULL)
         return complain("out of descriptors");
     struct request *request = request_new(worker, NULL, route_find(LIT("POST"), LIT("/v1/chat/completions")));

@@ -7,7 +7,8 @@
 #include "net/listen.h"
 #include "mock/mock.h"
 #include "config/room.h"
-#include "gateway/routes.h"
+#include "gateway/reload.h"
+#include "gateway/service.h"
 #include "gateway/worker.h"
 #include "process/load.h"
 #include "shared/bodies.h"
@@ -138,8 +139,8 @@ static bool make_workers(struct process *process, unsigned count)
     gateway->workers = xcalloc(count, sizeof *gateway->workers);
     gateway->worker_count = count;
     for (unsigned i = 0; i < count; i++) {
-        gateway->workers[i] = worker_new(gateway, i, process->listeners[i]);
-        if (gateway->workers[i] == NULL) {
+        gateway->workers[i] = worker_new(gateway, i);
+        if (gateway->workers[i] == NULL || !service_open(gateway->workers[i], process->listeners[i])) {
             refuse_in_its_words(process, "a worker cannot start");
             return false;
         }
@@ -346,7 +347,7 @@ static void reload(struct process *process)
     process->answered = verdict.upto;
     log_reload(process, &verdict);
     for (unsigned i = 0; i < gateway->worker_count; i++)
-        worker_post_verdict(gateway->workers[i], &verdict);
+        reload_post(gateway->workers[i], &verdict);
 }
 
 /* The one in force failed those who asked it: the last good one comes back, under its own number. */
@@ -450,7 +451,7 @@ static void watch(struct process *process, uint64_t seen)
 static bool is_drained(const struct gateway *gateway)
 {
     for (unsigned i = 0; i < gateway->worker_count; i++)
-        if (!atomic_load(&gateway->workers[i]->quiet))
+        if (!service_is_quiet(gateway->workers[i]))
             return false;
     return in_flight(gateway) == 0;
 }
@@ -487,7 +488,7 @@ static bool drain(struct process *process)
     for (unsigned i = 0; i < gateway->worker_count; i++)
         listen_hide(process->listeners[i]); /* all, before one is closed: the kernel would pick among the rest */
     for (unsigned i = 0; i < gateway->worker_count; i++)
-        worker_quiesce(gateway->workers[i]);
+        service_quiesce(gateway->workers[i]);
     return wait_for_drain(process, config->drain_us) && is_drained(gateway);
 }
 
@@ -522,7 +523,7 @@ static int stop(struct process *process, bool drained)
         left += server_coming(gateway->workers[i]->server);
     keeper_stop(process->keeper);
     for (unsigned i = 0; i < gateway->worker_count; i++)
-        worker_stop(gateway->workers[i]);
+        service_stop(gateway->workers[i]);
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_join(gateway->workers[i]);
     if (!drained) {
@@ -530,7 +531,7 @@ static int stop(struct process *process, bool drained)
         end_at_once(process, left > 0 ? 1 : 0);
     }
     for (unsigned i = 0; i < gateway->worker_count; i++)
-        worker_free(gateway->workers[i]);
+        service_close(gateway->workers[i]);
     free(gateway->workers);
     log_event(gateway->log, LOG_INFO, "stopped", ",\"cut\":0");
     let_go(process);

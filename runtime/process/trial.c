@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "process/trial.h"
 #include "base/json.h"
+#include "gateway/identify.h"
+#include "gateway/life.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
 #include <stdio.h>
@@ -258,7 +260,7 @@ bool trial_run(struct gateway *gateway, char complaint[COMPLAINT_MAX])
 {
     struct menu menu = {.config = gateway->current->config};
     struct arena arena;
-    struct worker *worker = worker_new(gateway, 0, -1);
+    struct worker *worker = worker_new(gateway, 0);
     if (worker == NULL) {
         snprintf(complaint, COMPLAINT_MAX, "out of descriptors (raise ulimit -n) or memory: the policy cannot be tried");
         return false;

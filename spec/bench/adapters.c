@@ -7,8 +7,10 @@
  * SPDX-License-Identifier: MIT */
 #include "base/frames.h"
 #include "gateway/identify.h"
+#include "gateway/life.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
+#include "process/load.h"
 #include "lua/engine/engine.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -191,7 +193,7 @@ int main(int argc, char **argv)
         die(complaint);
     gateway.log = log_open(2, LOG_INFO, LOG_JSON);
     generation_swap(&gateway, generation);
-    struct worker *worker = worker_new(&gateway, 0, -1);
+    struct worker *worker = worker_new(&gateway, 0);
     if (worker == NULL)
         die("out of descriptors");
     struct request *request = request_new(worker, NULL, route_find(LIT("POST"), LIT("/v1/chat/completions")));

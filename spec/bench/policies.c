@@ -8,8 +8,10 @@
  * Not in the figures: reading the body, the walk.
  * SPDX-License-Identifier: MIT */
 #include "gateway/identify.h"
+#include "gateway/life.h"
 #include "gateway/routes.h"
 #include "gateway/worker.h"
+#include "process/load.h"
 #include "lua/engine/engine.h"
 #include "lua/script.h"
 #include <stdio.h>
@@ -161,7 +163,7 @@ int main(int argc, char **argv)
         die(complaint);
     generation_swap(&gateway, generation);
     measure_all(generation->config, clock_monotonic_us());
-    struct bench bench = {.worker = worker_new(&gateway, 0, -1)};
+    struct bench bench = {.worker = worker_new(&gateway, 0)};
     if (bench.worker == NULL)
         die("out of descriptors");
     bench.request = request_new(bench.worker, NULL, route_find(LIT("POST"), LIT("/v1/chat/completions")));

@@ -5,6 +5,10 @@
  * ends a request.
  * SPDX-License-Identifier: MIT */
 #include "lua/engine/engine.h"
+#include "gateway/identify.h"
+#include "gateway/life.h"
+#include "gateway/record.h"
+#include "gateway/walker.h"
 #include "gateway/worker.h"
 #include "lua/bindings.h"
 #include "lua/engine/evaluate.h"

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/capacity.h"
 #include "gateway/generation.h"
+#include "gateway/identify.h"
 #include "gateway/worker.h"
 #include "lua/fields.h"
 #include "lua/script.h"

@@ -6,7 +6,7 @@
  * hundred kilobytes stops the policy (a decoded body is several times its text). That is its client's doing: what is made of the body, and of
  * `client.user` and `client.metadata`, is marked as such (call_feeding).
  * SPDX-License-Identifier: MIT */
-#include "gateway/routes.h"
+#include "gateway/client.h"
 #include "gateway/worker.h"
 #include "lua/bindings.h"
 #include "lua/script.h"
@@ -175,7 +175,7 @@ static int push_plain_fact(lua_State *L, const struct request *request, lua_Inte
         push_slice(L, request->model_name);
         break;
     case FACT_DIALECT:
-        lua_pushstring(L, route_wire(request->route)->name);
+        lua_pushstring(L, request->route->wire->name);
         break;
     case FACT_ROUTE:
         lua_pushstring(L, request->route->path);

@@ -9,7 +9,10 @@
 #include "base/json.h"
 #include "gateway/capacity.h"
 #include "gateway/limits.h"
+#include "gateway/identify.h"
+#include "gateway/record.h"
 #include "gateway/waiting.h"
+#include "gateway/walker.h"
 #include "gateway/worker.h"
 #include "lua/bindings.h"
 #include "lua/limit.h"
@@ -269,8 +272,12 @@ static int step_admit(lua_State *L)
         int count = lua_isnil(L, 3) ? limits_at(L, 2, rules) : -1;
         if (count < 0)
             count = check_admit(L, run) ? limits_at(L, 2, rules) : -1;
-        if (count < 0 || !limits_charge(run->request, rules, (unsigned)count))
+        if (count < 0)
             return 0;
+        if (!limits_charge(run->request, rules, (unsigned)count)) {
+            request_refuse(run->request, &run->request->failure);
+            return 0;
+        }
     }
     lua_pushboolean(L, true);
     return 1;
@@ -336,8 +343,10 @@ static enum routed check_route(lua_State *L, struct pipeline_run *run)
         return ROUTE_REFUSED;
     double wait_s = lua_isnil(L, 2) ? field_number(L, 3, "wait_s", NAN) : NAN;
     if (!isnan(wait_s)) {
-        unsigned priority = (unsigned)field_int(L, 3, "priority", 0);
-        return request_wait(run->request, us_of_seconds(wait_s), priority) ? ROUTE_WAITS : ROUTE_REFUSED;
+        if (request_wait(run->request, us_of_seconds(wait_s), (unsigned)field_int(L, 3, "priority", 0)))
+            return ROUTE_WAITS;
+        request_refuse(run->request, &run->request->failure);
+        return ROUTE_REFUSED;
     }
     if (lua_isnil(L, 2)) {
         refuse_by(L, run, POLICY_ROUTE, 3);

@@ -1,22 +1,16 @@
-/* request_body.c -- a large body goes as soon as no attempt can need it any more: a stream may last for minutes after its prompt was sent.
+/* body.c -- a large body goes as soon as no attempt can need it any more: a stream may last for minutes after its prompt was sent.
  *
  * What is known of the request from then on is copied when the body is read (request_keep_apart), names of tools and what an answer repeats where they are
  * read. Small bodies stay: they are worth no thought. When the walk is over the whole request is about to go.
  * SPDX-License-Identifier: MIT */
+#include "gateway/body.h"
 #include "gateway/attempt.h"
-#include "gateway/request.h"
-#include "shared/bodies.h"
 
 enum { METADATA_MAX = 64 * 1024, OPENING_MAX = 64 * 1024 };
 
 static void keep(struct request *request, struct slice *text)
 {
     *text = text->len > METADATA_MAX ? SLICE_NONE : arena_copy(&request->arena, *text);
-}
-
-bool request_is_large(const struct request *request)
-{
-    return request->body.len > BODY_SMALL;
 }
 
 void request_keep_apart(struct request *request)

@@ -1,0 +1,13 @@
+/* record.h -- the log lines of a request, and of what the server refused before it was one.
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_RECORD_H
+#define GATEWAY_RECORD_H
+#include "gateway/request.h"
+
+/* "request_start", where the log wants to know so much. */
+void request_record_start(struct request *request);
+/* "request_complete". `labels` are JSON members (",\"a\":1"), already bounded. Called once, when over. */
+void request_record(struct request *request, struct slice labels);
+/* The same of what the server refused by itself. */
+void record_refusal(struct worker *worker, const struct refusal *refusal, const struct failure *failure, const char *id);
+#endif

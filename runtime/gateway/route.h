@@ -1,0 +1,30 @@
+/* route.h -- a row of the table of routes (routes.c).
+ * SPDX-License-Identifier: MIT */
+#ifndef GATEWAY_ROUTE_H
+#define GATEWAY_ROUTE_H
+#include "providers/provider.h"
+
+struct request;
+
+enum access {
+    ACCESS_ALL,   /* no key */
+    ACCESS_USER,  /* a user's key where there are any */
+    ACCESS_ADMIN, /* the admin key; without any key in the config a loopback listener's caller */
+};
+
+/* From which pages it may be asked where no key is wanted (access.h). */
+enum pages {
+    PAGES_LISTED, /* of origins that the config lists, by a Host that a loopback listener knows */
+    PAGES_ANY,    /* it costs nothing and tells little */
+};
+
+struct route {
+    const char *name; /* for logs and metrics, "chat_completions" */
+    const char *method, *path;
+    bool prefix; /* the path goes on behind it: /v1/models/{id} */
+    enum access access;
+    enum pages pages;
+    const struct wire *wire;                /* the dialect of its errors; with `serve` NULL also of its requests */
+    void (*serve)(struct request *request); /* answers by itself; NULL: the pipeline does */
+};
+#endif
