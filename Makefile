@@ -213,7 +213,7 @@ layers: modules
 	grep -nE '#include "lua/spec/' runtime/lua/engine/*.[ch] && status=1; \
 	grep -nE '#include "lua/engine/' runtime/lua/spec/*.[ch] && status=1; \
 	grep -rnE '<(lua|lauxlib|lualib)\.h>' runtime --include='*.[ch]' | grep -v '^runtime/lua/' && status=1; \
-	grep -rn '\blua_close(' runtime --include='*.c' | grep -v '^runtime/lua/call.c' && status=1; \
+	grep -rnE '\b(lua_close|luaL?_newstate|lua_resume|lua_yieldk?|lua_pcallk?)\(' runtime --include='*.c' | grep -v '^runtime/lua/call.c' && status=1; \
 	grep -rn '<microhttpd.h>' runtime --include='*.[ch]' | grep -v '^runtime/net/server' && status=1; \
 	grep -rn '<curl/' runtime --include='*.[ch]' | grep -v '^runtime/net/upstream' && status=1; \
 	exit $$status

@@ -103,7 +103,6 @@ static void stop(struct policy_call *call, enum failure_kind why)
 static int slice_of_call(const struct policy_call *call)
 {
     int slice = call->caller->long_texts ? CLOSE_SLICE : SLICE;
-
     return call->left < slice ? (int)call->left : slice;
 }
 
@@ -118,7 +117,6 @@ static void look_soon(struct policy_call *call)
 static bool is_over_time(struct policy_call *call)
 {
     int64_t now_us = clock_thread_cpu_us();
-
     if (call->began_us == 0)
         call->began_us = now_us;
     call->over_time = now_us - call->began_us > call->cpu_max_us;
@@ -128,7 +126,6 @@ static bool is_over_time(struct policy_call *call)
 static void hook(lua_State *L, lua_Debug *ar)
 {
     struct policy_call *call = *(struct policy_call **)lua_getextraspace(L);
-
     if (call->stop == FAILURE_NONE) {
         call->left -= call->slice; /* a whole one, however soon it comes: or who makes it come soon would never be through */
         call->soon = false;
@@ -155,7 +152,6 @@ static void hook(lua_State *L, lua_Debug *ar)
 static bool may_grow(struct policy_call *call, const void *block, size_t old_size, size_t new_size, size_t had)
 {
     bool is_text = block == NULL && old_size == LUA_TSTRING;
-
     call->made += (int64_t)(new_size - had); /* or was to be */
     call->too_long |= is_text && new_size > call->text_max;
     if (new_size > PTRDIFF_MAX || call->grown > call->limit - (ptrdiff_t)(new_size - had) || (is_text && new_size > call->text_max))
@@ -173,7 +169,6 @@ static void *metered(void *data, void *block, size_t old_size, size_t new_size)
     struct policy_call *call = data;
     size_t had = block != NULL ? old_size : 0;
     void *made;
-
     if (new_size > had && !may_grow(call, block, old_size, new_size, had)) {
         if (++call->refusals > call->refusals_max)
             stop(call, FAILURE_POLICY_MEMORY);
@@ -198,7 +193,6 @@ static struct caller *find_caller(lua_State *L) /* pushes its userdata (or nil) 
 int64_t call_left(lua_State *L)
 {
     struct caller *caller = find_caller(L);
-
     lua_pop(L, 1);
     return caller != NULL && caller->call != NULL ? caller->call->left : CALL_INSTRUCTIONS;
 }
@@ -207,7 +201,6 @@ int64_t call_left(lua_State *L)
 static bool spend(struct policy_call *call, size_t steps)
 {
     int64_t taken = steps < (size_t)CALL_INSTRUCTIONS * 1000 ? (int64_t)steps : call->left;
-
     call->left -= taken;
     call->unseen += taken;
     if (call->left <= 0)
@@ -220,7 +213,6 @@ static bool spend(struct policy_call *call, size_t steps)
 static struct policy_call *call_in_progress(lua_State *L)
 {
     struct caller *caller = find_caller(L);
-
     lua_pop(L, 1);
     return caller != NULL ? caller->call : NULL;
 }
@@ -228,7 +220,6 @@ static struct policy_call *call_in_progress(lua_State *L)
 bool call_spend(lua_State *L, size_t steps)
 {
     struct policy_call *call = call_in_progress(L);
-
     return call == NULL || spend(call, steps);
 }
 
@@ -236,7 +227,6 @@ void call_charge(lua_State *L, size_t steps)
 {
     struct policy_call *call = call_in_progress(L);
     lua_Debug ar;
-
     if (call == NULL || spend(call, steps))
         return;
     if (call->where[0] == '\0' && lua_getstack(L, 1, &ar))
@@ -248,7 +238,6 @@ void call_charge(lua_State *L, size_t steps)
 void call_feeding(lua_State *L, bool feeding)
 {
     struct policy_call *call = call_in_progress(L);
-
     if (call == NULL || call->feeding == feeding)
         return;
     call->feeding = feeding;
@@ -276,7 +265,6 @@ static int new_thread(lua_State *L) /* () -> thread */
 static int new_caller(lua_State *L) /* () -> caller, kept in the registry */
 {
     struct caller *caller = lua_newuserdatauv(L, sizeof *caller, VALUE_COUNT);
-
     memset(caller, 0, sizeof *caller);
     lua_pushliteral(L, "");
     lua_setiuservalue(L, -2, VALUE_STRING);
@@ -302,8 +290,7 @@ static bool push_thread(lua_State *L, struct caller **caller, lua_State **thread
     *caller = find_caller(L);
     if (*caller == NULL) {
         lua_pop(L, 1);
-        lua_pushcfunction(L, new_caller);
-        if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
+        if (!call_protected(L, new_caller, NULL, 0, 1)) {
             lua_pop(L, 1);
             return false;
         }
@@ -315,8 +302,7 @@ static bool push_thread(lua_State *L, struct caller **caller, lua_State **thread
         lua_getiuservalue(L, -1, VALUE_THREAD);
         return true;
     }
-    lua_pushcfunction(L, new_thread);
-    if (lua_pcall(L, 0, 1, 0) != LUA_OK) {
+    if (!call_protected(L, new_thread, NULL, 0, 1)) {
         lua_pop(L, 2);
         return false;
     }
@@ -353,7 +339,6 @@ static void swap_string_metatable(lua_State *L, int caller_index)
 static void find_where(lua_State *thread, char where[WHERE_MAX])
 {
     lua_Debug ar;
-
     for (int level = 0; where[0] == '\0' && lua_getstack(thread, level, &ar); level++)
         write_where(thread, &ar, where);
 }
@@ -363,7 +348,6 @@ static void add_where(lua_State *thread, struct call_result *result)
 {
     char where[WHERE_MAX] = "";
     size_t len = strlen(result->message), place;
-
     if (strstr(result->message, ".lua:") != NULL)
         return;
     find_where(thread, where);
@@ -380,7 +364,6 @@ static void write_message(lua_State *thread, struct call_result *result)
     char where[WHERE_MAX] = "";
     const char *text;
     size_t len;
-
     if (lua_type(thread, -1) == LUA_TSTRING) {
         text = lua_tolstring(thread, -1, &len);
         if (len > CALL_MESSAGE_MAX)
@@ -405,7 +388,6 @@ static void write_message(lua_State *thread, struct call_result *result)
 static bool is_of_input(const struct policy_call *call, int instructions, enum failure_kind kind)
 {
     int64_t fed = call->fed - (call->feeding ? call->left : 0), made = call->fed_made + (call->feeding ? call->made : 0);
-
     return (kind == FAILURE_POLICY_TIMEOUT && fed >= instructions / INPUT_SHARE) ||
            (kind == FAILURE_POLICY_MEMORY && made >= call->limit / INPUT_SHARE);
 }
@@ -447,7 +429,6 @@ static int resume(lua_State *L, struct policy_call *call, int nargs, int *return
 {
     struct policy_call *outer = comparing;
     int status;
-
     call->inner = lua_getallocf(L, &call->inner_data);
     call->refusals_max = lua_gc(L, LUA_GCCOUNT) > STATE_KB_DEAR ? REFUSALS_MAX / 2 : REFUSALS_MAX;
     *(struct policy_call **)lua_getextraspace(call->thread) = call;
@@ -475,7 +456,6 @@ static bool is_full(lua_State *L, struct caller *caller)
 static int64_t cpu_max_us(int instructions)
 {
     int64_t max_us = instructions / CALL_INSTRUCTIONS * CALL_CPU_MS * US_PER_MS;
-
     return (max_us > CALL_CPU_MS * US_PER_MS ? max_us : CALL_CPU_MS * US_PER_MS) * SANITIZED;
 }
 
@@ -493,7 +473,6 @@ bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t
                                .text_max = text_max(memory)};
     int base = lua_gettop(L) - nargs - 1, status, returned = 0;
     struct caller *caller = NULL;
-
     result->kind = FAILURE_POLICY_MEMORY;
     result->of_input = false;
     memcpy(result->message, "no memory for another call", sizeof "no memory for another call");
@@ -562,7 +541,6 @@ lua_State *call_new_state(struct memory *memory)
 {
     struct blocks *blocks = blocks_new(memory);
     lua_State *L = blocks == NULL ? NULL : lua_newstate(from_blocks, blocks);
-
     if (L != NULL)
         lua_atpanic(L, panic);
     else if (blocks != NULL)
@@ -573,10 +551,55 @@ lua_State *call_new_state(struct memory *memory)
 void call_close_state(lua_State *L)
 {
     void *blocks;
-
     lua_getallocf(L, &blocks);
     lua_close(L);
     blocks_free(blocks);
+}
+
+/* ---------------------------------------------------------------- the gateway's own Lua */
+
+bool call_protected(lua_State *L, lua_CFunction function, void *data, int nargs, int nresults)
+{
+    lua_pushcfunction(L, function);
+    lua_insert(L, -1 - nargs);
+    lua_pushlightuserdata(L, data);
+    return lua_pcall(L, nargs + 1, nresults, 0) == LUA_OK;
+}
+
+void call_require(lua_State *L, const char *module, const char *function)
+{
+    lua_getglobal(L, "require");
+    lua_pushstring(L, module);
+    lua_call(L, 1, 1);
+    lua_getfield(L, -1, function);
+    lua_remove(L, -2);
+}
+
+void call_module(lua_State *L, const char *module, const char *function, int nargs, int nresults)
+{
+    call_require(L, module, function);
+    lua_insert(L, -1 - nargs);
+    lua_call(L, nargs, nresults);
+}
+
+void call_kept(lua_State *L, int reference, int nargs, int nresults)
+{
+    lua_rawgeti(L, LUA_REGISTRYINDEX, reference);
+    lua_insert(L, -1 - nargs);
+    lua_call(L, nargs, nresults);
+}
+
+int call_go_on(lua_State *thread, lua_State *from, int nargs)
+{
+    int returned, status = lua_resume(thread, from, nargs, &returned);
+    if (status == LUA_YIELD)
+        lua_pop(thread, returned);
+    return status;
+}
+
+int call_sleep(lua_State *L, void *context, lua_KFunction then)
+{
+    return lua_yieldk(L, 0, (lua_KContext)context, then);
 }
 
 /* ---------------------------------------------------------------- the Lua face */
@@ -596,7 +619,6 @@ static int call_run(lua_State *L)
     lua_Integer instructions = luaL_checkinteger(L, 2), memory = luaL_checkinteger(L, 3), nresults = luaL_checkinteger(L, 4);
     struct call_result result;
     bool ok;
-
     luaL_checktype(L, 1, LUA_TFUNCTION);
     luaL_argcheck(L, instructions > 0 && instructions <= INT32_MAX, 2, "a number of instructions");
     luaL_argcheck(L, memory > 0, 3, "a number of bytes");
@@ -636,7 +658,6 @@ static void push_limits(lua_State *L)
 int open_call(lua_State *L)
 {
     static const luaL_Reg functions[] = {{"run", call_run}, {NULL, NULL}};
-
     luaL_newlib(L, functions);
     push_limits(L);
     lua_setfield(L, -2, "limits");

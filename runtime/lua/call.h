@@ -1,8 +1,8 @@
-/* call.h -- the sandbox of policies and the one place that calls into them.
+/* call.h -- the door to Lua: states, every protected call, every coroutine's start and sleep; and the sandbox of policies.
  *
- * A policy function runs in its own pooled Lua thread, through the one lua_resume of this file, with a budget of VM instructions (the same call stops
- * at the same place every time; 1 000 000 instructions are about 10 ms), of CPU time ten times as long for what an instruction may hide, and of memory growth.
- * When a budget is used up the thread is dropped and never resumed, so no pcall in the policy can catch it.
+ * The gateway's own Lua runs without a budget. A policy's function runs in a pooled Lua thread of its own, with a budget of VM instructions (the same
+ * call stops at the same place every time; 1 000 000 instructions are about 10 ms), of CPU time ten times as long for what an instruction may hide, and
+ * of memory growth. When a budget is used up the thread is dropped and never resumed, so no pcall in the policy can catch it.
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_CALL_H
 #define LUA_CALL_H
@@ -30,6 +30,21 @@ struct call_result {
 lua_State *call_new_state(struct memory *memory);
 void call_close_state(lua_State *L); /* no call is in progress */
 
+/* ---- the gateway's own Lua: no budget */
+/* function(arguments…, data) in protected mode, with the `nargs` arguments at the top. False: in place of the results is the error. Never raises. */
+bool call_protected(lua_State *L, lua_CFunction function, void *data, int nargs, int nresults);
+/* Pushes a function of a module. May raise, as the two below. */
+void call_require(lua_State *L, const char *module, const char *function);
+/* Calls it with the `nargs` arguments at the top. */
+void call_module(lua_State *L, const char *module, const char *function, int nargs, int nresults);
+/* The same with a function kept in the registry. */
+void call_kept(lua_State *L, int reference, int nargs, int nresults);
+/* Starts or goes on with a coroutine, with its `nargs` arguments at its top -> Lua's status. What it yields is dropped. */
+int call_go_on(lua_State *thread, lua_State *from, int nargs);
+/* To be returned by a C function: its coroutine sleeps, and goes on in `then` with this context. */
+int call_sleep(lua_State *L, void *context, lua_KFunction then);
+
+/* ---- policies */
 /* Calls the function at the top of L below `nargs` arguments, popping both; on success leaves exactly `nresults` values and returns true; otherwise
  * leaves nothing. Never raises. */
 bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t memory, struct call_result *result);

@@ -535,10 +535,8 @@ struct config *config_build(lua_State *L, struct slice path, char *complaint, si
 {
     struct build job = {config_new(), path, complaint, size};
     int top = lua_gettop(L);
-    lua_pushcfunction(L, build);
     lua_pushvalue(L, top);
-    lua_pushlightuserdata(L, &job);
-    if (lua_pcall(L, 2, 0, 0) != LUA_OK) {
+    if (!call_protected(L, build, &job, 1, 0)) {
         snprintf(complaint, size, "%.*s: %s", (int)path.len, path.ptr, lua_tostring(L, -1));
         lua_settop(L, top);
         config_free(job.config);

@@ -122,6 +122,14 @@ static inline void set_bool(lua_State *L, const char *key, bool flag)
     lua_setfield(L, -2, key);
 }
 
+/* A function that has `data` as its upvalue 1. */
+static inline void set_function(lua_State *L, const char *key, lua_CFunction function, void *data)
+{
+    lua_pushlightuserdata(L, data);
+    lua_pushcclosure(L, function, 1);
+    lua_setfield(L, -2, key);
+}
+
 static inline void set_seconds(lua_State *L, const char *key, int64_t us)
 {
     set_number(L, key, seconds_of_us(us));

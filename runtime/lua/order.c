@@ -21,7 +21,6 @@ enum { ITEMS_MAX = 4096, WEIGHTS_MAX = 1000000000, EXACT_MAX = 32, EXACT_LONG = 
 static void look_behind(lua_State *L)
 {
     int top = lua_gettop(L);
-
     if (lua_type(L, 1) != LUA_TTABLE || !lua_getmetatable(L, 1))
         return;
     if (lua_getfield(L, -1, "__metatable") == LUA_TBOOLEAN && lua_getfield(L, -2, "__index") == LUA_TTABLE)
@@ -32,7 +31,6 @@ static void look_behind(lua_State *L)
 static int check_list(lua_State *L, const char *function)
 {
     lua_Integer len;
-
     look_behind(L);
     if (lua_type(L, 1) != LUA_TTABLE && lua_type(L, 1) != LUA_TUSERDATA)
         return luaL_error(L, "order.%s: expected a list of targets, got %s", function, luaL_typename(L, 1));
@@ -47,7 +45,6 @@ static lua_Integer check_turn(lua_State *L, int index, const char *function)
 {
     int is_integer;
     lua_Integer turn = lua_tointegerx(L, index, &is_integer);
-
     if (!is_integer)
         return luaL_error(L, "order.%s: expected request.turn, got %s", function, luaL_typename(L, index));
     return turn;
@@ -88,7 +85,6 @@ static const char *check_fact(lua_State *L, int index, const char *function)
 {
     size_t len;
     const char *fact = lua_type(L, index) == LUA_TSTRING ? lua_tolstring(L, index, &len) : NULL;
-
     if (fact != NULL && len > FACT_MAX)
         luaL_error(L, "order.%s: the name of a fact has at most %d bytes", function, FACT_MAX);
     return fact;
@@ -98,11 +94,9 @@ static const char *check_fact(lua_State *L, int index, const char *function)
 static double fact_of(lua_State *L, int index, const char *fact, const char *function)
 {
     double value = NAN;
-
     lua_geti(L, 1, index + 1);
     if (lua_type(L, -1) == LUA_TTABLE || lua_type(L, -1) == LUA_TUSERDATA) {
         int type = lua_getfield(L, -1, fact);
-
         if (type == LUA_TNUMBER)
             value = lua_tonumber(L, -1);
         else if (type != LUA_TNIL)
@@ -134,7 +128,6 @@ static double read_fact(lua_State *L, const struct fact_reading *reading, int in
 {
     double value;
     bool read;
-
     if (reading->known == 0)
         return fact_of(L, index, reading->fact, reading->function);
     lua_geti(L, 1, index + 1);
@@ -159,7 +152,6 @@ static void *scratch(lua_State *L, char small[SMALL], int count, size_t size)
 static int order_rotate(lua_State *L)
 {
     int n = check_list(L, "rotate"), first = n > 0 ? (int)phase_of(check_turn(L, 2, "rotate"), (uint64_t)n) : 0;
-
     lua_createtable(L, n, 0);
     for (int i = 0; i < n; i++)
         put(L, (first + i) % n, i);
@@ -185,7 +177,6 @@ static void merge_sort(struct ranked *list, struct ranked *spare, int n)
         for (int low = 0; low < n; low += 2 * width) {
             int middle = low + width < n ? low + width : n, high = low + 2 * width < n ? low + 2 * width : n;
             int left = low, right = middle;
-
             for (int to = low; to < high; to++)
                 spare[to] = left < middle && (right >= high || goes_before(&list[left], &list[right])) ? list[left++] : list[right++];
         }
@@ -197,7 +188,6 @@ static void merge_sort(struct ranked *list, struct ranked *spare, int n)
 static int count_equals(const struct ranked *list, int n, double margin)
 {
     int equals = 0;
-
     if (isnan(list[0].key))
         return n;
     while (equals < n && list[equals].key <= list[0].key + margin * fabs(list[0].key))
@@ -224,7 +214,6 @@ static void read_keys(lua_State *L, struct ranked *list, int n)
     const char *fact = lua_tostring(L, 2);
     bool descending = fact[0] == '-';
     struct fact_reading reading = start_reading(L, fact + descending, "by");
-
     for (int i = 0; i < n; i++) {
         double key = read_fact(L, &reading, i);
         list[i] = (struct ranked){.key = descending ? -key : key, .item = i};
@@ -255,7 +244,6 @@ static int order_by(lua_State *L)
     struct ranked *list;
     double margin = -1;
     lua_Integer turn = 0;
-
     if (lua_type(L, 2) != LUA_TFUNCTION && lua_type(L, 2) != LUA_TSTRING)
         return luaL_error(L, "order.by: expected the name of a fact or a function, got %s", luaL_typename(L, 2));
     check_fact(L, 2, "by");
@@ -289,7 +277,6 @@ struct share {
 static bool comes_before(const struct share *a, const struct share *b)
 {
     int64_t left = (2 * a->slot + 1) * b->weight, right = (2 * b->slot + 1) * a->weight;
-
     return left < right || (left == right && a->item < b->item);
 }
 
@@ -298,7 +285,6 @@ static void sift_down(struct share *heap, int n, int at)
     for (;;) {
         int least = at;
         struct share swap;
-
         for (int child = 2 * at + 1; child <= 2 * at + 2 && child < n; child++)
             if (comes_before(&heap[child], &heap[least]))
                 least = child;
@@ -317,11 +303,9 @@ static int64_t read_shares(lua_State *L, struct share *shares, int n, int *count
     struct fact_reading reading = start_reading(L, "weight", "weighted");
     double factor = 1, total = 0;
     int64_t round = 0;
-
     *count = 0;
     for (int i = 0; i < n; i++) {
         double weight = read_fact(L, &reading, i);
-
         weight = isnan(weight) ? 1 : weight > 1e9 ? 1e9 : weight;
         if (!(weight > 0))
             continue; /* never first */
@@ -335,7 +319,6 @@ static int64_t read_shares(lua_State *L, struct share *shares, int n, int *count
         factor = WEIGHTS_MAX / 2 / total;
     for (int i = 0; i < *count; i++) {
         double weight;
-
         memcpy(&weight, &shares[i].slot, sizeof weight);
         shares[i].weight = weight * factor >= 1 ? (int64_t)llround(weight * factor) : 1;
         round += shares[i].weight;
@@ -352,7 +335,6 @@ static void begin_turn(lua_State *L, struct share *shares, int count, int64_t ro
 
     for (int i = 0; i < count; i++) {
         int64_t reached = doubled * shares[i].weight; /* slots k with (2k + 1) * round < reached */
-
         shares[i].slot = reached > round ? (reached - round - 1) / (2 * round) + 1 : 0;
         passed += shares[i].slot;
     }
@@ -371,7 +353,6 @@ static void begin_turn(lua_State *L, struct share *shares, int count, int64_t ro
 static int put_shares(lua_State *L, struct share *shares, int count, int64_t round, uint64_t turn)
 {
     int exact = count <= 128 ? EXACT_MAX : EXACT_LONG, made = 0;
-
     while (count > 0) {
         if (made < exact)
             begin_turn(L, shares, count, round, turn);
@@ -392,7 +373,6 @@ static int order_weighted(lua_State *L)
     alignas(struct share) char small[SMALL];
     struct share *shares = scratch(L, small, n, sizeof *shares);
     int64_t round = read_shares(L, shares, n, &count);
-
     lua_createtable(L, n, 0);
     made = put_shares(L, shares, count, round, (lua_Unsigned)turn);
     for (int i = 0; made < n && i < n; i++) { /* weight 0: a reserve */
@@ -426,7 +406,6 @@ static uint64_t draw(lua_State *L, int index, uint64_t affinity)
     uint64_t drawn = 0;
     const char *name;
     size_t len;
-
     lua_geti(L, 1, index + 1);
     if (lua_type(L, -1) == LUA_TTABLE || lua_type(L, -1) == LUA_TUSERDATA)
         lua_getfield(L, -1, "name");
@@ -452,7 +431,6 @@ static int order_rendezvous(lua_State *L)
     struct ranked *list;
     size_t len;
     const char *text;
-
     if (type != LUA_TSTRING && type != LUA_TNUMBER && type > LUA_TNIL)
         return luaL_error(L, "order.rendezvous: expected request.affinity, got %s", luaL_typename(L, 2));
     lua_settop(L, 2);
@@ -476,7 +454,6 @@ static int order_rendezvous(lua_State *L)
 static double load_of(lua_State *L, int index, const char *fact)
 {
     double value = fact_of(L, index, fact, "least_of_two"), weight = fact_of(L, index, "weight", "least_of_two");
-
     if (isnan(value))
         return INFINITY;
     return (value + 1) / (weight > 0 ? weight : 1); /* as it would be with this request */
@@ -488,7 +465,6 @@ static int order_least_of_two(lua_State *L)
     int n = check_list(L, "least_of_two"), one, two, made = 0;
     const char *fact = check_fact(L, 2, "least_of_two");
     double random = lua_tonumber(L, 3), place;
-
     if (fact == NULL)
         return luaL_error(L, "order.least_of_two: expected the name of a fact, got %s", luaL_typename(L, 2));
     if (lua_type(L, 3) != LUA_TNUMBER || !(random >= 0 && random <= 1))
@@ -506,7 +482,6 @@ static int order_least_of_two(lua_State *L)
     two += two >= one;
     if (load_of(L, two, fact) < load_of(L, one, fact)) {
         int swap = one;
-
         one = two;
         two = swap;
     }
@@ -528,7 +503,6 @@ int open_order(lua_State *L)
         {"least_of_two", order_least_of_two},
         {NULL, NULL},
     };
-
     luaL_newlib(L, functions);
     return 1;
 }

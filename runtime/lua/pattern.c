@@ -27,7 +27,6 @@ enum quant { QUANT_ONE, QUANT_MANY, QUANT_SOME, QUANT_LAZY, QUANT_OPTION };
 static bool in_class(unsigned char byte, unsigned char class)
 {
     bool in;
-
     switch (tolower(class)) {
     case 'a':
         in = isalpha(byte);
@@ -86,7 +85,6 @@ static struct pattern_node *add(struct pattern_reader *reader, enum kind kind, u
 {
     struct pattern *pattern = reader->pattern;
     struct pattern_node *node;
-
     if (pattern->node_count == PATTERN_NODES_MAX) {
         complain(reader, "pattern too long");
         return &pattern->nodes[0];
@@ -110,7 +108,6 @@ static bool set_has(const uint8_t set[32], unsigned byte)
 static void read_member(struct pattern_reader *reader, uint8_t set[32])
 {
     unsigned char first = *reader->at++;
-
     if (first == '%') {
         if (reader->at == reader->end) {
             complain(reader, "malformed pattern (ends with '%')");
@@ -135,7 +132,6 @@ static unsigned read_set(struct pattern_reader *reader)
     struct pattern *pattern = reader->pattern;
     bool negated = reader->at < reader->end && *reader->at == '^', first = true;
     uint8_t *set;
-
     if (pattern->set_count == PATTERN_SETS_MAX) {
         complain(reader, "too many sets in one pattern");
         reader->at = reader->end;
@@ -162,7 +158,6 @@ static unsigned read_set(struct pattern_reader *reader)
 static void read_capture_open(struct pattern_reader *reader)
 {
     unsigned index = reader->pattern->capture_count;
-
     if (index == PATTERN_CAPTURES_MAX) {
         complain(reader, "too many captures");
         return;
@@ -180,7 +175,6 @@ static void read_capture_open(struct pattern_reader *reader)
 static void read_capture_close(struct pattern_reader *reader)
 {
     unsigned index;
-
     if (reader->open_count == 0) {
         complain(reader, "invalid pattern capture");
         return;
@@ -217,7 +211,6 @@ static void read_quantifier(struct pattern_reader *reader, struct pattern_node *
 static void read_percent(struct pattern_reader *reader)
 {
     unsigned char what;
-
     if (reader->at == reader->end) {
         complain(reader, "malformed pattern (ends with '%')");
         return;
@@ -250,13 +243,11 @@ static void read_percent(struct pattern_reader *reader)
 const char *pattern_compile(struct pattern *pattern, const char *text, size_t len, bool anchors)
 {
     struct pattern_reader reader = {.pattern = pattern, .at = (const unsigned char *)text, .end = (const unsigned char *)text + len};
-
     pattern->node_count = pattern->set_count = pattern->capture_count = 0;
     pattern->anchored = anchors && len > 0 && text[0] == '^';
     reader.at += pattern->anchored;
     while (reader.at < reader.end && reader.complaint == NULL) {
         unsigned char byte = *reader.at++;
-
         if (byte == '(')
             read_capture_open(&reader);
         else if (byte == ')')
@@ -294,7 +285,6 @@ static bool spend(struct matching *matching, size_t steps)
 static bool is_single(const struct matching *matching, const struct pattern_node *node, size_t at)
 {
     unsigned char byte;
-
     if (at >= matching->len)
         return false;
     byte = matching->subject[at];
@@ -316,7 +306,6 @@ static bool walk_greedy(struct matching *matching, unsigned index, size_t at, si
 {
     const struct pattern_node *node = &matching->pattern->nodes[index];
     size_t count = 0;
-
     while (is_single(matching, node, at + count) && spend(matching, 1))
         count++;
     for (; count + 1 > least && matching->steps > 0; count--) {
@@ -331,7 +320,6 @@ static bool walk_greedy(struct matching *matching, unsigned index, size_t at, si
 static bool walk_lazy(struct matching *matching, unsigned index, size_t at)
 {
     const struct pattern_node *node = &matching->pattern->nodes[index];
-
     while (matching->steps > 0) {
         if (walk(matching, index + 1, at))
             return true;
@@ -347,7 +335,6 @@ static bool walk_capture(struct matching *matching, unsigned index, size_t at)
 {
     const struct pattern_node *node = &matching->pattern->nodes[index];
     struct pattern_capture *capture = &matching->match->captures[node->a], before = *capture;
-
     if (node->kind == KIND_CLOSE)
         capture->len = (ptrdiff_t)(at - capture->start);
     else
@@ -362,7 +349,6 @@ static bool walk_capture(struct matching *matching, unsigned index, size_t at)
 static size_t balance_end(struct matching *matching, const struct pattern_node *node, size_t at)
 {
     size_t depth = 1;
-
     if (at >= matching->len || matching->subject[at] != node->a)
         return 0;
     for (size_t i = at + 1; i < matching->len && spend(matching, 1); i++) {
@@ -379,14 +365,12 @@ static size_t balance_end(struct matching *matching, const struct pattern_node *
 static bool is_frontier(const struct matching *matching, const uint8_t *set, size_t at)
 {
     unsigned before = at > 0 ? matching->subject[at - 1] : 0, here = at < matching->len ? matching->subject[at] : 0;
-
     return !set_has(set, before) && set_has(set, here);
 }
 
 static bool is_repeated(struct matching *matching, const struct pattern_capture *capture, size_t at)
 {
     size_t len = capture->len >= 0 ? (size_t)capture->len : 0; /* what a position capture holds is empty */
-
     return spend(matching, len / 16) && matching->len - at >= len &&
            memcmp(matching->subject + capture->start, matching->subject + at, len) == 0;
 }
@@ -395,7 +379,6 @@ static bool walk(struct matching *matching, unsigned index, size_t at)
 {
     for (; spend(matching, 1); index++) {
         const struct pattern_node *node = &matching->pattern->nodes[index];
-
         if (index == matching->pattern->node_count) {
             matching->match->end = at;
             return true;
@@ -449,7 +432,6 @@ enum pattern_result pattern_match_at(const struct pattern *pattern, const char *
 {
     struct matching matching = {.pattern = pattern, .subject = (const unsigned char *)subject, .len = len, .match = match, .steps = *steps};
     bool found;
-
     match->start = at;
     found = walk(&matching, 0, at);
     *steps = matching.steps;
@@ -460,7 +442,6 @@ enum pattern_result pattern_search(const struct pattern *pattern, const char *su
                                    int64_t *steps)
 {
     enum pattern_result result = PATTERN_NO;
-
     for (size_t at = from; at <= len && result == PATTERN_NO; at++) {
         result = pattern_match_at(pattern, subject, len, at, match, steps);
         if (pattern->anchored)

@@ -23,7 +23,6 @@ static int refuse_write(lua_State *L)
 {
     const char *name = lua_tostring(L, lua_upvalueindex(1)),
                *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
-
     if (name[0] == '\0')
         return luaL_error(L, "'%s' is not declared: policies have no globals, write local %s", key, key);
     return luaL_error(L, "%s is read-only ('%s')", name, key);
@@ -49,7 +48,6 @@ static void close_table(lua_State *L, const char *name)
 static int base_setmetatable(lua_State *L)
 {
     static const char *const refused[] = {"__gc", "__close", "__metatable", "__mode"};
-
     luaL_checktype(L, 1, LUA_TTABLE);
     luaL_argexpected(L, lua_isnoneornil(L, 2) || lua_istable(L, 2), 2, "nil or table");
     if (luaL_getmetafield(L, 1, "__metatable") != LUA_TNIL)
@@ -76,7 +74,6 @@ static int base_tostring(lua_State *L)
 static int base_charged(lua_State *L)
 {
     size_t cost = (size_t)lua_gettop(L) / 8 + (lua_type(L, 1) == LUA_TSTRING ? lua_rawlen(L, 1) / 32 : 0);
-
     if (cost > 0)
         call_charge(L, cost);
     return lua_tocfunction(L, lua_upvalueindex(1))(L);
@@ -106,7 +103,6 @@ static int base_require(lua_State *L)
 static void check_plain(lua_State *L, int index)
 {
     static const char *const traps[] = {"__metatable", "__index", "__newindex", "__len"};
-
     luaL_checktype(L, index, LUA_TTABLE);
     for (size_t i = 0; i < sizeof traps / sizeof *traps; i++)
         if (luaL_getmetafield(L, index, traps[i]) != LUA_TNIL)
@@ -117,7 +113,6 @@ static void check_plain(lua_State *L, int index)
 static int table_insert(lua_State *L)
 {
     lua_Integer len, at;
-
     check_plain(L, 1);
     len = (lua_Integer)lua_rawlen(L, 1);
     if (lua_gettop(L) == 2) {
@@ -141,7 +136,6 @@ static int table_insert(lua_State *L)
 static int table_remove(lua_State *L)
 {
     lua_Integer len, at;
-
     check_plain(L, 1);
     len = (lua_Integer)lua_rawlen(L, 1);
     at = luaL_optinteger(L, 2, len);
@@ -163,7 +157,6 @@ static int table_remove(lua_State *L)
 static lua_Integer last_index(lua_State *L, int index, lua_Integer first)
 {
     lua_Integer last = luaL_opt(L, luaL_checkinteger, index, luaL_len(L, 1));
-
     if (last >= first)
         call_charge(L, (size_t)last - (size_t)first);
     return last;
@@ -176,7 +169,6 @@ static int table_concat(lua_State *L)
     const char *separator;
     lua_Integer i, last;
     luaL_Buffer buffer;
-
     luaL_checktype(L, 1, LUA_TTABLE);
     separator = luaL_optlstring(L, 2, "", &separator_len);
     i = luaL_optinteger(L, 3, 1);
@@ -203,7 +195,6 @@ static int table_concat(lua_State *L)
 static int table_unpack(lua_State *L)
 {
     lua_Integer first, last;
-
     luaL_checktype(L, 1, LUA_TTABLE);
     first = luaL_optinteger(L, 2, 1);
     last = luaL_opt(L, luaL_checkinteger, 3, luaL_len(L, 1));
@@ -220,7 +211,6 @@ static int table_unpack(lua_State *L)
 static int table_sort(lua_State *L)
 {
     size_t len, cost = 0;
-
     check_plain(L, 1);
     len = lua_rawlen(L, 1);
     for (size_t n = len; n > 0; n >>= 1)
@@ -233,7 +223,6 @@ static int table_sort(lua_State *L)
 static int table_move(lua_State *L)
 {
     lua_Integer first = luaL_checkinteger(L, 2), last = luaL_checkinteger(L, 3);
-
     check_plain(L, 1);
     if (!lua_isnoneornil(L, 5))
         check_plain(L, 5);
@@ -263,16 +252,15 @@ static void copy_fields(lua_State *L, int from, lua_CFunction wrapper, const cha
  * the string metatable that it made (or found). */
 static void push_pristine(lua_State *L, lua_CFunction open)
 {
-    int globals = lua_gettop(L) + 1, text = globals + 1, before = globals + 2, status;
-
+    int globals = lua_gettop(L) + 1, text = globals + 1, before = globals + 2;
+    bool opened;
     lua_rawgeti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
     lua_pushliteral(L, "");
     if (!lua_getmetatable(L, text))
         lua_pushnil(L);
     lua_newtable(L);
     lua_rawseti(L, LUA_REGISTRYINDEX, LUA_RIDX_GLOBALS);
-    lua_pushcfunction(L, open);
-    status = lua_pcall(L, 0, 1, 0);
+    opened = call_protected(L, open, NULL, 0, 1);
     if (!lua_getmetatable(L, text))
         lua_pushnil(L);
     lua_pushvalue(L, globals);
@@ -281,7 +269,7 @@ static void push_pristine(lua_State *L, lua_CFunction open)
     lua_setmetatable(L, text);
     lua_rotate(L, globals, 2);
     lua_settop(L, globals + 1); /* library, metatable */
-    if (status != LUA_OK) {
+    if (!opened) {
         lua_pop(L, 1);
         lua_error(L);
     }
@@ -293,7 +281,6 @@ static void add_base(lua_State *L)
     static const char *const charged[] = {"select", "tonumber", NULL};
     static const luaL_Reg own[] = {
         {"require", base_require}, {"setmetatable", base_setmetatable}, {"tostring", base_tostring}, {NULL, NULL}};
-
     luaL_setfuncs(L, own, 0);
     push_pristine(L, luaopen_base);
     lua_pop(L, 1);
@@ -321,7 +308,6 @@ static void add_table(lua_State *L)
     static const luaL_Reg own[] = {{"concat", table_concat}, {"insert", table_insert}, {"remove", table_remove}, {NULL, NULL}};
     static const char *const move[] = {"move", NULL}, *const sort[] = {"sort", NULL}, *const unpack[] = {"unpack", NULL},
                              *const pack[] = {"pack", NULL};
-
     push_pristine(L, luaopen_table);
     lua_pop(L, 1);
     luaL_newlib(L, own);
@@ -351,7 +337,6 @@ static void add_math(lua_State *L)
 static void warm_buffers(lua_State *L)
 {
     luaL_Buffer buffer;
-
     luaL_buffinitsize(L, &buffer, 2 * LUAL_BUFFERSIZE);
     luaL_pushresultsize(&buffer, 0);
     lua_pop(L, 1);
@@ -382,7 +367,6 @@ void sandbox_set_require(lua_State *L)
 bool sandbox_compile(lua_State *L, const char *text, size_t len, const char *chunkname)
 {
     const char *name = chunkname[0] == '@' ? chunkname + 1 : chunkname, *message;
-
     if (len > SOURCE_MAX) {
         lua_pushfstring(L, "%s: longer than %d KB", name, SOURCE_MAX / 1024);
         return false;
@@ -409,7 +393,6 @@ static int sandbox_compile_face(lua_State *L)
 {
     size_t len;
     const char *text = luaL_checklstring(L, 1, &len);
-
     lua_pushfstring(L, "@%s", luaL_checkstring(L, 2));
     if (sandbox_compile(L, text, len, lua_tostring(L, -1)))
         return 1;
@@ -442,7 +425,6 @@ int open_sandbox(lua_State *L)
         {"environment", sandbox_environment},
         {NULL, NULL},
     };
-
     sandbox_push_environment(L); /* now, so that calls have their string library from the first on */
     lua_pop(L, 1);
     luaL_newlib(L, functions);

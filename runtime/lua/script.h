@@ -89,8 +89,6 @@ uint64_t sources_stamp(const struct sources *sources);
 uint64_t sources_stamp_read(const struct sources *sources);
 /* A new state with the house's modules in reach of require; NULL: memory is out. */
 lua_State *sources_new_state(struct memory *memory); /* what counts it, or NULL */
-/* Pushes a function of a module. May raise. */
-void sources_require(lua_State *L, const char *module, const char *function);
 /* A name beside gateway.lua; the caller frees it. */
 char *sources_beside(const char *config_path, const char *name);
 /* Pushes the options for policy.load; false: the built-in policy is meant, nothing pushed. May raise. */

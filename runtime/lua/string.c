@@ -23,7 +23,6 @@ static void charge_bytes(lua_State *L, size_t len)
 static void compile(lua_State *L, struct pattern *pattern, const char *text, size_t len, bool anchors)
 {
     const char *complaint = pattern_compile(pattern, text, len, anchors);
-
     if (complaint != NULL)
         luaL_error(L, "%s", complaint);
 }
@@ -41,7 +40,6 @@ static bool search(lua_State *L, const struct pattern *pattern, const char *subj
 {
     int64_t before = call_left(L), steps = before;
     enum pattern_result result = pattern_search(pattern, subject, len, from, match, &steps);
-
     return settle(L, result, before, steps);
 }
 
@@ -79,7 +77,6 @@ static size_t offset_of(lua_Integer init, size_t len)
 static int find_plain(lua_State *L, const char *subject, size_t len, size_t from, const char *needle, size_t needle_len)
 {
     const char *found;
-
     charge_bytes(L, len - from + needle_len);
     found = memmem(subject + from, len - from, needle, needle_len);
     if (found == NULL) {
@@ -97,7 +94,6 @@ static int find_or_match(lua_State *L, bool find)
     const char *subject = luaL_checklstring(L, 1, &len), *text = luaL_checklstring(L, 2, &pattern_len);
     struct pattern pattern;
     struct pattern_match match;
-
     from = offset_of(luaL_optinteger(L, 3, 1), len);
     if (from > len) {
         lua_pushnil(L);
@@ -137,7 +133,6 @@ static int gmatch_next(lua_State *L)
     lua_Integer last = lua_tointeger(L, lua_upvalueindex(4));
     struct pattern pattern;
     struct pattern_match match;
-
     compile(L, &pattern, text, pattern_len, false);
     for (size_t at = (size_t)lua_tointeger(L, lua_upvalueindex(3)); at <= len; at++) {
         if (!search(L, &pattern, subject, len, at, &match))
@@ -161,7 +156,6 @@ static int string_gmatch(lua_State *L)
     size_t len, pattern_len;
     const char *text;
     struct pattern pattern;
-
     luaL_checklstring(L, 1, &len);
     text = luaL_checklstring(L, 2, &pattern_len);
     compile(L, &pattern, text, pattern_len, false);
@@ -193,11 +187,9 @@ static void add_template(lua_State *L, luaL_Buffer *buffer, struct gsub *gsub)
 {
     size_t len, piece_len;
     const char *text = lua_tolstring(L, 3, &len), *end = text + len;
-
     while (text < end) {
         const char *percent = memchr(text, '%', (size_t)(end - text));
         unsigned index;
-
         add_bounded(L, buffer, gsub, text, (size_t)((percent != NULL ? percent : end) - text));
         if (percent == NULL)
             return;
@@ -228,7 +220,6 @@ static void add_template(lua_State *L, luaL_Buffer *buffer, struct gsub *gsub)
 static void add_answer(lua_State *L, luaL_Buffer *buffer, struct gsub *gsub)
 {
     size_t len;
-
     if (lua_type(L, 3) == LUA_TTABLE) {
         if (gsub->pattern->capture_count > 0)
             push_capture(L, gsub->subject, &gsub->match->captures[0]);
@@ -265,7 +256,6 @@ static int string_gsub(lua_State *L)
     struct gsub gsub = {.pattern = &pattern, .subject = subject, .match = &match};
     luaL_Buffer buffer;
     int64_t before, steps;
-
     luaL_argexpected(L, type == LUA_TNUMBER || type == LUA_TSTRING || type == LUA_TFUNCTION || type == LUA_TTABLE, 3,
                      "string/function/table");
     compile(L, &pattern, text, pattern_len, true);
@@ -276,7 +266,6 @@ static int string_gsub(lua_State *L)
     luaL_buffinit(L, &buffer);
     while (count < most) {
         enum pattern_result result = pattern_match_at(&pattern, subject, len, at, &match, &steps);
-
         if (result == PATTERN_EXHAUSTED)
             settle(L, result, before, steps);
         if (result == PATTERN_YES && match.end != last) {
@@ -313,7 +302,6 @@ static int string_rep(lua_State *L)
     const char *text = luaL_checklstring(L, 1, &len), *separator = luaL_optlstring(L, 3, "", &separator_len);
     lua_Integer n = luaL_checkinteger(L, 2);
     luaL_Buffer buffer;
-
     if (n <= 0 || len + separator_len == 0) {
         lua_pushliteral(L, "");
         return 1;
@@ -338,7 +326,6 @@ static int string_byte(lua_State *L)
     const char *text = luaL_checklstring(L, 1, &len);
     lua_Integer i = luaL_optinteger(L, 2, 1), j;
     size_t from = offset_of(i, len), to;
-
     j = luaL_optinteger(L, 3, i);
     to = j < 0 ? (j < -(lua_Integer)len ? 0 : len - (size_t)-j + 1) : (size_t)j < len ? (size_t)j : len;
     if (from >= to)
@@ -355,7 +342,6 @@ static int string_byte(lua_State *L)
 void string_push_text(lua_State *L, int index)
 {
     int type = lua_type(L, index);
-
     index = lua_absindex(L, index);
     if (type == LUA_TSTRING || type == LUA_TNUMBER || type == LUA_TBOOLEAN || type == LUA_TNIL ||
         luaL_getmetafield(L, index, "__tostring") != LUA_TNIL) {
@@ -373,7 +359,6 @@ static int string_format(lua_State *L)
     const char *format = luaL_checkstring(L, 1);
     size_t total = 0, len, conversions = 0;
     int top = lua_gettop(L);
-
     for (const char *at = strchr(format, '%'); at != NULL; at = strchr(at + 1, '%')) {
         at += 1 + strspn(at + 1, "-+ #0123456789.");
         if (*at == 'p')
@@ -418,7 +403,6 @@ void string_push_safe(lua_State *L)
         {"rep", string_rep},   {NULL, NULL},
     };
     static const char *const charged[] = {"char", "len", "lower", "reverse", "sub", "upper"};
-
     luaL_newlib(L, functions);
     for (size_t i = 0; i < sizeof charged / sizeof *charged; i++) {
         lua_getfield(L, -2, charged[i]);

@@ -408,13 +408,11 @@ static int encode(lua_State *L)
     if (why == NULL && out.overflow)
         why = "the text is longer than 1024 KB";
     size_t len = out.len;
-    lua_pushcfunction(L, push_result); /* may raise while the buffer is held */
-    lua_pushlightuserdata(L, &out);
-    int status = why == NULL ? lua_pcall(L, 1, 1, 0) : LUA_OK;
+    bool pushed = why != NULL || call_protected(L, push_result, &out, 0, 1); /* it may raise, and the buffer is held */
     buffer_free(&out);
     if (why != NULL)
         return luaL_error(L, "encode: %s", why);
-    if (status != LUA_OK)
+    if (!pushed)
         return lua_error(L);
     call_charge(L, len / CHARGE_BYTES);
     return 1;

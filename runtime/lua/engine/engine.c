@@ -24,18 +24,9 @@ struct opening {
     char *complaint;
 };
 
-static void require(lua_State *L, const char *module, const char *function)
-{
-    lua_getglobal(L, "require");
-    lua_pushstring(L, module);
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, function);
-    lua_remove(L, -2);
-}
-
 static int take(lua_State *L, const char *module, const char *function)
 {
-    require(L, module, function);
+    call_require(L, module, function);
     return luaL_ref(L, LUA_REGISTRYINDEX);
 }
 
@@ -48,7 +39,7 @@ static void take_functions(lua_State *L, struct script_refs *refs)
     } functions[POLICY_COUNT] = {{"admit", true}, {"route", false}, {"recover", false}, {"settle", true}};
     for (int i = 0; i < POLICY_COUNT; i++) {
         lua_getfield(L, -1, functions[i].name);
-        require(L, "gateway.defaults", functions[i].name);
+        call_require(L, "gateway.defaults", functions[i].name);
         bool is_default = lua_rawequal(L, -1, -2);
         lua_pop(L, 1);
         refs->policy[i] = is_default && functions[i].may_be_skipped ? (lua_pop(L, 1), LUA_NOREF) : luaL_ref(L, LUA_REGISTRYINDEX);
@@ -63,9 +54,8 @@ static void take_strategies(lua_State *L, struct script_refs *refs)
         lua_pop(L, 1);
         return;
     }
-    require(L, "gateway.check", "sorted_keys");
-    lua_pushvalue(L, -2);
-    lua_call(L, 1, 1);
+    lua_pushvalue(L, -1);
+    call_module(L, "gateway.check", "sorted_keys", 1, 1);
     lua_Integer count = (lua_Integer)lua_rawlen(L, -1);
     for (lua_Integer i = 1; i <= count; i++) {
         lua_rawgeti(L, -1, i);
@@ -79,15 +69,13 @@ static void take_strategies(lua_State *L, struct script_refs *refs)
 /* Pushes the loaded policy; false: the complaint is at the top. */
 static bool load_policy(lua_State *L, const struct sources *sources)
 {
-    require(L, "gateway.policy", "load");
     if (!sources_push_policy(L, sources)) {
-        lua_pop(L, 1);
         lua_getglobal(L, "require");
         lua_pushliteral(L, "gateway.defaults");
         lua_call(L, 1, 1);
         return true;
     }
-    lua_call(L, 1, 2);
+    call_module(L, "gateway.policy", "load", 1, 2);
     if (lua_isnil(L, -2))
         return false;
     lua_pop(L, 1);
@@ -99,9 +87,7 @@ static void open_adapters(lua_State *L, const struct opening *opening)
 {
     int top = lua_gettop(L);
     for (unsigned i = 0; sources_push_adapter(L, opening->sources, i); i++) {
-        require(L, "gateway.adapter", "load");
-        lua_insert(L, -2);
-        lua_call(L, 1, 2);
+        call_module(L, "gateway.adapter", "load", 1, 2);
         if (lua_isnil(L, -2))
             lua_error(L);
         lua_pop(L, 1);
@@ -175,10 +161,7 @@ static struct script *new_script(const struct sources *sources, struct config *c
     snprintf(complaint, COMPLAINT_MAX, "out of memory");
     if (script->L != NULL) {
         lua_State *L = script->L;
-        lua_pushcfunction(L, open_script);
-        lua_pushlightuserdata(L, &opening);
-        int status = lua_pcall(L, 1, LUA_MULTRET, 0);
-        if (status == LUA_OK && lua_toboolean(L, 1)) {
+        if (call_protected(L, open_script, &opening, 0, LUA_MULTRET) && lua_toboolean(L, 1)) {
             lua_settop(L, 0);
             return script;
         }
@@ -224,9 +207,7 @@ static struct pipeline_run *take_run(struct script *script, struct request *requ
     } else {
         run = xcalloc(1, sizeof *run);
         run->script = script;
-        lua_pushcfunction(script->L, new_thread);
-        lua_pushlightuserdata(script->L, run);
-        if (lua_pcall(script->L, 1, 0, 0) != LUA_OK) {
+        if (!call_protected(script->L, new_thread, run, 0, 0)) {
             lua_pop(script->L, 1);
             free(run);
             return NULL;
@@ -281,14 +262,11 @@ static void go_on(struct pipeline_run *run, int nargs)
 {
     struct request *request = run->request;
     lua_State *before = run->script->running;
-    int returned;
     run->script->running = run->thread;
-    int status = lua_resume(run->thread, run->script->L, nargs, &returned);
+    int status = call_go_on(run->thread, run->script->L, nargs);
     run->script->running = before;
-    if (status == LUA_YIELD) {
-        lua_pop(run->thread, returned);
+    if (status == LUA_YIELD)
         return;
-    }
     if (status != LUA_OK) { /* a mistake of the house: this request pays for it, nobody else */
         log_raised(run);
         refuse_internal(request, status == LUA_ERRMEM);
@@ -355,7 +333,7 @@ static void push_questions(lua_State *L, struct pipeline_run *run)
     lua_createtable(L, 0, 8);
     for (int i = 0; i < 2; i++) {
         if (refs->policy[i] == LUA_NOREF)
-            require(L, "gateway.defaults", names[i]);
+            call_require(L, "gateway.defaults", names[i]);
         else
             lua_rawgeti(L, LUA_REGISTRYINDEX, refs->policy[i]);
         lua_setfield(L, -2, names[i]);
@@ -370,42 +348,36 @@ static void push_questions(lua_State *L, struct pipeline_run *run)
 static int explain_run(lua_State *L) /* (struct pipeline_run) -> text */
 {
     struct pipeline_run *run = lua_touserdata(L, 1);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.explain);
     push_questions(L, run);
-    lua_pushlightuserdata(L, run);
-    lua_pushcclosure(L, explain_reason, 1);
-    lua_setfield(L, -2, "unfit_reason");
+    set_function(L, "unfit_reason", explain_reason, run);
     push_off(L, run->request->model);
     lua_setfield(L, -2, "off");
-    lua_call(L, 2, 1);
+    call_kept(L, run->script->refs.explain, 2, 1);
     return 1;
 }
 
 /* Runs `question` with the run -> what it returned, at the top, or an error's text; false: memory is out, nothing pushed. */
-static bool ask_aside(struct script *script, struct request *request, lua_CFunction question, int *status)
+static bool ask_aside(struct script *script, struct request *request, lua_CFunction question, bool *answered)
 {
     struct pipeline_run *run = take_run(script, request);
     if (run == NULL)
         return false;
-    lua_pushcfunction(script->L, question);
-    lua_pushlightuserdata(script->L, run);
-    *status = lua_pcall(script->L, 1, 1, 0);
+    *answered = call_protected(script->L, question, run, 0, 1);
     put_run(run);
     return true;
 }
 
 static void explain(struct script *script, struct request *request, struct buffer *out)
 {
-    int status;
-    size_t len;
-    if (!ask_aside(script, request, explain_run, &status))
+    bool answered;
+    if (!ask_aside(script, request, explain_run, &answered))
         return;
-    const char *text = lua_tolstring(script->L, -1, &len);
-    if (status == LUA_OK && text != NULL) {
-        buffer_append(out, text, len);
+    struct slice text = to_slice(script->L, -1);
+    if (answered && text.ptr != NULL) {
+        buffer_append_slice(out, text);
     } else {
         buffer_append_lit(out, "{\"error\":");
-        json_append_string(out, slice_of(text != NULL ? text : "explain failed"));
+        json_append_string(out, text.ptr != NULL ? text : LIT("explain failed"));
         buffer_append_byte(out, '}');
     }
     lua_pop(script->L, 1);
@@ -416,18 +388,17 @@ static void explain(struct script *script, struct request *request, struct buffe
 static int trial_ask(lua_State *L) /* (struct pipeline_run) -> complaint | nil */
 {
     struct pipeline_run *run = lua_touserdata(L, 1);
-    require(L, "gateway.trial", "ask");
     push_questions(L, run);
-    lua_call(L, 2, 1);
+    call_module(L, "gateway.trial", "ask", 2, 1);
     return 1;
 }
 
 static bool trial(struct script *script, struct request *request, char complaint[COMPLAINT_MAX])
 {
-    int status;
-    if (!ask_aside(script, request, trial_ask, &status))
+    bool answered;
+    if (!ask_aside(script, request, trial_ask, &answered))
         return true; /* memory is out: that is no mistake of the policy */
-    bool passed = status == LUA_OK && lua_isnil(script->L, -1);
+    bool passed = answered && lua_isnil(script->L, -1);
     if (!passed)
         snprintf(complaint, COMPLAINT_MAX, "%s", lua_type(script->L, -1) == LUA_TSTRING ? lua_tostring(script->L, -1) : "the trial failed");
     lua_pop(script->L, 1);

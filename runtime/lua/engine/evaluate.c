@@ -62,10 +62,8 @@ bool evaluate_push_env(lua_State *L, const char *env_path)
 {
     if (!evaluate_push_text(L, env_path, true))
         return false;
-    sources_require(L, "gateway.env", "parse");
-    lua_insert(L, -2);
     lua_pushstring(L, env_path);
-    lua_call(L, 2, 2);
+    call_module(L, "gateway.env", "parse", 2, 2);
     if (lua_isnil(L, -2))
         return false;
     lua_pop(L, 1);
@@ -80,9 +78,7 @@ bool evaluate_push_env(lua_State *L, const char *env_path)
 /* Takes what may be a key out of the message at the top. */
 static void clean_message(lua_State *L)
 {
-    sources_require(L, "gateway.config", "without_text");
-    lua_insert(L, -2);
-    lua_call(L, 1, 1);
+    call_module(L, "gateway.config", "without_text", 1, 1);
 }
 
 static bool compile(lua_State *L, const char *path, int text)
@@ -161,7 +157,6 @@ static int review(lua_State *L) /* (struct paths) -> lines | nothing */
         return 0;
     lua_replace(L, RAW);
     lua_settop(L, RAW);
-    sources_require(L, "gateway.unset", "lines");
     lua_pushstring(L, paths->config);
     lua_pushvalue(L, RAW);
     lua_getupvalue(L, ENV, UNSET);
@@ -169,7 +164,7 @@ static int review(lua_State *L) /* (struct paths) -> lines | nothing */
     lua_pushvalue(L, TEXT);
     lua_pushvalue(L, ENV);
     lua_pushcclosure(L, evaluate_with, 3);
-    lua_call(L, 4, 1);
+    call_module(L, "gateway.unset", "lines", 4, 1);
     return 1;
 }
 
@@ -178,14 +173,9 @@ void evaluate_review(const char *config_path, struct buffer *out)
     char *env_path = sources_beside(config_path, ".env");
     struct paths paths = {config_path, env_path};
     lua_State *L = sources_new_state(NULL);
-    size_t len;
     if (L != NULL) {
-        lua_pushcfunction(L, review);
-        lua_pushlightuserdata(L, &paths);
-        if (lua_pcall(L, 1, 1, 0) == LUA_OK && lua_type(L, -1) == LUA_TSTRING) {
-            const char *lines = lua_tolstring(L, -1, &len);
-            buffer_append(out, lines, len);
-        }
+        if (call_protected(L, review, &paths, 0, 1))
+            buffer_append_slice(out, to_slice(L, -1));
         call_close_state(L);
     }
     free(env_path);

@@ -117,10 +117,9 @@ static void push_json(lua_State *L, struct pipeline_run *run, int request, struc
         return;
     lua_pop(L, 1);
     call_charge(L, json.len);
-    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.decode);
     push_slice(L, json.len == 0 ? LIT("{}") : json);
     lua_pushstring(L, name);
-    lua_call(L, 2, 1);
+    call_kept(L, run->script->refs.decode, 2, 1);
     lua_pushvalue(L, -1);
     lua_setiuservalue(L, request, slot);
 }

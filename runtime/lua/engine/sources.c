@@ -236,20 +236,10 @@ lua_State *sources_new_state(struct memory *memory)
     lua_State *L = call_new_state(memory);
     if (L == NULL)
         return NULL;
-    lua_pushcfunction(L, open_state);
-    if (lua_pcall(L, 0, 0, 0) == LUA_OK)
+    if (call_protected(L, open_state, NULL, 0, 0))
         return L;
     call_close_state(L);
     return NULL;
-}
-
-void sources_require(lua_State *L, const char *module, const char *function)
-{
-    lua_getglobal(L, "require");
-    lua_pushstring(L, module);
-    lua_call(L, 1, 1);
-    lua_getfield(L, -1, function);
-    lua_remove(L, -2);
 }
 
 /* ---------------------------------------------------------------- gateway.lua */
@@ -362,7 +352,6 @@ static int read_adapter(lua_State *L)
 static bool check(lua_State *L, const struct reading *reading, int raw, int text, int env)
 {
     struct sources *sources = reading->sources;
-    sources_require(L, "gateway.config", "check");
     lua_pushvalue(L, raw);
     lua_createtable(L, 0, 7);
     set_string(L, "file", sources->path);
@@ -370,18 +359,12 @@ static bool check(lua_State *L, const struct reading *reading, int raw, int text
     lua_setfield(L, -2, "text");
     lua_pushvalue(L, env);
     lua_setfield(L, -2, "env");
-    lua_pushlightuserdata(L, sources);
-    lua_pushcclosure(L, config_read, 1);
-    lua_setfield(L, -2, "read");
-    lua_pushlightuserdata(L, reading->copies);
-    lua_pushcclosure(L, config_fetched, 1);
-    lua_setfield(L, -2, "fetched");
+    set_function(L, "read", config_read, sources);
+    set_function(L, "fetched", config_fetched, reading->copies);
+    set_function(L, "read_adapter", read_adapter, sources);
     config_push_vendors(L);
     lua_setfield(L, -2, "vendors");
-    lua_pushlightuserdata(L, sources);
-    lua_pushcclosure(L, read_adapter, 1);
-    lua_setfield(L, -2, "read_adapter");
-    lua_call(L, 2, 2);
+    call_module(L, "gateway.config", "check", 2, 2);
     if (lua_isnil(L, -2))
         return false;
     lua_pop(L, 1);
@@ -417,15 +400,13 @@ static void find_policy(lua_State *L, struct sources *sources, int checked)
 
 static void keep_said(lua_State *L, struct sources *sources, int checked)
 {
-    const char *text;
-    sources_require(L, "gateway.config", "as_text");
     lua_createtable(L, 0, 2);
     lua_getfield(L, checked, "settings");
     lua_setfield(L, -2, "settings");
     lua_getfield(L, checked, "tiers");
     lua_setfield(L, -2, "tiers");
-    lua_call(L, 1, 1);
-    text = lua_tolstring(L, -1, &sources->said_len);
+    call_module(L, "gateway.config", "as_text", 1, 1);
+    const char *text = lua_tolstring(L, -1, &sources->said_len);
     sources->said = xcalloc(1, sources->said_len + 1);
     memcpy(sources->said, text, sources->said_len);
     lua_pop(L, 1);
@@ -443,7 +424,6 @@ static void push_texts(lua_State *L, const struct sources *sources)
 /* Puts what looks like a mistake into the checked table, as `remarks`. */
 static void remark(lua_State *L, const struct sources *sources, int raw, int text, int checked)
 {
-    sources_require(L, "gateway.remarks", "of");
     lua_pushvalue(L, raw);
     lua_pushvalue(L, checked);
     lua_pushstring(L, sources->path);
@@ -452,7 +432,7 @@ static void remark(lua_State *L, const struct sources *sources, int raw, int tex
     set_string(L, "name", sources->policy);
     push_texts(L, sources);
     lua_setfield(L, -2, "sources");
-    lua_call(L, 5, 1);
+    call_module(L, "gateway.remarks", "of", 5, 1);
     lua_setfield(L, checked, "remarks");
 }
 
@@ -497,9 +477,7 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
     sources->path = xstrndup(config_path, strlen(config_path));
     sources->env_path = sources_beside(config_path, ".env");
     if (L != NULL) {
-        lua_pushcfunction(L, read_all);
-        lua_pushlightuserdata(L, &reading);
-        if (lua_pcall(L, 1, 1, 0) == LUA_OK)
+        if (call_protected(L, read_all, &reading, 0, 1))
             ok = lua_toboolean(L, -1);
         else
             complain(L, &reading);
@@ -519,29 +497,24 @@ struct sources *sources_read(const char *config_path, struct copies *copies, str
 
 /* ---------------------------------------------------------------- what was fetched */
 
-static int complain_about_board(lua_State *L) /* (text, url as struct slice) -> complaint | nil */
+static int complain_about_board(lua_State *L) /* (text and url as struct slice [2]) -> complaint | nil */
 {
-    const struct slice *text = lua_touserdata(L, 1), *url = lua_touserdata(L, 2);
-    sources_require(L, "gateway.leaderboard", "complaint");
-    push_slice(L, *text);
-    push_slice(L, *url);
-    lua_call(L, 2, 1);
+    const struct slice *said = lua_touserdata(L, 1);
+    push_slice(L, said[0]);
+    push_slice(L, said[1]);
+    call_module(L, "gateway.leaderboard", "complaint", 2, 1);
     return 1;
 }
 
 bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLAINT_MAX])
 {
     lua_State *L = sources_new_state(NULL);
-    bool ok = false;
     snprintf(complaint, COMPLAINT_MAX, "out of memory");
     if (L == NULL)
         return false;
-    lua_pushcfunction(L, complain_about_board);
-    lua_pushlightuserdata(L, &text);
-    lua_pushlightuserdata(L, &url);
-    if (lua_pcall(L, 2, 1, 0) == LUA_OK && lua_isnil(L, -1))
-        ok = true;
-    else
+    struct slice said[2] = {text, url};
+    bool ok = call_protected(L, complain_about_board, said, 0, 1) && lua_isnil(L, -1);
+    if (!ok)
         snprintf(complaint, COMPLAINT_MAX, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "it cannot be read");
     call_close_state(L);
     return ok;

@@ -366,7 +366,7 @@ static int route_again(lua_State *L, int status, lua_KContext context);
 static int wait_for_room(lua_State *L, struct pipeline_run *run)
 {
     run->request->script_waiting = true;
-    return lua_yieldk(L, 0, (lua_KContext)run, route_again);
+    return call_sleep(L, run, route_again);
 }
 
 /* Its candidates are known: the policy is asked, also when all of them are full. What the plan begins with is taken at once: when another worker was
@@ -429,7 +429,6 @@ static void push_failure(lua_State *L, struct pipeline_run *run)
     const struct request *request = run->request;
     const struct failure *failure = request->ask;
     unsigned last = request->walk.last_failed;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.freeze);
     lua_createtable(L, 0, 10);
     if (last < request->walk.attempt_count) {
         const struct walk_attempt *attempt = &request->walk.attempts[last];
@@ -449,16 +448,15 @@ static void push_failure(lua_State *L, struct pipeline_run *run)
     set_slice(L, "phase", slice_of(phase_name(failure->phase)));
     set_slice(L, "sent", slice_of(sent_name(failure->sent)));
     lua_pushliteral(L, "failure");
-    lua_call(L, 2, 1);
+    call_kept(L, run->script->refs.freeze, 2, 1);
 }
 
 /* Pushes the steps not begun, as a policy would write them. */
 static void push_rest(lua_State *L, struct pipeline_run *run)
 {
-    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.rest);
     plan_push_rest(L, run);
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.proxies);
-    lua_call(L, 2, 1);
+    call_kept(L, run->script->refs.rest, 2, 1);
 }
 
 /* The walk asks, or is over. */
@@ -487,7 +485,7 @@ static int step_attempt(lua_State *L)
         request_walk(run->request, &run->plan);
     else
         request_give_up(run->request);
-    return lua_yieldk(L, 0, (lua_KContext)run, attempt_ended);
+    return call_sleep(L, run, attempt_ended);
 }
 
 /* steps.recover(request, failure, rest) -> plan | nothing: no plan, or the request was refused */
@@ -541,7 +539,6 @@ static void push_usage(lua_State *L, const struct usage *usage)
 static void push_outcome(lua_State *L, struct pipeline_run *run)
 {
     const struct request *request = run->request;
-    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.freeze);
     lua_createtable(L, 0, 12);
     set_known_count(L, "status", request->status);
     if (request->served != NULL)
@@ -558,7 +555,7 @@ static void push_outcome(lua_State *L, struct pipeline_run *run)
     set_bool(L, "cached", false);
     set_slice(L, "cause", slice_of(cause_name(request->cause)));
     lua_pushliteral(L, "outcome");
-    lua_call(L, 2, 1);
+    call_kept(L, run->script->refs.freeze, 2, 1);
 }
 
 static void append_label(lua_State *L, struct buffer *out) /* name and value at the top */
