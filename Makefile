@@ -174,8 +174,9 @@ FUZZERS = $(patsubst runtime/fuzz/%.c,%,$(wildcard runtime/fuzz/fuzz_*.c))
 FUZZED  = $(wildcard runtime/base/*.c runtime/http/*.c runtime/providers/*.c runtime/providers/*/*.c)
 
 fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
+	@$(LUA) spec/support/seeds.lua $(BUILD)/fuzz/seeds
 	@for f in $^; do echo "  fuzz   $$f for $(T) s"; mkdir -p $$f.corpus; \
-	  $$f -max_total_time=$(T) -max_len=65536 -print_final_stats=1 -verbosity=0 $$f.corpus $$(ls -d spec/fixtures/* 2>/dev/null) || exit 1; done
+	  $$f -max_total_time=$(T) -max_len=65536 -print_final_stats=1 -verbosity=0 $$f.corpus $(BUILD)/fuzz/seeds || exit 1; done
 
 $(BUILD)/fuzz/%: runtime/fuzz/%.c runtime/fuzz/fuzz_wire.h $(FUZZED)
 	@mkdir -p $(@D)

@@ -8,22 +8,21 @@
 -- of 4 KB, a stream of 300 pieces in reads of 16 KB. Counted with the work: the call from Lua and one copy of the result into Lua. With a client of the
 -- wire's own dialect it is the translation through the neutral form, which the gateway itself spares such a client.
 
-package.path = "lua/?.lua;lua/?/init.lua;" .. package.path
+package.path = "lua/?.lua;lua/?/init.lua;spec/?.lua;" .. package.path
 package.cpath = (os.getenv "BUILD" or "build") .. "/lua/?.so;" .. package.cpath
 
 local cjson = require "cjson"
+local fixtures = require "support.fixtures"
 local wire = require("gateway.runtime").wire
 
 local SECONDS = tonumber(arg[1]) or 0.1
 local ROUNDS, REQUEST_BYTES, ANSWER_BYTES, EVENTS, READ_BYTES = 5, 16000, 4000, 300, 16384
 local PROSE = 'The river rose in the night; by dawn it stood at the "Old Mill", Zoë said.\nNobody had slept. '
-local FIXTURES = "spec/fixtures/"
 
-local function read(path)
-  local file = assert(io.open(FIXTURES .. path, "rb"))
-  local text = file:read "a"
-  file:close()
-  return text
+--- A body of a fixture: "wire/case".
+local function read(path, field)
+  local folder, name = path:match "^(.-)/(.+)$"
+  return (assert(fixtures.cases(folder)[name][field], path))
 end
 
 -- ------------------------------------------------------------------ bodies
@@ -53,8 +52,8 @@ local function encode(value)
 end
 
 --- The fixture's turns again and again; `fixed` of them, at the beginning, only once.
-local function request(path, list, fixed)
-  local body = cjson.decode(read(path))
+local function request(path, field, list, fixed)
+  local body = cjson.decode(read(path, field))
   local turns, count = body[list], 0
   body.model, body[list] = "m", {}
   repeat
@@ -72,7 +71,7 @@ end
 --- The text of a whole answer in place of what the fixture says.
 local function answer(path, said)
   local prose = cjson.encode(PROSE:rep(ANSWER_BYTES // #PROSE)):gsub("%%", "%%%%")
-  local body, count = read(path):gsub('"' .. said:gsub("%p", "%%%0") .. '"', prose, 1)
+  local body, count = read(path, "answer"):gsub('"' .. said:gsub("%p", "%%%0") .. '"', prose, 1)
   assert(count == 1, path)
   return body
 end
@@ -105,7 +104,7 @@ end
 
 --- The fixture's stream with its first piece of text said EVENTS times, in reads of READ_BYTES.
 local function stream(path, split, piece)
-  local events, out, found = split(read(path)), {}, false
+  local events, out, found = split(read(path, "stream")), {}, false
   for _, event in ipairs(events) do
     local again = not found and event:find(piece, 1, true)
     found = found or again
@@ -121,18 +120,18 @@ end
 
 local CLIENTS = { "openai", "anthropic", "responses" }
 local REQUESTS = {
-  openai = request("bedrock/tool_result_roundtrip/openai_request.json", "messages", 0),
-  anthropic = request("anthropic/tool_result_roundtrip/upstream_request.json", "messages", 0),
-  responses = request("inbound_responses/tools_roundtrip/responses_request.json", "input", 1),
+  openai = request("bedrock/tool_result_roundtrip", "asks", "messages", 0),
+  anthropic = request("anthropic/tool_result_roundtrip", "sent", "messages", 0),
+  responses = request("inbound_responses/tools_roundtrip", "asks", "input", 1),
 }
 
 local WIRES = {
-  { "openai", "openai_compat/xai_usage_reasoning", "Hello!", "openai_compat/openrouter_stream/upstream_stream.txt", sse, "Hello" },
-  { "anthropic", "anthropic/text_basic", "Bonjour !", "anthropic/stream_text/upstream_stream.txt", sse, "Hel" },
-  { "gemini", "gemini/text_basic", "The Danube.", "gemini/stream_text/upstream_stream.txt", sse, "Hel" },
-  { "cohere", "cohere/text_basic", "Bye!", "cohere/stream_text/upstream_stream.txt", sse, "Hel" },
-  { "ollama", "ollama/text_basic", "Bye!", "ollama/stream_text/upstream_stream.txt", lines, "Hel" },
-  { "bedrock", "bedrock/text_basic", "Bye!", "bedrock/stream_text/upstream_stream.bin", frames, "Hel" },
+  { "openai", "openai_compat/xai_usage_reasoning", "Hello!", "openai_compat/openrouter_stream", sse, "Hello" },
+  { "anthropic", "anthropic/text_basic", "Bonjour !", "anthropic/stream_text", sse, "Hel" },
+  { "gemini", "gemini/text_basic", "The Danube.", "gemini/stream_text", sse, "Hel" },
+  { "cohere", "cohere/text_basic", "Bye!", "cohere/stream_text", sse, "Hel" },
+  { "ollama", "ollama/text_basic", "Bye!", "ollama/stream_text", lines, "Hel" },
+  { "bedrock", "bedrock/text_basic", "Bye!", "bedrock/stream_text", frames, "Hel" },
 }
 
 -- ------------------------------------------------------------------ figures
@@ -167,7 +166,7 @@ end
 
 for _, row in ipairs(WIRES) do
   local vendor, basic, said, path, split, piece = table.unpack(row)
-  local whole = answer(basic .. "/upstream_response.json", said)
+  local whole = answer(basic, said)
   local pieces, bytes = stream(path, split, piece)
   for _, client in ipairs(CLIENTS) do
     -- `foreign`: the wire itself, where the vendor speaks the client's dialect as well

@@ -2,6 +2,7 @@
 --
 -- The counts were made once with the package js-tiktoken; the bounds are the errors that estimate.c and the README promise.
 local cjson = require "cjson"
+local fixtures = require "support.fixtures"
 local wire = require("gateway.runtime").wire
 
 local function estimate(text)
@@ -248,14 +249,18 @@ describe("the floor", function()
 
   it("raises none of the fixtures' requests", function()
     local count = 0
-    for path in io.popen("find spec/fixtures -name openai_request.json -o -name anthropic_request.json -o -name responses_request.json"):lines() do
-      local file <close> = assert(io.open(path))
-      local text = file:read "a"
-      local client = path:match "(%a+)_request.json$"
-      local facts = wire.facts(text, client)
+    local function look(name, client, text)
+      local facts = text and wire.facts(text, client)
       if facts then
         count = count + 1
-        assert.equal(wire.facts(compact(text), client).tokens, facts.tokens, path)
+        assert.equal(wire.facts(compact(text), client).tokens, facts.tokens, name)
+      end
+    end
+    for _, folder in ipairs(fixtures.wires()) do
+      local client = folder:match "^inbound_(%a+)"
+      for _, case in ipairs(fixtures.cases(folder)) do
+        look(case.name, client or "openai", case.asks)
+        look(case.name, "openai", client and case.sent)
       end
     end
     assert.is_truthy(count > 100, count)

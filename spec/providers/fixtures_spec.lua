@@ -5,35 +5,25 @@
 -- people write, so an address or a name that gateway.lua cannot say fails here.
 
 -- Asked for by the million, and busted looks a global up in all its contexts.
-local assert, io, ipairs, math, next, pairs, table, tostring, type = assert, io, ipairs, math, next, pairs, table, tostring, type
+local assert, ipairs, math, next, pairs, tostring, type = assert, ipairs, math, next, pairs, tostring, type
 
-local lfs = require "lfs"
 local cjson = require "cjson"
 local compare = require "support.compare"
 local config = require "gateway.config"
+local fixtures = require "support.fixtures"
 local runtime = require "gateway.runtime"
 local stream = require "support.stream"
 
 local wire = runtime.wire
 
-local ROOT = "spec/fixtures/"
 local FOLDERS = { "openai_compat", "anthropic", "azure", "bedrock", "gemini", "cohere", "ollama", "inbound_anthropic", "inbound_responses" }
+
+local CLOCK = 1767225600
 
 local json = cjson.new()
 json.decode_max_depth(200)
 
-local function read(path)
-  local file = io.open(path, "rb")
-  if not file then
-    return nil
-  end
-  local text = file:read "a"
-  file:close()
-  return text
-end
-
-local function decode(path)
-  local text = read(path)
+local function decode(text)
   return text and json.decode(text)
 end
 
@@ -52,10 +42,10 @@ local CAPABILITIES = {
 }
 
 --- A fixture's `config` -> an entry of `providers` and one of its models.
-local function entry_of(meta, model)
-  local said = meta.config or {}
+local function entry_of(case, model)
+  local said = case.config or {}
   local entry = {
-    kind = KINDS[meta.provider] or meta.provider, key = "test-key", base_url = said.api_base or ADDRESSES[meta.provider],
+    kind = KINDS[case.provider] or case.provider, key = "test-key", base_url = said.api_base or ADDRESSES[case.provider],
     api_version = said.api_version, region = said.region, project = said.vertex_project, location = said.vertex_location,
     default_max_tokens = said.default_max_tokens, default_input_type = said.default_input_type, reasoning_budgets = said.reasoning_budgets,
     include_thoughts = said.include_thoughts,
@@ -70,22 +60,22 @@ local function entry_of(meta, model)
   return entry
 end
 
-local function checked_config(meta, model)
+local function checked_config(case, model)
   local function none(_, default)
     return default
   end
   local checked, message = config.check({
-    providers = { [meta.provider] = entry_of(meta, model) },
-    models = { asked = { meta.provider .. "/" .. model } },
+    providers = { [case.provider] = entry_of(case, model) },
+    models = { asked = { case.provider .. "/" .. model } },
   }, { file = "gateway.lua", text = "", env = none, vendors = runtime.config.vendors() })
   assert(checked, message)
   return checked
 end
 
 --- What wire.* wants to know of provider and model, by way of gateway.lua.
-local function settings(meta, model)
-  local checked = checked_config(meta, model)
-  local call = { created = meta.clock, id = "0123456789abcdef0123456789abcdef" }
+local function settings(case, model)
+  local checked = checked_config(case, model)
+  local call = { created = CLOCK, id = "0123456789abcdef0123456789abcdef" }
   for _, from in ipairs { checked.providers[1], checked.targets[1] } do
     for key, value in pairs(from) do
       call[key] = value
@@ -121,17 +111,17 @@ local OURS = {
 
 --- A test of places: the fixture's volatile paths, and what its notes leave to us. A bare name counts at the top level of outbound answers,
 --- at any depth of inbound ones where it is no id that a client gives back.
-local function ignored_of(meta)
+local function ignored_of(case)
   local places, names = {}, {}
-  for _, path in ipairs(meta.volatile or {}) do
+  for _, path in ipairs(case.volatile or {}) do
     path = path:gsub(" in message_start$", "")
     places[path] = true
-    names[path] = meta.wire == "inbound_responses" or nil
+    names[path] = case.wire == "inbound_responses" or nil
   end
-  if meta.wire == "inbound_anthropic" then
+  if case.wire == "inbound_anthropic" then
     places["message.usage.input_tokens"] = true
   end
-  for _, note in ipairs(meta.notes or {}) do
+  for _, note in ipairs(case.notes or {}) do
     for _, path in ipairs(OURS[note] or {}) do
       if path:find("[.]") then
         places[path] = true
@@ -199,7 +189,7 @@ local function run_of(chunks)
 end
 
 --- What must hold of all chunks of one answer.
-local function check_chunks(chunks, meta, expected)
+local function check_chunks(chunks, expected)
   local first
   for _, chunk in ipairs(chunks) do
     if type(chunk) == "table" and not chunk.error then
@@ -209,7 +199,6 @@ local function check_chunks(chunks, meta, expected)
   end
   if first then
     assert.equal(expected[1].model, first.model)
-    assert.equal(meta.clock // 1, meta.clock)
     assert.equal("assistant", first.choices[1].delta.role)
   end
 end
@@ -226,47 +215,38 @@ end
 
 local CLIENTS = { inbound_anthropic = "anthropic", inbound_responses = "responses" }
 
---- Names of a case's files and of the wire its client speaks.
-local function side(meta)
-  local client = CLIENTS[meta.wire]
-  if meta.kind == "count_tokens" then
-    return { client = "count_tokens", asks = "anthropic_request.json", gets = "anthropic_response.json" }
-  elseif client then
-    return { client = client, asks = client .. "_request.json", sent = "openai_request.json", answer = "openai_response.json",
-      stream = "openai_stream.txt", gets = client .. "_response.json", events = client .. "_events.json" }
-  end
-  return { client = meta.kind == "embeddings" and "embeddings" or "openai", asks = "openai_request.json", sent = "upstream_request.json",
-    answer = "upstream_response.json", raw = "upstream_response_raw.txt", stream = meta.files.upstream_stream, gets = "openai_response.json",
-    events = "openai_chunks.json" }
+--- The dialect that a case's client speaks; inbound cases are of a client that is not OpenAI's, in front of an upstream that is.
+local function client_of(case)
+  return CLIENTS[case.wire] or (case.kind == "embeddings" and "embeddings" or "openai")
 end
 
-local function check_head(meta, call)
-  if meta.direction ~= "outbound" then
+local function check_head(case, call)
+  if CLIENTS[case.wire] then
     return
   end
   local url, headers = wire.head(call)
-  assert.equal(SAME_URL[meta.upstream.url] or meta.upstream.url, url)
+  assert.equal(SAME_URL[case.url] or case.url, url)
   local got = {}
   for name, value in headers:gmatch "([%w-]+): ([^\r\n]*)\r\n" do
     got[name:lower()] = value
   end
-  for name, value in pairs(lowered(meta.upstream.request_headers)) do
+  for name, value in pairs(lowered(case.headers)) do
     if name ~= "content-type" then -- every body is JSON
       assert.equal(value:find "^AWS4" and "Bearer test-key" or value, got[name], name)
     end
   end
 end
 
-local function check_request(meta, call, dir, names)
-  local expected = decode(dir .. names.sent)
-  local ignored = ignored_of(meta)
+local function check_request(case, call)
+  local expected = decode(case.sent)
+  local ignored = ignored_of(case)
   local function request_place(place, key)
     return key == "description" and ignored(place, key)
   end
   local body, complaint = wire.encode(call)
   local edited = not call.foreign and wire.edited(call)
   assert.truthy(body or edited, complaint and complaint.message)
-  if body and not (meta.kind == "embeddings" and edited) then -- what goes is the client's own
+  if body and not (case.kind == "embeddings" and edited) then -- what goes is the client's own
     assert.is_nil(compare.json(expected, json.decode(body), request_place))
   end
   if edited then
@@ -274,28 +254,28 @@ local function check_request(meta, call, dir, names)
   end
 end
 
-local function check_failure(meta, expected, failure)
+local function check_failure(case, expected, failure)
   assert.truthy(failure, "a failure was expected")
-  assert.equal(meta.expect.status, failure.status)
-  local class = meta.expect.error_class
+  assert.equal(case.expect.status, failure.status)
+  local class = case.expect.error_class
   assert.equal(class, failure.kind == "model_not_found" and "invalid_request" or failure.kind)
-  assert.is_nil(compare.json(expected, json.decode(failure.body), ignored_of(meta)))
-  if meta.expect.retry_after_ms then
-    assert.equal(meta.expect.retry_after_ms, math.floor(failure.retry_after_s * 1000 + 0.5))
+  assert.is_nil(compare.json(expected, json.decode(failure.body), ignored_of(case)))
+  if case.expect.retry_after_ms then
+    assert.equal(case.expect.retry_after_ms, math.floor(failure.retry_after_s * 1000 + 0.5))
   end
 end
 
-local function check_whole(meta, call, dir, names)
-  local body = read(dir .. names.answer) or read(dir .. names.raw)
-  local expected = decode(dir .. names.gets)
-  local answer = wire.answer(with(call, { body = body, status = meta.upstream_status, headers = lowered(meta.upstream_response_headers) }))
+local function check_whole(case, call)
+  local body = case.answer
+  local expected = decode(case.gets)
+  local answer = wire.answer(with(call, { body = body, status = case.status, headers = lowered(case.answer_headers) }))
   if not compare.is_null(expected.error) then
-    return check_failure(meta, expected, answer.failure)
+    return check_failure(case, expected, answer.failure)
   end
   assert.is_nil(answer.failure and answer.failure.message)
   assert.is_true(answer.ended)
-  local passed = meta.kind == "embeddings" and wire.passes(call) -- vectors go back as they came, and are not read
-  assert.is_nil(compare.json(expected, json.decode(passed and body or answer.out), ignored_of(meta)))
+  local passed = case.kind == "embeddings" and wire.passes(call) -- vectors go back as they came, and are not read
+  assert.is_nil(compare.json(expected, json.decode(passed and body or answer.out), ignored_of(case)))
 end
 
 --- All that the client reads of a stream: what was written, and the error event when it ended badly.
@@ -331,18 +311,18 @@ local function check_cuts(call, raw)
   end
 end
 
-local function check_openai_stream(meta, expected, events)
+local function check_openai_stream(case, expected, events)
   local chunks = {}
   for i, event in ipairs(events) do
     assert.is_nil(event.event)
     chunks[i] = event.data
   end
-  check_chunks(chunks, meta, expected)
-  assert.is_nil(compare.json(run_of(expected), run_of(chunks), ignored_of(meta)))
+  check_chunks(chunks, expected)
+  assert.is_nil(compare.json(run_of(expected), run_of(chunks), ignored_of(case)))
 end
 
 --- A vendor whose bytes go back as they came: they say the same.
-local function check_passed(meta, call, raw, expected)
+local function check_passed(case, call, raw, expected)
   local one, said = with(call, { pass = true, wants_end = true }), nil
   for _, pieces in ipairs(stream.cuts(raw)) do -- to the byte, wherever it is cut
     one.pieces = pieces
@@ -356,7 +336,7 @@ local function check_passed(meta, call, raw, expected)
   for i, event in ipairs(stream.events(said)) do
     chunks[i] = event.data
   end
-  assert.is_nil(compare.json(run_of(expected), run_of(chunks), ignored_of(meta)))
+  assert.is_nil(compare.json(run_of(expected), run_of(chunks), ignored_of(case)))
 end
 
 --- Events of the other dialects: element for element, adjacent pieces of one text joined.
@@ -378,8 +358,8 @@ local function joined(events)
   return list
 end
 
-local function check_events(meta, expected, events)
-  local ignored = ignored_of(meta)
+local function check_events(case, expected, events)
+  local ignored = ignored_of(case)
   expected, events = joined(expected), joined(events)
   for i, event in ipairs(expected) do
     assert.equal(event.event, events[i] and events[i].event, "event " .. i)
@@ -395,53 +375,52 @@ local function check_numbers(events)
   end
 end
 
-local function check_stream(meta, call, dir, names, request)
-  local raw = read(dir .. names.stream)
+local function check_stream(case, call, request)
+  local raw = case.stream
   call.include_usage = type(request.stream_options) == "table" and request.stream_options.include_usage == true
   check_cuts(call, raw)
-  local whole = decode(dir .. names.gets)
+  local whole = decode(case.gets)
   local answer = wire.answer(with(call, { pieces = { raw }, wants_end = true }))
   if whole then -- the first event was an error: nothing had been sent
     assert.falsy(answer.content)
-    return check_failure(meta, whole, answer.failure)
+    return check_failure(case, whole, answer.failure)
   end
-  assert.equal(meta.expect.error_class, answer.failure and answer.failure.kind)
-  local events, expected = stream.events(heard(answer)), decode(dir .. names.events)
+  assert.equal(case.expect.error_class, answer.failure and answer.failure.kind)
+  local events, expected = stream.events(heard(answer)), decode(case.events)
   if answer.failure and not answer.content then -- nothing was committed yet: an ordinary refusal instead of a broken stream
-    return assert.is_nil(compare.json(expected[#expected], json.decode(answer.failure.body), ignored_of(meta)))
+    return assert.is_nil(compare.json(expected[#expected], json.decode(answer.failure.body), ignored_of(case)))
   end
   if wire.passes(call) then
-    check_passed(meta, call, raw, expected)
+    check_passed(case, call, raw, expected)
   end
   if call.client == "openai" then
-    return check_openai_stream(meta, expected, events)
+    return check_openai_stream(case, expected, events)
   elseif call.client == "responses" then
     check_numbers(events)
   end
-  check_events(meta, expected, events)
+  check_events(case, expected, events)
 end
 
-local function check_chat(meta, dir)
-  local names = side(meta)
-  local text = read(dir .. names.asks)
+local function check_chat(case)
+  local text = case.asks
   local request = json.decode(text)
   local asked = request.model
-  local model = ((meta.config or {}).model_aliases or {})[asked] or asked
-  local call = settings(meta, (model:gsub("^[^/]+/", "", 1)))
-  call.client, call.body, call.request, call.asked, call.stream = names.client, text, text, asked, meta.stream
-  call.foreign = meta.direction == "inbound" or nil
-  check_head(meta, call)
-  check_request(meta, call, dir, names)
-  if meta.stream then
-    check_stream(meta, call, dir, names, request)
+  local model = ((case.config or {}).model_aliases or {})[asked] or asked
+  local call = settings(case, (model:gsub("^[^/]+/", "", 1)))
+  call.client, call.body, call.request, call.asked, call.stream = client_of(case), text, text, asked, case.stream ~= nil
+  call.foreign = CLIENTS[case.wire] ~= nil or nil
+  check_head(case, call)
+  check_request(case, call)
+  if case.stream then
+    check_stream(case, call, request)
   else
-    check_whole(meta, call, dir, names)
+    check_whole(case, call)
   end
 end
 
 --- A provider that does not count: the gateway's estimate is the answer.
-local function check_count(_, dir)
-  local text = read(dir .. "anthropic_request.json")
+local function check_count(case)
+  local text = case.asks
   local facts, complaint = wire.facts(text, "count_tokens")
   assert.truthy(facts, complaint and complaint.message)
   local body, refused = wire.encode { client = "count_tokens", body = text, vendor = "openai", model = "m" }
@@ -455,50 +434,36 @@ end
 
 --- The gateway lists the names of its config and asks no provider for a list; what a provider would list can be asked for by the names that the
 -- fixture wants.
-local function check_models(meta, dir)
-  local built = assert(runtime.config.build(checked_config(meta, "any"), "gateway.lua"))
-  local theirs = decode(dir .. "upstream_response.json").data
-  for i, model in ipairs(decode(dir .. "openai_response.json").data) do
-    assert.equal(meta.provider .. "/" .. theirs[i].id, model.id)
+local function check_models(case)
+  local built = assert(runtime.config.build(checked_config(case, "any"), "gateway.lua"))
+  local theirs = decode(case.answer).data
+  for i, model in ipairs(decode(case.gets).data) do
+    assert.equal(case.provider .. "/" .. theirs[i].id, model.id)
     assert.same({ model.id }, built:model(model.id))
   end
 end
 
 local CHECKS = { chat = check_chat, embeddings = check_chat, count_tokens = check_count, models = check_models }
 
-local function cases_of(folder)
-  local cases = {}
-  for name in lfs.dir(ROOT .. folder) do
-    if lfs.attributes(ROOT .. folder .. "/" .. name .. "/meta.json", "mode") == "file" then
-      cases[#cases + 1] = name
-    end
-  end
-  table.sort(cases)
-  return cases
-end
-
 it("no folder of cases is left out", function()
   local listed = {}
   for _, folder in ipairs(FOLDERS) do
     listed[folder] = true
   end
-  for name in lfs.dir(ROOT) do
-    local is_folder = name:sub(1, 1) ~= "." and lfs.attributes(ROOT .. name, "mode") == "directory"
-    assert.truthy(listed[name] or not is_folder or #cases_of(name) == 0, name)
+  for _, name in ipairs(fixtures.wires()) do
+    assert.truthy(listed[name], name)
   end
 end)
 
 for _, folder in ipairs(FOLDERS) do
   describe(folder, function()
-    local cases = cases_of(folder)
+    local cases = fixtures.cases(folder)
     it("is there", function()
       assert.truthy(#cases > 0)
     end)
-    for _, name in ipairs(cases) do
-      local dir = ROOT .. folder .. "/" .. name .. "/"
-      local meta = decode(dir .. "meta.json")
-      it(name .. ": " .. meta.description, function()
-        CHECKS[meta.kind](meta, dir)
+    for _, case in ipairs(cases) do
+      it(case.name .. ": " .. case.description, function()
+        CHECKS[case.kind](case)
       end)
     end
   end)
