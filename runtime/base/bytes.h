@@ -27,6 +27,21 @@ static inline bool slice_equals(struct slice a, struct slice b)
     return a.len == b.len && (a.len == 0 || memcmp(a.ptr, b.ptr, a.len) == 0);
 }
 
+/* The value of a hex digit of either case, or -1. */
+static inline int hex_value(unsigned char digit)
+{
+    unsigned char lower = digit | 0x20;
+    return digit >= '0' && digit <= '9' ? digit - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
+}
+
+/* The byte that "%XX" at the beginning of `text` stands for; -1: it does not begin so. */
+static inline int percent_byte(struct slice text)
+{
+    int high = text.len >= 3 && text.ptr[0] == '%' ? hex_value((unsigned char)text.ptr[1]) : -1;
+    int low = high < 0 ? -1 : hex_value((unsigned char)text.ptr[2]);
+    return low < 0 ? -1 : high << 4 | low;
+}
+
 /* ASCII case folding only: for header names and schemes (RFC 9110 5.1). */
 bool slice_equals_nocase(struct slice a, struct slice b);
 bool slice_starts_with(struct slice text, struct slice prefix);

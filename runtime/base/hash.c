@@ -15,23 +15,12 @@ void hash_sha256(struct slice text, uint8_t out[SHA256_BYTES])
     SHA256_Final(out, &context);
 }
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 bool hash_from_hex(struct slice hex, uint8_t *out, size_t out_len)
 {
     if (hex.len != 2 * out_len)
         return false;
     for (size_t i = 0; i < out_len; i++) {
-        int high = hex_value(hex.ptr[2 * i]), low = hex_value(hex.ptr[2 * i + 1]);
+        int high = hex_value((unsigned char)hex.ptr[2 * i]), low = hex_value((unsigned char)hex.ptr[2 * i + 1]);
         if (high < 0 || low < 0)
             return false;
         out[i] = (uint8_t)(high << 4 | low);

@@ -142,17 +142,6 @@ static size_t utf8_length(const char *at, const char *end)
     return 0;
 }
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    if (digit >= 'a' && digit <= 'f')
-        return digit - 'a' + 10;
-    if (digit >= 'A' && digit <= 'F')
-        return digit - 'A' + 10;
-    return -1;
-}
-
 /* The value of four hex digits, or -1. */
 static int hex4(const char *at, const char *end)
 {
@@ -160,7 +149,7 @@ static int hex4(const char *at, const char *end)
     if (end - at < 4)
         return -1;
     for (int i = 0; i < 4; i++) {
-        int digit = hex_value(at[i]);
+        int digit = hex_value((unsigned char)at[i]);
         if (digit < 0)
             return -1;
         value = value << 4 | digit;

@@ -4,18 +4,11 @@
 #include <math.h>
 #include <stdlib.h>
 
-static int hex_value(char digit)
-{
-    if (digit >= '0' && digit <= '9')
-        return digit - '0';
-    return (digit | 0x20) - 'a' + 10;
-}
-
 static uint32_t hex4(const char *at)
 {
     uint32_t value = 0;
     for (int i = 0; i < 4; i++)
-        value = value << 4 | (uint32_t)hex_value(at[i]);
+        value = value << 4 | (uint32_t)hex_value((unsigned char)at[i]);
     return value;
 }
 

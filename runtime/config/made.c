@@ -4,16 +4,17 @@
  * one that was named longest ago, and that no request holds, is made anew under another name. So who looks at made targets holds them, or has the lock.
  * SPDX-License-Identifier: MIT */
 #include "base/hash.h"
+#include "base/list.h"
 #include "config/config_private.h"
 #include <stdlib.h>
 
 enum { BUCKETS = TARGETS_MAX, HOLDS_MAX = 64, MADE_ARENA_MAX = 256 * 1024 };
 
 struct made {
-    struct target target; /* first: a target of this kind is one of these */
-    struct arena arena;   /* its texts */
-    struct made *chain;   /* of its bucket */
-    struct made *newer, *older;
+    struct target target;         /* first: a target of this kind is one of these */
+    struct arena arena;           /* its texts */
+    struct made *chain;           /* of its bucket */
+    struct made *next, *previous; /* by when they were named, newest first */
 };
 
 struct made_table {
@@ -29,7 +30,7 @@ struct made_table *made_table_new(void)
 
 void made_table_free(struct config *config)
 {
-    for (struct made *made = config->made->newest; made != NULL; made = made->older)
+    for (struct made *made = config->made->newest; made != NULL; made = made->next)
         arena_free(&made->arena);
     free(config->made);
 }
@@ -74,27 +75,13 @@ static struct made **bucket_of(struct config *config, struct slice name)
     return &config->made->buckets[hash_sip(config->hash_key, name) & (BUCKETS - 1)];
 }
 
-static void leave_line(struct made_table *table, struct made *made)
-{
-    *(made->newer == NULL ? &table->newest : &made->newer->older) = made->older;
-    *(made->older == NULL ? &table->oldest : &made->older->newer) = made->newer;
-}
-
-static void go_first(struct made_table *table, struct made *made)
-{
-    made->newer = NULL;
-    made->older = table->newest;
-    *(table->newest == NULL ? &table->oldest : &table->newest->newer) = made;
-    table->newest = made;
-}
-
 static void forget(struct config *config, struct made *made)
 {
     struct made **at = bucket_of(config, made->target.name);
     while (*at != made)
         at = &(*at)->chain;
     *at = made->chain;
-    leave_line(config->made, made);
+    list_remove(config->made->newest, config->made->oldest, made);
     if (made->target.health != NULL)
         health_unref(made->target.health);
     made->target.health = NULL;
@@ -116,7 +103,7 @@ static struct made *take_place(struct config *config)
         atomic_store_explicit(&config->target_count, count + 1, memory_order_release);
         return made;
     }
-    for (made = config->made->oldest; made != NULL; made = made->newer)
+    for (made = config->made->oldest; made != NULL; made = made->previous)
         if (atomic_load_explicit(&made->target.holds, memory_order_acquire) == 0) {
             forget(config, made);
             return made;
@@ -147,7 +134,7 @@ static struct made *make(struct config *config, struct provider *provider, struc
     struct made **bucket = bucket_of(config, made->target.name);
     made->chain = *bucket;
     *bucket = made;
-    go_first(config->made, made);
+    list_prepend(config->made->newest, config->made->oldest, made);
     return made;
 }
 
@@ -183,8 +170,8 @@ struct target *made_target(struct config *config, struct provider *provider, str
     pthread_mutex_lock(&config->ad_hoc_lock);
     struct made *made = find(config, provider, model, (struct slice){text, len});
     if (made != NULL) {
-        leave_line(config->made, made);
-        go_first(config->made, made);
+        list_remove(config->made->newest, config->made->oldest, made);
+        list_prepend(config->made->newest, config->made->oldest, made);
     } else {
         made = make(config, provider, model);
     }

@@ -35,20 +35,14 @@ static bool is_layer_plain(const char *text, size_t len)
     return true;
 }
 
-static int hex_digit(char byte)
-{
-    char lower = (char)(byte | 0x20);
-    return byte >= '0' && byte <= '9' ? byte - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 /* Takes one layer of percent-encoding off, in place. Returns the length that is left. */
 static size_t decode(char *text, size_t len)
 {
     size_t to = 0;
     for (size_t at = 0; at < len; at++) {
-        bool coded = text[at] == '%' && len - at > 2 && hex_digit(text[at + 1]) >= 0 && hex_digit(text[at + 2]) >= 0;
-        text[to++] = coded ? (char)(hex_digit(text[at + 1]) * 16 + hex_digit(text[at + 2])) : text[at];
-        at += coded ? 2 : 0;
+        int coded = percent_byte((struct slice){text + at, len - at});
+        text[to++] = coded < 0 ? text[at] : (char)coded;
+        at += coded < 0 ? 0 : 2;
     }
     return to;
 }

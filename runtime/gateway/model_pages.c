@@ -13,21 +13,15 @@ static bool is_anthropic(const struct request *request)
            (exchange_header(request->exchange, "anthropic-version").len > 0 || exchange_header(request->exchange, "x-api-key").len > 0);
 }
 
-static int hex_digit(char c)
-{
-    return c >= '0' && c <= '9' ? c - '0' : (c | 32) >= 'a' && (c | 32) <= 'f' ? (c | 32) - 'a' + 10 : -1;
-}
-
 /* Names of models have slashes, and most SDKs encode them. The checker has seen to it that every % has its digits. */
 static struct slice decoded(struct request *request, struct slice text)
 {
     char *plain = arena_alloc(&request->arena, text.len + 1);
     size_t len = 0;
     for (size_t i = 0; plain != NULL && i < text.len; i++) {
-        int high = text.ptr[i] == '%' && i + 2 < text.len ? hex_digit(text.ptr[i + 1]) : -1,
-            low = high < 0 ? -1 : hex_digit(text.ptr[i + 2]);
-        plain[len++] = low < 0 ? text.ptr[i] : (char)(high * 16 + low);
-        i += low < 0 ? 0 : 2;
+        int coded = percent_byte((struct slice){text.ptr + i, text.len - i});
+        plain[len++] = coded < 0 ? text.ptr[i] : (char)coded;
+        i += coded < 0 ? 0 : 2;
     }
     return plain == NULL ? text : (struct slice){plain, len};
 }

@@ -11,7 +11,7 @@ static const int64_t PAUSE_US = US_PER_MS;
 
 static struct request *request_of(struct wait_entry *entry)
 {
-    return (struct request *)((char *)entry - offsetof(struct request, wait));
+    return container_of(entry, struct request, wait);
 }
 
 static void note_time(struct request *request)
@@ -80,7 +80,7 @@ static void try_and_arm(struct worker *worker)
 
 static void on_timer(struct timer *timer)
 {
-    try_and_arm((struct worker *)((char *)timer - offsetof(struct worker, wait_timer)));
+    try_and_arm(container_of(timer, struct worker, wait_timer));
 }
 
 /* ---------------------------------------------------------------- coming and leaving */

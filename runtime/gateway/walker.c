@@ -159,7 +159,7 @@ static void drain(struct request *request)
 
 static void on_timer(struct timer *timer)
 {
-    struct request *request = (struct request *)((char *)timer - offsetof(struct request, timer));
+    struct request *request = container_of(timer, struct request, timer);
     for (unsigned i = 0; i < request->walk.attempt_count; i++) {
         struct attempt *attempt = request->attempts[i];
         if (attempt == NULL)

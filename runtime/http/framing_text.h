@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef HTTP_FRAMING_TEXT_H
 #define HTTP_FRAMING_TEXT_H
+#include "base/bytes.h"
 #include "http/framing.h"
 #include <string.h>
 #include <strings.h>
@@ -23,14 +24,6 @@ static inline bool is_value(unsigned char byte)
 static inline bool is_target(unsigned char byte)
 {
     return byte > 0x20 && byte < 0x7f && byte != '"' && byte != '#' && byte != '<' && byte != '>' && byte != '\\';
-}
-
-static inline int hex_value(unsigned char byte)
-{
-    if (byte >= '0' && byte <= '9')
-        return byte - '0';
-    byte |= 0x20;
-    return byte >= 'a' && byte <= 'f' ? byte - 'a' + 10 : -1;
 }
 
 /* The first byte that may not stand in a field value, eight bytes a step. */

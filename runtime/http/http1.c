@@ -288,14 +288,6 @@ static void begin_body(struct http1 *http1)
         http1->state = http1->chunked ? CHUNK_SIZE : BODY_LENGTH;
 }
 
-static int hex_value(unsigned char c)
-{
-    if (c >= '0' && c <= '9')
-        return c - '0';
-    unsigned char lower = c | 0x20;
-    return lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
-}
-
 static bool size_byte(struct http1 *http1, unsigned char c)
 {
     int value = hex_value(c);

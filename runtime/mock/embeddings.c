@@ -3,19 +3,11 @@
  * Written by the gateway's own writer of that wire, so numbers and base64 come out as clients know them.
  * SPDX-License-Identifier: MIT */
 #include "mock/mock_private.h"
+#include "base/random.h"
 #include "providers/provider.h"
 #include <math.h>
 
 enum { DIMENSIONS = 8, DIMENSIONS_MAX = 4096, ARENA_MAX = 8 * 1024 * 1024 };
-
-/* SplitMix64: a stream of numbers from one seed. */
-static uint64_t next(uint64_t *state)
-{
-    uint64_t z = (*state += 0x9e3779b97f4a7c15u);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9u;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebu;
-    return z ^ (z >> 31);
-}
 
 static uint64_t seed_of(struct slice text)
 {
@@ -30,13 +22,13 @@ static void put_vector(struct slice text, int64_t dimensions, struct buffer *out
     uint64_t state = seed_of(text);
     double sum = 0;
     for (int64_t i = 0; i < dimensions; i++) {
-        double number = (double)(next(&state) >> 11) / 9007199254740992.0 - 0.5;
+        double number = random_share(&state) - 0.5;
         sum += number * number;
     }
     state = seed_of(text);
     buffer_append_byte(out, '[');
     for (int64_t i = 0; i < dimensions; i++) {
-        double number = (double)(next(&state) >> 11) / 9007199254740992.0 - 0.5;
+        double number = random_share(&state) - 0.5;
         buffer_printf(out, i == 0 ? "%.8f" : ",%.8f", number / sqrt(sum));
     }
     buffer_append_byte(out, ']');

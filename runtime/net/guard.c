@@ -218,7 +218,7 @@ static void end_drain(struct guard *guard)
 
 static void on_drain_ready(struct watch *watch, uint32_t events)
 {
-    struct guard *guard = (struct guard *)((char *)watch - offsetof(struct guard, watch));
+    struct guard *guard = container_of(watch, struct guard, watch);
     (void)events;
     if (!throw_away(guard->fd))
         end_drain(guard);
@@ -248,7 +248,7 @@ static bool begin_drain(struct guard *guard)
 
 static void on_deadline(struct timer *timer)
 {
-    struct guard *guard = (struct guard *)((char *)timer - offsetof(struct guard, timer));
+    struct guard *guard = container_of(timer, struct guard, timer);
     struct guards *guards = guard->guards;
     enum waiting waiting = guard->waiting;
     guard->waiting = WAITING_NONE;
@@ -324,7 +324,7 @@ static bool is_reset(int fd)
 
 static ssize_t on_recv(struct door *door, void *buf, size_t len, int flags)
 {
-    struct guard *guard = (struct guard *)((char *)door - offsetof(struct guard, door));
+    struct guard *guard = container_of(door, struct guard, door);
     const struct framing *framing = &guard->framing;
     if (guard->life != LIFE_OPEN)
         return read_nothing(guard);

@@ -92,7 +92,7 @@ static int accept_next(struct listener *listener, struct sockaddr *address, sock
 
 static int on_accept4(struct door *door, struct sockaddr *address, socklen_t *len, int flags)
 {
-    struct listener *listener = (struct listener *)((char *)door - offsetof(struct listener, door));
+    struct listener *listener = container_of(door, struct listener, door);
     int fd = accept_next(listener, address, len, flags);
     if (fd < 0 && errno != EAGAIN) {
         be_quiet(listener);
@@ -159,7 +159,7 @@ static void try_again(struct listener *listener)
 
 static void on_due(struct timer *timer)
 {
-    struct listener *listener = (struct listener *)((char *)timer - offsetof(struct listener, timer));
+    struct listener *listener = container_of(timer, struct listener, timer);
     if (listener->is_quiet) {
         try_again(listener);
         return;

@@ -208,12 +208,10 @@ static void run_watches(struct loop *loop, int count)
 
 /* ---- waking from another thread ---- */
 
-#define LOOP_OF_WAKE(watch) ((struct loop *)((char *)(watch)-offsetof(struct loop, wake_watch)))
-
 static void wake_ready(struct watch *watch, uint32_t events)
 {
     (void)events;
-    struct loop *loop = LOOP_OF_WAKE(watch);
+    struct loop *loop = container_of(watch, struct loop, wake_watch);
     uint64_t count;
     if (read(watch->fd, &count, sizeof(count)) == (ssize_t)sizeof(count) && loop->on_wake != NULL)
         loop->on_wake(loop->wake_owner);

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
+#include "base/list.h"
 #include <stdbool.h>
 #include <stdint.h>
 

@@ -392,7 +392,7 @@ static void on_completed(void *cls, struct MHD_Connection *mhd, void **con_cls, 
 /* The client's FIN, its end, or room to write. A half-close is taken for leaving: no client of this API sends one and stays. */
 static void on_connection_ready(struct watch *watch, uint32_t events)
 {
-    struct client_connection *connection = (struct client_connection *)((char *)watch - offsetof(struct client_connection, watch));
+    struct client_connection *connection = container_of(watch, struct client_connection, watch);
     struct exchange *exchange = connection->exchange;
     if (events & EPOLLOUT && connection->waits_for_room) {
         connection->has_room = true;
@@ -484,14 +484,14 @@ static void on_panic(void *cls, const char *file, unsigned line, const char *rea
 
 static void on_mhd_ready(struct watch *watch, uint32_t events)
 {
-    struct server *server = (struct server *)((char *)watch - offsetof(struct server, watch));
+    struct server *server = container_of(watch, struct server, watch);
     (void)events;
     server->must_run = true;
 }
 
 static int64_t run_turn(struct turn_hook *hook)
 {
-    struct server *server = (struct server *)((char *)hook - offsetof(struct server, hook));
+    struct server *server = container_of(hook, struct server, hook);
     MHD_UNSIGNED_LONG_LONG timeout;
     server_flush(server);
     for (unsigned i = 0; i < RUNS_MAX && server->must_run; i++) {

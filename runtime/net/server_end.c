@@ -83,7 +83,7 @@ static void look(struct server *server)
 
 static void on_look(struct timer *timer)
 {
-    look((struct server *)((char *)timer - offsetof(struct server, look)));
+    look(container_of(timer, struct server, look));
 }
 
 /* ---------------------------------------------------------------- the ways to the end */

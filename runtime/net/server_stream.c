@@ -135,7 +135,7 @@ void server_cut(struct exchange *exchange)
 
 void server_on_stall(struct timer *timer)
 {
-    server_cut((struct exchange *)((char *)timer - offsetof(struct exchange, stall)));
+    server_cut(container_of(timer, struct exchange, stall));
 }
 
 /* The deadline runs from the last byte the client took, not from the last one we had for it. */

@@ -27,8 +27,6 @@ enum {
 
 static const int64_t SHORTAGE_US = 250 * US_PER_MS; /* a shortage of our own may be over by then */
 
-#define CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-
 /* ---- spare memory ---- */
 
 static struct call *call_new(struct upstream *upstream)
@@ -67,13 +65,7 @@ static void enqueue(struct call *call)
     if (call->queued)
         return;
     call->queued = true;
-    call->next = NULL;
-    call->previous = upstream->queue_end;
-    if (upstream->queue_end != NULL)
-        upstream->queue_end->next = call;
-    else
-        upstream->queue = call;
-    upstream->queue_end = call;
+    list_append(upstream->queue, upstream->queue_end, call);
     upstream->queue_count++;
     loop_again(upstream->loop);
 }
@@ -84,14 +76,7 @@ static void dequeue(struct call *call)
     if (!call->queued)
         return;
     call->queued = false;
-    if (call->previous != NULL)
-        call->previous->next = call->next;
-    else
-        upstream->queue = call->next;
-    if (call->next != NULL)
-        call->next->previous = call->previous;
-    else
-        upstream->queue_end = call->previous;
+    list_remove(upstream->queue, upstream->queue_end, call);
     upstream->queue_count--;
 }
 
@@ -436,7 +421,7 @@ static void read_answer(struct call *call)
 
 static void connection_ready(struct watch *watch, uint32_t events)
 {
-    struct connection *connection = CONTAINER(watch, struct connection, watch);
+    struct connection *connection = container_of(watch, struct connection, watch);
     struct call *call = connection->call;
     if (call == NULL) {
         pool_ready(connection);
@@ -504,7 +489,7 @@ static void place_call(struct call *call)
 /* New calls, resumed ones, and those with more to read. */
 static int64_t run_queue(struct turn_hook *hook)
 {
-    struct upstream *upstream = CONTAINER(hook, struct upstream, hook);
+    struct upstream *upstream = container_of(hook, struct upstream, hook);
     for (unsigned left = upstream->queue_count; left > 0 && upstream->queue != NULL; left--) {
         struct call *call = upstream->queue;
         dequeue(call);

@@ -199,7 +199,7 @@ static int on_timer(CURLM *multi, long ms, void *owner)
 
 static void timer_due(struct timer *timer)
 {
-    struct shard *shard = (struct shard *)((char *)timer - offsetof(struct shard, timer));
+    struct shard *shard = container_of(timer, struct shard, timer);
     int running;
     curl_multi_socket_action(shard->multi, CURL_SOCKET_TIMEOUT, 0, &running);
     harvest(shard);

@@ -60,14 +60,7 @@ void pool_close(struct connection *connection)
 static void unlink_idle(struct connection *connection)
 {
     struct origin *origin = connection->origin;
-    if (connection->previous != NULL)
-        connection->previous->next = connection->next;
-    else
-        origin->idle = connection->next;
-    if (connection->next != NULL)
-        connection->next->previous = connection->previous;
-    else
-        origin->oldest = connection->previous;
+    list_remove(origin->idle, origin->oldest, connection);
     connection->next = connection->previous = NULL;
     origin->idle_count--;
     origin->upstream->counts.idle--;
@@ -103,13 +96,7 @@ void pool_give(struct connection *connection)
     }
     if (origin->idle_count >= upstream->settings.idle_max)
         pool_drop(origin->oldest);
-    connection->previous = NULL;
-    connection->next = origin->idle;
-    if (origin->idle != NULL)
-        origin->idle->previous = connection;
-    else
-        origin->oldest = connection;
-    origin->idle = connection;
+    list_prepend(origin->idle, origin->oldest, connection);
     origin->idle_count++;
     upstream->counts.idle++;
     if (upstream->sweep.heap_index == 0)
@@ -118,7 +105,7 @@ void pool_give(struct connection *connection)
 
 static void sweep_due(struct timer *timer)
 {
-    struct upstream *upstream = (struct upstream *)((char *)timer - offsetof(struct upstream, sweep));
+    struct upstream *upstream = container_of(timer, struct upstream, sweep);
     int64_t next = INT64_MAX;
     for (struct origin *origin = upstream->origins; origin != NULL; origin = origin->next) {
         while (origin->oldest != NULL && too_old(origin->oldest))

@@ -79,7 +79,7 @@ static void on_event(void *owner, const struct call_event *event)
 
 static void on_timer(struct timer *timer)
 {
-    struct asking *asking = KEEPER_CONTAINER(timer, struct asking, timer);
+    struct asking *asking = container_of(timer, struct asking, timer);
     if (asking->call == NULL)
         asking->ask(asking);
     else
@@ -192,7 +192,7 @@ static bool is_askew(int status)
 
 static bool judge_check(struct asking *asking, int status, struct slice why)
 {
-    struct watched *watched = KEEPER_CONTAINER(asking, struct watched, asking);
+    struct watched *watched = container_of(asking, struct watched, asking);
     bool expected = is_expected(watched->check, status), good = expected || is_askew(status);
     if (!expected && status == 429)
         return true;
@@ -231,7 +231,7 @@ static void write_check(const struct watched *watched, struct buffer *out)
 
 static void ask_check(struct asking *asking)
 {
-    const struct watched *watched = KEEPER_CONTAINER(asking, struct watched, asking);
+    const struct watched *watched = container_of(asking, struct watched, asking);
     const struct provider *provider = watched->provider;
     struct loop *loop = asking->keeper->loop;
     int64_t now_us = loop_now_us(loop);

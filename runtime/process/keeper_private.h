@@ -9,8 +9,6 @@
 
 enum { KEEPER_LOG_FIELD_MAX = 8 * COMPLAINT_MAX };
 
-#define KEEPER_CONTAINER(ptr, type, member) ((type *)((char *)(ptr)-offsetof(type, member)))
-
 /* Whatever is asked for again and again: its schedule, one timer (when it is due; once it was asked, how long it may take), one call. */
 struct asking {
     struct keeper *keeper;

@@ -54,7 +54,7 @@ static void say(struct minted *minted, const char *result, struct slice why)
 
 static bool judge_token(struct asking *asking, int status, struct slice why)
 {
-    struct minted *minted = KEEPER_CONTAINER(asking, struct minted, asking);
+    struct minted *minted = container_of(asking, struct minted, asking);
     struct slice body = buffer_slice(&asking->body), sent = buffer_slice(&asking->request);
     struct google_token fresh;
     struct arena arena;
@@ -79,7 +79,7 @@ static bool judge_token(struct asking *asking, int status, struct slice why)
 /* A good one decides itself when the next is due. */
 static void plan_token(struct asking *asking, bool good)
 {
-    struct minted *minted = KEEPER_CONTAINER(asking, struct minted, asking);
+    struct minted *minted = container_of(asking, struct minted, asking);
     if (good)
         asking->schedule.due_us = token_renew_us(minted->token, asking->asked_us);
     else
@@ -88,7 +88,7 @@ static void plan_token(struct asking *asking, bool good)
 
 static void ask_token(struct asking *asking)
 {
-    struct minted *minted = KEEPER_CONTAINER(asking, struct minted, asking);
+    struct minted *minted = container_of(asking, struct minted, asking);
     const struct google_credential *credential = minted->provider->credential;
     struct slice proxy = credential->kind == GOOGLE_METADATA ? SLICE_NONE
                                                              : minted->provider->proxy; /* that server is on this machine's link */
@@ -173,7 +173,7 @@ void tokens_stop(struct keeper *keeper)
 
 static void on_wish(struct watch *watch, uint32_t events)
 {
-    struct keeper *keeper = KEEPER_CONTAINER(watch, struct keeper, wishes);
+    struct keeper *keeper = container_of(watch, struct keeper, wishes);
     uint64_t count;
     (void)events;
     if (read(watch->fd, &count, sizeof count) < 0)

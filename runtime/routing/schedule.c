@@ -2,23 +2,15 @@
  * SPDX-License-Identifier: MIT */
 #include "routing/schedule.h"
 #include "base/clock.h"
+#include "base/random.h"
 
 #define FIRST_WITHIN_US (2 * US_PER_S)
-
-/* 0 <= x < 1 */
-static double chance(struct schedule *schedule)
-{
-    uint64_t z = (schedule->random += 0x9e3779b97f4a7c15ULL); /* splitmix64 */
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return (double)((z ^ (z >> 31)) >> 11) * 0x1p-53;
-}
 
 void schedule_begin(struct schedule *schedule, int64_t every_us, int64_t retry_us, uint64_t seed, int64_t now_us)
 {
     int64_t within = every_us < FIRST_WITHIN_US ? every_us : FIRST_WITHIN_US;
     *schedule = (struct schedule){.every_us = every_us, .retry_us = retry_us, .random = seed};
-    schedule->due_us = now_us + (int64_t)((double)within * chance(schedule));
+    schedule->due_us = now_us + (int64_t)((double)within * random_share(&schedule->random));
 }
 
 void schedule_next(struct schedule *schedule, bool ok, int64_t asked_us)
@@ -31,7 +23,7 @@ void schedule_next(struct schedule *schedule, bool ok, int64_t asked_us)
             wait *= 2;
         span = wait < span ? wait : span;
     }
-    schedule->due_us = asked_us + (int64_t)((double)span * (0.8 + 0.4 * chance(schedule)));
+    schedule->due_us = asked_us + (int64_t)((double)span * (0.8 + 0.4 * random_share(&schedule->random)));
 }
 
 bool tally_count(struct tally *tally, bool ok)

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "routing/wait_queue.h"
 #include "base/bytes.h"
+#include "base/list.h"
 #include <stdlib.h>
 
 enum { MARKS = 2 * WAIT_QUEUE_MAX };
@@ -13,7 +14,7 @@ struct wait_user {
     uint64_t id;
     unsigned priority;
     struct wait_entry *first, *last;
-    struct wait_user *prev, *next;
+    struct wait_user *previous, *next;
 };
 
 struct wait_class {
@@ -72,23 +73,6 @@ bool wait_queue_holds(const struct wait_entry *entry)
 
 /* ---------------------------------------------------------------- the lines */
 
-static void append_user(struct wait_class *class, struct wait_user *user)
-{
-    user->next = NULL;
-    user->prev = class->last;
-    if (class->last != NULL)
-        class->last->next = user;
-    else
-        class->first = user;
-    class->last = user;
-}
-
-static void unlink_user(struct wait_class *class, struct wait_user *user)
-{
-    *(user->prev != NULL ? &user->prev->next : &class->first) = user->next;
-    *(user->next != NULL ? &user->next->prev : &class->last) = user->prev;
-}
-
 static struct wait_user *find_user(struct wait_queue *queue, const struct wait_entry *entry)
 {
     struct wait_class *class = &queue->classes[entry->priority];
@@ -98,7 +82,7 @@ static struct wait_user *find_user(struct wait_queue *queue, const struct wait_e
     struct wait_user *user = xcalloc(1, sizeof *user);
     user->id = entry->user;
     user->priority = entry->priority;
-    append_user(class, user);
+    list_append(class->first, class->last, user);
     return user;
 }
 
@@ -109,13 +93,7 @@ bool wait_queue_add(struct wait_queue *queue, struct wait_entry *entry)
     struct wait_user *user = find_user(queue, entry);
     entry->serial = ++queue->serial;
     entry->line = user;
-    entry->next = NULL;
-    entry->prev = user->last;
-    if (user->last != NULL)
-        user->last->next = entry;
-    else
-        user->first = entry;
-    user->last = entry;
+    list_append(user->first, user->last, entry);
     if (queue->count++ == 0 || entry->until_us < queue->soonest_us)
         queue->soonest_us = entry->until_us;
     queue->tried = NULL;
@@ -126,18 +104,17 @@ static void take_out(struct wait_queue *queue, struct wait_entry *entry, bool tu
 {
     struct wait_user *user = entry->line;
     struct wait_class *class = &queue->classes[entry->priority];
-    *(entry->prev != NULL ? &entry->prev->next : &user->first) = entry->next;
-    *(entry->next != NULL ? &entry->next->prev : &user->last) = entry->prev;
+    list_remove(user->first, user->last, entry);
     entry->line = NULL;
-    entry->prev = entry->next = NULL;
+    entry->previous = entry->next = NULL;
     queue->count--;
     queue->tried = NULL;
     if (user->first == NULL || turn_passes)
-        unlink_user(class, user);
+        list_remove(class->first, class->last, user);
     if (user->first == NULL)
         free(user);
     else if (turn_passes)
-        append_user(class, user);
+        list_append(class->first, class->last, user);
 }
 
 void wait_queue_remove(struct wait_queue *queue, struct wait_entry *entry)

@@ -27,7 +27,7 @@ struct wait_entry {
     /* private */
     uint64_t serial;
     struct wait_user *line; /* NULL: it does not wait */
-    struct wait_entry *prev, *next;
+    struct wait_entry *previous, *next;
 };
 
 struct wait_queue;

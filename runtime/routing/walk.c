@@ -7,6 +7,7 @@
  * and is answered with a later one. Bytes for the client do the same to its ping.
  * SPDX-License-Identifier: MIT */
 #include "routing/walk.h"
+#include "base/random.h"
 
 #define NEVER INT64_MAX
 
@@ -38,15 +39,6 @@ static void push(struct walk *walk, enum walk_action_kind kind, unsigned attempt
     walk->queue[walk->queue_tail].kind = (uint8_t)kind;
     walk->queue[walk->queue_tail].attempt = (uint8_t)attempt;
     walk->queue_tail++;
-}
-
-/* splitmix64: enough for jitter, and a seed gives the same walk again. */
-static uint64_t next_random(struct walk *walk)
-{
-    uint64_t z = (walk->random += 0x9e3779b97f4a7c15ULL);
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return z ^ (z >> 31);
 }
 
 /* --- what may be started ------------------------------------------------------------------------------------- */
@@ -189,7 +181,7 @@ static int64_t back_off(struct walk *walk, unsigned tries)
         most *= 2;
     }
     most = earlier(most, walk->limits.backoff_max_us);
-    return most > 0 ? (int64_t)(next_random(walk) % ((uint64_t)most + 1)) : 0;
+    return most > 0 ? (int64_t)(random_next(&walk->random) % ((uint64_t)most + 1)) : 0;
 }
 
 /* How often this step was begun already under the plan in force; attempts that only replaced a stale connection count apart. */

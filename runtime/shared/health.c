@@ -13,6 +13,7 @@
 
 #include "base/clock.h"
 #include "base/hash.h"
+#include "base/random.h"
 
 #define FORGET_AFTER_US (3600 * US_PER_S)
 #define OPEN_DEFAULT_US (5 * US_PER_S)
@@ -395,10 +396,7 @@ static double warm_share(const struct health *health, int64_t now_us)
 /* 0.8 .. 1.2: targets that fell together are not probed together. */
 static double jitter(struct health *health)
 {
-    uint64_t z = (health->random += 0x9e3779b97f4a7c15ULL); /* splitmix64 */
-    z = (z ^ (z >> 30)) * 0xbf58476d1ce4e5b9ULL;
-    z = (z ^ (z >> 27)) * 0x94d049bb133111ebULL;
-    return 0.8 + 0.4 * (double)((z ^ (z >> 31)) >> 11) / 9007199254740992.0;
+    return 0.8 + 0.4 * random_share(&health->random);
 }
 
 static void open_breaker(struct health *health, int64_t now_us)

@@ -48,11 +48,6 @@ static bool find_data(struct arena *arena, const struct part *part, struct data 
     return true;
 }
 
-static int hex_value(char byte)
-{
-    return byte >= '0' && byte <= '9' ? byte - '0' : (byte | 0x20) >= 'a' && (byte | 0x20) <= 'f' ? (byte | 0x20) - 'a' + 10 : -1;
-}
-
 /* Base64 with the line breaks and blanks that some encoders put in taken out again. */
 static void put_base64(struct anthropic_encode *encode, struct slice raw)
 {
@@ -62,11 +57,9 @@ static void put_base64(struct anthropic_encode *encode, struct slice raw)
         return buffer_append_slice(out, raw);
     struct slice text = json_unescape(encode->arena, raw);
     for (size_t i = 0; i < text.len; i++) {
-        char byte = text.ptr[i];
-        if (byte == '%' && i + 2 < text.len && hex_value(text.ptr[i + 1]) >= 0 && hex_value(text.ptr[i + 2]) >= 0) {
-            byte = (char)(hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]));
-            i += 2;
-        }
+        int coded = percent_byte((struct slice){text.ptr + i, text.len - i});
+        char byte = coded < 0 ? text.ptr[i] : (char)coded;
+        i += coded < 0 ? 0 : 2;
         if (byte == ' ' || byte == '\n' || byte == '\r' || byte == '\t')
             continue;
         json_append_escaped(out, (struct slice){&byte, 1});
@@ -158,11 +151,10 @@ static struct slice decode(struct arena *arena, const struct data *data)
             count += 6;
             if (count >= 8)
                 *to++ = (char)(bits >> (count -= 8));
-        } else if (text.ptr[i] == '%' && i + 2 < text.len && hex_value(text.ptr[i + 1]) >= 0 && hex_value(text.ptr[i + 2]) >= 0) {
-            *to++ = (char)(hex_value(text.ptr[i + 1]) << 4 | hex_value(text.ptr[i + 2]));
-            i += 2;
         } else {
-            *to++ = text.ptr[i];
+            int coded = percent_byte((struct slice){text.ptr + i, text.len - i});
+            *to++ = coded < 0 ? text.ptr[i] : (char)coded;
+            i += coded < 0 ? 0 : 2;
         }
     }
     return (struct slice){out, (size_t)(to - out)};
