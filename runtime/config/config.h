@@ -10,7 +10,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "routing/walk.h"
-#include "providers/provider.h"
+#include "providers/wire.h"
 #include "shared/health.h"
 #include "shared/key_states.h"
 #include "shared/limiter.h"

@@ -1,6 +1,7 @@
 /* calls.c -- the calls of an answer under way, for writers: which is which, and where the JSON text of its arguments stands while it comes in pieces.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "base/json.h"
+#include "providers/calls.h"
 
 void *call_slots_get(const struct call_slots *slots, unsigned tool)
 {
@@ -57,4 +58,13 @@ void nesting_follow(struct nesting *nesting, struct slice piece)
         }
         nest(nesting, byte);
     }
+}
+
+struct slice writer_call_id(const struct writer *writer, const struct event *event)
+{
+    enum { CHARS = 20 };
+    if (event->id_raw.len > 0)
+        return event->id_raw;
+    return arena_printf(writer->arena, "call_%.*s%02u%02u", (int)(writer->id.len < CHARS ? writer->id.len : CHARS), writer->id.ptr,
+                        event->choice % 100, event->tool % 100);
 }

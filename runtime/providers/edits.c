@@ -1,6 +1,6 @@
 /* edits.c -- a body with declared edits, as a list of slices: nothing is copied but what is new.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "providers/wire.h"
 
 static unsigned put(struct slice *parts, unsigned count, unsigned max, struct slice piece)
 {
@@ -19,22 +19,4 @@ unsigned edits_apply(struct slice body, const struct edit *edits, unsigned count
         at = edits[i].at + edits[i].len;
     }
     return put(parts, made, parts_max, (struct slice){body.ptr + at, body.len - at});
-}
-
-bool event_is_content(const struct event *event)
-{
-    switch (event->kind) {
-    case EVENT_TEXT:
-    case EVENT_REASONING:
-    case EVENT_REFUSAL:
-        return event->text_raw.len > 0;
-    case EVENT_SIGNATURE:
-    case EVENT_REDACTED:
-    case EVENT_TOOL_BEGIN:
-    case EVENT_TOOL_ARGS:
-    case EVENT_FINISH:
-        return true;
-    default:
-        return false;
-    }
 }

@@ -1,6 +1,7 @@
 /* effort.c -- how hard a model is asked to think, in OpenAI's words.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "base/json.h"
+#include "providers/effort.h"
 
 enum effort effort_of(struct slice effort_raw, enum effort most)
 {

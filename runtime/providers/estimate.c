@@ -7,7 +7,7 @@
  * A prompt cannot hide: what stands where no text is looked for weighs as text (facts_add_rest), and under all is a floor by the bytes of the body, blanks
  * and members that are given twice included. Only data in the places that a wire has for pictures, sounds and files is not text.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "providers/facts.h"
 #ifdef __SSE2__
 #include <emmintrin.h>
 #endif

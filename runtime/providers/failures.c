@@ -3,7 +3,7 @@
  * The order is: status first, then code and text, because providers disagree on statuses more than on words. Digits in the text of a
  * 4xx are never trusted: prompts get echoed there.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "providers/failures.h"
 #include "base/clock.h"
 #include <math.h>
 #include <time.h>

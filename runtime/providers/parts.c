@@ -1,6 +1,7 @@
 /* parts.c -- the parts of a message for wires that have one string where others have a list.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "providers/names.h"
+#include "providers/parts.h"
 
 bool part_is_text(const struct part *part)
 {

@@ -1,6 +1,24 @@
 /* reader.c -- what every reader of an answer does with its events: nothing follows an end or a failure, and a failure says whether content came before it.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "providers/reader.h"
+
+bool event_is_content(const struct event *event)
+{
+    switch (event->kind) {
+    case EVENT_TEXT:
+    case EVENT_REASONING:
+    case EVENT_REFUSAL:
+        return event->text_raw.len > 0;
+    case EVENT_SIGNATURE:
+    case EVENT_REDACTED:
+    case EVENT_TOOL_BEGIN:
+    case EVENT_TOOL_ARGS:
+    case EVENT_FINISH:
+        return true;
+    default:
+        return false;
+    }
+}
 
 void reader_emit(struct reader *reader, const struct event *event)
 {

@@ -3,7 +3,8 @@
  * A provider that refuses a key likes to repeat it: whole, in part, or inside a header that it quotes in base64. Words that merely look
  * like keys are failures.c's business; here the secret itself is known, and any piece of it that is long enough to help somebody goes.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "providers/secrets.h"
+#include "providers/vendor.h"
 
 enum {
     PIECE_MIN = 8,  /* of a piece with a digit in it */

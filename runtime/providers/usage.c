@@ -1,6 +1,7 @@
 /* usage.c -- what an answer cost, in integers.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "base/json.h"
+#include "providers/usage.h"
 
 /* Adds tokens * price. False: more than can be counted. */
 static bool add(int64_t *sum, int64_t tokens, int64_t price)

@@ -1,6 +1,6 @@
 /* vectors.c -- embeddings out of an answer: a JSON list of lists of numbers, as events.
  * SPDX-License-Identifier: MIT */
-#include "providers/provider.h"
+#include "providers/reader.h"
 
 static bool is_vector(struct slice text)
 {

@@ -1,0 +1,92 @@
+/* wire.h -- the table of functions of a wire, and the wires there are.
+ * SPDX-License-Identifier: MIT */
+#ifndef PROVIDERS_WIRE_H
+#define PROVIDERS_WIRE_H
+#include "base/frames.h"
+#include "providers/facts.h"
+#include "providers/reader.h"
+#include "providers/vendor.h"
+#include "providers/writer.h"
+
+/* A change to the client's body: at `at`, `len` bytes go and `text` comes. Sorted, not overlapping. */
+struct edit {
+    size_t at, len;
+    struct slice text;
+};
+enum { EDITS_MAX = 12 };
+/* The body with its edits, without copying it: fills parts (slices of body and of the edits). Returns the count. */
+unsigned edits_apply(struct slice body, const struct edit *edits, unsigned count, struct slice *parts, unsigned parts_max);
+
+struct wire {
+    const char *name;             /* "openai" "anthropic" … */
+    enum operation operation;     /* what its clients ask for */
+    enum stream_form stream_form; /* how its providers cut a stream into events (base/frames.h) */
+
+    /* --- towards the client */
+    /* One scan: checks the JSON, refuses duplicate keys that matter and wrong types, fills facts. False: *complaint. */
+    bool (*read_facts)(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
+    /* The whole request in neutral form, for another wire to write. */
+    bool (*read_chat)(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint); /* OPERATION_CHAT, _COUNT */
+    bool (*read_embed)(struct slice body, struct arena *arena, struct embed *embed, struct complaint *complaint); /* OPERATION_EMBED */
+    size_t writer_size;
+    void (*writer_begin)(struct writer *writer); /* the struct writer part is filled by the caller, the rest is zero */
+    /* Streamed: appends the client's SSE bytes for this event (possibly none). Whole: collects; at EVENT_END appends the whole JSON body. EVENT_ERROR
+     * comes only once a stream is committed and broken: a dialect whose failures belong to the stream says it here; nothing: write_failure. */
+    void (*write_event)(struct writer *writer, const struct event *event, struct buffer *out);
+    /* Gives back what a writer gathered when no EVENT_END came. Called exactly once for each writer_begin; harmless after the end. */
+    void (*writer_end)(struct writer *writer);
+    /* An error body (whole) or error event (streamed, after commit), always complete, always this dialect's shape. */
+    void (*write_failure)(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
+    int (*failure_status)(const struct failure *failure);
+
+    /* --- towards the provider */
+    /* Path under provider->path, e.g. "/chat/completions"; appended to out, percent-encoded where names stand in it. */
+    void (*write_path)(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
+                       struct buffer *out);
+    /* The provider's own headers (auth, version), each "Name: value\r\n", appended to out. `key` is the one chosen from the pool. */
+    void (*write_auth)(const struct provider *provider, struct slice key, struct buffer *out);
+    /* The same where they depend on the body and the time (SigV4); NULL elsewhere. `path` is the whole path, parts the body. Called instead of write_auth
+     * when the provider has no key. */
+    void (*write_signature)(const struct provider *provider, struct slice path, const struct slice *parts, unsigned part_count,
+                            int64_t wall_us, struct buffer *out);
+    /* The body. False: *complaint names the parameter. Names of dropped parameters are appended to `dropped` separated by ", ". */
+    bool (*write_request)(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+    /* Embeddings, and a request that asks how many tokens this chat has. NULL: this wire has none (attempt.c answers). */
+    bool (*write_embed)(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+    bool (*write_count)(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
+                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+    /* Same wire on both sides: which edits make the client's body fit for this provider (model name, usage asked for, extensions cut,
+     * vendor renames). Returns the count; -1: the body must go through read_chat/write_request after all (a vendor that needs more than edits). */
+    int (*edits)(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                 struct arena *arena, struct edit edits[EDITS_MAX]);
+    size_t reader_size;
+    void (*reader_begin)(struct reader *reader); /* the struct reader part is filled by the caller, the rest is zero */
+    /* One event of the provider's stream (SSE event, NDJSON line, AWS frame): emits neutral events. `pass`/`rewritten` (may be NULL): what a client of this same wire gets. include_usage: that client asked for usage */
+    void (*read_event)(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                       struct slice *rewritten);
+    /* A whole 2xx body: emits the same events a stream would. A body that is not a complete answer emits EVENT_ERROR. reader->operation says what was
+     * asked. */
+    void (*read_answer)(struct reader *reader, struct slice body);
+    /* The stream's bytes ended: emits EVENT_END when this wire allows an end without marker (openai: finish was seen), else nothing. */
+    void (*read_eof)(struct reader *reader);
+    /* A non-2xx answer: its class by status, headers (by look-up), text. Fills everything but phase. `sent` is REFUSED. */
+    void (*read_failure)(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
+                         struct arena *arena, struct failure *failure);
+    /* What this wire knows better than read_failure, which came before; NULL for most. */
+    void (*refine_failure)(struct reader *reader, int status, struct slice body, struct failure *failure);
+    const char *forwards;      /* a header of the client's that goes on to a provider of the same wire; NULL: none */
+    bool says_no_calls;        /* its answers have no word for a call: one that comes unasked fails the attempt instead of vanishing */
+    const char *accept_stream; /* Accept header for streams */
+    const char *ping;          /* for a client whose provider is silent: a whole comment or event. NULL: this wire has no streams */
+    const char *end_marker;    /* what ends a stream, for clients of this wire whose provider left it out; NULL: never left out */
+};
+
+/* Client and provider: */
+extern const struct wire wire_openai, wire_completions, wire_embeddings, wire_responses, wire_anthropic, wire_count_tokens;
+extern const struct wire wire_simple;                                         /* clients only: POST /completion */
+extern const struct wire wire_gemini, wire_cohere, wire_ollama, wire_bedrock; /* providers only */
+
+const struct wire *wire_find(struct slice name); /* NULL unknown */
+#endif
