@@ -557,9 +557,10 @@ static void watch(struct mock *mock, int fd, void *tag)
 
 struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *file)
 {
+    const struct listen_place loopback = listen_loopback();
     struct mock *mock = xcalloc(1, sizeof *mock);
     mock->settings = *settings;
-    mock->listen_fd = listen_open("127.0.0.1", settings->port, false);
+    mock->listen_fd = listen_open(&loopback, settings->port, false);
     if (mock->listen_fd < 0) {
         int saved = errno;
         close(stop_fd);
@@ -568,7 +569,7 @@ struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *f
         return NULL;
     }
     mock->port = listen_port(mock->listen_fd);
-    mock->hang_up_fd = settings->hang_up ? listen_open("127.0.0.1", 0, false) : -1;
+    mock->hang_up_fd = settings->hang_up ? listen_open(&loopback, 0, false) : -1;
     mock->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
     mock->stop_fd = stop_fd;
     mock_ledger_init(&mock->ledger, file);

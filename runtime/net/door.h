@@ -1,10 +1,10 @@
 /* door.h -- the calls of libmicrohttpd that the program answers itself.
  *
  * libmicrohttpd has no hooks for reading and accepting, but it makes these calls through the dynamic linker, where what the executable defines comes first. So the
- * executable defines `recv` and `accept4`, and each call goes to the door that stands at its descriptor: a connection's guard, a worker's listener.
+ * executable defines `recv` and `accept4`, and each call goes to the door that stands at its descriptor: a connection's guard, a worker's acceptor.
  * Where there is none (libcurl's sockets, the mock's) it goes straight on. A further call that shall be ours is one more member of struct door_calls.
  *
- * A door belongs to the worker whose descriptor it is. The table from descriptor to door is the one static of the house: these calls are given a
+ * A door belongs to the worker whose descriptor it is. The table from descriptor to door and the accept4 behind ours are the only static state of the program: these calls are given a
  * descriptor and nothing else.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_DOOR_H

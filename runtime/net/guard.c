@@ -1,6 +1,7 @@
 /* guard.c -- see guard.h. The numbered rules are those measured with this libmicrohttpd (0.9.75); each names what goes wrong without it.
  * SPDX-License-Identifier: MIT */
 #include "net/guard.h"
+#include "base/clock.h"
 #include "net/peer.h"
 #include "net/door.h"
 #include <errno.h>
@@ -128,14 +129,8 @@ void guard_refuse(struct guard *guard, int status, const char *reason)
     if (guard->life != LIFE_OPEN)
         return;
     guard->life = LIFE_LINGERING;
-    if (!guard->muted && status != 0) {
-        if (status == 408)
-            guard->guards->timeouts++;
-        else
-            guard->guards->refused++;
-        if (!send_refusal(guard->guards, guard->fd, &guard->framing, status, reason))
-            guard->life = LIFE_DEAD;
-    }
+    if (!guard->muted && status != 0 && !send_refusal(guard->guards, guard->fd, &guard->framing, status, reason))
+        guard->life = LIFE_DEAD;
     shutdown(guard->fd, SHUT_WR);
     if (guard->guards->lingering >= LINGERING_MAX)
         guard->life = LIFE_DEAD;
@@ -256,7 +251,7 @@ static void on_deadline(struct timer *timer)
     if (waiting == WAITING_HEAD) {
         guard_refuse(guard, guard->framing.any ? 408 : 0, "the request head did not come in time");
     } else if (waiting == WAITING_BODY) {
-        uint64_t due = (uint64_t)guards->body_rate * (uint64_t)guards->body_us / 1000000;
+        uint64_t due = (uint64_t)guards->body_rate * (uint64_t)guards->body_us / US_PER_S;
         if (guard->framing.received - guard->rate_mark < due) {
             guard_refuse(guard, 408, "the request body comes too slowly");
         } else {
@@ -337,7 +332,6 @@ static ssize_t on_recv(struct door *door, void *buf, size_t len, int flags)
             errno = ECONNRESET;
             return -1;
         }
-        guard->guards->desyncs++;
         guard_refuse(guard, 400, "the request's framing is ambiguous");
         return read_nothing(guard);
     }
@@ -420,16 +414,10 @@ void guard_tick(struct guards *guards)
 
 /* ---------------------------------------------------------------- the interlock */
 
-static bool desync(struct guard *guard)
-{
-    guard->guards->desyncs++;
-    return false;
-}
-
 bool guard_on_head(struct guard *guard)
 {
     if (guard->framing.heads == guard->app_heads)
-        return desync(guard);
+        return false;
     guard->app_heads++;
     return true;
 }
@@ -437,16 +425,16 @@ bool guard_on_head(struct guard *guard)
 bool guard_on_body(struct guard *guard, size_t len)
 {
     guard->app_body += len;
-    return guard->app_body <= guard->framing.body_bytes || desync(guard);
+    return guard->app_body <= guard->framing.body_bytes || false;
 }
 
 bool guard_on_final(struct guard *guard)
 {
     if (guard->framing.requests == guard->app_requests)
-        return desync(guard);
+        return false;
     guard->app_requests++;
     if (guard->framing.requests == guard->app_requests && !framing_in_body(&guard->framing) && guard->app_body != guard->framing.body_bytes)
-        return desync(guard);
+        return false;
     return true;
 }
 

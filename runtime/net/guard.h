@@ -28,7 +28,6 @@ struct guards {
     struct guard *pending; /* good requests were answered, a bad one waits behind them */
     struct guard *drained; /* closed for libmicrohttpd, lingering still */
     unsigned lingering;
-    uint64_t refused, timeouts, desyncs;
 };
 
 void guards_close(struct guards *guards); /* every guard must be closed: ends what still lingers */

@@ -1,10 +1,10 @@
 /* listen.c -- see listen.h.
  * SPDX-License-Identifier: MIT */
 #include "net/listen.h"
+#include "base/clock.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
-#include <netinet/in.h>
 #include <stdint.h>
 #include <stdio.h>
 #include <string.h>
@@ -14,6 +14,27 @@
 
 enum { BACKLOG = 4096, TRY_MS = 500, TRY_EVERY_MS = 20 };
 
+union name {
+    struct sockaddr any;
+    struct sockaddr_in v4;
+    struct sockaddr_in6 v6;
+};
+
+static union name name_at(const struct listen_place *place, int port)
+{
+    union name name = {.v6 = place->address};
+    if (name.any.sa_family == AF_INET6)
+        name.v6.sin6_port = htons((uint16_t)port);
+    else
+        name.v4.sin_port = htons((uint16_t)port);
+    return name;
+}
+
+static socklen_t size_of(const union name *name)
+{
+    return name->any.sa_family == AF_INET6 ? sizeof name->v6 : sizeof name->v4;
+}
+
 static bool set(int fd, int level, int option, int value)
 {
     return setsockopt(fd, level, option, &value, sizeof value) == 0;
@@ -21,16 +42,17 @@ static bool set(int fd, int level, int option, int value)
 
 /* The first of several shares its address only after it listens: until then the kernel refuses it beside a listener of anybody else, however the
  * two starts interleave, and a later one is refused because it does not share. `further`: beside our own. */
-static int open_one(const struct addrinfo *address, bool further)
+static int open_one(const struct listen_place *place, int port, bool further)
 {
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+    union name name = name_at(place, port);
+    int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
     if (fd < 0)
         return -1;
     set(fd, SOL_SOCKET, SO_REUSEADDR, 1);
-    if (address->ai_family == AF_INET6)
+    if (name.any.sa_family == AF_INET6)
         set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0); /* "::" is everywhere, whatever the system's default */
-    if ((!further || set(fd, SOL_SOCKET, SO_REUSEPORT, 1)) && bind(fd, address->ai_addr, address->ai_addrlen) == 0 &&
-        listen(fd, BACKLOG) == 0 && (further || set(fd, SOL_SOCKET, SO_REUSEPORT, 1)))
+    if ((!further || set(fd, SOL_SOCKET, SO_REUSEPORT, 1)) && bind(fd, &name.any, size_of(&name)) == 0 && listen(fd, BACKLOG) == 0 &&
+        (further || set(fd, SOL_SOCKET, SO_REUSEPORT, 1)))
         return fd;
     int saved = errno;
     close(fd);
@@ -39,29 +61,20 @@ static int open_one(const struct addrinfo *address, bool further)
 }
 
 /* A gateway that was told to stop lets go of its port at once: one that begins at the same moment waits for that. */
-static int open_first(const struct addrinfo *address)
+static int open_first(const struct listen_place *place, int port)
 {
     const struct timespec moment = {0, TRY_EVERY_MS * 1000000L};
-    int fd = open_one(address, false);
+    int fd = open_one(place, port, false);
     for (int waited = 0; fd < 0 && errno == EADDRINUSE && waited < TRY_MS; waited += TRY_EVERY_MS) {
         nanosleep(&moment, NULL);
-        fd = open_one(address, false);
+        fd = open_one(place, port, false);
     }
     return fd;
 }
 
-int listen_open(const char *host, int port, bool further)
+int listen_open(const struct listen_place *place, int port, bool further)
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
-    char service[16];
-    snprintf(service, sizeof service, "%d", port);
-    if (getaddrinfo(host, service, &hints, &found) != 0) {
-        errno = EADDRNOTAVAIL;
-        return -1;
-    }
-    int fd = further ? open_one(found, true) : open_first(found);
-    freeaddrinfo(found);
-    return fd;
+    return further ? open_one(place, port, true) : open_first(place, port);
 }
 
 /* Bound to a network interface that does not exist it is found by no SYN any more; handshakes under way know it already (Linux 5.1). Elsewhere new clients are
@@ -77,12 +90,6 @@ static bool takes_ipv4(int fd)
     socklen_t len = sizeof only;
     return getsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &only, &len) == 0 && !only;
 }
-
-union name {
-    struct sockaddr any;
-    struct sockaddr_in v4;
-    struct sockaddr_in6 v6;
-};
 
 static bool name_of(int fd, union name *name)
 {
@@ -128,13 +135,33 @@ void listen_describe(int fd, struct listen_address *out)
     describe(fd, listen_port(fd), out);
 }
 
-/* Binds any port of the host. */
-static bool probe(const struct addrinfo *address, int port, struct listen_address *out)
+static bool resolve(const char *host, struct listen_place *place, char why[LISTEN_WHY_MAX])
 {
-    int fd = socket(address->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    if (fd >= 0 && address->ai_family == AF_INET6)
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
+    int failed = getaddrinfo(host, "0", &hints, &found);
+    if (failed != 0) {
+        snprintf(why, LISTEN_WHY_MAX, "%s does not resolve: %s", host, failed == EAI_SYSTEM ? strerror(errno) : gai_strerror(failed));
+        return false;
+    }
+    memcpy(&place->address, found->ai_addr, found->ai_addrlen);
+    freeaddrinfo(found);
+    return true;
+}
+
+struct listen_place listen_loopback(void)
+{
+    union name name = {.v4 = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)}};
+    return (struct listen_place){name.v6};
+}
+
+/* Binds any port of it. */
+static bool probe(const struct listen_place *place, int port, struct listen_address *out)
+{
+    union name name = name_at(place, 0);
+    int fd = socket(name.any.sa_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && name.any.sa_family == AF_INET6)
         set(fd, IPPROTO_IPV6, IPV6_V6ONLY, 0);
-    bool ok = fd >= 0 && bind(fd, address->ai_addr, address->ai_addrlen) == 0;
+    bool ok = fd >= 0 && bind(fd, &name.any, size_of(&name)) == 0;
     int saved = errno;
     if (ok)
         describe(fd, port, out);
@@ -144,19 +171,15 @@ static bool probe(const struct addrinfo *address, int port, struct listen_addres
     return ok;
 }
 
-bool listen_probe(const char *host, int port, struct listen_address *out, char why[LISTEN_WHY_MAX])
+bool listen_find(const char *host, int port, struct listen_place *place, struct listen_address *out, char why[LISTEN_WHY_MAX])
 {
-    struct addrinfo hints = {.ai_socktype = SOCK_STREAM, .ai_flags = AI_PASSIVE | AI_NUMERICSERV}, *found = NULL;
-    int failed = getaddrinfo(host, "0", &hints, &found);
-    if (failed != 0) {
-        snprintf(why, LISTEN_WHY_MAX, "%s does not resolve: %s", host, failed == EAI_SYSTEM ? strerror(errno) : gai_strerror(failed));
+    if (!resolve(host, place, why))
         return false;
-    }
-    bool ok = probe(found, port, out);
-    if (!ok && errno == EADDRNOTAVAIL)
+    if (probe(place, port, out))
+        return true;
+    if (errno == EADDRNOTAVAIL)
         snprintf(why, LISTEN_WHY_MAX, "%s is no address of this machine (see ip address)", host);
-    else if (!ok)
+    else
         snprintf(why, LISTEN_WHY_MAX, "%s: %s", host, strerror(errno));
-    freeaddrinfo(found);
-    return ok;
+    return false;
 }

@@ -1,14 +1,22 @@
-/* listen.h -- the listening sockets: one per worker, all on one address (SO_REUSEPORT), so that the kernel spreads connections.
+/* listen.h -- opens the listening sockets: one per worker (acceptor.h accepts from it), all on one address (SO_REUSEPORT), so that the kernel spreads connections.
  *
  * The address is the process's own: a second one that wants it is refused (EADDRINUSE), also where both start at once.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_LISTEN_H
 #define NET_LISTEN_H
+#include <netinet/in.h>
 #include <stdbool.h>
 
-/* A listening, non-blocking socket on a numeric address ("127.0.0.1", "::", "0.0.0.0") or "localhost". `further`: beside one of our own, on its port.
- * -1: errno. Where the address is taken it is tried for half a second: the program that has it may be about to end. */
-int listen_open(const char *host, int port, bool further);
+/* Where to listen, but for the port. */
+struct listen_place {
+    struct sockaddr_in6 address; /* or a sockaddr_in: its family tells */
+};
+
+struct listen_place listen_loopback(void); /* 127.0.0.1 */
+
+/* A listening, non-blocking socket. `further`: beside one of our own, on its port. -1: errno. Where the address is taken it is tried for half a
+ * second: the program that has it may be about to end. */
+int listen_open(const struct listen_place *place, int port, bool further);
 
 /* New clients are refused at once, while those whom the kernel answered already can still be accepted. */
 void listen_hide(int fd);
@@ -25,7 +33,7 @@ void listen_describe(int fd, struct listen_address *out);
 
 enum { LISTEN_WHY_MAX = 160 };
 
-/* Whether this host is a place to listen at all, with what a listener there would be called; a port that is taken does not count. False: `why` says
- * what is wrong. Waits for the name to be looked up. */
-bool listen_probe(const char *host, int port, struct listen_address *out, char why[LISTEN_WHY_MAX]);
+/* Looks the host up, waiting for it ("localhost", "::", "0.0.0.0", a name), and sees whether it is a place to listen: *out says what a listener there would be
+ * called. A port that is taken does not count. False: `why` says what is wrong. */
+bool listen_find(const char *host, int port, struct listen_place *place, struct listen_address *out, char why[LISTEN_WHY_MAX]);
 #endif

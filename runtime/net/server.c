@@ -7,6 +7,7 @@
  * - a handler call that neither answers nor suspends would make it spin.
  * SPDX-License-Identifier: MIT */
 #include "net/server_private.h"
+#include "base/clock.h"
 #include "net/peer.h"
 #include "base/log.h"
 #include <errno.h>
@@ -48,7 +49,6 @@ static struct exchange *exchange_new(struct client_connection *connection, struc
     }
     *exchange = blank;
     exchange->http10 = strcmp(version, MHD_HTTP_VERSION_1_0) == 0;
-    exchange->began_us = loop_now_us(server->loop);
     buffer_init_counted(&exchange->body, server->settings.body_limit, server->settings.memory);
     buffer_init_counted(&exchange->turn, STREAM_MAX, server->settings.memory);
     buffer_init_counted(&exchange->blocked, STREAM_MAX, server->settings.memory);
@@ -195,11 +195,6 @@ struct slice exchange_peer(const struct exchange *exchange)
     return slice_of(exchange->connection != NULL ? exchange->connection->peer : exchange->peer);
 }
 
-int64_t exchange_began_us(const struct exchange *exchange)
-{
-    return exchange->began_us;
-}
-
 void exchange_set_tag(struct exchange *exchange, void *tag)
 {
     exchange->tag = tag;
@@ -228,9 +223,8 @@ void server_queue(struct exchange *exchange, int status, struct MHD_Response *re
 {
     struct server *server = exchange->server;
     bool closes = server->closing || (exchange->http10 && exchange->streaming); /* the end of that is the end of the connection */
-    for (unsigned i = 0; i < count; i++)                                        /* it takes none with CR, LF or TAB inside */
-        if (MHD_add_response_header(response, headers[i].name, headers[i].value) != MHD_YES)
-            server->counts.bad_headers++;
+    for (unsigned i = 0; i < count; i++)
+        (void)MHD_add_response_header(response, headers[i].name, headers[i].value); /* it takes none with CR, LF or TAB inside */
     if (closes)
         MHD_add_response_header(response, MHD_HTTP_HEADER_CONNECTION, "close");
     exchange->answered = true;
@@ -296,7 +290,6 @@ static void hand_over(struct server *server, struct exchange *exchange)
 {
     exchange->started = true;
     server->open++;
-    server->counts.requests++;
     exchange->in_handler = true;
     server->owner.on_request(server->owner.owner, exchange);
     exchange->in_handler = false;
@@ -427,7 +420,6 @@ static void connection_open(struct server *server, struct MHD_Connection *mhd, v
         shutdown(fd, SHUT_RDWR);
     else if (!connection->weighed)
         guard_refuse(connection->guard, 503, "too many connections are open for the memory there is: try again in a second");
-    server->counts.accepted++;
     server->connections++;
     *context = connection;
 }
@@ -442,7 +434,7 @@ static void connection_closed(struct server *server, struct client_connection *c
         connection->next->link = connection->link;
     server->connections--;
     memory_give(server->settings.memory, connection->weighed ? CONNECTION_BYTES : 0);
-    listener_on_room(&server->listener);
+    acceptor_on_free(&server->acceptor);
     free(connection);
 }
 
@@ -517,7 +509,7 @@ static void set_guards(struct server *server)
         .limits = framing_defaults,
         .head_us = server->settings.head_us,
         .body_us = server->settings.body_us,
-        .linger_us = LINGER_S * 1000000,
+        .linger_us = LINGER_S * US_PER_S,
         .body_rate = BODY_RATE,
         .write_refusal = server->owner.write_refusal,
         .owner = server->owner.owner,
@@ -530,7 +522,7 @@ static bool start_daemon(struct server *server)
 {
     server->daemon = MHD_start_daemon(MHD_USE_EPOLL | MHD_ALLOW_SUSPEND_RESUME | MHD_USE_ERROR_LOG, 0, NULL, NULL, on_access, server,
                                       MHD_OPTION_EXTERNAL_LOGGER, ignore_log, NULL, MHD_OPTION_LISTEN_SOCKET, server->settings.listen_fd,
-                                      MHD_OPTION_CONNECTION_LIMIT, UINT_MAX /* ours is the listener's */, MHD_OPTION_CONNECTION_TIMEOUT,
+                                      MHD_OPTION_CONNECTION_LIMIT, UINT_MAX /* ours is the acceptor's */, MHD_OPTION_CONNECTION_TIMEOUT,
                                       server->settings.idle_timeout_s, MHD_OPTION_CONNECTION_MEMORY_LIMIT, (size_t)POOL_BYTES,
                                       MHD_OPTION_STRICT_FOR_CLIENT, 1, MHD_OPTION_UNESCAPE_CALLBACK, keep_encoding, NULL,
                                       MHD_OPTION_NOTIFY_COMPLETED, on_completed, server, MHD_OPTION_NOTIFY_CONNECTION, on_connection,
@@ -539,7 +531,7 @@ static bool start_daemon(struct server *server)
         return false;
     server->watch = (struct watch){on_mhd_ready, MHD_get_daemon_info(server->daemon, MHD_DAEMON_INFO_EPOLL_FD)->epoll_fd};
     loop_watch_aside(server->loop, &server->watch);
-    listener_follow(&server->listener, server->watch.fd, server->daemon);
+    acceptor_follow(&server->acceptor, server->watch.fd, server->daemon);
     return true;
 }
 
@@ -562,18 +554,13 @@ struct server *server_new(struct loop *loop, const struct server_settings *setti
     set_guards(server);
     set_listener(server);
     if (!door_init() || !server_listen(server) || !start_daemon(server)) {
-        listener_close(&server->listener);
+        acceptor_close(&server->acceptor);
         free(server);
         return NULL;
     }
     MHD_set_panic_func(on_panic, NULL);
     loop_add_hook(loop, &server->hook);
     return server;
-}
-
-unsigned server_connections(const struct server *server)
-{
-    return server->connections;
 }
 
 void server_each(struct server *server, void (*visit)(struct exchange *exchange))
@@ -595,12 +582,4 @@ void server_drop_spare(struct server *server)
         server->spare = exchange->next;
         drop_exchange(exchange);
     }
-}
-
-void server_counts(const struct server *server, struct server_counts *counts)
-{
-    *counts = server->counts;
-    counts->refused = server->guards.refused;
-    counts->timeouts = server->guards.timeouts;
-    counts->desyncs = server->guards.desyncs;
 }

@@ -7,7 +7,7 @@
 #ifndef NET_SERVER_H
 #define NET_SERVER_H
 #include "base/arena.h"
-#include "net/listener.h"
+#include "net/acceptor.h"
 #include "net/loop.h"
 #include "net/refusal.h"
 
@@ -58,7 +58,6 @@ void server_answer_last(struct server *server); /* a drain begins: answers carry
 /* The listener was hidden: who waits in it is let in, and it is closed. Connections are closed as they fall silent; on_quiet tells of the end. */
 void server_quiesce(struct server *server);
 unsigned server_coming(const struct server *server); /* any thread: requests that were coming when it last looked, once quiesced */
-unsigned server_connections(const struct server *server);
 /* Calls visit for each exchange that the owner has; visit may close it. */
 void server_each(struct server *server, void (*visit)(struct exchange *exchange));
 unsigned server_exchanges(const struct server *server); /* given to the owner and not both closed and sent to the last byte */
@@ -75,13 +74,12 @@ struct slice exchange_body(const struct exchange *exchange);
 /* The owner needs its body no more: the memory goes back, and slices of it are dead. */
 void exchange_drop_body(struct exchange *exchange);
 struct slice exchange_peer(const struct exchange *exchange); /* "127.0.0.1" */
-int64_t exchange_began_us(const struct exchange *exchange);  /* when its head was in */
 void exchange_set_tag(struct exchange *exchange, void *tag); /* the owner's own pointer */
 void *exchange_tag(const struct exchange *exchange);
 
 struct answer_header {
     const char *name;  /* NUL-terminated */
-    const char *value; /* NUL-terminated, no CR, LF or TAB (such a header is left out and counted) */
+    const char *value; /* NUL-terminated, no CR, LF or TAB (such a header is left out) */
 };
 
 /* The whole answer at once. Copies the headers, borrows the body until `release` of exchange_close is called. */
@@ -97,9 +95,5 @@ void exchange_end(struct exchange *exchange, bool complete);
  * time and then frees it; `release(release_arg)` is called when the body given to exchange_answer is not needed any more (may be NULL). */
 void exchange_close(struct exchange *exchange, void (*release)(void *), void *release_arg);
 
-struct server_counts {
-    uint64_t accepted, requests, refused /* framing */, timeouts, desyncs /* must stay 0 */, bad_headers, turned_away;
-};
-void server_counts(const struct server *server, struct server_counts *counts);
 uint64_t server_accept_errors(const struct server *server); /* any thread */
 #endif

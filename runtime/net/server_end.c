@@ -28,7 +28,7 @@ static void close_listener(struct server *server)
     if (!server->listening)
         return;
     server->listening = false;
-    listener_close(&server->listener);
+    acceptor_close(&server->acceptor);
     MHD_quiesce_daemon(server->daemon); /* it forgets the descriptor, and does not close it */
     close(server->settings.listen_fd);
 }

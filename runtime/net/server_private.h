@@ -39,7 +39,6 @@ struct exchange {
     size_t charged, weight;       /* of `bodies`, as `share`; of the process's memory, for the request itself */
     uint64_t share;               /* whose its body is; 0: not asked yet */
     char peer[ADDRESS_TEXT_SIZE]; /* once the connection is gone */
-    int64_t began_us;
     void *tag;
     void (*release)(void *);
     void *release_arg;
@@ -64,7 +63,7 @@ struct server {
     struct server_owner owner;
     struct MHD_Daemon *daemon;
     struct guards guards;
-    struct listener listener;
+    struct acceptor acceptor;
     struct exchange *spare, *dirty;
     struct client_connection *all;
     unsigned spare_count, open, connections;
@@ -75,7 +74,6 @@ struct server {
     int64_t quiesced_us; /* 0: not yet */
     struct timer look;   /* at what is still of use, once quiesced */
     atomic_uint coming;  /* requests that were not whole when it last looked */
-    struct server_counts counts;
 };
 
 /* server_body.c. A body is announced (length 0: none, or in chunks). 0: let it come; else HEAD_SUFFICES or a status to refuse with, and *reason. */
@@ -84,7 +82,7 @@ void server_add_body(struct exchange *exchange, const char *data, size_t len);
 void server_forget_body(struct exchange *exchange); /* and the request's own weight */
 
 /* server_accept.c: the listener, under libmicrohttpd's feet. */
-bool server_listen(struct server *server); /* before libmicrohttpd begins; when it has, listener_follow */
+bool server_listen(struct server *server); /* before libmicrohttpd begins; when it has, acceptor_follow */
 
 void server_drop_spare(struct server *server);
 void server_resume(struct exchange *exchange);

@@ -471,16 +471,13 @@ void upstream_dial_starved(struct connection *connection)
 static void place_call(struct call *call)
 {
     struct origin *origin = call->request.origin;
-    struct upstream *upstream = call->upstream;
     struct connection *connection = call->request.fresh ? NULL : pool_take(origin);
     if (connection != NULL) {
-        upstream->counts.reuses++;
         connection->call = call;
         call->connection = connection;
         begin_request(call);
         return;
     }
-    upstream->counts.connects++;
     call->connection = pool_connection_new(origin, call, connection_ready);
     if (!dial_start(call->connection))
         fail_starved(call);
@@ -556,7 +553,6 @@ void call_cancel(struct call *call)
 {
     if (call->over) /* from inside its last event */
         return;
-    call->upstream->counts.cancelled++;
     dequeue(call);
     detach(call);
     call->over = true;
@@ -578,14 +574,4 @@ void call_resume(struct call *call)
         return; /* nothing can have been held back yet */
     watch_connection(call, wants_to_write(call));
     enqueue(call);
-}
-
-enum phase call_phase(const struct call *call)
-{
-    return call->phase;
-}
-
-void upstream_counts(const struct upstream *upstream, struct upstream_counts *counts)
-{
-    *counts = upstream->counts;
 }

@@ -37,7 +37,6 @@ void upstream_free(struct upstream *upstream); /* cancels what is left */
 /* Finds or makes the pool of an origin. url: "https://api.openai.com" or with :port; proxy: URL or empty (environment proxies are
  * honoured only when proxy is "env"). Lives until upstream_free (origins are few: bounded by config; unused ones hold no connection). */
 struct origin *upstream_origin(struct upstream *upstream, struct slice url, struct slice proxy);
-unsigned origin_idle_count(const struct origin *origin);
 
 enum call_event_kind {
     CALL_CONNECTED, /* TCP established (new connections only; when TLS follows) */
@@ -74,12 +73,4 @@ void call_cancel(struct call *call);
 /* Back-pressure: while paused nothing is read from the connection. Legal inside on_event (then what was read already is held back). */
 void call_pause(struct call *call);
 void call_resume(struct call *call);
-/* Which phase the call is in: for naming a deadline. */
-enum phase call_phase(const struct call *call);
-
-struct upstream_counts {
-    uint64_t connects, reuses, stale_dropped /* pooled ones found with bytes or FIN waiting */, cancelled;
-    unsigned open, idle;
-};
-void upstream_counts(const struct upstream *upstream, struct upstream_counts *counts);
 #endif

@@ -28,7 +28,6 @@ struct connection *pool_connection_new(struct origin *origin, struct call *call,
     if (upstream->connections != NULL)
         upstream->connections->all_previous = connection;
     upstream->connections = connection;
-    upstream->counts.open++;
     return connection;
 }
 
@@ -45,7 +44,6 @@ void pool_close(struct connection *connection)
         upstream->connections = connection->all_next;
     if (connection->all_next != NULL)
         connection->all_next->all_previous = connection->all_previous;
-    upstream->counts.open--;
     if (upstream->free_connection_count >= FREE_KEPT) {
         free(connection);
         return;
@@ -63,7 +61,6 @@ static void unlink_idle(struct connection *connection)
     list_remove(origin->idle, origin->oldest, connection);
     connection->next = connection->previous = NULL;
     origin->idle_count--;
-    origin->upstream->counts.idle--;
 }
 
 void pool_drop(struct connection *connection)
@@ -98,7 +95,6 @@ void pool_give(struct connection *connection)
         pool_drop(origin->oldest);
     list_prepend(origin->idle, origin->oldest, connection);
     origin->idle_count++;
-    upstream->counts.idle++;
     if (upstream->sweep.heap_index == 0)
         loop_timer_set(upstream->loop, &upstream->sweep, connection->idle_since_us + upstream->settings.idle_us);
 }
@@ -155,8 +151,6 @@ static bool is_silent(struct connection *connection)
     enum heard heard = listen_to(connection);
     if (heard == HEARD_MORE)
         pool_distrust(connection->origin);
-    if (heard != HEARD_NOTHING)
-        connection->origin->upstream->counts.stale_dropped++;
     return heard == HEARD_NOTHING;
 }
 
@@ -236,9 +230,4 @@ struct origin *upstream_origin(struct upstream *upstream, struct slice url, stru
     names_init(origin);
     dial_prepare(origin);
     return origin;
-}
-
-unsigned origin_idle_count(const struct origin *origin)
-{
-    return origin->idle_count;
 }

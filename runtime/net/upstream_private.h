@@ -106,7 +106,6 @@ struct upstream {
     struct call *queue, *queue_end, *free_calls;
     unsigned free_connection_count, free_call_count, queue_count;
     CURLSH *share;
-    struct upstream_counts counts;
     struct http1_head head;
     char message[MESSAGE_MAX];
     char gather[RECORD_MAX];

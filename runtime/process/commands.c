@@ -49,9 +49,10 @@ static void say(struct buffer *lines)
 static bool put_start(struct buffer *out, const struct gateway *gateway, char complaint[COMPLAINT_MAX])
 {
     const struct config *config = gateway->current->config;
+    struct listen_place place;
     struct listen_address address;
     char why[LISTEN_WHY_MAX];
-    if (!listen_probe(config->listen_host.ptr, config->listen_port, &address, why)) {
+    if (!listen_find(config->listen_host.ptr, config->listen_port, &place, &address, why)) {
         snprintf(complaint, COMPLAINT_MAX, "%.*s: %s", (int)config->listen_place.len, config->listen_place.ptr, why);
         return false;
     }

@@ -46,6 +46,7 @@ struct process {
     struct sources *refused;   /* of the last reload that was; likewise */
     char listen_host[64];      /* what the running listeners were made from */
     int listen_port;
+    struct listen_place listen_place;
     struct listen_address address;
     struct memory memory;
     size_t memory_limit, body_limit; /* the config's when it started */
@@ -107,11 +108,10 @@ static bool refuse_address(const struct process *process)
     return false;
 }
 
-static bool is_place_to_listen(const struct process *process, const struct config *config)
+static bool find_place_to_listen(struct process *process, const struct config *config)
 {
-    struct listen_address unused;
     char why[LISTEN_WHY_MAX];
-    if (listen_probe(config->listen_host.ptr, config->listen_port, &unused, why))
+    if (listen_find(config->listen_host.ptr, config->listen_port, &process->listen_place, &process->address, why))
         return true;
     refuse_start(process, "%.*s: %s", (int)config->listen_place.len, config->listen_place.ptr, why);
     return false;
@@ -123,7 +123,7 @@ static bool open_listeners(struct process *process, const struct config *config,
     process->listen_port = config->listen_port;
     process->listeners = xcalloc(count, sizeof *process->listeners);
     for (unsigned i = 0; i < count; i++) {
-        process->listeners[i] = listen_open(process->listen_host, process->listen_port, i > 0);
+        process->listeners[i] = listen_open(&process->listen_place, process->listen_port, i > 0);
         if (process->listeners[i] < 0)
             return refuse_address(process);
         if (process->listen_port == 0) /* any: the other workers share the one we were given */
@@ -564,7 +564,7 @@ int process_run(const struct engine *engine, const char *path)
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
     process.last_number = first->number;
     generation_swap(gateway, first);
-    if (!is_place_to_listen(&process, first->config) || !divide_memory(&process, first->config, first->script_count) ||
+    if (!find_place_to_listen(&process, first->config) || !divide_memory(&process, first->config, first->script_count) ||
         !open_listeners(&process, first->config, first->script_count) || !make_workers(&process, first->script_count))
         end_at_once(&process, 1);
     gateway->listens = true;

@@ -1,4 +1,4 @@
-/* listener.h -- a worker's listener, and how it comes through what accept4 may say.
+/* acceptor.h -- accepts clients from a worker's listening socket (listen.h opens those), and comes through what accept4 may say.
  *
  * What libmicrohttpd 0.9.75 does by itself: out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) it takes its listener out of its epoll, as at its limit
  * of connections, and puts it back only when it is run once more after a connection ended; with no connection, and on any other error, it spins. So it never
@@ -8,8 +8,8 @@
  *
  * Everything belongs to one worker's thread.
  * SPDX-License-Identifier: MIT */
-#ifndef NET_LISTENER_H
-#define NET_LISTENER_H
+#ifndef NET_ACCEPTOR_H
+#define NET_ACCEPTOR_H
 #include "net/door.h"
 #include "net/loop.h"
 #include <stdatomic.h>
@@ -22,7 +22,7 @@ struct accept_trouble {
     int64_t lasted_us;
 };
 
-struct listener_owner {
+struct acceptor_owner {
     void *owner;
     /* Takes a client that waited while the listener was quiet. */
     void (*let_in)(void *owner, int fd, const struct sockaddr *address, socklen_t len);
@@ -32,10 +32,10 @@ struct listener_owner {
     void (*tell)(void *owner, const struct accept_trouble *trouble);
 };
 
-struct listener {
+struct acceptor {
     struct door door;
     struct loop *loop;
-    struct listener_owner owner;
+    struct acceptor_owner owner;
     int fd, spare_fd;
     int epoll_fd; /* libmicrohttpd's, and what it wants to be told from it */
     void *epoll_data;
@@ -50,10 +50,10 @@ struct listener {
 };
 
 /* `connections` counts those that are open. False: descriptor out of range. */
-bool listener_open(struct listener *listener, struct loop *loop, int fd, unsigned limit, const unsigned *connections,
-                   const struct listener_owner *owner);
+bool acceptor_open(struct acceptor *acceptor, struct loop *loop, int fd, unsigned limit, const unsigned *connections,
+                   const struct acceptor_owner *owner);
 /* libmicrohttpd has it in this epoll, under this pointer. */
-void listener_follow(struct listener *listener, int epoll_fd, void *epoll_data);
-void listener_on_room(struct listener *listener); /* a connection ended */
-void listener_close(struct listener *listener);   /* no client is let in any more; the descriptor stays open. Again: nothing */
+void acceptor_follow(struct acceptor *acceptor, int epoll_fd, void *epoll_data);
+void acceptor_on_free(struct acceptor *acceptor); /* a connection ended */
+void acceptor_close(struct acceptor *acceptor);   /* no client is let in any more; the descriptor stays open. Again: nothing */
 #endif
