@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local launch = require "support.launch"
 local http = require "support.http"
+local pair = require "support.pair"
 local process = require "support.process"
 local scripted = require "support.scripted"
 
@@ -9,8 +10,8 @@ local CONFIG = [[
 return {
   workers = 1,
   providers = {
-    house = { kind = "house.lua", base_url = "ORIGIN/api", key = "house-key-1" },
-    odd = { kind = "odd.lua", base_url = "ORIGIN" },
+    house = { kind = "house.lua", base_url = "%s/api", key = "house-key-1" },
+    odd = { kind = "odd.lua", base_url = "%s" },
     mock = {},
   },
   models = { spare = { { "odd/m", priority = 1 }, { "mock/hello", priority = 2 } } },
@@ -52,20 +53,11 @@ local CHUNKS = 'data: {"id":"c1","model":"m","choices":[{"index":0,"delta":{"con
   'data: {"choices":[{"index":0,"delta":{"content":"lo"},"finish_reason":"stop"}]}\n\ndata: [DONE]\n\n'
 
 describe("an adapter in Lua", function()
-  local server, gateway
-
-  setup(function()
-    server = scripted.start()
-    gateway = launch.start {
-      config = (CONFIG:gsub("ORIGIN", server.origin)),
-      files = { ["house.lua"] = process.read_file "examples/providers/house.lua", ["odd.lua"] = odd() },
-    }
-  end)
-  teardown(function()
-    local status = gateway:stop()
-    server:stop()
-    assert.equal(0, status)
-  end)
+  local server, gateway, start, stop = pair.of(scripted.start, {
+    config = CONFIG, files = { ["house.lua"] = process.read_file "examples/providers/house.lua", ["odd.lua"] = odd() },
+  })
+  setup(start)
+  teardown(stop)
   before_each(function() server:forget() end)
 
   --- Puts another odd adapter in force.

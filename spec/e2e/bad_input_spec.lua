@@ -1,6 +1,7 @@
 --- What clients send that cannot be served: one answer, in their dialect, that says what is wrong; nothing goes upstream.
 local launch = require "support.launch"
 local http = require "support.http"
+local pair = require "support.pair"
 
 local CONFIG = [[
 return {
@@ -48,17 +49,9 @@ local BODIES = {
 }
 
 describe("bad input", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = CONFIG:format(mock.origin) }
-  end)
-  teardown(function()
-    local status = gateway:stop()
-    mock:stop()
-    assert.equal(0, status)
-  end)
+  local mock, gateway, start, stop = pair.of(launch.mock, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   local function assert_refused(answer, status, code, param)
     assert.equal(status, answer.status)

@@ -1,6 +1,7 @@
 --- What providers let us send: `limits` of the config's providers and targets.
 local launch = require "support.launch"
 local http = require "support.http"
+local pair = require "support.pair"
 
 local CONFIG = [[
 return {
@@ -22,17 +23,9 @@ return {
 }]]
 
 describe("limits of providers and targets", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
-  end)
-  teardown(function()
-    local status = gateway:stop()
-    mock:stop()
-    assert.equal(0, status)
-  end)
+  local mock, gateway, start, stop = pair.of(launch.mock, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   it("leave a full target out, and everybody goes on with the rest", function()
     local served = {}

@@ -1,6 +1,6 @@
 --- What a failure is called, who is blamed for it, and what may follow: details that a policy, an operator or a client goes by.
 -- SPDX-License-Identifier: MIT
-local launch = require "support.launch"
+local pair = require "support.pair"
 local scripted = require "support.scripted"
 
 local CONFIG = [[
@@ -38,16 +38,9 @@ return {
 }]]
 
 describe("a failure", function()
-  local provider, gateway
-
-  setup(function()
-    provider = scripted.start()
-    gateway = launch.start { config = CONFIG:format(provider.origin, provider.origin), policies = { mine = POLICY } }
-  end)
-  teardown(function()
-    assert.equal(0, gateway:stop())
-    provider:stop()
-  end)
+  local provider, gateway, start, stop = pair.of(scripted.start, { config = CONFIG, policies = { mine = POLICY } })
+  setup(start)
+  teardown(stop)
 
   local ROLE = 'data: {"id":"c","model":"m","choices":[{"index":0,"delta":{"role":"assistant","content":""},"finish_reason":null}]}\n\n'
   local STARTED = 'event: message_start\ndata: {"type":"message_start","message":{"id":"m","type":"message","role":"assistant","model":"m",'

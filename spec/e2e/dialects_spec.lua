@@ -1,6 +1,7 @@
 --- The routes beside chat completions, as their clients see them: completions, embeddings, the gateway's own form; and pools of keys.
 local cjson = require "cjson"
 local launch = require "support.launch"
+local pair = require "support.pair"
 
 local CONFIG = [[
 return {
@@ -30,17 +31,9 @@ local function events(body)
 end
 
 describe("dialects", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
-  end)
-  teardown(function()
-    local status = gateway:stop()
-    mock:stop()
-    assert.equal(0, status)
-  end)
+  local mock, gateway, start, stop = pair.of(launch.mock, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   local function post(path, body, headers)
     return gateway:request { method = "POST", path = path, body = type(body) == "table" and cjson.encode(body) or body, headers = headers }

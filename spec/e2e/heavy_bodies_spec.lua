@@ -2,6 +2,7 @@
 -- SPDX-License-Identifier: MIT
 local launch = require "support.launch"
 local http = require "support.http"
+local pair = require "support.pair"
 local process = require "support.process"
 local scripted = require "support.scripted"
 
@@ -9,18 +10,13 @@ local ANTHROPIC = [[{"id":"msg_1","type":"message","role":"assistant","model":"m
   "stop_reason":"end_turn","stop_sequence":null,"usage":{"input_tokens":1,"output_tokens":1}}]]
 
 describe("one body does not stop a worker", function()
-  local provider, gateway
-
+  local provider, gateway, start, stop = pair.of(scripted.start, { config = [[
+    return { workers = 1, providers = { ant = { kind = "anthropic", base_url = "%s", key = "k" } } }]] })
   setup(function()
-    provider = scripted.start()
+    start()
     provider:answer(200, "application/json", ANTHROPIC)
-    gateway = launch.start { config = ([[return { workers = 1, providers = { ant = { kind = "anthropic", base_url = "%s",
-      key = "k" } } }]]):format(provider.origin) }
   end)
-  teardown(function()
-    gateway:stop()
-    provider:stop()
-  end)
+  teardown(stop)
 
   --- Seconds of CPU that the gateway has used.
   local function cpu()

@@ -2,6 +2,7 @@
 -- SPDX-License-Identifier: MIT
 local launch = require "support.launch"
 local http = require "support.http"
+local pair = require "support.pair"
 
 local CONFIG = [[
 return {
@@ -36,17 +37,11 @@ return {
 
 for _, kind in ipairs { "openai", "anthropic" } do
   describe("a hedge at " .. kind, function()
-    local mock, gateway
-
-    setup(function()
-      mock = launch.mock()
-      gateway = launch.start { config = CONFIG:format(mock.origin, kind, kind == "openai" and mock.origin .. "/v1" or mock.origin),
-        policies = { mine = POLICY } }
-    end)
-    teardown(function()
-      assert.equal(0, gateway:stop())
-      mock:stop()
-    end)
+    local mock, gateway, start, stop = pair.of(launch.mock, {
+      config = CONFIG:format("%s", kind, kind == "openai" and "%s/v1" or "%s"), policies = { mine = POLICY },
+    })
+    setup(start)
+    teardown(stop)
     before_each(function() mock:reset() end)
 
     local function outcomes_of(id)

@@ -1,6 +1,7 @@
 --- What requests hold comes back whatever becomes of them: clients that leave in every state, hedges that lose, waits that end, reloads in between.
 -- SPDX-License-Identifier: MIT
 local launch = require "support.launch"
+local pair = require "support.pair"
 local http = require "support.http"
 
 local CONFIG = [[
@@ -23,8 +24,8 @@ return {
   breaker = { failures = 1000 },
 }]]
 
-local function config(mock, patience, total)
-  return CONFIG:format(mock.origin, mock.origin, patience, patience, patience, total)
+local function config(origin, patience, total)
+  return CONFIG:format(origin, origin, patience, patience, patience, total)
 end
 
 local POLICY = [[
@@ -51,16 +52,11 @@ return {
 local MODELS = { "quick", "slow", "stream", "hung", "mute", "both", "broken", "refused" }
 
 describe("what requests hold", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = config(mock, "400ms", "5s"), policies = { mine = POLICY:format(12, 40) }, key = "key-of-alice" }
-  end)
-  teardown(function()
-    assert.equal(0, gateway:stop())
-    mock:stop()
-  end)
+  local mock, gateway, start, stop = pair.of(launch.mock, {
+    config = config("%s", "400ms", "5s"), policies = { mine = POLICY:format(12, 40) }, key = "key-of-alice",
+  })
+  setup(start)
+  teardown(stop)
 
   local function load(limits_of_user, limit_of_all)
     gateway:edit_policy("mine", POLICY:format(limits_of_user, limit_of_all))
@@ -122,7 +118,7 @@ describe("what requests hold", function()
     for _, status in ipairs { "left", 200, 429, 502, 503, 504 } do
       assert.is_true((statuses[status] or 0) > 0, ("SEED=%d: nobody got %s"):format(seed, status))
     end
-    gateway:edit_config(config(mock, "60s", "60s")) -- who stands still for a while now is no fault
+    gateway:edit_config(config(mock.origin, "60s", "60s")) -- who stands still for a while now is no fault
     load(100, 12)
     assert.is_truthy(http.eventually(function()
       local flying = 0

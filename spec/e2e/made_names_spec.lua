@@ -2,6 +2,7 @@
 -- the table is full the one that was named longest ago gives way, but none that a request holds.
 local launch = require "support.launch"
 local http = require "support.http"
+local pair = require "support.pair"
 
 local CONFIG = [[
 return {
@@ -40,16 +41,9 @@ return {
 local COUNT = 4300
 
 describe("a table of made names", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin), policies = { mine = POLICY }, key = "key-of-all" }
-  end)
-  teardown(function()
-    assert.equal(0, gateway:stop())
-    mock:stop()
-  end)
+  local _, gateway, start, stop = pair.of(launch.mock, { config = CONFIG, policies = { mine = POLICY }, key = "key-of-all" })
+  setup(start)
+  teardown(stop)
 
   --- Adds what asks for `COUNT` names on 8 connections to the jobs; every answer has this status.
   local function add_flood(jobs, prefix, key, status, method)

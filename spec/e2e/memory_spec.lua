@@ -1,6 +1,7 @@
 --- Memory: few large bodies starve no other caller, what is not needed any more is given back, and what does not fit is refused in time.
 local launch = require "support.launch"
 local http = require "support.http"
+local pair = require "support.pair"
 
 local MB = 1024 * 1024
 
@@ -32,18 +33,13 @@ local function prompt(model, size, stream)
 end
 
 describe("memory", function()
-  local mock, gateway, bodies
-
+  local mock, gateway, start, stop = pair.of(launch.mock, { config = CONFIG, policies = { kept = KEPT } })
+  local bodies
   setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin), policies = { kept = KEPT } }
+    start()
     bodies = gateway:log_line(function(line) return line.event == "memory" end).bodies_mb
   end)
-  teardown(function()
-    local status = gateway:stop()
-    mock:stop()
-    assert.equal(0, status)
-  end)
+  teardown(stop)
 
   --- An upload of which the last byte is held back: its connection, and the answer if it was refused meanwhile.
   local function upload(key, size, headers)

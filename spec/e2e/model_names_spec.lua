@@ -1,6 +1,7 @@
 --- Names of models whose segments lead elsewhere: a key's `lab/good*` must not let `lab/good/../secret` pass, at any route and in any spelling.
 local launch = require "support.launch"
 local http = require "support.http"
+local pair = require "support.pair"
 
 local CONFIG = [[
 return {
@@ -33,16 +34,9 @@ local ELSEWHERE = { "lab/good/../secret", "lab/good/%2e%2e/secret", "lab/good%2f
   "lab/good/./secret", "lab/good//secret", "lab/good/..", "lab/good/", "lab/good\1", "azure/good/../../secret", "azure/good/%2E%2E" }
 
 describe("a name of a model whose segments lead elsewhere", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin), policies = { mine = POLICY } }
-  end)
-  teardown(function()
-    assert.equal(0, gateway:stop())
-    mock:stop()
-  end)
+  local mock, gateway, start, stop = pair.of(launch.mock, { config = CONFIG, policies = { mine = POLICY } })
+  setup(start)
+  teardown(stop)
 
   it("is a 404 at every route, for a key with patterns as for one without, and no provider hears of it", function()
     for path, fields in pairs(ROUTES) do

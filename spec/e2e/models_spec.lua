@@ -1,6 +1,6 @@
 --- What models there are, told to clients of both dialects; and what a translated request for embeddings loses, told by name.
 -- SPDX-License-Identifier: MIT
-local launch = require "support.launch"
+local pair = require "support.pair"
 local scripted = require "support.scripted"
 
 local CONFIG = [[
@@ -11,16 +11,9 @@ return {
 }]]
 
 describe("models", function()
-  local provider, gateway
-
-  setup(function()
-    provider = scripted.start()
-    gateway = launch.start { config = CONFIG:format(provider.origin, provider.origin) }
-  end)
-  teardown(function()
-    gateway:stop()
-    provider:stop()
-  end)
+  local provider, gateway, start, stop = pair.of(scripted.start, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   local CLIENTS = { ["anthropic-version"] = "2023-06-01", ["x-api-key"] = "any" }
 

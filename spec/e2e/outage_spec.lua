@@ -2,6 +2,7 @@
 --
 -- A thousand requests at once stand for minutes of traffic: what bounds the attempts counts requests, not time.
 local launch = require "support.launch"
+local pair = require "support.pair"
 local socket = require "socket"
 
 local CONFIG = [[
@@ -23,17 +24,9 @@ return {
 }]]
 
 describe("an outage", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
-  end)
-  teardown(function()
-    local status = gateway:stop()
-    mock:stop()
-    assert.equal(0, status)
-  end)
+  local mock, gateway, start, stop = pair.of(launch.mock, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   local REQUESTS = 1000
 

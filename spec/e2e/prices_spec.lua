@@ -2,6 +2,7 @@
 -- SPDX-License-Identifier: MIT
 local cjson = require "cjson"
 local launch = require "support.launch"
+local pair = require "support.pair"
 local process = require "support.process"
 local scripted = require "support.scripted"
 
@@ -16,16 +17,9 @@ return {
 local TABLE = '{"claude-haiku-4-5":{"litellm_provider":"anthropic","mode":"chat","input_cost_per_token":%s,"output_cost_per_token":1e-05}}'
 
 describe("prices", function()
-  local provider, gateway
-
-  setup(function()
-    provider = scripted.start()
-    gateway = launch.start { config = CONFIG:format("nil", provider.origin) }
-  end)
-  teardown(function()
-    gateway:stop()
-    provider:stop()
-  end)
+  local provider, gateway, start, stop = pair.of(scripted.start, { config = CONFIG:format("nil", "%s") })
+  setup(start)
+  teardown(stop)
 
   local function say(stream, input, output, cached)
     local usage = cjson.encode { prompt_tokens = input, completion_tokens = output, total_tokens = input + output,

@@ -1,5 +1,6 @@
 --- How providers are doing, for people: /providers, and breakers shown and reset.
 local launch = require "support.launch"
+local pair = require "support.pair"
 
 local CONFIG = [[
 return {
@@ -19,17 +20,9 @@ return {
 }]]
 
 describe("the pages about providers", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
-  end)
-  teardown(function()
-    local status = gateway:stop()
-    mock:stop()
-    assert.equal(0, status)
-  end)
+  local _, gateway, start, stop = pair.of(launch.mock, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   local function page(name)
     for _, provider in ipairs(gateway:get("/providers"):json().providers) do

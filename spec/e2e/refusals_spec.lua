@@ -1,5 +1,5 @@
 --- What a client hears where a provider's refusal is cut, a page, or a copy of what it was sent; and what is refused before it is asked.
-local launch = require "support.launch"
+local pair = require "support.pair"
 local scripted = require "support.scripted"
 
 local KEY = "Very+Odd/Key=of-the-house"
@@ -16,16 +16,9 @@ return {
 }]]
 
 describe("a refusal", function()
-  local server, gateway
-
-  setup(function()
-    server = scripted.start()
-    gateway = launch.start { config = (CONFIG:gsub("%%s", server.origin)) }
-  end)
-  teardown(function()
-    assert.equal(0, gateway:stop())
-    server:stop()
-  end)
+  local server, gateway, start, stop = pair.of(scripted.start, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   it("whose body is cut is still what its status says", function()
     for status, code in pairs { [401] = "invalid_api_key", [404] = "model_not_found", [429] = "rate_limit_exceeded" } do

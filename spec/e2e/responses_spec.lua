@@ -1,6 +1,7 @@
 --- POST /v1/responses as its clients see it, in front of providers that speak chat or Anthropic's messages.
 local cjson = require "cjson"
 local launch = require "support.launch"
+local pair = require "support.pair"
 local stream = require "support.stream"
 
 local CONFIG = [[
@@ -16,17 +17,9 @@ return {
 }]]
 
 describe("responses", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = (CONFIG:gsub("%%s", mock.origin)) }
-  end)
-  teardown(function()
-    local status = gateway:stop()
-    mock:stop()
-    assert.equal(0, status)
-  end)
+  local _, gateway, start, stop = pair.of(launch.mock, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   local function post(body)
     return gateway:request { method = "POST", path = "/v1/responses", body = cjson.encode(body) }

@@ -2,6 +2,7 @@
 local cjson = require "cjson"
 local launch = require "support.launch"
 local http = require "support.http"
+local pair = require "support.pair"
 
 local CONFIG = [[
 return {
@@ -15,17 +16,9 @@ return {
 }]]
 
 describe("a stream", function()
-  local mock, gateway
-
-  setup(function()
-    mock = launch.mock()
-    gateway = launch.start { config = CONFIG:format(mock.origin, mock.origin) }
-  end)
-  teardown(function()
-    local status = gateway:stop()
-    mock:stop()
-    assert.equal(0, status)
-  end)
+  local mock, gateway, start, stop = pair.of(launch.mock, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   local function row_of(id)
     return function(row) return row.request_id == id end

@@ -1,7 +1,7 @@
 --- What no provider of the client's own dialect judges: mistakes in a request that is translated are refused by name, and nothing vanishes.
 -- SPDX-License-Identifier: MIT
 local cjson = require "cjson"
-local launch = require "support.launch"
+local pair = require "support.pair"
 local scripted = require "support.scripted"
 
 local CONFIG = [[
@@ -47,16 +47,9 @@ local RESPONSES = {
 }
 
 describe("a request that is translated", function()
-  local provider, gateway
-
-  setup(function()
-    provider = scripted.start()
-    gateway = launch.start { config = CONFIG:format(provider.origin, provider.origin) }
-  end)
-  teardown(function()
-    gateway:stop()
-    provider:stop()
-  end)
+  local provider, gateway, start, stop = pair.of(scripted.start, { config = CONFIG })
+  setup(start)
+  teardown(stop)
 
   local function ask(path, base, field, value)
     base[field] = nil
