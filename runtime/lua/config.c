@@ -6,6 +6,7 @@
 #include "lua/config.h"
 #include "lua/adapter.h"
 #include "lua/fields.h"
+#include "lua/hold.h"
 #include "lua/limit.h"
 #include "providers/credentials/google.h"
 #include <stdio.h>
@@ -380,12 +381,11 @@ static struct slice take_metadata(lua_State *L, struct config *config)
 {
     struct slice made = SLICE_NONE;
     if (lua_getfield(L, -1, "metadata") == LUA_TTABLE) {
-        /* Lua may raise while it is open; the buffer is bounded and the process is about to say why and end, or to keep what it had. */
-        struct buffer out;
-        buffer_init(&out, METADATA_MAX);
-        write_json(L, &out, 1);
-        made = out.overflow ? SLICE_NONE : arena_copy(&config->arena, buffer_slice(&out));
-        buffer_free(&out);
+        struct buffer *out = hold_buffer(L, METADATA_MAX);
+        lua_pushvalue(L, -2);
+        write_json(L, out, 1);
+        made = out->overflow ? SLICE_NONE : arena_copy(&config->arena, buffer_slice(out));
+        lua_pop(L, 2);
         if (made.len == 0)
             luaL_error(L, "config: metadata of a key is longer than %d KB", METADATA_MAX / 1024);
     }

@@ -87,8 +87,9 @@ bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLA
 void sources_free(struct sources *sources);
 uint64_t sources_stamp(const struct sources *sources);
 uint64_t sources_stamp_read(const struct sources *sources);
-/* A new state with the house's modules in reach of require; NULL: memory is out. */
-lua_State *sources_new_state(struct memory *memory); /* what counts it, or NULL */
+/* A new state with the gateway's modules in reach of require, to be closed with call_close_state and nothing else: its blocks are not malloc's.
+ * `memory` counts it, or is NULL. NULL: memory is out. */
+lua_State *sources_new_state(struct memory *memory);
 /* A name beside gateway.lua; the caller frees it. */
 char *sources_beside(const char *config_path, const char *name);
 /* Pushes the options for policy.load; false: the built-in policy is meant, nothing pushed. May raise. */

@@ -3,6 +3,7 @@
 #include "lua/engine/evaluate.h"
 #include "base/file.h"
 #include "lua/call.h"
+#include "lua/hold.h"
 #include "lua/script.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -10,15 +11,15 @@
 
 bool evaluate_push_text(lua_State *L, const char *path, bool may_be_absent)
 {
-    struct buffer text;
     char why[FILE_WHY_MAX];
-    buffer_init(&text, SOURCE_FILE_MAX);
-    bool found = file_read(path, &text, why), ok = found || (may_be_absent && file_is_absent(path));
+    struct buffer *text = hold_buffer(L, SOURCE_FILE_MAX);
+    bool found = file_read(path, text, why), ok = found || (may_be_absent && file_is_absent(path));
     if (ok)
-        push_slice(L, found ? buffer_slice(&text) : SLICE_NONE);
+        push_slice(L, found ? buffer_slice(text) : SLICE_NONE);
     else
         lua_pushfstring(L, "%s: %s", path, why);
-    buffer_free(&text);
+    buffer_free(text);
+    lua_remove(L, -2);
     return ok;
 }
 

@@ -8,6 +8,7 @@
 #include "lua/engine/embedded.h"
 #include "lua/config.h"
 #include "lua/engine/evaluate.h"
+#include "lua/hold.h"
 #include "lua/script.h"
 #include <dirent.h>
 #include <errno.h>
@@ -299,13 +300,12 @@ static int config_fetched(lua_State *L)
 {
     struct copies *copies = lua_touserdata(L, lua_upvalueindex(1));
     struct slice url = check_slice(L, 1);
-    struct buffer text;
-    buffer_init(&text, FILE_MAX);
-    if (copies != NULL && copies_get(copies, url, &text))
-        push_slice(L, buffer_slice(&text));
+    struct buffer *text = hold_buffer(L, FILE_MAX);
+    if (copies != NULL && copies_get(copies, url, text))
+        push_slice(L, buffer_slice(text));
     else
         lua_pushnil(L);
-    buffer_free(&text);
+    buffer_free(text);
     return 1;
 }
 

@@ -201,7 +201,7 @@ static void refuse_strategy(lua_State *L, struct pipeline_run *run)
         lua_pop(L, 1);
     }
     failure.message = arena_copy(&run->request->arena, buffer_slice(&text));
-    buffer_free(&text);
+    buffer_free(&text); /* until here nothing could raise: texts were read, and none was made */
     failure.param = LIT("routing_strategy");
     request_refuse(run->request, &failure);
 }
@@ -582,7 +582,7 @@ static void append_label(lua_State *L, struct buffer *out) /* name and value at 
 /* Labels that plan.lua checked -> one JSON member, in the request's arena: a label may have the name of a field of the log line. */
 static struct slice write_labels(lua_State *L, struct pipeline_run *run, int index)
 {
-    struct buffer out;
+    struct buffer out; /* nothing below raises: plain data is read, and no text is made */
     buffer_init(&out, LABELS_JSON_MAX);
     lua_pushnil(L);
     if (lua_next(L, index) == 0)

@@ -465,15 +465,12 @@ static int log_close_face(lua_State *L)
 
 static int log_begin_face(lua_State *L)
 {
-    struct buffer out;
     int64_t wall_us = luaL_checkinteger(L, 1);
     enum log_level level = check_level(L, 2);
     const char *event = luaL_checkstring(L, 3);
-    buffer_init(&out, 4096);
-    log_begin(&out, wall_us, level, event);
-    push_slice(L, buffer_slice(&out));
-    buffer_free(&out);
-    return 1;
+    struct buffer *out = hold_buffer(L, 4096);
+    log_begin(out, wall_us, level, event);
+    return push_slice(L, buffer_slice(out));
 }
 
 static int close_end(lua_State *L)

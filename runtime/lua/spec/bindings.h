@@ -5,6 +5,7 @@
 #ifndef LUA_SPEC_BINDINGS_H
 #define LUA_SPEC_BINDINGS_H
 #include "lua/bindings.h"
+#include "lua/hold.h"
 
 int open_base(lua_State *L);
 int open_json(lua_State *L);

@@ -23,10 +23,7 @@ static int config_gc(lua_State *L)
 static int config_model_face(lua_State *L)
 {
     struct config *config = check_config(L);
-    struct arena arena;
-    struct slice name = check_slice(L, 2);
-    arena_init(&arena, NULL, 1024 * 1024);
-    const struct model *model = config_model(config, name, &arena, NULL);
+    const struct model *model = config_model(config, check_slice(L, 2), hold_arena(L, 1024 * 1024), NULL);
     if (model == NULL)
         lua_pushnil(L);
     else
@@ -35,7 +32,6 @@ static int config_model_face(lua_State *L)
         push_slice(L, model->targets[i]->name);
         lua_rawseti(L, -2, i + 1);
     }
-    arena_free(&arena);
     return 1;
 }
 

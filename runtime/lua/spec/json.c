@@ -187,14 +187,10 @@ static int raw_equals(lua_State *L)
 
 static int through_arena(lua_State *L, struct slice (*call)(struct arena *arena, struct slice text))
 {
-    struct arena arena;
     lua_Integer room = luaL_optinteger(L, 2, 64 * 1024 * 1024);
-    struct slice text = check_exact(L, 1);
-    arena_init(&arena, NULL, (size_t)room);
-    struct slice out = call(&arena, text);
+    struct slice text = check_exact(L, 1), out = call(hold_arena(L, (size_t)room), text);
     push_text(L, out);
     lua_pushboolean(L, out.ptr == text.ptr);
-    arena_free(&arena);
     return 2;
 }
 
@@ -210,16 +206,14 @@ static int unescape(lua_State *L)
 
 static int through_buffer(lua_State *L, void (*append)(struct buffer *out, struct slice text))
 {
-    struct buffer out;
     lua_Integer limit = luaL_optinteger(L, 2, 64 * 1024 * 1024);
     struct slice text = check_exact(L, 1);
-    buffer_init(&out, (size_t)limit);
-    append(&out, text);
-    if (out.overflow)
+    struct buffer *out = hold_buffer(L, (size_t)limit);
+    append(out, text);
+    if (out->overflow)
         lua_pushnil(L);
     else
-        lua_pushlstring(L, out.len > 0 ? out.ptr : "", out.len);
-    buffer_free(&out);
+        push_slice(L, buffer_slice(out));
     return 1;
 }
 

@@ -54,11 +54,11 @@ static void push_verdict(lua_State *L, const struct limit_ask *asks, const struc
     }
     if (!verdict->refused)
         return;
-    struct buffer text;
-    buffer_init(&text, LIMIT_FULL_NAME_MAX);
-    limit_write_refusal(&text, asks[verdict->ask].rule, verdict);
-    set_slice(L, "message", buffer_slice(&text));
-    buffer_free(&text);
+    struct buffer *text = hold_buffer(L, LIMIT_FULL_NAME_MAX);
+    limit_write_refusal(text, asks[verdict->ask].rule, verdict);
+    push_slice(L, buffer_slice(text));
+    lua_setfield(L, -3, "message");
+    lua_pop(L, 1);
     set_string(L, "limit", asks[verdict->ask].rule->name);
     set_slice(L, "record", asks[verdict->ask].name);
     set_string(L, "unit", limit_unit_name(verdict->unit));
@@ -80,18 +80,18 @@ static int charge(lua_State *L, bool taking) /* (limiter, rules, who, now [, tok
     int count = limits_at(L, 2, rules);
     luaL_argcheck(L, count >= 0, 2, "expected a list of limits");
     struct slice user = field_slice(L, 3, "user"), model = field_slice(L, 3, "model");
+    luaL_checkstack(L, LIMITS_MAX + 12, "limits");
+    for (int i = 0; i < count; i++) {
+        struct buffer *name = hold_buffer(L, LIMIT_FULL_NAME_MAX);
+        limit_write_name(name, rules[i], user, model);
+        asks[i] = (struct limit_ask){buffer_slice(name), rules[i]};
+    }
     struct handle *handle = lua_newuserdatauv(L, sizeof *handle, 1);
     memset(handle, 0, sizeof *handle);
     handle->limiter = limiter;
     lua_pushvalue(L, 1); /* a reservation keeps its limiter alive */
     lua_setiuservalue(L, -2, 1);
     luaL_setmetatable(L, RESERVATION_TYPE);
-    struct buffer names[LIMITS_MAX];
-    for (int i = 0; i < count; i++) {
-        buffer_init(&names[i], LIMIT_FULL_NAME_MAX);
-        limit_write_name(&names[i], rules[i], user, model);
-        asks[i] = (struct limit_ask){buffer_slice(&names[i]), rules[i]};
-    }
     bool ok = limiter_charge(limiter, asks, (unsigned)count, tokens, now_us, taking ? &handle->reservation : NULL, &verdict);
     if (!ok || !taking) {
         lua_pop(L, 1);
@@ -101,8 +101,6 @@ static int charge(lua_State *L, bool taking) /* (limiter, rules, who, now [, tok
             lua_pushnil(L);
     }
     push_verdict(L, asks, &verdict);
-    for (int i = 0; i < count; i++)
-        buffer_free(&names[i]);
     return 2;
 }
 

@@ -112,14 +112,11 @@ static int wait(lua_State *L)
 
 static int copy(lua_State *L) /* nil: there is none that is good */
 {
-    struct arena arena;
-    arena_init(&arena, NULL, SPEC_ARENA_MAX);
-    struct slice text = token_copy(check_token(L), check_us(L, 2), &arena);
+    struct slice text = token_copy(check_token(L), check_us(L, 2), hold_arena(L, SPEC_ARENA_MAX));
     if (text.len > 0)
         push_slice(L, text);
     else
         lua_pushnil(L);
-    arena_free(&arena);
     return 1;
 }
 
@@ -180,41 +177,34 @@ static int google_request_face(lua_State *L)
 {
     struct google_credential credential = check_credential(L, 1);
     int64_t wall_us = check_us(L, 2);
-    struct buffer out;
-    buffer_init(&out, 64 * 1024);
-    if (google_write_request(&credential, wall_us, &out))
-        push_slice(L, buffer_slice(&out));
+    struct buffer *out = hold_buffer(L, 64 * 1024);
+    if (google_write_request(&credential, wall_us, out))
+        push_slice(L, buffer_slice(out));
     else
         lua_pushnil(L);
-    buffer_free(&out);
     return 1;
 }
 
 static int google_token_face(lua_State *L)
 {
     struct google_token token;
-    struct arena arena;
     const char *why;
-    arena_init(&arena, NULL, SPEC_ARENA_MAX);
-    if (google_read_token(check_slice(L, 1), &arena, &token, &why)) {
+    if (google_read_token(check_slice(L, 1), hold_arena(L, SPEC_ARENA_MAX), &token, &why)) {
         push_slice(L, token.text);
         push_seconds(L, token.life_us);
     } else {
         lua_pushnil(L);
         lua_pushstring(L, why);
     }
-    arena_free(&arena);
     return 2;
 }
 
 static int google_refusal_face(lua_State *L)
 {
     struct google_credential credential = check_credential(L, 1);
-    struct arena arena;
-    arena_init(&arena, NULL, SPEC_ARENA_MAX);
-    push_slice(L, google_read_refusal(&credential, check_slice(L, 2), (int)luaL_checkinteger(L, 3), check_slice(L, 4), &arena));
-    arena_free(&arena);
-    return 1;
+    struct slice sent = check_slice(L, 2), body = check_slice(L, 4);
+    int status = (int)luaL_checkinteger(L, 3);
+    return push_slice(L, google_read_refusal(&credential, sent, status, body, hold_arena(L, SPEC_ARENA_MAX)));
 }
 
 static int google_renew_face(lua_State *L)
