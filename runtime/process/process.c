@@ -426,6 +426,7 @@ static void watch(struct process *process, uint64_t seen)
     for (;;) {
         struct pollfd fds[2] = {{process->signal_fd, POLLIN, 0}, {gateway->reload_fd, POLLIN, 0}};
         poll(fds, 2, WATCH_MS);
+        health_evict(gateway->health, clock_monotonic_us());
         int number = next_signal(process);
         if (number == SIGTERM || number == SIGINT)
             return;

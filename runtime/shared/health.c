@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "base/random.h"
+#include "shared/named.h"
 
 #define FORGET_AFTER_US (3600 * US_PER_S)
 #define OPEN_DEFAULT_US (5 * US_PER_S)
@@ -35,9 +36,7 @@ enum {
     HISTOGRAM_OCTAVES = 20,
     HISTOGRAM_FINE = 8,
     HISTOGRAM_BUCKETS = HISTOGRAM_OCTAVES * HISTOGRAM_FINE,
-    BUCKETS_MAX = 65536,
-    EVICT_AMONG = 64,     /* records without references */
-    BUCKETS_SMALL = 8192, /* 64 KB */
+    LOOKED_AT = 2, /* records that a look-up looks at for eviction */
 };
 
 struct window { /* a ring of slots; one whose number is not `slot - 0..9` is stale and was zeroed on the way */
@@ -57,13 +56,8 @@ struct histogram {
 };
 
 struct health {
-    /* under the table's lock */
+    struct named named; /* under the table's lock, as what belongs to it */
     struct health_table *table;
-    struct health *next; /* same bucket */
-    char *name;
-    size_t name_len;
-    unsigned refs;
-    int64_t named_us;
 
     /* under its own */
     pthread_mutex_t lock;
@@ -86,10 +80,9 @@ struct health {
 
 struct health_table {
     pthread_mutex_t lock;
-    struct health **buckets;
-    size_t bucket_count, count, limit, hand;
+    struct named_table records;
     uint8_t key[16];
-    uint64_t seed, evictions;
+    uint64_t seed;
 };
 
 const char *breaker_name(enum breaker_state state)
@@ -107,73 +100,31 @@ const char *breaker_name(enum breaker_state state)
 
 /* --- the table -------------------------------------------------------------------------------------------------- */
 
-struct health_table *health_table_new(size_t limit, uint64_t seed)
+static void fini(struct named *named)
 {
-    struct health_table *table = xcalloc(1, sizeof(*table));
-    pthread_mutex_init(&table->lock, NULL);
-    table->limit = limit;
-    table->bucket_count = 16;
-    while (table->bucket_count < limit && table->bucket_count < BUCKETS_MAX) {
-        table->bucket_count *= 2;
-    }
-    while (table->bucket_count > BUCKETS_SMALL && (table->buckets = calloc(table->bucket_count, sizeof(struct health *))) == NULL)
-        table->bucket_count /= 2; /* short of memory: longer lists do as well */
-    if (table->buckets == NULL)
-        table->buckets = xcalloc(table->bucket_count, sizeof(struct health *));
-    table->seed = seed;
-    memcpy(table->key, &seed, sizeof(seed));
-    return table;
+    pthread_mutex_destroy(&((struct health *)named)->lock);
 }
 
-static void free_record(struct health *health)
+static const struct named_kind health_records = {
+    .size = sizeof(struct health), .kept_us = FORGET_AFTER_US, .is_named_while_held = true, .fini = fini};
+
+struct health_table *health_table_new(size_t limit, uint64_t seed)
 {
-    pthread_mutex_destroy(&health->lock);
-    free(health->name);
-    free(health);
+    struct health_table *table = xcalloc(1, sizeof *table);
+    pthread_mutex_init(&table->lock, NULL);
+    named_init(&table->records, &health_records, limit);
+    table->seed = seed;
+    memcpy(table->key, &seed, sizeof seed);
+    return table;
 }
 
 void health_table_free(struct health_table *table)
 {
-    if (table == NULL) {
+    if (table == NULL)
         return;
-    }
-    for (size_t i = 0; i < table->bucket_count; i++) {
-        for (struct health *health = table->buckets[i], *next; health != NULL; health = next) {
-            next = health->next;
-            free_record(health);
-        }
-    }
-    free(table->buckets);
+    named_fini(&table->records);
     pthread_mutex_destroy(&table->lock);
     free(table);
-}
-
-static void drop(struct health_table *table, struct health **link)
-{
-    struct health *health = *link;
-    *link = health->next;
-    free_record(health);
-    table->count--;
-    table->evictions++;
-}
-
-/* Only a full table comes here, and only for a new name. Clients make names: the oldest of a few will do, and those that come next are looked at then. */
-static bool make_room(struct health_table *table)
-{
-    struct health **oldest = NULL;
-    unsigned seen = 0;
-    for (size_t i = 0; i < table->bucket_count && seen < EVICT_AMONG; i++, table->hand++) {
-        for (struct health **link = &table->buckets[table->hand & (table->bucket_count - 1)]; *link != NULL; link = &(*link)->next) {
-            seen += (*link)->refs == 0;
-            if ((*link)->refs == 0 && (oldest == NULL || (*link)->named_us < (*oldest)->named_us)) {
-                oldest = link;
-            }
-        }
-    }
-    if (oldest != NULL) {
-        drop(table, oldest);
-    }
-    return oldest != NULL;
 }
 
 static void apply_settings(struct health *health, const struct health_settings *settings)
@@ -187,79 +138,49 @@ static void apply_settings(struct health *health, const struct health_settings *
     }
 }
 
-static struct health *make_record(struct health_table *table, struct slice name, uint64_t hash)
-{
-    if (table->count >= table->limit && !make_room(table)) {
-        return NULL;
-    }
-    struct health *health = xcalloc(1, sizeof(*health));
-    health->table = table;
-    health->name = xstrndup(name.ptr != NULL ? name.ptr : "", name.len);
-    health->name_len = name.len;
-    health->random = table->seed ^ hash;
-    pthread_mutex_init(&health->lock, NULL);
-    struct health **bucket = &table->buckets[hash & (table->bucket_count - 1)];
-    health->next = *bucket;
-    *bucket = health;
-    table->count++;
-    return health;
-}
-
 struct health *health_find(struct health_table *table, struct slice name, const struct health_settings *settings, int64_t now_us)
 {
     uint64_t hash = hash_sip(table->key, name);
+    bool fresh;
     pthread_mutex_lock(&table->lock);
-    struct health *health = table->buckets[hash & (table->bucket_count - 1)];
-    while (health != NULL && !slice_equals((struct slice){health->name, health->name_len}, name)) {
-        health = health->next;
-    }
-    if (health == NULL) {
-        health = make_record(table, name, hash);
+    struct health *health = (struct health *)named_find(&table->records, name, hash, now_us, &fresh);
+    if (health != NULL && fresh) {
+        health->table = table;
+        health->random = table->seed ^ hash;
+        pthread_mutex_init(&health->lock, NULL);
     }
     if (health != NULL) {
-        health->refs++;
-        health->named_us = now_us;
         pthread_mutex_lock(&health->lock);
         apply_settings(health, settings);
         pthread_mutex_unlock(&health->lock);
     }
+    named_evict(&table->records, now_us, LOOKED_AT);
     pthread_mutex_unlock(&table->lock);
     return health;
 }
 
 void health_unref(struct health *health)
 {
-    if (health == NULL) {
+    if (health == NULL)
         return;
-    }
     struct health_table *table = health->table;
     pthread_mutex_lock(&table->lock);
-    health->refs--;
+    named_release(&table->records, &health->named);
     pthread_mutex_unlock(&table->lock);
 }
 
 void health_evict(struct health_table *table, int64_t now_us)
 {
     pthread_mutex_lock(&table->lock);
-    for (size_t i = 0; i < table->bucket_count; i++) {
-        for (struct health **link = &table->buckets[i]; *link != NULL;) {
-            if ((*link)->refs > 0) {
-                (*link)->named_us = now_us; /* a generation that holds it names it all the while */
-            } else if (now_us - (*link)->named_us >= FORGET_AFTER_US) {
-                drop(table, link);
-                continue;
-            }
-            link = &(*link)->next;
-        }
-    }
+    named_evict(&table->records, now_us, table->records.count);
     pthread_mutex_unlock(&table->lock);
 }
 
-uint64_t health_evictions(const struct health_table *table)
+uint64_t health_evictions(struct health_table *table)
 {
-    pthread_mutex_lock((pthread_mutex_t *)&table->lock);
-    uint64_t evictions = table->evictions;
-    pthread_mutex_unlock((pthread_mutex_t *)&table->lock);
+    pthread_mutex_lock(&table->lock);
+    uint64_t evictions = table->records.evictions;
+    pthread_mutex_unlock(&table->lock);
     return evictions;
 }
 
@@ -267,8 +188,8 @@ uint64_t health_evictions(const struct health_table *table)
 
 static void window_clear(struct window *window)
 {
-    memset(window->ok, 0, sizeof(window->ok));
-    memset(window->failed, 0, sizeof(window->failed));
+    memset(window->ok, 0, sizeof window->ok);
+    memset(window->failed, 0, sizeof window->failed);
 }
 
 static unsigned window_at(struct window *window, int64_t now_us)

@@ -1,7 +1,7 @@
 /* health.h -- how each target is doing, from real traffic: in flight, success, latency, breaker, cool-down.
  *
  * One record per target name ("openai/gpt-4o"), shared by all workers and found by name, so that a reload finds it again. Each record has
- * its own lock; no call blocks beyond it, none reads a clock. Records nobody names for an hour are evicted and counted.
+ * its own lock; no call blocks beyond it, none reads a clock. A record that no generation held for an hour is evicted and counted.
  * Breaker: open on 5 consecutive failures or >= 50 % of >= 10 in 30 s; open 5 s * 2^k up to 300 s, +-20 % jitter; one half-open
  * probe at a time, 2 successes close, one failure opens again with the next k; slow start for 30 s from 10 %. k begins again only
  * when the slow start was survived. What counts as failure is the FAILURE_HEALTH column; everything else (the client's cancel and
@@ -73,12 +73,12 @@ struct health_outcome {
 
 struct health_table *health_table_new(size_t limit /* records */, uint64_t seed);
 void health_table_free(struct health_table *table);
-/* Finds or makes the record and takes a reference; a full table evicts the unreferenced record that was unnamed longest. NULL
- * when all are in use. `settings` (NULL: the defaults) hold from now on, also for a record found: a reload changes them so. */
+/* Finds or makes the record and takes a reference; a full table evicts the record that was let go first. NULL when all are held. `settings` (NULL: the defaults) hold from now on, also for a record found: a reload changes them so. */
 struct health *health_find(struct health_table *table, struct slice name, const struct health_settings *settings, int64_t now_us);
 void health_unref(struct health *health);
-void health_evict(struct health_table *table, int64_t now_us); /* records without references for an hour */
-uint64_t health_evictions(const struct health_table *table);
+/* Records that were not held for an hour. Each look-up does a little of it; the process does the rest, so that it needs no traffic. */
+void health_evict(struct health_table *table, int64_t now_us);
+uint64_t health_evictions(struct health_table *table);
 
 /* An attempt begins. *probe says whether it is the half-open probe. False: breaker open or cooling down (nothing was taken).
  * A warming target is not refused here: that is is_fit's business, before a plan is made. */

@@ -3,31 +3,31 @@
 #include "shared/key_states.h"
 #include "base/clock.h"
 #include "base/hash.h"
+#include "shared/named.h"
 #include <pthread.h>
 #include <stdatomic.h>
 #include <stdlib.h>
 
 static const int64_t REFUSED_US = 60 * US_PER_S, THROTTLED_US = US_PER_S, ASIDE_MAX_US = 3600 * US_PER_S;
 
+/* Its name is a digest. */
 struct key_state {
-    struct key_state *next;
-    uint8_t digest[SHA256_BYTES];
+    struct named named;
     atomic_int_fast64_t aside_until_us;
     atomic_uint refusals; /* in a row */
 };
 
-enum { BUCKETS = 1024 };
-
 struct key_states {
-    pthread_mutex_t lock; /* of the buckets; states are atomic */
-    size_t count, limit;
-    struct key_state *buckets[BUCKETS];
+    pthread_mutex_t lock; /* of the table; states are atomic */
+    struct named_table table;
 };
+
+static const struct named_kind state_kind = {.size = sizeof(struct key_state), .is_named_while_held = true};
 
 struct key_states *key_states_new(size_t limit)
 {
     struct key_states *states = xcalloc(1, sizeof *states);
-    states->limit = limit;
+    named_init(&states->table, &state_kind, limit);
     pthread_mutex_init(&states->lock, NULL);
     return states;
 }
@@ -36,13 +36,7 @@ void key_states_free(struct key_states *states)
 {
     if (states == NULL)
         return;
-    for (size_t i = 0; i < BUCKETS; i++) {
-        while (states->buckets[i] != NULL) {
-            struct key_state *state = states->buckets[i];
-            states->buckets[i] = state->next;
-            free(state);
-        }
-    }
+    named_fini(&states->table);
     pthread_mutex_destroy(&states->lock);
     free(states);
 }
@@ -59,19 +53,14 @@ static void digest_of(struct slice provider, struct slice key, uint8_t digest[SH
 struct key_state *key_states_find(struct key_states *states, struct slice provider, struct slice key)
 {
     uint8_t digest[SHA256_BYTES];
+    uint64_t hash;
+    bool fresh;
     digest_of(provider, key, digest);
-    struct key_state **at = &states->buckets[(digest[0] << 8 | digest[1]) % BUCKETS];
+    memcpy(&hash, digest, sizeof hash); /* a digest is uniform already */
     pthread_mutex_lock(&states->lock);
-    while (*at != NULL && memcmp((*at)->digest, digest, sizeof digest) != 0)
-        at = &(*at)->next;
-    if (*at == NULL && states->count < states->limit) {
-        *at = xcalloc(1, sizeof **at);
-        memcpy((*at)->digest, digest, sizeof digest);
-        states->count++;
-    }
-    struct key_state *state = *at;
+    struct named *named = named_find(&states->table, (struct slice){(const char *)digest, sizeof digest}, hash, 0, &fresh);
     pthread_mutex_unlock(&states->lock);
-    return state;
+    return (struct key_state *)named;
 }
 
 int64_t key_aside_until_us(const struct key_state *state)

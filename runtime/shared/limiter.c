@@ -8,42 +8,33 @@
 #include "base/clock.h"
 #include "base/hash.h"
 #include "shared/meter.h"
+#include "shared/named.h"
 #include <pthread.h>
 #include <stdlib.h>
 
-#define IDLE_US (3600 * US_PER_S)
+#define KEPT_US (3600 * US_PER_S + 1)
 
 enum {
-    SHARDS_MAX = 64, /* a power of two */
-    SHARD_MIN = 64,  /* records: a smaller table has one shard */
-    BUCKETS_MIN = 16,
+    SHARDS_MAX = 64,  /* a power of two */
+    SHARD_MIN = 64,   /* records: a smaller table has one shard */
     METERS_KEPT = 32, /* of one record: the rule's, and those of earlier rules that still hold something */
     LOOKED_AT = 2,    /* records that a charge looks at for eviction */
 };
 
 struct limit_record {
-    struct limit_record *next;          /* same bucket */
-    struct limit_record *newer, *older; /* by when they were named */
-    uint64_t hash;
-    int64_t named_us;
+    struct named named;
     struct meter *meters;
-    unsigned refs;
-    uint16_t name_len;
     uint8_t meter_count;
-    char name[];
 };
 
 struct shard {
     pthread_mutex_t lock;
-    struct limit_record **buckets, *newest, *oldest;
-    size_t bucket_count, count;
-    uint64_t evictions;
+    struct named_table records;
 } __attribute__((aligned(64)));
 
 struct limiter {
     uint8_t key[16];
     unsigned shard_count;
-    size_t limit; /* records of one shard */
     struct shard *shards;
 };
 
@@ -118,137 +109,24 @@ static struct shard *shard_of(const struct limiter *limiter, uint64_t hash)
     return &limiter->shards[hash & (limiter->shard_count - 1)];
 }
 
-static struct limit_record **bucket_of(const struct shard *shard, uint64_t hash)
+static bool is_idle(struct named *named, int64_t now_us)
 {
-    return &shard->buckets[(hash >> 6) & (shard->bucket_count - 1)];
-}
-
-static void unlink_named(struct shard *shard, struct limit_record *record)
-{
-    *(record->newer == NULL ? &shard->newest : &record->newer->older) = record->older;
-    *(record->older == NULL ? &shard->oldest : &record->older->newer) = record->newer;
-}
-
-static void link_newest(struct shard *shard, struct limit_record *record)
-{
-    record->newer = NULL;
-    record->older = shard->newest;
-    *(shard->newest == NULL ? &shard->oldest : &shard->newest->newer) = record;
-    shard->newest = record;
-}
-
-static void free_record(struct limit_record *record)
-{
-    for (unsigned i = 0; i < record->meter_count; i++)
-        meter_fini(&record->meters[i]);
-    free(record->meters);
-    free(record);
-}
-
-static void drop(struct shard *shard, struct limit_record *record)
-{
-    struct limit_record **at = bucket_of(shard, record->hash);
-    while (*at != record)
-        at = &(*at)->next;
-    *at = record->next;
-    unlink_named(shard, record);
-    free_record(record);
-    shard->count--;
-}
-
-static void evict(struct shard *shard, struct limit_record *record)
-{
-    drop(shard, record);
-    shard->evictions++;
-}
-
-static bool is_idle(struct limit_record *record, int64_t now_us)
-{
+    const struct limit_record *record = (const struct limit_record *)named;
     for (unsigned i = 0; i < record->meter_count; i++)
         if (!meter_is_idle(&record->meters[i], now_us))
             return false;
-    return record->refs == 0;
+    return true;
 }
 
-/* Looks at the records named longest ago. One that still holds something (a day's tokens) goes to the front: its time will come. */
-static void evict_some(struct shard *shard, int64_t now_us, size_t looks)
+static void fini(struct named *named)
 {
-    while (looks-- > 0 && shard->oldest != NULL && now_us - shard->oldest->named_us > IDLE_US) {
-        struct limit_record *record = shard->oldest;
-        if (is_idle(record, now_us)) {
-            evict(shard, record);
-        } else {
-            unlink_named(shard, record);
-            link_newest(shard, record);
-        }
-    }
+    struct limit_record *record = (struct limit_record *)named;
+    for (unsigned i = 0; i < record->meter_count; i++)
+        meter_fini(&record->meters[i]);
+    free(record->meters);
 }
 
-/* A full shard gives up what was named longest ago and nobody holds. */
-static bool make_room(struct shard *shard)
-{
-    for (struct limit_record *record = shard->oldest; record != NULL; record = record->newer) {
-        if (record->refs == 0) {
-            evict(shard, record);
-            return true;
-        }
-    }
-    return false;
-}
-
-static void grow(struct shard *shard)
-{
-    struct limit_record **old = shard->buckets, **wider = calloc(2 * shard->bucket_count, sizeof *wider);
-    size_t old_count = shard->bucket_count;
-    if (wider == NULL) /* no memory: its lists get longer */
-        return;
-    shard->bucket_count = 2 * old_count;
-    shard->buckets = wider;
-    for (size_t i = 0; i < old_count; i++) {
-        for (struct limit_record *record = old[i], *next; record != NULL; record = next) {
-            struct limit_record **bucket = bucket_of(shard, record->hash);
-            next = record->next;
-            record->next = *bucket;
-            *bucket = record;
-        }
-    }
-    free(old);
-}
-
-static struct limit_record *new_record(struct shard *shard, struct slice name, uint64_t hash)
-{
-    struct limit_record *record = xcalloc(1, sizeof *record + name.len);
-    if (shard->count >= shard->bucket_count)
-        grow(shard);
-    struct limit_record **bucket = bucket_of(shard, hash);
-    record->hash = hash;
-    record->name_len = (uint16_t)name.len;
-    memcpy(record->name, name.ptr, name.len);
-    record->next = *bucket;
-    *bucket = record;
-    shard->count++;
-    return record;
-}
-
-/* Finds or makes it, with a reference; NULL: the shard is full of records in use. */
-static struct limit_record *find(const struct limiter *limiter, struct slice name, uint64_t hash, int64_t now_us, bool *fresh)
-{
-    struct shard *shard = shard_of(limiter, hash);
-    struct limit_record *record = *bucket_of(shard, hash);
-    while (record != NULL && (record->hash != hash || !slice_equals((struct slice){record->name, record->name_len}, name)))
-        record = record->next;
-    *fresh = record == NULL;
-    if (record != NULL)
-        unlink_named(shard, record);
-    else if (shard->count < limiter->limit || make_room(shard))
-        record = new_record(shard, name, hash);
-    else
-        return NULL;
-    link_newest(shard, record);
-    record->named_us = now_us;
-    record->refs++;
-    return record;
-}
+static const struct named_kind limit_records = {.size = sizeof(struct limit_record), .kept_us = KEPT_US, .is_idle = is_idle, .fini = fini};
 
 /* ---------------------------------------------------------------- meters of a record */
 
@@ -347,7 +225,8 @@ static void check(const struct limiter *limiter, struct charge *charges, unsigne
             again |= charges[j].hash == charge->hash && slice_equals(charges[j].ask->name, charge->ask->name);
         if (again)
             continue;
-        charge->record = find(limiter, charge->ask->name, charge->hash, now_us, &charge->fresh);
+        charge->record = (struct limit_record *)named_find(&shard_of(limiter, charge->hash)->records, charge->ask->name, charge->hash,
+                                                           now_us, &charge->fresh);
         if (charge->record == NULL || !find_meters(charge, now_us)) {
             refuse(verdict, i, &no_room, US_PER_S);
             continue;
@@ -389,9 +268,11 @@ static void show(const struct charge *charge, int64_t now_us, struct limit_verdi
  * by asking for ever new names. */
 static void let_go(const struct limiter *limiter, struct charge *charge)
 {
-    charge->record->refs--;
+    struct named_table *records = &shard_of(limiter, charge->hash)->records;
     if (charge->fresh)
-        drop(shard_of(limiter, charge->hash), charge->record);
+        named_forget(records, &charge->record->named);
+    else
+        named_release(records, &charge->record->named);
 }
 
 static void charge_locked(const struct limiter *limiter, struct charge *charges, unsigned count, int64_t tokens, int64_t now_us,
@@ -446,7 +327,7 @@ bool limiter_charge(struct limiter *limiter, const struct limit_ask *asks, unsig
         *reservation = (struct reservation){.tokens = tokens};
     charge_locked(limiter, charges, count, tokens, now_us, reservation, verdict);
     for (unsigned i = shard_count; i-- > 0;) {
-        evict_some(shards[i], now_us, LOOKED_AT);
+        named_evict(&shards[i]->records, now_us, LOOKED_AT);
         pthread_mutex_unlock(&shards[i]->lock);
     }
     return !verdict->refused;
@@ -458,7 +339,7 @@ static void settle(struct limiter *limiter, struct reservation *reservation, int
 {
     for (unsigned i = 0; i < reservation->count; i++) {
         struct limit_hold *hold = &reservation->holds[i];
-        struct shard *shard = shard_of(limiter, hold->record->hash);
+        struct shard *shard = shard_of(limiter, hold->record->named.hash);
         pthread_mutex_lock(&shard->lock);
         for (unsigned k = 0; k < hold->meter_count; k++) {
             struct meter *meter = &hold->record->meters[hold->meters[k]];
@@ -467,7 +348,7 @@ static void settle(struct limiter *limiter, struct reservation *reservation, int
             meter_true_up(meter, hold->slots[k], taken, real, now_us);
             meter->open--;
         }
-        hold->record->refs--;
+        named_release(&shard->records, &hold->record->named);
         pthread_mutex_unlock(&shard->lock);
     }
     reservation->count = 0;
@@ -491,16 +372,13 @@ struct limiter *limiter_new(size_t limit)
 {
     struct limiter *limiter = xcalloc(1, sizeof *limiter);
     limiter->shard_count = limit < (size_t)SHARDS_MAX * SHARD_MIN ? 1 : SHARDS_MAX;
-    limiter->limit = limit / limiter->shard_count > 0 ? limit / limiter->shard_count : 1;
     limiter->shards = aligned_alloc(_Alignof(struct shard), limiter->shard_count * sizeof *limiter->shards);
     if (limiter->shards == NULL)
         memory_is_out();
     hash_random(limiter->key, sizeof limiter->key);
     for (unsigned i = 0; i < limiter->shard_count; i++) {
-        struct shard *shard = &limiter->shards[i];
-        *shard = (struct shard){.bucket_count = BUCKETS_MIN};
-        shard->buckets = xcalloc(BUCKETS_MIN, sizeof *shard->buckets);
-        pthread_mutex_init(&shard->lock, NULL);
+        named_init(&limiter->shards[i].records, &limit_records, limit / limiter->shard_count > 0 ? limit / limiter->shard_count : 1);
+        pthread_mutex_init(&limiter->shards[i].lock, NULL);
     }
     return limiter;
 }
@@ -508,13 +386,8 @@ struct limiter *limiter_new(size_t limit)
 void limiter_free(struct limiter *limiter)
 {
     for (unsigned i = 0; limiter != NULL && i < limiter->shard_count; i++) {
-        struct shard *shard = &limiter->shards[i];
-        for (struct limit_record *record = shard->newest, *older; record != NULL; record = older) {
-            older = record->older;
-            free_record(record);
-        }
-        free(shard->buckets);
-        pthread_mutex_destroy(&shard->lock);
+        named_fini(&limiter->shards[i].records);
+        pthread_mutex_destroy(&limiter->shards[i].lock);
     }
     if (limiter != NULL)
         free(limiter->shards);
@@ -526,7 +399,7 @@ void limiter_evict(struct limiter *limiter, int64_t now_us)
     for (unsigned i = 0; i < limiter->shard_count; i++) {
         struct shard *shard = &limiter->shards[i];
         pthread_mutex_lock(&shard->lock);
-        evict_some(shard, now_us, shard->count);
+        named_evict(&shard->records, now_us, shard->records.count);
         pthread_mutex_unlock(&shard->lock);
     }
 }
@@ -536,7 +409,7 @@ uint64_t limiter_evictions(struct limiter *limiter)
     uint64_t sum = 0;
     for (unsigned i = 0; i < limiter->shard_count; i++) {
         pthread_mutex_lock(&limiter->shards[i].lock);
-        sum += limiter->shards[i].evictions;
+        sum += limiter->shards[i].records.evictions;
         pthread_mutex_unlock(&limiter->shards[i].lock);
     }
     return sum;
@@ -547,7 +420,7 @@ size_t limiter_count(struct limiter *limiter)
     size_t sum = 0;
     for (unsigned i = 0; i < limiter->shard_count; i++) {
         pthread_mutex_lock(&limiter->shards[i].lock);
-        sum += limiter->shards[i].count;
+        sum += limiter->shards[i].records.count;
         pthread_mutex_unlock(&limiter->shards[i].lock);
     }
     return sum;

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #include "shared/pools.h"
 #include "base/hash.h"
+#include "shared/named.h"
 #include <pthread.h>
 #include <stdlib.h>
 
@@ -12,19 +13,18 @@
 enum { SPARE_BEGIN = 10 * SPARE_UNIT };
 
 struct entry {
-    struct entry *next;
+    struct named named;
     struct pool pool;
-    size_t len;
-    char name[];
 };
 
 struct pools {
     pthread_mutex_t lock;
     uint8_t key[16];
-    size_t count, limit, mask;
+    struct named_table entries;
     struct pool rest; /* of all names beyond the limit */
-    struct entry **buckets;
 };
+
+static const struct named_kind entry_kind = {.size = sizeof(struct entry), .is_named_while_held = true};
 
 static void begin(struct pool *pool)
 {
@@ -36,12 +36,7 @@ static void begin(struct pool *pool)
 struct pools *pools_new(size_t limit)
 {
     struct pools *pools = xcalloc(1, sizeof *pools);
-    size_t buckets = 16;
-    while (buckets < limit)
-        buckets *= 2;
-    pools->limit = limit;
-    pools->mask = buckets - 1;
-    pools->buckets = xcalloc(buckets, sizeof(struct entry *));
+    named_init(&pools->entries, &entry_kind, limit);
     hash_random(pools->key, sizeof pools->key);
     begin(&pools->rest);
     pthread_mutex_init(&pools->lock, NULL);
@@ -52,40 +47,21 @@ void pools_free(struct pools *pools)
 {
     if (pools == NULL)
         return;
-    for (size_t i = 0; i <= pools->mask; i++) {
-        while (pools->buckets[i] != NULL) {
-            struct entry *entry = pools->buckets[i];
-            pools->buckets[i] = entry->next;
-            free(entry);
-        }
-    }
+    named_fini(&pools->entries);
     pthread_mutex_destroy(&pools->lock);
-    free(pools->buckets);
     free(pools);
-}
-
-static struct entry *new_entry(struct pools *pools, struct slice name)
-{
-    struct entry *entry = xcalloc(1, sizeof *entry + name.len);
-    entry->len = name.len;
-    if (name.len > 0)
-        memcpy(entry->name, name.ptr, name.len);
-    begin(&entry->pool);
-    pools->count++;
-    return entry;
 }
 
 struct pool *pools_find(struct pools *pools, struct slice name)
 {
-    struct entry **at = &pools->buckets[hash_sip(pools->key, name) & pools->mask];
+    uint64_t hash = hash_sip(pools->key, name);
+    bool fresh;
     pthread_mutex_lock(&pools->lock);
-    while (*at != NULL && !slice_equals((struct slice){(*at)->name, (*at)->len}, name))
-        at = &(*at)->next;
-    if (*at == NULL && pools->count < pools->limit)
-        *at = new_entry(pools, name);
-    struct pool *pool = *at == NULL ? &pools->rest : &(*at)->pool;
+    struct entry *entry = (struct entry *)named_find(&pools->entries, name, hash, 0, &fresh);
+    if (entry != NULL && fresh)
+        begin(&entry->pool);
     pthread_mutex_unlock(&pools->lock);
-    return pool;
+    return entry == NULL ? &pools->rest : &entry->pool;
 }
 
 void pool_request(struct pool *pool)

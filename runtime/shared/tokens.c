@@ -1,17 +1,16 @@
-/* tokens.c -- see tokens.h. A config names few credentials: a list will do.
+/* tokens.c -- see tokens.h.
  * SPDX-License-Identifier: MIT */
 #include "shared/tokens.h"
 #include "base/clock.h"
+#include "shared/named.h"
 #include <pthread.h>
 #include <stdlib.h>
 
 static const int64_t EARLY_EVERY_US = 300 * US_PER_S, WAIT_LEAST_US = US_PER_S;
 
 struct token {
+    struct named named; /* its name is the digest. Guarded by the table's lock */
     struct tokens *tokens;
-    struct token *next;
-    uint8_t digest[SHA256_BYTES];
-    unsigned references; /* guarded by the table's lock, like `next` */
 
     pthread_mutex_t lock; /* guards what follows */
     struct slice text;    /* ours; empty: none came yet */
@@ -21,42 +20,8 @@ struct token {
 
 struct tokens {
     pthread_mutex_t lock;
-    struct token *first;
+    struct named_table table;
 };
-
-struct tokens *tokens_new(void)
-{
-    struct tokens *tokens = xcalloc(1, sizeof *tokens);
-    pthread_mutex_init(&tokens->lock, NULL);
-    return tokens;
-}
-
-void tokens_free(struct tokens *tokens)
-{
-    if (tokens == NULL)
-        return;
-    pthread_mutex_destroy(&tokens->lock);
-    free(tokens);
-}
-
-struct token *tokens_find(struct tokens *tokens, const uint8_t digest[SHA256_BYTES])
-{
-    pthread_mutex_lock(&tokens->lock);
-    struct token *token = tokens->first;
-    while (token != NULL && memcmp(token->digest, digest, SHA256_BYTES) != 0)
-        token = token->next;
-    if (token == NULL) {
-        token = xcalloc(1, sizeof *token);
-        memcpy(token->digest, digest, SHA256_BYTES);
-        pthread_mutex_init(&token->lock, NULL);
-        token->tokens = tokens;
-        token->next = tokens->first;
-        tokens->first = token;
-    }
-    token->references++;
-    pthread_mutex_unlock(&tokens->lock);
-    return token;
-}
 
 static void forget(struct token *token)
 {
@@ -66,23 +31,56 @@ static void forget(struct token *token)
     token->text = SLICE_NONE;
 }
 
+static void fini(struct named *named)
+{
+    struct token *token = (struct token *)named;
+    forget(token);
+    pthread_mutex_destroy(&token->lock);
+}
+
+static const struct named_kind token_kind = {.size = sizeof(struct token), .fini = fini, .is_named_while_held = true};
+
+struct tokens *tokens_new(void)
+{
+    struct tokens *tokens = xcalloc(1, sizeof *tokens);
+    named_init(&tokens->table, &token_kind, SIZE_MAX);
+    pthread_mutex_init(&tokens->lock, NULL);
+    return tokens;
+}
+
+void tokens_free(struct tokens *tokens)
+{
+    if (tokens == NULL)
+        return;
+    named_fini(&tokens->table);
+    pthread_mutex_destroy(&tokens->lock);
+    free(tokens);
+}
+
+struct token *tokens_find(struct tokens *tokens, const uint8_t digest[SHA256_BYTES])
+{
+    uint64_t hash;
+    bool fresh;
+    memcpy(&hash, digest, sizeof hash); /* a digest is uniform already */
+    pthread_mutex_lock(&tokens->lock);
+    struct token *token = (struct token *)named_find(&tokens->table, (struct slice){(const char *)digest, SHA256_BYTES}, hash, 0, &fresh);
+    if (fresh) {
+        pthread_mutex_init(&token->lock, NULL);
+        token->tokens = tokens;
+    }
+    pthread_mutex_unlock(&tokens->lock);
+    return token;
+}
+
 void token_unref(struct token *token)
 {
     struct tokens *tokens = token->tokens;
     pthread_mutex_lock(&tokens->lock);
-    bool last = --token->references == 0;
-    for (struct token **link = &tokens->first; last && *link != NULL; link = &(*link)->next) {
-        if (*link == token) {
-            *link = token->next;
-            break;
-        }
-    }
+    if (token->named.references == 1)
+        named_forget(&tokens->table, &token->named);
+    else
+        named_release(&tokens->table, &token->named);
     pthread_mutex_unlock(&tokens->lock);
-    if (!last)
-        return;
-    forget(token);
-    pthread_mutex_destroy(&token->lock);
-    free(token);
 }
 
 /* ---------------------------------------------------------------- who asks for it */
