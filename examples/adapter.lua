@@ -1,4 +1,4 @@
--- A provider that nobody else has: its shapes are translated by a file of Lua, everything else is the gateway's.
+-- A provider whose API is its own: a file of Lua translates its requests and answers, the gateway does everything else.
 --
 --     HOUSE_URL=http://10.0.0.5:9000 HOUSE_KEY=... build/gateway examples/adapter.lua
 --     curl http://127.0.0.1:8080/v1/chat/completions -d '{"model": "house/large", "messages": [{"role": "user", "content": "Hello"}]}'

@@ -3,7 +3,7 @@
 --     ALICE_KEY=... BOB_KEY=... OPENAI_API_KEY=... build/gateway examples/team.lua
 --     curl http://127.0.0.1:8080/v1/chat/completions -H "Authorization: Bearer $ALICE_KEY" -d '{"model": "smart", "messages": [...]}'
 --
--- The defaults below make it run as it is; nobody should serve with them.
+-- The defaults below make it run as it is. Do not serve with them.
 
 return {
   listen = env("GATEWAY_LISTEN", "127.0.0.1:8080"),

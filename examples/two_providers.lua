@@ -21,6 +21,6 @@ return {
 
   policy = "../policies/default.lua",
   strategy = "weighted",
-  timeouts = { first_token = "20s", total = "120s" }, -- who has not begun by then is as good as down
+  timeouts = { first_token = "20s", total = "120s" }, -- a provider that has not begun by then counts as down
   retry = { attempts = 2 },
 }

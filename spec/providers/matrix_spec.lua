@@ -1,4 +1,4 @@
---- Every dialect against every wire: see matrix_cases.lua. What each pair carries stands in README.md as this makes it.
+--- Every dialect against every wire: see matrix_cases.lua. What each pair carries stands in runtime/providers/README.md as this makes it.
 
 local cases = require "providers.matrix_cases"
 

@@ -1,6 +1,6 @@
---- What each pair of dialect and wire carries, as README.md shows it: made by running the matrix.
+--- What each pair of dialect and wire carries, as runtime/providers/README.md shows it: made by running the matrix.
 --
---     lua5.4 spec/providers/matrix_table.lua        writes it between the marks <!-- matrix --> … <!-- /matrix --> of README.md
+--     lua5.4 spec/providers/matrix_table.lua        writes it between the marks <!-- matrix --> … <!-- /matrix --> of that file
 --
 -- SPDX-License-Identifier: MIT
 local is_program = arg and arg[0] and arg[0]:find "matrix_table%.lua$"
@@ -12,6 +12,7 @@ end
 local cases = require "providers.matrix_cases"
 local wire = require("gateway.runtime").wire
 
+local PATH = "runtime/providers/README.md"
 local BEGIN, END = "<!-- matrix -->", "<!-- /matrix -->"
 
 local ROUTES = { openai = "`/v1/chat/completions`", anthropic = "`/v1/messages`", responses = "`/v1/responses`", completions = "`/v1/completions`",
@@ -106,7 +107,7 @@ end
 local function split(text)
   local _, begins = text:find(BEGIN, 1, true)
   local ends = text:find(END, 1, true)
-  assert(begins and ends and begins < ends, "README.md has no place for the table")
+  assert(begins and ends and begins < ends, PATH .. " has no place for the table")
   return text:sub(1, begins), text:sub(begins + 1, ends - 1), text:sub(ends)
 end
 
@@ -118,10 +119,10 @@ local function read(path)
 end
 
 if is_program then
-  local before, _, after = split(read "README.md")
-  local file = assert(io.open("README.md", "wb"))
+  local before, _, after = split(read(PATH))
+  local file = assert(io.open(PATH, "wb"))
   file:write(before, "\n", make(), "\n", after)
   file:close()
 end
 
-return { make = make, shown = function() return (select(2, split(read "README.md"))):match "^\n(.-)\n$" end }
+return { make = make, shown = function() return (select(2, split(read(PATH)))):match "^\n(.-)\n$" end }
