@@ -1,8 +1,8 @@
 --- JSON text as a read-only table: what `request.body()` gives. Members that are null are not there; null in a list is false, so
 -- that the list keeps its length. Whole numbers are integers.
 --
--- Read by the gateway's own reader, which has no memory but Lua's: cjson keeps its buffer when memory runs out halfway, and what is
--- read here comes from clients.
+-- runtime/lua/value.c reads and writes all JSON that policies and adapters see: it keeps empty lists and integers of 64 bits, and has no
+-- memory but Lua's, which matters for what comes from clients.
 -- SPDX-License-Identifier: MIT
 
 local frozen = require "gateway.frozen"
