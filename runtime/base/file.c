@@ -14,10 +14,15 @@ bool file_is_shortage(int error)
     return error == EMFILE || error == ENFILE || error == ENOMEM || error == EIO;
 }
 
+const char *file_advice(int error)
+{
+    return error == EMFILE ? "raise ulimit -n or LimitNOFILE" : error == ENFILE ? "of the whole system: raise fs.file-max" : NULL;
+}
+
 void file_write_why(int error, char why[FILE_WHY_MAX])
 {
-    const char *advice = error == EMFILE ? " (raise ulimit -n)" : error == ENFILE ? " (of the whole system: raise fs.file-max)" : "";
-    snprintf(why, FILE_WHY_MAX, "%s%s", strerror(error), advice);
+    const char *advice = file_advice(error);
+    snprintf(why, FILE_WHY_MAX, advice == NULL ? "%s" : "%s (%s)", strerror(error), advice);
 }
 
 bool file_is_absent(const char *path)

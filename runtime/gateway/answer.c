@@ -99,7 +99,7 @@ static void begin(struct headers *headers, struct request *request)
         add_copy(headers, "X-Request-ID", request->client_request_id);
     else
         add(headers, "X-Request-ID", (struct slice){request->id, 32});
-    if (request->route->wire->forwards != NULL) /* Anthropic's SDKs read this one */
+    if (route_is_anthropic(request->route)) /* its SDKs read this one */
         add(headers, "request-id", (struct slice){request->id, 32});
     add_cors(headers);
 }
@@ -137,7 +137,7 @@ static void add_limits(struct headers *headers)
         {"anthropic-ratelimit-tokens-limit", "anthropic-ratelimit-tokens-remaining", "anthropic-ratelimit-tokens-reset"},
     };
     struct request *request = headers->request;
-    bool is_anthropic = slice_starts_with(slice_of(request->route->path), LIT("/v1/messages"));
+    bool is_anthropic = route_is_anthropic(request->route);
     for (int unit = LIMIT_REQUESTS; request->limits != NULL && unit <= LIMIT_TOKENS; unit++) {
         const char *const *names = is_anthropic ? anthropic[unit] : openai[unit];
         const struct limit_facts *facts = &request->limits->facts[unit];

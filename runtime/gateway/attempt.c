@@ -10,9 +10,6 @@
 
 enum { KEEP_BYTES = 4096 }; /* of a buffer that waits for the next attempt */
 
-/* How long a connection may stay open behind the provider's end marker before we stop waiting for its last chunk. */
-static const int64_t LINGER_US = 50 * US_PER_MS;
-
 static int64_t now_us(const struct attempt *attempt)
 {
     return loop_now_us(attempt->request->worker->loop);
@@ -346,7 +343,7 @@ static void on_data(struct attempt *attempt, struct slice data)
     }
     if (attempt->ended) {
         struct request *request = attempt->request;
-        loop_timer_set(request->worker->loop, &request->timer, now_us(attempt) + LINGER_US);
+        loop_timer_set(request->worker->loop, &request->timer, now_us(attempt) + ATTEMPT_LINGER_US);
     }
 }
 

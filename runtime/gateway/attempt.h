@@ -18,6 +18,9 @@ enum {
     ATTEMPT_LEFT_MAX = 64 * 1024,           /* what is read on for when its client left */
 };
 
+/* How long a connection may stay open behind the provider's end marker before we stop waiting for its last chunk. */
+#define ATTEMPT_LINGER_US (50 * US_PER_MS)
+
 struct attempt {
     struct request *request;
     unsigned number; /* of the walk */

@@ -244,7 +244,7 @@ static void leave_out_full(struct request *request)
     request->room_in_us = kept > 0 ? -1 : soonest;
 }
 
-static bool is_well(struct request *request, struct target *target, int64_t now_us, const char **reason)
+static bool is_usable(struct request *request, struct target *target, int64_t now_us, const char **reason)
 {
     if (target->index >= request->config->listed_target_count)
         target_bind(request->worker->gateway, request->config, target, now_us);
@@ -262,7 +262,7 @@ static void leave_out_ill(struct request *request)
     if (reasons == NULL)
         return;
     for (unsigned i = 0; i < count; i++)
-        if (!is_well(request, able[i], now_us, &reasons[i]))
+        if (!is_usable(request, able[i], now_us, &reasons[i]))
             ill++;
         else
             reasons[i] = NULL;

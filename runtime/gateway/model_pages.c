@@ -7,7 +7,7 @@
 #include "gateway/worker.h"
 
 /* Anthropic's clients say so in their head; the same path serves both dialects. */
-static bool is_anthropic(const struct request *request)
+static bool is_for_anthropic(const struct request *request)
 {
     return request->exchange != NULL &&
            (exchange_header(request->exchange, "anthropic-version").len > 0 || exchange_header(request->exchange, "x-api-key").len > 0);
@@ -45,7 +45,7 @@ static void put_anthropic_model(struct buffer *out, const struct request *reques
 
 static void put_model(struct buffer *out, const struct request *request, const struct model *model)
 {
-    if (is_anthropic(request)) {
+    if (is_for_anthropic(request)) {
         put_anthropic_model(out, request, model);
         return;
     }
@@ -73,7 +73,7 @@ static struct page page_of(struct request *request, const struct model **list, u
 {
     struct page page = {0, count, false};
     int64_t limit;
-    if (!is_anthropic(request))
+    if (!is_for_anthropic(request))
         return page;
     struct slice after = decoded(request, exchange_argument(request->exchange, "after_id"));
     struct slice before = decoded(request, exchange_argument(request->exchange, "before_id"));
@@ -109,7 +109,7 @@ void model_page_list(struct request *request)
     unsigned count = 0;
     struct buffer out;
     buffer_init(&out, 4 * 1024 * 1024);
-    buffer_append_slice(&out, is_anthropic(request) ? LIT("{\"data\":[") : LIT("{\"object\":\"list\",\"data\":["));
+    buffer_append_slice(&out, is_for_anthropic(request) ? LIT("{\"data\":[") : LIT("{\"object\":\"list\",\"data\":["));
     for (unsigned i = 0; list != NULL && i < config->model_count; i++)
         if (may_see(request, &config->models[i]))
             list[count++] = &config->models[i];
@@ -120,7 +120,7 @@ void model_page_list(struct request *request)
         put_model(&out, request, list[i]);
     }
     buffer_append_byte(&out, ']');
-    if (is_anthropic(request)) {
+    if (is_for_anthropic(request)) {
         buffer_append_slice(&out, page.more ? LIT(",\"has_more\":true") : LIT(",\"has_more\":false"));
         put_id(&out, "first_id", page.to > page.from ? list[page.from] : NULL);
         put_id(&out, "last_id", page.to > page.from ? list[page.to - 1] : NULL);
@@ -142,7 +142,7 @@ void model_page_one(struct request *request)
     if (model == NULL || !may_see(request, model)) {
         struct failure failure = failure_make(FAILURE_NO_MODEL, LIT("The model does not exist or its provider is not on."));
         failure.param = LIT("model");
-        if (is_anthropic(request))
+        if (is_for_anthropic(request))
             request->route = &unknown_model_messages;
         request_refuse(request, &failure);
         return;

@@ -27,4 +27,9 @@ struct route {
     const struct wire *wire;                /* the dialect of its errors; with `serve` NULL also of its requests */
     void (*serve)(struct request *request); /* answers by itself; NULL: the pipeline does */
 };
+/* Anthropic's paths, and refusals in its shape. On /v1/models the client's head tells (model_pages.c). */
+static inline bool route_is_anthropic(const struct route *route)
+{
+    return route->wire == &wire_anthropic || route->wire == &wire_count_tokens;
+}
 #endif

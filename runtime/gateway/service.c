@@ -1,6 +1,7 @@
 /* service.c -- see service.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/service.h"
+#include "base/file.h"
 #include "gateway/access.h"
 #include "gateway/attempt.h"
 #include "gateway/life.h"
@@ -147,19 +148,11 @@ static void write_refusal(void *owner, const struct refusal *refusal, struct buf
 
 static const char *what_to_do(int error)
 {
-    switch (error) {
-    case 0:
+    if (error == 0)
         return "as many connections are open as a worker takes: more workers, or clients that close what they do not need";
-    case EMFILE:
-        return "raise the limit of open files (ulimit -n, LimitNOFILE=)";
-    case ENFILE:
-        return "raise the system's limit of open files (sysctl fs.file-max)";
-    case ENOBUFS:
-    case ENOMEM:
-        return "the system is out of memory for sockets";
-    default:
-        return "the system does not let the gateway accept";
-    }
+    if (file_advice(error) != NULL)
+        return file_advice(error);
+    return error == ENOBUFS || error == ENOMEM ? "the system is out of memory for sockets" : "the system does not let the gateway accept";
 }
 
 static void on_accept_trouble(void *owner, const struct accept_trouble *trouble)

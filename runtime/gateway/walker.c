@@ -104,8 +104,8 @@ static bool lingers(const struct request *request)
 static void set_wake(struct request *request, int64_t at_us)
 {
     struct loop *loop = request->worker->loop;
-    if (lingers(request) && at_us > loop_now_us(loop) + 50 * US_PER_MS)
-        at_us = loop_now_us(loop) + 50 * US_PER_MS;
+    if (lingers(request) && at_us > loop_now_us(loop) + ATTEMPT_LINGER_US)
+        at_us = loop_now_us(loop) + ATTEMPT_LINGER_US;
     loop_timer_set(loop, &request->timer, at_us);
 }
 
@@ -240,12 +240,12 @@ static void begin_walk(struct request *request)
     request->walk_begun = true;
 }
 
-static bool is_well(struct request *request, const struct target *target)
+static bool is_healthy(struct request *request, const struct target *target)
 {
     return target->health == NULL || health_is_well(target->health, loop_now_us(request->worker->loop));
 }
 
-/* Where the pool has no attempts to spare, a fallback goes to targets that are well and to no other: in an outage each request would else ask them
+/* Where the pool has no attempts to spare, a fallback goes to healthy targets only: in an outage each request would otherwise ask them
  * all. The first attempt of a request is never taken from it. */
 static void leave_out_hopeless(struct request *request, struct plan *plan)
 {
@@ -253,7 +253,7 @@ static void leave_out_hopeless(struct request *request, struct plan *plan)
     if (request->walk.attempt_count == 0 || pool_has_spare(request->pool))
         return;
     for (unsigned i = 0; i < plan->count; i++)
-        if (is_well(request, request->config->targets[plan->steps[i].target]))
+        if (is_healthy(request, request->config->targets[plan->steps[i].target]))
             plan->steps[kept++] = plan->steps[i];
     plan->count = kept;
 }
@@ -264,7 +264,7 @@ void request_walk(struct request *request, struct plan *plan)
         begin_walk(request);
     leave_out_hopeless(request, plan);
     request->ask = NULL;
-    if (request->gone) /* before its walk began: nothing is sent for nobody */
+    if (request->gone) /* the client left before the walk began: nothing is sent */
         request_event(request, &(struct walk_event){.kind = WALK_GONE});
     walk_plan(&request->walk, plan, loop_now_us(request->worker->loop));
     drain(request);

@@ -1,7 +1,7 @@
 /* listen.c -- see listen.h.
  * SPDX-License-Identifier: MIT */
 #include "net/listen.h"
-#include "base/clock.h"
+#include "base/file.h"
 #include <arpa/inet.h>
 #include <errno.h>
 #include <netdb.h>
@@ -177,9 +177,11 @@ bool listen_find(const char *host, int port, struct listen_place *place, struct 
         return false;
     if (probe(place, port, out))
         return true;
+    char words[FILE_WHY_MAX];
+    file_write_why(errno, words);
     if (errno == EADDRNOTAVAIL)
         snprintf(why, LISTEN_WHY_MAX, "%s is no address of this machine (see ip address)", host);
     else
-        snprintf(why, LISTEN_WHY_MAX, "%s: %s", host, strerror(errno));
+        snprintf(why, LISTEN_WHY_MAX, "%s: %s", host, words);
     return false;
 }

@@ -31,7 +31,7 @@ struct listen_address {
 };
 void listen_describe(int fd, struct listen_address *out);
 
-enum { LISTEN_WHY_MAX = 160 };
+enum { LISTEN_WHY_MAX = 256 };
 
 /* Looks the host up, waiting for it ("localhost", "::", "0.0.0.0", a name), and sees whether it is a place to listen: *out says what a listener there would be
  * called. A port that is taken does not count. False: `why` says what is wrong. */

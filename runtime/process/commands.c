@@ -60,33 +60,32 @@ static bool put_start(struct buffer *out, const struct gateway *gateway, char co
     return true;
 }
 
-static int check(struct gateway *gateway, const char *path)
+/* As a start would load it, but nothing is sent and nothing serves. NULL: complaint. `gateway` is the caller's to end. */
+static struct generation *load(struct gateway *gateway, const struct engine *engine, const struct load *load, char complaint[COMPLAINT_MAX])
 {
-    struct load load = {.path = path, .scripts = 1, .number = 1};
-    char complaint[COMPLAINT_MAX] = "";
-    struct buffer lines;
-    struct generation *generation = generation_load(gateway, &load, clock_monotonic_us(), complaint);
-    buffer_init(&lines, 1024 * 1024);
+    gateway_init(gateway, engine, clock_monotonic_us(), clock_wall_us());
+    struct generation *generation = generation_load(gateway, load, clock_monotonic_us(), complaint);
     if (generation != NULL)
         generation_swap(gateway, generation);
-    bool ok = generation != NULL && put_start(&lines, gateway, complaint);
-    put_remarks(&lines, gateway->engine, generation == NULL ? NULL : generation->config, path);
-    if (ok)
-        buffer_append_lit(&lines, "ok\n");
-    say(&lines);
-    if (!ok)
-        return complain(complaint);
-    say_not_fetched(generation->config);
-    return 0;
+    return generation;
 }
 
 int process_check(const struct engine *engine, const char *path)
 {
     struct gateway gateway;
-    gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
-    int status = check(&gateway, path);
+    struct buffer lines;
+    char complaint[COMPLAINT_MAX] = "";
+    struct generation *generation = load(&gateway, engine, &(struct load){.path = path, .scripts = 1, .number = 1}, complaint);
+    buffer_init(&lines, 1024 * 1024);
+    bool ok = generation != NULL && put_start(&lines, &gateway, complaint);
+    put_remarks(&lines, engine, generation == NULL ? NULL : generation->config, path);
+    if (ok)
+        buffer_append_lit(&lines, "ok\n");
+    say(&lines);
+    if (ok)
+        say_not_fetched(generation->config);
     gateway_fini(&gateway);
-    return status;
+    return ok ? 0 : complain(complaint);
 }
 
 static bool read_file(const char *path, struct buffer *out)
@@ -150,14 +149,12 @@ int process_explain(const struct engine *engine, const char *path, const char *r
     struct gateway gateway;
     struct buffer body;
     char complaint[COMPLAINT_MAX] = "";
-    gateway_init(&gateway, engine, clock_monotonic_us(), clock_wall_us());
-    struct load load = {.path = path, .scripts = 1, .number = 1, .untried = true};
-    struct generation *generation = generation_load(&gateway, &load, clock_monotonic_us(), complaint);
+    struct load from = {.path = path, .scripts = 1, .number = 1, .untried = true};
+    struct generation *generation = load(&gateway, engine, &from, complaint);
     if (generation == NULL) {
         gateway_fini(&gateway);
         return complain(complaint);
     }
-    generation_swap(&gateway, generation);
     say_not_fetched(generation->config);
     generation_pretend_tokens(generation->config);
     buffer_init(&body, generation->config->body_limit);
