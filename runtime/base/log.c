@@ -10,7 +10,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -324,24 +323,33 @@ void log_begin(struct buffer *out, int64_t wall_us, enum log_level level, const 
     buffer_append_byte(out, '"');
 }
 
-void log_event(struct log *log, enum log_level level, const char *event, const char *fields, ...)
+static void put_field(struct buffer *out, const struct log_field *field)
+{
+    if (field->name == NULL)
+        return buffer_append_slice(out, field->text);
+    buffer_append_lit(out, ",\"");
+    buffer_append_slice(out, slice_of(field->name));
+    buffer_append_lit(out, "\":");
+    if (field->is_number)
+        buffer_append_int(out, field->number);
+    else
+        json_append_string(out, field->text);
+}
+
+void log_write_event(struct log *log, enum log_level level, const char *event, const struct log_field *fields, size_t count)
 {
     struct buffer out;
-    va_list args, again;
     if (!log_wants(log, level))
         return;
-    va_start(args, fields);
-    va_copy(again, args);
-    int len = vsnprintf(NULL, 0, fields, args);
-    va_end(args);
-    buffer_init(&out, FIELDS_MAX + 512);
+    buffer_init(&out, 2 * FIELDS_MAX);
     log_begin(&out, clock_wall_us(), level, event);
-    if (len > 0 && len <= FIELDS_MAX) { /* cut JSON would be no JSON */
-        char *to = buffer_reserve(&out, (size_t)len + 1);
-        if (to != NULL && vsnprintf(to, (size_t)len + 1, fields, again) == len)
-            out.len += (size_t)len;
+    size_t head = out.len;
+    for (size_t i = 0; i < count; i++)
+        put_field(&out, &fields[i]);
+    if (out.overflow || out.len - head > FIELDS_MAX) { /* cut JSON would be no JSON */
+        out.len = head;
+        out.overflow = false;
     }
-    va_end(again);
     buffer_append_byte(&out, '}');
     log_line(log, buffer_slice(&out));
     buffer_free(&out);

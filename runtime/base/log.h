@@ -22,8 +22,34 @@ void log_set_level(struct log *log, enum log_level level, enum log_format format
 enum log_format log_format(const struct log *log); /* LOG_JSON or LOG_TEXT */
 /* Hands over one line without its newline. Any thread; never blocks on the reader. */
 void log_line(struct log *log, struct slice line);
-/* {"time":…,"level":…,"event":"event" and then `fields`, printf of JSON members, each with a comma before it}. Cold places only. */
-void log_event(struct log *log, enum log_level level, const char *event, const char *fields, ...) __attribute__((format(printf, 4, 5)));
+/* A field of a line, by log_text, log_number or log_members. */
+struct log_field {
+    const char *name; /* NULL: `text` is JSON members already, each with a comma before it */
+    struct slice text;
+    int64_t number;
+    bool is_number;
+};
+
+static inline struct log_field log_text(const char *name, struct slice text)
+{
+    return (struct log_field){.name = name, .text = text};
+}
+
+static inline struct log_field log_number(const char *name, int64_t number)
+{
+    return (struct log_field){.name = name, .number = number, .is_number = true};
+}
+
+static inline struct log_field log_members(struct slice members)
+{
+    return (struct log_field){.text = members};
+}
+
+/* {"time":…,"level":…,"event":"event", and the fields}. Cold places only. Fields that are too long together are left out. */
+#define log_event(log, level, event, ...)                                                                                                  \
+    log_write_event(log, level, event, (const struct log_field[]){__VA_ARGS__},                                                            \
+                    sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
+void log_write_event(struct log *log, enum log_level level, const char *event, const struct log_field *fields, size_t count);
 /* Opens a line in `out`: {"time":"…","level":"info","event":"…"  -- the caller appends ,"name":value members and "}". */
 void log_begin(struct buffer *out, int64_t wall_us, enum log_level level, const char *event);
 uint64_t log_dropped(const struct log *log);

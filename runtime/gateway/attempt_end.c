@@ -8,10 +8,9 @@
 static void log_refused_key(const struct attempt *attempt, const struct failure *failure, int64_t aside_us)
 {
     const struct provider *provider = attempt->target->provider;
-    log_event(attempt->request->worker->gateway->log, LOG_WARN, "key_refused",
-              ",\"request_id\":\"%.32s\",\"provider\":\"%.*s\",\"key\":%u,\"of\":%u,\"status\":%d,\"set_aside_s\":%lld",
-              attempt->request->id, (int)provider->name.len, provider->name.ptr, attempt->key + 1, provider->key_count, failure->status,
-              (long long)(aside_us / US_PER_S));
+    log_event(attempt->request->worker->gateway->log, LOG_WARN, "key_refused", log_text("request_id", slice_of(attempt->request->id)),
+              log_text("provider", provider->name), log_number("key", attempt->key + 1), log_number("of", provider->key_count),
+              log_number("status", failure->status), log_number("set_aside_s", aside_us / US_PER_S));
 }
 
 void attempt_note_key(struct attempt *attempt, struct failure *failure)

@@ -271,7 +271,7 @@ void request_record(struct request *request, struct slice labels)
     if (!out->overflow)
         log_line(log, buffer_slice(out));
     else
-        log_event(log, LOG_WARN, "log_line_too_long", ",\"request_id\":\"%s\",\"status\":%d", request->id, request->status);
+        log_event(log, LOG_WARN, "log_line_too_long", log_text("request_id", slice_of(request->id)), log_number("status", request->status));
 }
 
 void record_refusal(struct worker *worker, const struct refusal *refusal, const struct failure *failure, const char *id)

@@ -113,8 +113,9 @@ static void note_shed(struct worker *worker)
     worker->service->shed++;
     if (memory == NULL || now_us < worker->service->shed_said_us + US_PER_S)
         return;
-    log_event(worker->gateway->log, LOG_WARN, "shedding", ",\"refused\":%u,\"held_mb\":%zu,\"room_mb\":%zu,\"bodies_mb\":%zu",
-              worker->service->shed, memory_held(memory) >> 20, memory->room >> 20, bodies_held(worker->gateway->bodies) >> 20);
+    log_event(worker->gateway->log, LOG_WARN, "shedding", log_number("refused", worker->service->shed),
+              log_number("held_mb", (int64_t)(memory_held(memory) >> 20)), log_number("room_mb", (int64_t)(memory->room >> 20)),
+              log_number("bodies_mb", (int64_t)(bodies_held(worker->gateway->bodies) >> 20)));
     worker->service->shed = 0;
     worker->service->shed_said_us = now_us;
 }
@@ -159,15 +160,15 @@ static void on_accept_trouble(void *owner, const struct accept_trouble *trouble)
 {
     const struct worker *worker = owner;
     const char *name = trouble->error == 0 ? "connection limit" : strerrorname_np(trouble->error);
+    char message[128];
+    snprintf(message, sizeof message, "new clients wait: %s", what_to_do(trouble->error));
     if (!trouble->over)
-        log_event(worker->gateway->log, LOG_WARN, "accept",
-                  ",\"result\":\"failing\",\"worker\":%u,\"error\":\"%s\",\"message\":\"new clients wait: %s\"", worker->index,
-                  name == NULL ? "unknown" : name, what_to_do(trouble->error));
+        log_event(worker->gateway->log, LOG_WARN, "accept", log_text("result", LIT("failing")), log_number("worker", worker->index),
+                  log_text("error", slice_of(name == NULL ? "unknown" : name)), log_text("message", slice_of(message)));
     else
-        log_event(worker->gateway->log, LOG_INFO, "accept",
-                  ",\"result\":\"ok\",\"worker\":%u,\"errors\":%llu,\"turned_away\":%llu,\"lasted_ms\":%lld", worker->index,
-                  (unsigned long long)trouble->errors, (unsigned long long)trouble->turned_away,
-                  (long long)(trouble->lasted_us / US_PER_MS));
+        log_event(worker->gateway->log, LOG_INFO, "accept", log_text("result", LIT("ok")), log_number("worker", worker->index),
+                  log_number("errors", (int64_t)trouble->errors), log_number("turned_away", (int64_t)trouble->turned_away),
+                  log_number("lasted_ms", trouble->lasted_us / US_PER_MS));
 }
 
 /* ---------------------------------------------------------------- drain and stop */

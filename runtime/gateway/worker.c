@@ -103,10 +103,8 @@ struct origin *worker_origin(struct worker *worker, struct local_generation *loc
 static void on_stray(void *owner, struct slice url)
 {
     const struct worker *worker = owner;
-    log_event(
-        worker->gateway->log, LOG_WARN, "no_reuse",
-        ",\"origin\":\"%.*s\",\"message\":\"it answered more than it was asked: none of its connections is used twice until a restart\"",
-        (int)url.len, url.ptr);
+    log_event(worker->gateway->log, LOG_WARN, "no_reuse", log_text("origin", url),
+              log_text("message", LIT("it answered more than it was asked: none of its connections is used twice until a restart")));
 }
 
 struct worker *worker_new(struct gateway *gateway, unsigned index)

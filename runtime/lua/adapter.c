@@ -261,13 +261,9 @@ static int run(lua_State *L) /* (struct adapter_call); in the call's own thread,
 
 static void log_failed(const struct adapter_call *call, const char *error, struct slice message)
 {
-    struct buffer text;
-    buffer_init(&text, 8 * 1024);
-    json_append_string(&text, message);
-    log_event(script_of(call)->log, LOG_ERROR, "adapter_error",
-              ",\"request_id\":\"%.32s\",\"adapter\":\"%.*s\",\"function\":\"%s\",\"error\":\"%s\",\"message\":%.*s", call->request->id,
-              (int)call->adapter->file.len, call->adapter->file.ptr, function_names[call->function], error, (int)text.len, text.ptr);
-    buffer_free(&text);
+    log_event(script_of(call)->log, LOG_ERROR, "adapter_error", log_text("request_id", slice_of(call->request->id)),
+              log_text("adapter", call->adapter->file), log_text("function", slice_of(function_names[call->function])),
+              log_text("error", slice_of(error)), log_text("message", message));
 }
 
 static void count_stop(const struct adapter_call *call)

@@ -163,17 +163,10 @@ static void mark(struct watched *watched)
 static void log_check(const struct watched *watched, enum log_level level, const char *result, int status, struct slice why)
 {
     struct log *log = watched->asking.keeper->gateway->log;
-    struct buffer name, text;
     char answered[32];
-    buffer_init(&name, KEEPER_LOG_FIELD_MAX);
-    buffer_init(&text, KEEPER_LOG_FIELD_MAX);
     snprintf(answered, sizeof answered, "it answered %d", status);
-    json_append_string(&name, watched->provider->name);
-    json_append_string(&text, status == 0 ? why : slice_of(answered));
-    log_event(log, level, "check", ",\"provider\":%.*s,\"result\":\"%s\",\"message\":%.*s", (int)name.len, name.ptr, result, (int)text.len,
-              text.ptr);
-    buffer_free(&name);
-    buffer_free(&text);
+    log_event(log, level, "check", log_text("provider", watched->provider->name), log_text("result", slice_of(result)),
+              log_text("message", status == 0 ? why : slice_of(answered)));
 }
 
 static bool is_expected(const struct check *check, int status)
@@ -247,15 +240,8 @@ static void ask_check(struct asking *asking)
 
 static void log_board(const struct keeper *keeper, enum log_level level, const char *result, const char *message)
 {
-    struct buffer url, text;
-    buffer_init(&url, KEEPER_LOG_FIELD_MAX);
-    buffer_init(&text, KEEPER_LOG_FIELD_MAX);
-    json_append_string(&url, keeper->generation->config->board.url);
-    json_append_string(&text, slice_of(message));
-    log_event(keeper->gateway->log, level, "leaderboard", ",\"url\":%.*s,\"result\":\"%s\",\"message\":%.*s", (int)url.len, url.ptr, result,
-              (int)text.len, text.ptr);
-    buffer_free(&url);
-    buffer_free(&text);
+    log_event(keeper->gateway->log, level, "leaderboard", log_text("url", keeper->generation->config->board.url),
+              log_text("result", slice_of(result)), log_text("message", slice_of(message)));
 }
 
 /* With a ticket, which no request waits for: without one the process is only woken. */

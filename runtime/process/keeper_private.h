@@ -7,8 +7,6 @@
 #include "net/loop.h"
 #include "net/upstream.h"
 
-enum { KEEPER_LOG_FIELD_MAX = 8 * COMPLAINT_MAX };
-
 /* Whatever is asked for again and again: its schedule, one timer (when it is due; once it was asked, how long it may take), one call. */
 struct asking {
     struct keeper *keeper;

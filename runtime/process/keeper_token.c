@@ -28,15 +28,8 @@ struct minted {
 
 static void log_token(const struct minted *minted, enum log_level level, const char *result, struct slice message)
 {
-    struct buffer name, text;
-    buffer_init(&name, KEEPER_LOG_FIELD_MAX);
-    buffer_init(&text, KEEPER_LOG_FIELD_MAX);
-    json_append_string(&name, minted->provider->name);
-    json_append_string(&text, message);
-    log_event(minted->asking.keeper->gateway->log, level, "token", ",\"provider\":%.*s,\"result\":\"%s\",\"message\":%.*s", (int)name.len,
-              name.ptr, result, (int)text.len, text.ptr);
-    buffer_free(&name);
-    buffer_free(&text);
+    log_event(minted->asking.keeper->gateway->log, level, "token", log_text("provider", minted->provider->name),
+              log_text("result", slice_of(result)), log_text("message", message));
 }
 
 /* News are said once: the first token, one after a failure, a failure, and that no old token is left. */

@@ -175,13 +175,14 @@ static bool divide_memory(struct process *process, const struct config *config, 
     process->memory.room = found.room + memory_held(&process->memory);
     process->memory.large = process->memory.room / 4 * 3;
     gateway->bodies = bodies_new(found.room / 2, config->body_limit);
-    log_event(gateway->log, LOG_INFO, "memory", ",\"may_mb\":%zu,\"bound\":\"%s\",\"room_mb\":%zu,\"bodies_mb\":%zu", found.may >> 20,
-              found.bound, found.room >> 20, found.room >> 21);
+    log_event(gateway->log, LOG_INFO, "memory", log_number("may_mb", (int64_t)(found.may >> 20)), log_text("bound", slice_of(found.bound)),
+              log_number("room_mb", (int64_t)(found.room >> 20)), log_number("bodies_mb", (int64_t)(found.room >> 21)));
+    char message[160];
+    snprintf(message, sizeof message,
+             "body_limit is more than the room for bodies: bodies above %zu MB are refused; raise memory, or lower body_limit",
+             found.room >> 21);
     if (bodies_largest(gateway->bodies) < config->body_limit)
-        log_event(gateway->log, LOG_WARN, "memory",
-                  ",\"message\":\"body_limit is more than the room for bodies: bodies above %zu MB are refused; raise memory, or lower "
-                  "body_limit\"",
-                  found.room >> 21);
+        log_event(gateway->log, LOG_WARN, "memory", log_text("message", slice_of(message)));
     return true;
 }
 
@@ -206,8 +207,9 @@ static void wait_for_tokens(const struct process *process, const struct config *
 
 static void warn_about_field(struct process *process, const char *field)
 {
-    log_event(process->gateway.log, LOG_WARN, "restart_needed",
-              ",\"field\":\"%s\",\"message\":\"a reload leaves %s as it was at the start: restart the gateway\"", field, field);
+    char message[96];
+    snprintf(message, sizeof message, "a reload leaves %s as it was at the start: restart the gateway", field);
+    log_event(process->gateway.log, LOG_WARN, "restart_needed", log_text("field", slice_of(field)), log_text("message", slice_of(message)));
 }
 
 static void warn_about_restart(struct process *process, const struct config *config)
@@ -227,23 +229,15 @@ static void warn_about_restart(struct process *process, const struct config *con
 
 static void log_reload(struct process *process, const struct verdict *verdict)
 {
-    struct buffer text;
-    buffer_init(&text, 8 * COMPLAINT_MAX);
-    json_append_string(&text, slice_of(verdict->text));
-    log_event(process->gateway.log, verdict->ok ? LOG_INFO : LOG_ERROR, "reload", ",\"result\":\"%s\",\"generation\":%u,\"message\":%.*s",
-              verdict->ok ? "ok" : "refused", verdict->generation, (int)text.len, text.ptr);
-    buffer_free(&text);
+    log_event(process->gateway.log, verdict->ok ? LOG_INFO : LOG_ERROR, "reload",
+              log_text("result", verdict->ok ? LIT("ok") : LIT("refused")), log_number("generation", verdict->generation),
+              log_text("message", slice_of(verdict->text)));
 }
 
 static void log_remarks(const struct gateway *gateway, const struct config *config)
 {
-    for (unsigned i = 0; i < config->remark_count; i++) {
-        struct buffer text;
-        buffer_init(&text, 8 * COMPLAINT_MAX);
-        json_append_string(&text, config->remarks[i]);
-        log_event(gateway->log, LOG_WARN, "config", ",\"message\":%.*s", (int)text.len, text.ptr);
-        buffer_free(&text);
-    }
+    for (unsigned i = 0; i < config->remark_count; i++)
+        log_event(gateway->log, LOG_WARN, "config", log_text("message", config->remarks[i]));
 }
 
 /* Said once: it is tried again with each look at the files. */
@@ -251,10 +245,10 @@ static void note_keeper(struct process *process, bool missing)
 {
     struct log *log = process->gateway.log;
     if (missing && !process->keeperless)
-        log_event(log, LOG_ERROR, "check",
-                  ",\"result\":\"off\",\"message\":\"no thread or descriptors for checks and tokens (raise ulimit -n)\"");
+        log_event(log, LOG_ERROR, "check", log_text("result", LIT("off")),
+                  log_text("message", LIT("no thread or descriptors for checks and tokens (raise ulimit -n)")));
     else if (!missing && process->keeperless)
-        log_event(log, LOG_INFO, "check", ",\"result\":\"on\"");
+        log_event(log, LOG_INFO, "check", log_text("result", LIT("on")));
     process->keeperless = missing;
 }
 
@@ -357,13 +351,16 @@ static void take_back(struct process *process)
     struct generation *failed = generation_current(gateway);
     drop(&process->fallen);
     process->fallen = failed;
-    log_event(gateway->log, LOG_ERROR, "reload",
-              ",\"result\":\"taken_back\",\"generation\":%u,\"message\":\"generation %u is taken back, generation %u is in force again: "
-              "the policy failed in %u "
-              "of %u calls, for %u user%s or more (see policy_error); mend its file, or ask for a reload to try it once more\"",
-              process->good->number, failed->number, process->good->number, atomic_load(&failed->probation.failures),
-              atomic_load(&failed->probation.calls), probation_user_count(&failed->probation),
-              probation_user_count(&failed->probation) == 1 ? "" : "s");
+    unsigned users = probation_user_count(&failed->probation);
+    char message[320];
+    snprintf(
+        message, sizeof message,
+        "generation %u is taken back, generation %u is in force again: the policy failed in %u of %u calls, for %u user%s or more (see "
+        "policy_error); mend its file, or ask for a reload to try it once more",
+        failed->number, process->good->number, atomic_load(&failed->probation.failures), atomic_load(&failed->probation.calls), users,
+        users == 1 ? "" : "s");
+    log_event(gateway->log, LOG_ERROR, "reload", log_text("result", LIT("taken_back")), log_number("generation", process->good->number),
+              log_text("message", slice_of(message)));
     atomic_store(&gateway->taken_back, failed->number);
     if (process->older != NULL)
         generation_begin_probation(process->good, clock_monotonic_us());
@@ -481,7 +478,7 @@ static bool drain(struct process *process)
     struct gateway *gateway = &process->gateway;
     const struct config *config = gateway->current->config;
     atomic_store(&gateway->draining, true);
-    log_event(gateway->log, LOG_INFO, "drain", ",\"in_flight\":%u", in_flight(gateway));
+    log_event(gateway->log, LOG_INFO, "drain", log_number("in_flight", in_flight(gateway)));
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_wake(gateway->workers[i]);
     if (!wait_for_drain(process, config->drain_delay_us))
@@ -528,13 +525,13 @@ static int stop(struct process *process, bool drained)
     for (unsigned i = 0; i < gateway->worker_count; i++)
         worker_join(gateway->workers[i]);
     if (!drained) {
-        log_event(gateway->log, left > 0 ? LOG_WARN : LOG_INFO, "stopped", ",\"cut\":%u", left);
+        log_event(gateway->log, left > 0 ? LOG_WARN : LOG_INFO, "stopped", log_number("cut", left));
         end_at_once(process, left > 0 ? 1 : 0);
     }
     for (unsigned i = 0; i < gateway->worker_count; i++)
         service_close(gateway->workers[i]);
     free(gateway->workers);
-    log_event(gateway->log, LOG_INFO, "stopped", ",\"cut\":0");
+    log_event(gateway->log, LOG_INFO, "stopped", log_number("cut", 0));
     let_go(process);
     return 0;
 }

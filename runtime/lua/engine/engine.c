@@ -242,19 +242,13 @@ static void refuse_internal(struct request *request, bool starved)
     request_refuse(request, &failure);
 }
 
-/* Six times as long when every byte is escaped: that still fits. */
-enum { LOGGED_MAX = 2048 };
-
 static void log_raised(struct pipeline_run *run)
 {
-    const char *text = lua_type(run->thread, -1) == LUA_TSTRING ? lua_tostring(run->thread, -1) : "an error that is no text";
-    struct buffer message;
-    buffer_init(&message, 16 * 1024);
-    struct slice shown = slice_of(text);
-    json_append_string(&message, (struct slice){text, shown.len < LOGGED_MAX ? shown.len : LOGGED_MAX});
-    log_event(run->script->log, LOG_ERROR, "pipeline_error", ",\"request_id\":\"%.32s\",\"step\":\"%s\",\"message\":%.*s", run->request->id,
-              run->request->step, (int)message.len, message.ptr);
-    buffer_free(&message);
+    enum { SHOWN_MAX = 2048 }; /* six times as long when every byte is escaped: that still fits */
+    struct slice text = slice_of(lua_type(run->thread, -1) == LUA_TSTRING ? lua_tostring(run->thread, -1) : "an error that is no text");
+    log_event(run->script->log, LOG_ERROR, "pipeline_error", log_text("request_id", slice_of(run->request->id)),
+              log_text("step", slice_of(run->request->step)),
+              log_text("message", (struct slice){text.ptr, text.len < SHOWN_MAX ? text.len : SHOWN_MAX}));
 }
 
 /* Lets the pipeline go on until it sleeps or ends; the request may be gone when it returns. */

@@ -27,15 +27,11 @@ static const char *const function_names[POLICY_COUNT] = {"admit", "route", "reco
 
 static void log_policy(struct pipeline_run *run, enum policy_function function, enum failure_kind kind, struct slice message)
 {
-    struct buffer text;
-    enum { SHOWN_MAX = 1024 }; /* six times as long when every byte is escaped */
-    buffer_init(&text, 8 * 1024);
-    json_append_string(&text, (struct slice){message.ptr, message.len < SHOWN_MAX ? message.len : SHOWN_MAX});
+    enum { SHOWN_MAX = 1024 };
     log_event(run->script->log, kind == FAILURE_POLICY_INPUT ? LOG_WARN : LOG_ERROR, "policy_error",
-              ",\"request_id\":\"%.32s\",\"policy\":\"%s\",\"function\":\"%s\",\"error\":\"%s\",\"message\":%.*s", run->request->id,
-              run->request->policy_label.len > 0 ? run->request->policy_label.ptr : "", function_names[function], failure_row(kind)->name,
-              (int)text.len, text.ptr);
-    buffer_free(&text);
+              log_text("request_id", slice_of(run->request->id)), log_text("policy", run->request->policy_label),
+              log_text("function", slice_of(function_names[function])), log_text("error", slice_of(failure_row(kind)->name)),
+              log_text("message", (struct slice){message.ptr, message.len < SHOWN_MAX ? message.len : SHOWN_MAX}));
 }
 
 static void count_stop(struct pipeline_run *run, enum policy_function function)

@@ -425,7 +425,7 @@ static int log_line_face(lua_State *L)
 static int log_event_face(lua_State *L)
 {
     struct log *log = check_log(L);
-    log_event(log, check_level(L, 2), luaL_checkstring(L, 3), "%s", luaL_optstring(L, 4, ""));
+    log_event(log, check_level(L, 2), luaL_checkstring(L, 3), log_members(slice_of(luaL_optstring(L, 4, ""))));
     return 0;
 }
 
