@@ -18,13 +18,13 @@ struct network {
 };
 
 /* An address and nothing else: no brackets, no port, no zone. */
-bool address_parse(struct slice text, struct address *out);
+MUST_USE bool address_parse(struct slice text, struct address *out);
 /* As proxies write the client's: "1.2.3.4", "1.2.3.4:567", "::1", "[::1]", "[::1]:567", with blanks around. */
-bool address_parse_hop(struct slice text, struct address *out);
+MUST_USE bool address_parse_hop(struct slice text, struct address *out);
 struct address address_of_ipv4(const uint8_t bytes[4]);
 /* NUL-terminated, IPv4 in its own form; returns the length. */
 size_t address_write(const struct address *address, char out[ADDRESS_TEXT_SIZE]);
 /* An address, or one with "/" and a count of bits. */
-bool network_parse(struct slice text, struct network *out);
+MUST_USE bool network_parse(struct slice text, struct network *out);
 bool network_has(const struct network *network, const struct address *address);
 #endif

@@ -35,8 +35,8 @@ void arena_init(struct arena *arena, struct arena_cache *cache, size_t limit); /
 void arena_free(struct arena *arena);
 void arena_cache_free(struct arena_cache *cache);
 /* Aligned for any type, not zeroed. NULL past the limit. Blocks larger than ARENA_BLOCK stand alone. */
-void *arena_alloc(struct arena *arena, size_t size);
-void *arena_zalloc(struct arena *arena, size_t size);
+MUST_USE void *arena_alloc(struct arena *arena, size_t size);
+MUST_USE void *arena_zalloc(struct arena *arena, size_t size);
 /* Copies. The copy carries a NUL behind its end that is not counted. {NULL,0} past the limit. */
 struct slice arena_copy(struct arena *arena, struct slice text);
 /* A text that grows: what it held is copied each time it doubles, so that many pieces cost no more than their bytes. Zeroed: empty. */

@@ -10,8 +10,8 @@
 struct blocks;
 
 /* `memory` counts them, in steps; borrowed; NULL: nothing does. Small ones are always had; a large one needs room there. */
-struct blocks *blocks_new(struct memory *memory); /* NULL: out of memory */
-void blocks_free(struct blocks *blocks);          /* with all small blocks; large ones must have been given back */
+MUST_USE struct blocks *blocks_new(struct memory *memory); /* NULL: out of memory */
+void blocks_free(struct blocks *blocks);                   /* with all small blocks; large ones must have been given back */
 /* As realloc, for who remembers sizes: `block` NULL makes one of `new_size`, `new_size` 0 gives it back. Aligned to 16. NULL: out of memory,
  * and the old block stands. */
 void *blocks_resize(struct blocks *blocks, void *block, size_t old_size, size_t new_size);

@@ -50,7 +50,7 @@ struct slice slice_trim(struct slice text);
 /* The first occurrence of `needle`, or NULL. */
 const char *slice_find(struct slice text, struct slice needle);
 /* Decimal digits only, no sign, no blanks; false on anything else or above INT64_MAX. */
-bool slice_to_int(struct slice text, int64_t *out);
+MUST_USE bool slice_to_int(struct slice text, int64_t *out);
 
 /* Bytes that grow. `limit` bounds len; an append that would pass it appends nothing, sets `overflow`
  * and is ignored from then on, so that a writer checks once at its end. Memory that cannot be had says the same, and `starved` beside it. */
@@ -87,8 +87,8 @@ static inline struct slice buffer_slice(const struct buffer *buffer)
 
 /* Small fixed things: ends the process with a line on stderr when memory is out. Anything sized by a client comes
  * from a buffer or an arena with a limit instead. */
-void *xmalloc(size_t size);
-void *xcalloc(size_t count, size_t size);
-void *xrealloc(void *old, size_t size);
-char *xstrndup(const char *text, size_t len);
+MUST_USE void *xmalloc(size_t size);
+MUST_USE void *xcalloc(size_t count, size_t size);
+MUST_USE void *xrealloc(void *old, size_t size);
+MUST_USE char *xstrndup(const char *text, size_t len);
 #endif

@@ -10,7 +10,7 @@ enum { FILE_WHY_MAX = 128 };
 
 /* Appends the file to `out`, at most up to its limit. False: `why` says it in words without the name ("Permission denied", "is a directory, expected a
  * file"); errno is the system's own word, 0 where the file is none to read. */
-bool file_read(const char *path, struct buffer *out, char why[FILE_WHY_MAX]);
+MUST_USE bool file_read(const char *path, struct buffer *out, char why[FILE_WHY_MAX]);
 /* What to do about a shortage of descriptors; NULL: it is none. */
 const char *file_advice(int error);
 /* The words for an errno, with what to do about a shortage. */

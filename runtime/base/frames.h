@@ -23,9 +23,9 @@ void frames_free(struct frames *frames);
 /* Hands over bytes; they must stay valid until frames_next returned false. */
 void frames_feed(struct frames *frames, struct slice bytes);
 /* The next whole event; false: none left in what was fed, or nothing can be read any more. */
-bool frames_next(struct frames *frames, struct sse_event *event);
+MUST_USE bool frames_next(struct frames *frames, struct sse_event *event);
 /* At the end of the stream: an event whose end did not come but which is whole all the same (SSE without its blank line, a line without LF). */
-bool frames_finish(struct frames *frames, struct sse_event *event);
+MUST_USE bool frames_finish(struct frames *frames, struct sse_event *event);
 /* An event passed SSE_EVENT_MAX: nothing more will come out. */
 bool frames_too_big(const struct frames *frames);
 /* What is kept of cut events is counted in `memory` (borrowed). Where there is none an event is taken for too big; frames_starved tells. */

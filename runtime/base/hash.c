@@ -5,7 +5,9 @@
 #include "base/hash.h"
 #include <errno.h>
 #include <openssl/sha.h>
+#include <stdio.h>
 #include <sys/random.h>
+#include <unistd.h>
 
 void hash_sha256(struct slice text, uint8_t out[SHA256_BYTES])
 {
@@ -95,14 +97,16 @@ bool hash_equal(const uint8_t *a, const uint8_t *b, size_t len)
     return difference == 0;
 }
 
-bool hash_random(void *out, size_t len)
+/* Keys of tables that clients fill, ids, the draw of a policy: nothing runs on without. */
+void hash_random(void *out, size_t len)
 {
     for (uint8_t *at = out; len > 0;) { /* a signal may cut what is longer than 256 bytes */
         ssize_t count = getrandom(at, len, 0);
-        if (count < 0 && errno != EINTR)
-            return false;
+        if (count < 0 && errno != EINTR) {
+            perror("gateway: getrandom");
+            _exit(71); /* EX_OSERR */
+        }
         at += count < 0 ? 0 : count;
         len -= count < 0 ? 0 : (size_t)count;
     }
-    return true;
 }

@@ -46,7 +46,7 @@ bool json_bool(struct json *json, bool *value);
 bool json_skip(struct json *json, struct slice *raw); /* any value, fully checked; raw (may be NULL): its text with quotes or brackets */
 /* True when null stands next; consumes it. Otherwise false without an error. */
 bool json_take_null(struct json *json);
-bool json_finish(struct json *json); /* only blanks remain and no error happened */
+MUST_USE bool json_finish(struct json *json); /* only blanks remain and no error happened */
 const char *json_error_text(enum json_error error);
 
 /* The whole text is one JSON object, fully checked. */
@@ -69,8 +69,8 @@ void json_append_quoted(struct buffer *out, struct slice raw);           /* with
 void json_append_comma(struct buffer *out, bool *first);                 /* unless this is the first of its object or list */
 void json_append_key(struct buffer *out, bool *first, struct slice raw); /* the comma, "raw" and the colon */
 /* A raw number to a count: integers, and floats with a whole value ("12.0"); false for negative or above 2^53. */
-bool json_to_count(struct slice number, int64_t *out);
-bool json_to_double(struct slice number, double *out);
+MUST_USE bool json_to_count(struct slice number, int64_t *out);
+MUST_USE bool json_to_double(struct slice number, double *out);
 /* The raw value (as json_skip gives it) of a member of the object `object`, or SLICE_NONE: for short, cold texts (errors). */
 struct slice json_find(struct slice object, const char *key);
 /* The same, and the count that it is; -1: it is none. */

@@ -15,7 +15,7 @@ enum { LOG_QUEUE_MAX = 4 * 1024 * 1024 };
 struct log;
 
 /* Starts the writer thread on `fd` (not owned). */
-struct log *log_open(int fd, enum log_level level, enum log_format format);
+MUST_USE struct log *log_open(int fd, enum log_level level, enum log_format format);
 void log_close(struct log *log);                             /* writes what is queued (waits at most 1 s), joins */
 bool log_wants(const struct log *log, enum log_level level); /* any thread */
 void log_set_level(struct log *log, enum log_level level, enum log_format format);

@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_MEMORY_H
 #define BASE_MEMORY_H
+#include "base/must_use.h"
 #include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
@@ -20,9 +21,9 @@ struct memory {
 
 void memory_init(struct memory *memory, size_t room);
 /* False: there is no room, and nothing was taken. Where `memory` is NULL nothing is counted and there is always room. */
-bool memory_take(struct memory *memory, size_t bytes);       /* for something large */
-bool memory_take_small(struct memory *memory, size_t bytes); /* for a connection, a request */
-void memory_add(struct memory *memory, size_t bytes);        /* it is taken already, or must be had */
+MUST_USE bool memory_take(struct memory *memory, size_t bytes);       /* for something large */
+MUST_USE bool memory_take_small(struct memory *memory, size_t bytes); /* for a connection, a request */
+void memory_add(struct memory *memory, size_t bytes);                 /* it is taken already, or must be had */
 void memory_give(struct memory *memory, size_t bytes);
 size_t memory_held(const struct memory *memory);
 

@@ -34,9 +34,9 @@ void sse_free(struct sse *sse);
 /* Hands over bytes; they must stay valid until sse_next returned false. */
 void sse_feed(struct sse *sse, struct slice bytes);
 /* The next whole event; false: none left in what was fed (the remainder is kept). */
-bool sse_next(struct sse *sse, struct sse_event *event);
+MUST_USE bool sse_next(struct sse *sse, struct sse_event *event);
 /* At the end of the stream: the last event when it lacks its blank line but has a complete data line. False: none. */
-bool sse_finish(struct sse *sse, struct sse_event *event);
+MUST_USE bool sse_finish(struct sse *sse, struct sse_event *event);
 /* An event passed SSE_EVENT_MAX: nothing more will come out. */
 bool sse_too_big(const struct sse *sse);
 #endif

@@ -204,9 +204,9 @@ bool config_fill_heads(struct target *target, struct arena *arena)
     return target->head_json.len > 0 && target->head_stream.len > 0;
 }
 
-void config_write_heads(struct config *config, struct target *target)
+bool config_write_heads(struct config *config, struct target *target)
 {
-    config_fill_heads(target, &config->arena);
+    return config_fill_heads(target, &config->arena);
 }
 
 static void begin_get(struct slice origin, struct slice path, struct buffer *out)

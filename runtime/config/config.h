@@ -155,20 +155,20 @@ struct config {
     struct slice policy_file; /* "policies/default.lua"; empty: the built-in policy */
 };
 
-struct config *config_new(void);
+MUST_USE struct config *config_new(void);
 /* A new target with plain facts: everything allowed, nothing priced. NULL when there are TARGETS_MAX. Whoever made it calls
  * config_write_heads once its facts stand. Two may have one name (other facts in another list of `models`): config_target finds
  * the first. While loading only. */
-struct target *config_add_target(struct config *config, struct provider *provider, struct slice model);
-void config_write_heads(struct config *config, struct target *target);
+MUST_USE struct target *config_add_target(struct config *config, struct provider *provider, struct slice model);
+MUST_USE bool config_write_heads(struct config *config, struct target *target);
 /* Adds a limit that is counted under `kind`:`name`. The rule lives with the config. */
 void config_limit_target(struct config *config, struct target *target, const char *kind, struct slice name, const struct limit_rule *rule);
 /* The path of a request to it, and its head up to the auth. */
 void target_write_path(const struct target *target, const struct wire *wire, enum operation operation, bool stream, struct buffer *out);
 void target_write_head(const struct target *target, const struct wire *wire, struct slice path, bool stream, struct buffer *out);
 /* The requests that the keeper sends. False: there is no room. */
-bool config_write_check(struct config *config, const struct provider *provider, struct check *check);
-bool config_write_board(struct config *config, struct slice path);
+MUST_USE bool config_write_check(struct config *config, const struct provider *provider, struct check *check);
+MUST_USE bool config_write_board(struct config *config, struct slice path);
 /* Sorts the models and fixes what is listed: the end of loading. */
 void config_seal(struct config *config);
 /* What came ad hoc so far goes: while loading only, health references were given back before. */

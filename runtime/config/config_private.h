@@ -5,13 +5,14 @@
 #include "config/config.h"
 
 /* ---- config.c: `target` is zeroed but for its index; its texts go into `arena`. False: that is full. */
-bool config_fill_target(struct config *config, struct target *target, struct arena *arena, struct provider *provider, struct slice model);
+MUST_USE bool config_fill_target(struct config *config, struct target *target, struct arena *arena, struct provider *provider,
+                                 struct slice model);
 /* What is known of a dated version is what is known of its model without the date. */
 void config_take_dated_facts(struct config *config, struct target *target);
-bool config_fill_heads(struct target *target, struct arena *arena);
+MUST_USE bool config_fill_heads(struct target *target, struct arena *arena);
 
 /* ---- made.c */
-struct made_table *made_table_new(void);
+MUST_USE struct made_table *made_table_new(void);
 void made_table_free(struct config *config);
 /* The made target of this name, from now on held by `holds`; or one that only looks like it (config.h). NULL: there is no room. */
 struct target *made_target(struct config *config, struct provider *provider, struct slice model, struct holds *holds);

@@ -62,9 +62,8 @@ static void fuzz_messages(struct slice given, const struct wire *client, uint64_
 
 static int64_t index_of(struct slice data)
 {
-    int64_t index = -1;
-    slice_to_int(json_find(data, "index"), &index);
-    return index;
+    int64_t index;
+    return slice_to_int(json_find(data, "index"), &index) ? index : -1;
 }
 
 /* What the SDKs lean on. */

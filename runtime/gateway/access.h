@@ -9,7 +9,7 @@
 
 /* May its caller use its route? It then has its user. Missing, wrong, expired and good keys take the same path at the same cost. False: request->failure says
  * why. */
-bool access_check(struct request *request);
+MUST_USE bool access_check(struct request *request);
 /* What can be said before the body is read: pages and hosts always, keys (they cost a digest) where `keys` says so. False: access_check will say why. */
 bool access_may_send_body(const struct config *config, const struct route *route, const struct exchange *exchange, bool keys,
                           int64_t wall_us);

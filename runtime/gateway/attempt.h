@@ -63,7 +63,7 @@ struct attempt {
 };
 
 /* The request's bytes for this target: reader, writer, body and head (attempt_request.c). No parts: there is nothing to send. False: *complaint. */
-bool attempt_prepare(struct attempt *attempt, event_fn on_event, struct complaint *complaint);
+MUST_USE bool attempt_prepare(struct attempt *attempt, event_fn on_event, struct complaint *complaint);
 /* It failed: a token that was answered with 401 is asked for anew, once. */
 void attempt_note_token(const struct attempt *attempt);
 /* A writer of the client's dialect, or NULL when the request's memory is used up. */

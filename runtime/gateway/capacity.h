@@ -11,11 +11,11 @@
 bool capacity_has_room(const struct request *request, const struct target *target, int64_t *wait_us);
 /* Takes it for the attempt that will begin with this target. Between looking and beginning other workers look as well: who holds it is sure of it.
  * False: there is none any more. */
-bool capacity_hold(struct request *request, const struct target *target);
+MUST_USE bool capacity_hold(struct request *request, const struct target *target);
 /* What was held for nothing goes back. Again does nothing. */
 void capacity_drop(struct request *request);
 /* Takes it for an attempt that begins. False: there is none any more; *failure is the attempt's. */
-bool capacity_take(struct request *request, const struct target *target, struct reservation *reservation, struct failure *failure);
+MUST_USE bool capacity_take(struct request *request, const struct target *target, struct reservation *reservation, struct failure *failure);
 /* The attempt is over: all of it where nothing was sent, else what the tokens used leave of it. -1: what was reserved stands. */
 void capacity_give_back(struct worker *worker, struct reservation *reservation, bool was_sent, int64_t tokens);
 #endif

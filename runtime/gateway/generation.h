@@ -65,7 +65,7 @@ void generation_failed(struct generation *generation, struct slice user, int64_t
 /* Puts it in force; the old one loses the gateway's reference. */
 void generation_swap(struct gateway *gateway, struct generation *generation);
 /* The one in force, with a reference. */
-struct generation *generation_current(struct gateway *gateway);
+MUST_USE struct generation *generation_current(struct gateway *gateway);
 void generation_unref(struct generation *generation);
 /* Gives back the health records and tokens that its config has found by name. */
 void generation_unbind(struct config *config);

@@ -5,7 +5,7 @@
 #include "gateway/request.h"
 
 /* key -> user, body -> facts, name -> model, candidates. False: request->failure says why (call request_refuse). */
-bool request_identify(struct request *request);
+MUST_USE bool request_identify(struct request *request);
 /* Who can serve it: fills targets and unfits. Called by request_identify; again is cheap. */
 void request_candidates(struct request *request);
 /* What keeps this target from serving this request, or NULL: also asked for whatever recover returns. */

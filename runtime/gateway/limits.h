@@ -15,7 +15,7 @@ struct request_limits {
 };
 
 /* Charges them. False: request->failure says why (429; call request_refuse). The rules are borrowed. */
-bool limits_charge(struct request *request, const struct limit_rule *const *rules, unsigned count);
+MUST_USE bool limits_charge(struct request *request, const struct limit_rule *const *rules, unsigned count);
 /* When the request is over; again does nothing. */
 void limits_settle(struct request *request);
 #endif

@@ -17,7 +17,7 @@ struct verdict {
 
 struct reload; /* a worker's */
 
-struct reload *reload_new(void);
+MUST_USE struct reload *reload_new(void);
 void reload_free(struct reload *reload);
 void reload_post(struct worker *worker, const struct verdict *verdict); /* the process's thread */
 

@@ -2,12 +2,13 @@
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SERVICE_H
 #define GATEWAY_SERVICE_H
+#include "base/must_use.h"
 #include <stdbool.h>
 
 struct worker;
 
 /* Before the worker is started. False: out of descriptors or memory. */
-bool service_open(struct worker *worker, int listen_fd);
+MUST_USE bool service_open(struct worker *worker, int listen_fd);
 /* Stop accepting (the listener is hidden), close connections as they fall silent; then it is quiet. Any thread. */
 void service_quiesce(struct worker *worker);
 /* Quiesced, and no connection can bring a request any more. Any thread. */

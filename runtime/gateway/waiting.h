@@ -10,7 +10,7 @@
 
 /* Joins the line. The caller then sleeps until script->resume: there is room, or request->wait_over, or request->over. False: the line is full, and
  * request->failure says so (call request_refuse). */
-bool request_wait(struct request *request, int64_t wait_us, unsigned priority);
+MUST_USE bool request_wait(struct request *request, int64_t wait_us, unsigned priority);
 /* It took its room: the turn passes to the next. Without a wait nothing. */
 void waiting_served(struct request *request);
 /* It is over, for whatever reason. Without a wait nothing. */

@@ -47,8 +47,8 @@ struct worker {
 };
 
 /* Without clients: service.h brings them. NULL: out of descriptors or memory. */
-struct worker *worker_new(struct gateway *gateway, unsigned index);
-bool worker_start(struct worker *worker);
+MUST_USE struct worker *worker_new(struct gateway *gateway, unsigned index);
+MUST_USE bool worker_start(struct worker *worker);
 void worker_wake(struct worker *worker); /* any thread: look for a new generation, a verdict, a quiesce */
 void worker_join(struct worker *worker);
 void worker_free(struct worker *worker); /* nothing, where requests are in flight: see service_close */

@@ -27,12 +27,12 @@ struct call_result {
 
 /* A state whose allocator counts memory: for scripts and for runtime.so under plain lua (there the host's allocator is used and growth is
  * measured by the collector's count). NULL when memory is out. */
-lua_State *call_new_state(struct memory *memory);
+MUST_USE lua_State *call_new_state(struct memory *memory);
 void call_close_state(lua_State *L); /* no call is in progress */
 
 /* ---- the gateway's own Lua: no budget */
 /* function(arguments…, data) in protected mode, with the `nargs` arguments at the top. False: in place of the results is the error. Never raises. */
-bool call_protected(lua_State *L, lua_CFunction function, void *data, int nargs, int nresults);
+MUST_USE bool call_protected(lua_State *L, lua_CFunction function, void *data, int nargs, int nresults);
 /* Pushes a function of a module. May raise, as the two below. */
 void call_require(lua_State *L, const char *module, const char *function);
 /* Calls it with the `nargs` arguments at the top. */
@@ -47,7 +47,7 @@ int call_sleep(lua_State *L, void *context, lua_KFunction then);
 /* ---- policies */
 /* Calls the function at the top of L below `nargs` arguments, popping both; on success leaves exactly `nresults` values and returns true; otherwise
  * leaves nothing. Never raises. */
-bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t memory, struct call_result *result);
+MUST_USE bool call_policy(lua_State *L, int nargs, int nresults, int instructions, size_t memory, struct call_result *result);
 
 /* Charges work that a C function does to the call in progress: about a nanosecond or two a step. Raises when the budget is used up (the
  * call is then over whatever the policy does). Without a call in progress: nothing. */
@@ -68,7 +68,7 @@ void call_set_string_metatable(lua_State *L);
 void sandbox_push_environment(lua_State *L);
 void sandbox_set_require(lua_State *L); /* pops a function */
 /* Compiles text (mode "t" only) with the sandbox environment as _ENV. Leaves the function, or an error message and false. */
-bool sandbox_compile(lua_State *L, const char *text, size_t len, const char *chunkname);
+MUST_USE bool sandbox_compile(lua_State *L, const char *text, size_t len, const char *chunkname);
 
 int open_call(lua_State *L); /* Lua face: call.run(fn, instructions, memory, nresults, ...) -> true, results… | false, kind, message */
 int open_sandbox(

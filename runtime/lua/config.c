@@ -287,8 +287,7 @@ static void take_targets(lua_State *L, struct config *config)
             luaL_error(L, "config: there are too many targets");
         take_facts(L, config, target);
         config_limit_target(config, target, "target", target->name, take_limit(L, config));
-        config_write_heads(config, target);
-        if (target->head_json.len == 0 || target->head_stream.len == 0)
+        if (!config_write_heads(config, target))
             luaL_error(L, "config: the headers of provider %s are too long", target->provider->name.ptr);
         lua_pop(L, 1);
     }

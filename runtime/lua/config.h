@@ -6,7 +6,7 @@
 #include <lua.h>
 
 /* Builds the config from the checked table at the top of L; leaves L as it was. NULL: `complaint` (of `size` bytes) says why. */
-struct config *config_build(lua_State *L, struct slice path, char *complaint, size_t size);
+MUST_USE struct config *config_build(lua_State *L, struct slice path, char *complaint, size_t size);
 /* Pushes name -> { name, base_url, key_env, no_key } of all vendors. */
 void config_push_vendors(lua_State *L);
 #endif

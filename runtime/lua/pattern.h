@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_PATTERN_H
 #define LUA_PATTERN_H
+#include "base/must_use.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -40,7 +41,7 @@ struct pattern_match {
 enum pattern_result { PATTERN_NO, PATTERN_YES, PATTERN_EXHAUSTED };
 
 /* Reads a pattern. With `anchors` a leading ^ anchors, else it is a plain character. NULL, or what is wrong with it. */
-const char *pattern_compile(struct pattern *pattern, const char *text, size_t len, bool anchors);
+MUST_USE const char *pattern_compile(struct pattern *pattern, const char *text, size_t len, bool anchors);
 /* A match that begins exactly at `at`. */
 enum pattern_result pattern_match_at(const struct pattern *pattern, const char *subject, size_t len, size_t at, struct pattern_match *match,
                                      int64_t *steps);

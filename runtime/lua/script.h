@@ -82,21 +82,22 @@ struct box {
 };
 
 /* ---- sources.c */
-struct sources *sources_read(const char *config_path, struct copies *copies, struct config **config, char complaint[COMPLAINT_MAX]);
-bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLAINT_MAX]);
+MUST_USE struct sources *sources_read(const char *config_path, struct copies *copies, struct config **config,
+                                      char complaint[COMPLAINT_MAX]);
+MUST_USE bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLAINT_MAX]);
 void sources_free(struct sources *sources);
 uint64_t sources_stamp(const struct sources *sources);
 uint64_t sources_stamp_read(const struct sources *sources);
 /* A new state with the gateway's modules in reach of require, to be closed with call_close_state and nothing else: its blocks are not malloc's.
  * `memory` counts it, or is NULL. NULL: memory is out. */
-lua_State *sources_new_state(struct memory *memory);
+MUST_USE lua_State *sources_new_state(struct memory *memory);
 /* A name beside gateway.lua; the caller frees it. */
-char *sources_beside(const char *config_path, const char *name);
+MUST_USE char *sources_beside(const char *config_path, const char *name);
 /* Pushes the options for policy.load; false: the built-in policy is meant, nothing pushed. May raise. */
-bool sources_push_policy(lua_State *L, const struct sources *sources);
+MUST_USE bool sources_push_policy(lua_State *L, const struct sources *sources);
 
 /* Pushes the options for adapter.load; false: there are not so many. May raise. */
-bool sources_push_adapter(lua_State *L, const struct sources *sources, unsigned index);
+MUST_USE bool sources_push_adapter(lua_State *L, const struct sources *sources, unsigned index);
 
 /* ---- steps.c */
 int open_steps(lua_State *L);
@@ -132,9 +133,9 @@ double target_expected_ms(struct script *script, const struct target *target);
 
 /* ---- plan.c */
 /* The list at `index`, when it is nothing but targets -> run->plan; false: let plan.lua look at it. */
-bool plan_take_targets(lua_State *L, struct pipeline_run *run, int index);
+MUST_USE bool plan_take_targets(lua_State *L, struct pipeline_run *run, int index);
 /* What plan.lua made of a plan (indexes and steps) at `index` -> run->plan, unfit targets left out. False: none is left. */
-bool plan_take_steps(lua_State *L, struct pipeline_run *run, int index, bool again);
+MUST_USE bool plan_take_steps(lua_State *L, struct pipeline_run *run, int index, bool again);
 /* Pushes the steps of the walk not begun yet, for plan.rest. */
 void plan_push_rest(lua_State *L, struct pipeline_run *run);
 #endif

@@ -6,9 +6,9 @@
 #include <lua.h>
 
 /* Pushes the value of the text; false: it is not JSON, nothing is pushed. Raises when memory is out. */
-bool value_push(lua_State *L, struct slice text);
+MUST_USE bool value_push(lua_State *L, struct slice text);
 /* Appends the value at `index` as JSON. NULL, or why it cannot be JSON; out->overflow as ever. Never raises. */
-const char *value_write(lua_State *L, int index, struct buffer *out);
+MUST_USE const char *value_write(lua_State *L, int index, struct buffer *out);
 /* A list: marked as one, or with something at 1. */
 bool value_is_list(lua_State *L, int index);
 #endif

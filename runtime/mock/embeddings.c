@@ -39,8 +39,9 @@ static void write_answer(const struct embed *embed, struct slice body, struct ar
     struct writer *writer = arena_zalloc(arena, wire_embeddings.writer_size);
     struct event count = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
     struct buffer numbers;
-    int64_t dimensions = DIMENSIONS;
-    slice_to_int(embed->dimensions, &dimensions);
+    int64_t dimensions;
+    if (!slice_to_int(embed->dimensions, &dimensions))
+        dimensions = DIMENSIONS;
     if (dimensions > DIMENSIONS_MAX)
         dimensions = DIMENSIONS_MAX;
     writer->wire = &wire_embeddings;

@@ -357,9 +357,9 @@ static void said(const struct mock_call *call, struct mock_script *script, enum 
     if (len > sizeof bytes || !hash_from_hex(digits, bytes, len))
         len = 0;
     bool status = len > 12 && memcmp(bytes, "HTTP/1.", 7) == 0;
-    int64_t code = 0;
-    if (status)
-        slice_to_int((struct slice){(const char *)bytes + 9, 3}, &code);
+    int64_t code;
+    if (!status || !slice_to_int((struct slice){(const char *)bytes + 9, 3}, &code))
+        code = 0;
     mock_replace(script, (struct slice){(const char *)bytes, len}, (int)code, end);
 }
 

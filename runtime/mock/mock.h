@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef MOCK_MOCK_H
 #define MOCK_MOCK_H
+#include "base/must_use.h"
 
 /* `gateway mock [--port N] ...`: runs it alone until SIGTERM or SIGINT. Returns the exit status of the program. */
 int mock_main(int argc, char **argv);
@@ -16,7 +17,7 @@ struct embedded_mock;
 
 enum { MOCK_ORIGIN_SIZE = 32 };
 
-struct embedded_mock *embedded_mock_new(void);
+MUST_USE struct embedded_mock *embedded_mock_new(void);
 void embedded_mock_free(struct embedded_mock *embedded); /* without users */
 /* Starts it for its first user. `origin`: "http://127.0.0.1:PORT". 0, or an errno: it cannot listen. */
 int embedded_mock_use(struct embedded_mock *embedded, char origin[MOCK_ORIGIN_SIZE]);

@@ -89,7 +89,7 @@ struct mock_call {
 void mock_call_init(struct mock_call *call);
 void mock_call_free(struct mock_call *call);
 /* Fills everything that stands in the body. False: not a request of this dialect (well_formed tells specs the same). */
-bool mock_call_read(struct mock_call *call, struct slice body);
+MUST_USE bool mock_call_read(struct mock_call *call, struct slice body);
 /* The model named in the beginning of a body, before the rest has come: for faults that do not read on. */
 struct slice mock_peek_model(struct slice body);
 /* What a model's name says of its behaviour: all before "@". What follows is a label, so that many targets can behave alike. */
@@ -211,7 +211,7 @@ void mock_fault_script(const struct mock_call *call, uint64_t seen, struct mock_
 struct mock;
 
 /* Owns stop_fd, also where it fails. `ledger`: each row is appended to it as a JSON line when it is complete; NULL: no. NULL: it cannot listen, errno. */
-struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *ledger);
+MUST_USE struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *ledger);
 void mock_serve(struct mock *mock); /* until stop_fd can be read */
 void mock_free(struct mock *mock);
 int mock_port(const struct mock *mock);

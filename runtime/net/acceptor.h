@@ -10,6 +10,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef NET_ACCEPTOR_H
 #define NET_ACCEPTOR_H
+#include "base/must_use.h"
 #include "net/door.h"
 #include "net/loop.h"
 #include <stdatomic.h>
@@ -50,8 +51,8 @@ struct acceptor {
 };
 
 /* `connections` counts those that are open. False: descriptor out of range. */
-bool acceptor_open(struct acceptor *acceptor, struct loop *loop, int fd, unsigned limit, const unsigned *connections,
-                   const struct acceptor_owner *owner);
+MUST_USE bool acceptor_open(struct acceptor *acceptor, struct loop *loop, int fd, unsigned limit, const unsigned *connections,
+                            const struct acceptor_owner *owner);
 /* libmicrohttpd has it in this epoll, under this pointer. */
 void acceptor_follow(struct acceptor *acceptor, int epoll_fd, void *epoll_data);
 void acceptor_on_free(struct acceptor *acceptor); /* a connection ended */

@@ -9,6 +9,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef NET_DOOR_H
 #define NET_DOOR_H
+#include "base/must_use.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <sys/socket.h>
@@ -27,8 +28,8 @@ struct door {
 };
 
 /* Once per process, before any worker. False: out of memory, or (ENOSYS) the calls do not come here: every request would have to be refused. */
-bool door_init(void);
-bool door_put(struct door *door, int fd, const struct door_calls *calls); /* false: descriptor out of range */
+MUST_USE bool door_init(void);
+MUST_USE bool door_put(struct door *door, int fd, const struct door_calls *calls); /* false: descriptor out of range */
 void door_remove(int fd);
 /* The accept4 that ours stands before. */
 int door_accept4(int fd, struct sockaddr *address, socklen_t *len, int flags);

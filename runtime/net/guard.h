@@ -34,10 +34,10 @@ void guards_close(struct guards *guards); /* every guard must be closed: ends wh
 /* A client that is not let in: takes what it sent, answers at once, and closes. */
 void guards_turn_away(struct guards *guards, int fd, int status, const char *reason);
 
-struct guard *guard_open(struct guards *guards, int fd); /* NULL: descriptor out of range */
-void guard_close(struct guard *guard);                   /* libmicrohttpd closes the descriptor right after this */
-void guard_half_closed(struct guard *guard);             /* our own epoll saw the client's FIN */
-void guard_tick(struct guards *guards);                  /* after every run of libmicrohttpd */
+MUST_USE struct guard *guard_open(struct guards *guards, int fd); /* NULL: descriptor out of range */
+void guard_close(struct guard *guard);                            /* libmicrohttpd closes the descriptor right after this */
+void guard_half_closed(struct guard *guard);                      /* our own epoll saw the client's FIN */
+void guard_tick(struct guards *guards);                           /* after every run of libmicrohttpd */
 void guard_refuse(struct guard *guard, int status, const char *reason);
 
 /* What may still come of a connection on which no request is in work. */

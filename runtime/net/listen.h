@@ -4,6 +4,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef NET_LISTEN_H
 #define NET_LISTEN_H
+#include "base/must_use.h"
 #include <netinet/in.h>
 #include <stdbool.h>
 
@@ -35,5 +36,5 @@ enum { LISTEN_WHY_MAX = 256 };
 
 /* Looks the host up, waiting for it ("localhost", "::", "0.0.0.0", a name), and sees whether it is a place to listen: *out says what a listener there would be
  * called. A port that is taken does not count. False: `why` says what is wrong. */
-bool listen_find(const char *host, int port, struct listen_place *place, struct listen_address *out, char why[LISTEN_WHY_MAX]);
+MUST_USE bool listen_find(const char *host, int port, struct listen_place *place, struct listen_address *out, char why[LISTEN_WHY_MAX]);
 #endif

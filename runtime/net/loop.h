@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef NET_LOOP_H
 #define NET_LOOP_H
+#include "base/must_use.h"
 #include "base/list.h"
 #include <stdbool.h>
 #include <stdint.h>
@@ -31,13 +32,13 @@ struct turn_hook {
     struct turn_hook *next; /* private */
 };
 
-struct loop *loop_new(void); /* NULL: out of descriptors */
+MUST_USE struct loop *loop_new(void); /* NULL: out of descriptors */
 void loop_free(struct loop *loop);
 int64_t loop_now_us(const struct loop *loop);  /* monotonic, read once after each wait */
 int64_t loop_refresh_us(struct loop *loop);    /* reads the clock now: after long work */
 int64_t loop_wall_us(const struct loop *loop); /* wall clock of this turn, read lazily once per turn */
 
-bool loop_watch(struct loop *loop, struct watch *watch, uint32_t events); /* adds or changes; false: errno */
+MUST_USE bool loop_watch(struct loop *loop, struct watch *watch, uint32_t events); /* adds or changes; false: errno */
 /* Forgets it. Safe inside callbacks: an event of this turn that is still waiting for this watch is dropped. */
 void loop_unwatch(struct loop *loop, struct watch *watch);
 /* One more descriptor, itself an epoll: waited for beside ours with poll(2) and reported with POLLIN. Nested into ours every change to it would

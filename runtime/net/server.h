@@ -53,7 +53,7 @@ struct server_owner {
     void (*on_quiet)(void *owner);
 };
 
-struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner);
+MUST_USE struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner);
 void server_answer_last(struct server *server); /* a drain begins: answers carry Connection: close from now on */
 /* The listener was hidden: who waits in it is let in, and it is closed. Connections are closed as they fall silent; on_quiet tells of the end. */
 void server_quiesce(struct server *server);

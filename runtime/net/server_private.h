@@ -82,7 +82,7 @@ void server_add_body(struct exchange *exchange, const char *data, size_t len);
 void server_forget_body(struct exchange *exchange); /* and the request's own weight */
 
 /* server_accept.c: the listener, under libmicrohttpd's feet. */
-bool server_listen(struct server *server); /* before libmicrohttpd begins; when it has, acceptor_follow */
+MUST_USE bool server_listen(struct server *server); /* before libmicrohttpd begins; when it has, acceptor_follow */
 
 void server_drop_spare(struct server *server);
 void server_resume(struct exchange *exchange);

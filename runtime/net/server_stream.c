@@ -150,8 +150,8 @@ static void wait_for_room(struct exchange *exchange, bool wait, bool progress)
         loop_timer_set(server->loop, &exchange->stall, loop_now_us(server->loop) + server->settings.write_stall_us);
     if (connection->waits_for_room == wait)
         return;
-    connection->waits_for_room = wait;
-    loop_watch(server->loop, &connection->watch, EPOLLRDHUP | EPOLLET | (wait ? EPOLLOUT : 0));
+    if (loop_watch(server->loop, &connection->watch, EPOLLRDHUP | EPOLLET | (wait ? EPOLLOUT : 0)))
+        connection->waits_for_room = wait;
 }
 
 /* Puts this turn's bytes behind the blocked ones, framed as one chunk (RFC 9112 7.1). */

@@ -20,7 +20,7 @@ struct
     trust; /* what all workers share: the CA store, loaded once (it costs 19 ms and 0.8 MB), and which origins say more than they were asked */
 
 /* Once per process, before threads, before anything else here; `ca_file` NULL: the system's bundle. A bundle is loaded at the first https origin. */
-struct trust *trust_new(const char *ca_file);
+MUST_USE struct trust *trust_new(const char *ca_file);
 void trust_free(struct trust *trust);
 
 struct upstream_settings {
@@ -31,7 +31,7 @@ struct upstream_settings {
     void *owner;
 };
 
-struct upstream *upstream_new(struct loop *loop, struct trust *trust, const struct upstream_settings *settings);
+MUST_USE struct upstream *upstream_new(struct loop *loop, struct trust *trust, const struct upstream_settings *settings);
 void upstream_free(struct upstream *upstream); /* cancels what is left */
 
 /* Finds or makes the pool of an origin. url: "https://api.openai.com" or with :port; proxy: URL or empty (environment proxies are
@@ -67,7 +67,7 @@ struct call_request {
 };
 
 /* Begins. Never fails at once: failures come as events. Deadlines are the caller's: it cancels. */
-struct call *call_start(const struct call_request *request);
+MUST_USE struct call *call_start(const struct call_request *request);
 /* Not wanted any more, in any phase: closes the connection, no event follows. Legal inside on_event. After CALL_END and CALL_FAILED the call is gone. */
 void call_cancel(struct call *call);
 /* Back-pressure: while paused nothing is read from the connection. Legal inside on_event (then what was read already is held back). */

@@ -553,7 +553,7 @@ static void note_connected(struct shard *shard)
             connection = shard->dialling;
         } else if (connection->origin->secure && dial->tls_begun && !dial->connected) {
             dial->connected = true;
-            (void)upstream_dial_connected(connection);
+            upstream_dial_connected(connection);
             connection = shard->dialling; /* the owner may have cancelled any of them */
         } else {
             connection = dial->next;

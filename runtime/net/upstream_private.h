@@ -116,20 +116,20 @@ struct upstream {
 void pool_init(struct upstream *upstream);
 void pool_free(struct upstream *upstream); /* no connection is left */
 struct connection *pool_connection_new(struct origin *origin, struct call *call, void (*ready)(struct watch *watch, uint32_t events));
-void pool_close(struct connection *connection);      /* in any state but idle */
-void pool_drop(struct connection *connection);       /* an idle one */
-void pool_give(struct connection *connection);       /* makes it idle, or closes it where there is no room */
-struct connection *pool_take(struct origin *origin); /* the idle one used last on which nothing waits, or NULL */
-void pool_distrust(struct origin *origin);           /* it said more than it was asked */
-void pool_ready(struct connection *connection);      /* something happened on an idle one */
+void pool_close(struct connection *connection);               /* in any state but idle */
+void pool_drop(struct connection *connection);                /* an idle one */
+void pool_give(struct connection *connection);                /* makes it idle, or closes it where there is no room */
+MUST_USE struct connection *pool_take(struct origin *origin); /* the idle one used last on which nothing waits, or NULL */
+void pool_distrust(struct origin *origin);                    /* it said more than it was asked */
+void pool_ready(struct connection *connection);               /* something happened on an idle one */
 
 /* upstream_connect.c */
-bool dial_share_new(struct upstream *upstream);
+MUST_USE bool dial_share_new(struct upstream *upstream);
 void dial_share_free(struct upstream *upstream);
 struct mark *trust_mark(struct trust *trust, const char *url); /* lives as long as the trust */
 void dial_prepare(struct origin *origin);                      /* loads the trust store for https, where that is still to be done */
 /* Begins. false: nothing was begun. Later upstream_dialled, upstream_dial_connected or upstream_dial_failed is called, never at once. */
-bool dial_start(struct connection *connection);
+MUST_USE bool dial_start(struct connection *connection);
 /* Takes the connection out of libcurl, in any state; closes the descriptor unless it was taken. */
 void dial_release(struct connection *connection);
 void dial_sweep(struct upstream *upstream); /* frees multis that carry nothing */

@@ -455,9 +455,8 @@ struct keeper *keeper_start(struct gateway *gateway)
     pthread_mutex_init(&keeper->lock, NULL);
     keeper->loop = loop_new();
     keeper->upstream = keeper->loop == NULL ? NULL : upstream_new(keeper->loop, gateway->trust, &settings);
-    if (keeper->upstream != NULL) {
+    if (keeper->upstream != NULL && tokens_watch(keeper)) {
         loop_set_wake(keeper->loop, on_wake, keeper);
-        tokens_watch(keeper);
         keeper_follow(keeper);
         if (pthread_create(&keeper->thread, NULL, run, keeper) == 0)
             return keeper;

@@ -18,7 +18,7 @@ struct keeper;
 
 bool keeper_is_needed(const struct config *config);
 /* All three are the process thread's. A new keeper follows the generation in force. NULL: out of descriptors. */
-struct keeper *keeper_start(struct gateway *gateway);
+MUST_USE struct keeper *keeper_start(struct gateway *gateway);
 void keeper_follow(struct keeper *keeper); /* another generation is in force */
 /* Its marks go with it, unless the gateway is draining: then nobody shall be sent to whom it found down. NULL is fine. */
 void keeper_stop(struct keeper *keeper);

@@ -56,7 +56,7 @@ void asking_stop(struct asking *asking);
 /* ---- keeper_token.c */
 
 bool tokens_are_needed(const struct config *config);
-void tokens_watch(struct keeper *keeper); /* once, when the keeper begins */
+MUST_USE bool tokens_watch(struct keeper *keeper); /* once, when the keeper begins */
 /* Another generation is followed; the one before is still there. */
 void tokens_follow(struct keeper *keeper);
 void tokens_stop(struct keeper *keeper);

@@ -176,9 +176,8 @@ static void on_wish(struct watch *watch, uint32_t events)
             asking_hurry(&minted->asking, loop_now_us(keeper->loop));
 }
 
-void tokens_watch(struct keeper *keeper)
+bool tokens_watch(struct keeper *keeper)
 {
     keeper->wishes = (struct watch){.ready = on_wish, .fd = keeper->gateway->token_fd};
-    if (keeper->wishes.fd >= 0)
-        loop_watch(keeper->loop, &keeper->wishes, EPOLLIN);
+    return keeper->wishes.fd < 0 || loop_watch(keeper->loop, &keeper->wishes, EPOLLIN);
 }

@@ -13,7 +13,8 @@ struct load {
 };
 
 /* Reads and tries everything aside, with one script per worker. NULL: complaint, nothing changed. */
-struct generation *generation_load(struct gateway *gateway, const struct load *load, int64_t now_us, char complaint[COMPLAINT_MAX]);
+MUST_USE struct generation *generation_load(struct gateway *gateway, const struct load *load, int64_t now_us,
+                                            char complaint[COMPLAINT_MAX]);
 /* explain and the trial ask as if access tokens had come. */
 void generation_pretend_tokens(struct config *config);
 /* It may be in force for a while before it is trusted; from here on its policy's failures are counted. */

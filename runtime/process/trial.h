@@ -13,5 +13,5 @@ enum { TRIAL_CALLS_MAX = 2000 };
 
 /* `gateway` is made for this alone: nothing that it counts is anyone's. Its generation has one script, which is of no use for anything else
  * afterwards. False: complaint. */
-bool trial_run(struct gateway *gateway, char complaint[COMPLAINT_MAX]);
+MUST_USE bool trial_run(struct gateway *gateway, char complaint[COMPLAINT_MAX]);
 #endif

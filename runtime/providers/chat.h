@@ -111,12 +111,13 @@ struct embed {
 bool chat_is_unread(const struct arena *arena, struct complaint *complaint);
 /* A member that no field of struct chat carries, behind those that are there. False: there are more than any dialect has, *complaint names the first
  * that is too much; or the arena is full. */
-bool chat_add_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct slice value_json, struct complaint *complaint);
+MUST_USE bool chat_add_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct slice value_json,
+                             struct complaint *complaint);
 /* Of the tools only those stay that this list names: {"name": …}, or {"function": {"name": …}} as chats say it. False: the arena is full. */
-bool chat_keep_tools(struct chat *chat, struct arena *arena, struct slice list_json);
+MUST_USE bool chat_keep_tools(struct chat *chat, struct arena *arena, struct slice list_json);
 /* Counts one more that is not kept. False: as above. */
-bool chat_count_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct complaint *complaint);
+MUST_USE bool chat_count_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct complaint *complaint);
 
 /* What was read can be said in another dialect. False: *complaint names what is missing. A choice of tools without any is left out, and named. */
-bool chat_check(struct chat *chat, struct arena *arena, struct complaint *complaint);
+MUST_USE bool chat_check(struct chat *chat, struct arena *arena, struct complaint *complaint);
 #endif

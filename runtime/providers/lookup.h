@@ -20,7 +20,7 @@ struct lookup {
     bool sorted;
 };
 
-bool lookup_add(struct lookup *lookup, struct arena *arena, struct slice name, const void *value); /* false: the arena is full */
+MUST_USE bool lookup_add(struct lookup *lookup, struct arena *arena, struct slice name, const void *value); /* false: the arena is full */
 /* Of those with this name the one that was added first; NULL: there is none. The others of that name stand behind it, in order. */
 struct lookup_entry *lookup_first(struct lookup *lookup, struct slice name);
 /* The last one that was added before the `order`-th of all; SIZE_MAX: the last one. NULL: there is none. */

@@ -12,6 +12,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef ROUTING_WAIT_QUEUE_H
 #define ROUTING_WAIT_QUEUE_H
+#include "base/must_use.h"
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -32,12 +33,12 @@ struct wait_entry {
 
 struct wait_queue;
 
-struct wait_queue *wait_queue_new(unsigned limit); /* entries: 1 .. WAIT_QUEUE_MAX */
+MUST_USE struct wait_queue *wait_queue_new(unsigned limit); /* entries: 1 .. WAIT_QUEUE_MAX */
 void wait_queue_free(struct wait_queue *queue);
 unsigned wait_queue_count(const struct wait_queue *queue);
 bool wait_queue_holds(const struct wait_entry *entry);
 /* False: it is full. user, lane, priority, since_us and until_us are set before. */
-bool wait_queue_add(struct wait_queue *queue, struct wait_entry *entry);
+MUST_USE bool wait_queue_add(struct wait_queue *queue, struct wait_entry *entry);
 /* It left, or its wait is over: nobody's turn passes. */
 void wait_queue_remove(struct wait_queue *queue, struct wait_entry *entry);
 

@@ -183,7 +183,7 @@ void walk_give_up(struct walk *walk, int64_t now_us);
 void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_us);
 /* The next action, or false when all are drained. Drain after every call above; a call from inside a drain is fine, its actions
  * come out of the same drain. */
-bool walk_next(struct walk *walk, struct walk_action *action);
+MUST_USE bool walk_next(struct walk *walk, struct walk_action *action);
 /* The steps of the current plan that were not begun and whose target did not fail: what recover gets as `rest`. */
 void walk_rest(const struct walk *walk, struct plan *rest);
 /* A deadline of this attempt, or that of the whole walk, has come: TIME would end it. */

@@ -5,6 +5,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_BODIES_H
 #define SHARED_BODIES_H
+#include "base/must_use.h"
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -13,13 +14,13 @@ enum { BODY_SMALL = 64 * 1024 };
 
 struct bodies;
 
-struct bodies *bodies_new(size_t room, size_t largest); /* largest: the config's body_limit */
-void bodies_free(struct bodies *bodies);                /* when all was given back */
+MUST_USE struct bodies *bodies_new(size_t room, size_t largest); /* largest: the config's body_limit */
+void bodies_free(struct bodies *bodies);                         /* when all was given back */
 
 size_t bodies_largest(const struct bodies *bodies); /* what one body may be: `largest`, or all the room there is */
 
 /* `user` is any number that tells users apart. False: no room for so much more, and nothing was taken. */
-bool bodies_take(struct bodies *bodies, uint64_t user, size_t bytes, int64_t now_us);
+MUST_USE bool bodies_take(struct bodies *bodies, uint64_t user, size_t bytes, int64_t now_us);
 /* Whether so much would find room now. */
 bool bodies_have_room(struct bodies *bodies, uint64_t user, size_t bytes, int64_t now_us);
 void bodies_give(struct bodies *bodies, uint64_t user, size_t bytes);

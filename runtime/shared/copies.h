@@ -8,12 +8,12 @@
 
 struct copies;
 
-struct copies *copies_new(void);
+MUST_USE struct copies *copies_new(void);
 void copies_free(struct copies *copies);
 /* Replaces whatever was kept. */
 void copies_put(struct copies *copies, struct slice url, struct slice text);
 /* Appends the copy to `out`; false: there is none of this URL. */
-bool copies_get(struct copies *copies, struct slice url, struct buffer *out);
+MUST_USE bool copies_get(struct copies *copies, struct slice url, struct buffer *out);
 /* Is this the copy that is kept? */
 bool copies_has(struct copies *copies, struct slice url, struct slice text);
 #endif

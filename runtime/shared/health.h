@@ -71,10 +71,10 @@ struct health_outcome {
     int64_t cost_pico;                   /* -1 unknown */
 };
 
-struct health_table *health_table_new(size_t limit /* records */, uint64_t seed);
+MUST_USE struct health_table *health_table_new(size_t limit /* records */, uint64_t seed);
 void health_table_free(struct health_table *table);
 /* Finds or makes the record and takes a reference; a full table evicts the record that was let go first. NULL when all are held. `settings` (NULL: the defaults) hold from now on, also for a record found: a reload changes them so. */
-struct health *health_find(struct health_table *table, struct slice name, const struct health_settings *settings, int64_t now_us);
+MUST_USE struct health *health_find(struct health_table *table, struct slice name, const struct health_settings *settings, int64_t now_us);
 void health_unref(struct health *health);
 /* Records that were not held for an hour. Each look-up does a little of it; the process does the rest, so that it needs no traffic. */
 void health_evict(struct health_table *table, int64_t now_us);
@@ -82,7 +82,7 @@ uint64_t health_evictions(struct health_table *table);
 
 /* An attempt begins. *probe says whether it is the half-open probe. False: breaker open or cooling down (nothing was taken).
  * A warming target is not refused here: that is is_fit's business, before a plan is made. */
-bool health_begin(struct health *health, int64_t now_us, bool *probe);
+MUST_USE bool health_begin(struct health *health, int64_t now_us, bool *probe);
 /* The same without asking the breaker: last resort. */
 void health_begin_anyway(struct health *health, int64_t now_us);
 /* The attempt is over: exactly once per begin, with the `probe` that begin gave. */

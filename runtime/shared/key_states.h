@@ -10,7 +10,7 @@
 struct key_states;
 struct key_state;
 
-struct key_states *key_states_new(size_t limit); /* the most keys that are remembered */
+MUST_USE struct key_states *key_states_new(size_t limit); /* the most keys that are remembered */
 void key_states_free(struct key_states *states);
 /* NULL when the table is full: such a key is never set aside. The key itself is not kept, only its digest. */
 struct key_state *key_states_find(struct key_states *states, struct slice provider, struct slice key);

@@ -19,7 +19,8 @@ struct user {
 struct keyring;
 
 /* NULL: no memory for so many. */
-struct keyring *keyring_new(const struct user *users, unsigned count); /* copies the structs; slices are borrowed from the generation */
+MUST_USE struct keyring *keyring_new(const struct user *users,
+                                     unsigned count); /* copies the structs; slices are borrowed from the generation */
 void keyring_free(struct keyring *keyring);
 unsigned keyring_count(const struct keyring *keyring);
 /* The user of the key of this digest, or NULL; also of one that has expired. An unknown key costs what a known one costs. */

@@ -86,7 +86,7 @@ struct reservation {
 
 struct limiter;
 
-struct limiter *limiter_new(size_t limit /* records */);
+MUST_USE struct limiter *limiter_new(size_t limit /* records */);
 void limiter_free(struct limiter *limiter);
 
 /* The name of the record: "limit:", the rule's name, and what it is per. What passes the buffer's limit is cut off: such names share. */
@@ -96,8 +96,8 @@ void limit_write_refusal(struct buffer *out, const struct limit_rule *rule, cons
 
 /* Charges one request, `tokens` tokens and one slot to each of them, or nothing at all: false. A record named twice is charged once.
  * `reservation` is empty before; NULL: only look. `verdict` is filled in both cases. `count` at most LIMITS_MAX. */
-bool limiter_charge(struct limiter *limiter, const struct limit_ask *asks, unsigned count, int64_t tokens, int64_t now_us,
-                    struct reservation *reservation, struct limit_verdict *verdict);
+MUST_USE bool limiter_charge(struct limiter *limiter, const struct limit_ask *asks, unsigned count, int64_t tokens, int64_t now_us,
+                             struct reservation *reservation, struct limit_verdict *verdict);
 /* It was `tokens` in truth (-1: unknown, what was reserved stands). Slots are given back. Again does nothing. */
 void limiter_settle(struct limiter *limiter, struct reservation *reservation, int64_t tokens, int64_t now_us);
 /* It was never sent: all of it is given back, the request too. Again does nothing. */

@@ -27,7 +27,7 @@ struct pool {
 };
 
 struct pools;
-struct pools *pools_new(size_t limit);
+MUST_USE struct pools *pools_new(size_t limit);
 void pools_free(struct pools *pools);
 /* Lives as long as the table. */
 struct pool *pools_find(struct pools *pools, struct slice name);

@@ -14,10 +14,10 @@
 struct tokens; /* all entries */
 struct token;  /* one; refcounted */
 
-struct tokens *tokens_new(void);
+MUST_USE struct tokens *tokens_new(void);
 void tokens_free(struct tokens *tokens); /* after the last token_unref */
 /* Finds or makes the entry and takes a reference. */
-struct token *tokens_find(struct tokens *tokens, const uint8_t digest[SHA256_BYTES]);
+MUST_USE struct token *tokens_find(struct tokens *tokens, const uint8_t digest[SHA256_BYTES]);
 void token_unref(struct token *token);
 
 /* ---- who asks for it */

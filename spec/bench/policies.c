@@ -46,8 +46,7 @@ static void measure_all(const struct config *config, int64_t now_us)
             bool probe;
             outcome.first_token_us = (100 + 17 * (i % 13) + k % 9) * US_PER_MS;
             outcome.duration_us = outcome.first_token_us + (900 + 50 * (i % 7)) * US_PER_MS;
-            health_begin(health, now_us, &probe);
-            if (k > i % 5)
+            if (health_begin(health, now_us, &probe) && k > i % 5)
                 health_end(health, &outcome, probe, now_us);
         }
     }

@@ -9,12 +9,12 @@
 enum { SOURCE_FILE_MAX = 4 * 1024 * 1024 };
 
 /* Each pushes one value. False: the complaint is at the top. All may raise. */
-bool evaluate_push_text(lua_State *L, const char *path, bool may_be_absent); /* of a file; absent: "" */
+MUST_USE bool evaluate_push_text(lua_State *L, const char *path, bool may_be_absent); /* of a file; absent: "" */
 /* env(name [, default]): the environment, then the .env file at this path. Set but empty is not set: that is what unset variables look
  * like when a container's file passes them on. */
-bool evaluate_push_env(lua_State *L, const char *env_path);
+MUST_USE bool evaluate_push_env(lua_State *L, const char *env_path);
 /* Runs the text at `text` with env() (at `env`) in reach -> what it returned. `path` names the file in complaints. */
-bool evaluate(lua_State *L, const char *path, int text, int env);
+MUST_USE bool evaluate(lua_State *L, const char *path, int text, int env);
 
 /* Appends a line "gateway.lua:12: …" for each variable that is not set and whose absence left something out of the config. The process's
  * thread; reads the files anew, and says nothing where they cannot be read. */

@@ -30,9 +30,9 @@ bool google_is_key(struct slice pem);
 /* The same for equal credentials, wherever they were read. */
 void google_digest(const struct google_credential *credential, uint8_t digest[SHA256_BYTES]);
 /* Appends the whole request, head and body. False: the key does not sign. */
-bool google_write_request(const struct google_credential *credential, int64_t wall_us, struct buffer *out);
+MUST_USE bool google_write_request(const struct google_credential *credential, int64_t wall_us, struct buffer *out);
 /* The body of a 200. False: *why says in static words what is wrong with it. */
-bool google_read_token(struct slice body, struct arena *arena, struct google_token *token, const char **why);
+MUST_USE bool google_read_token(struct slice body, struct arena *arena, struct google_token *token, const char **why);
 /* Any other answer to the request `sent`, in words: without the secrets that stood in the request. */
 struct slice google_read_refusal(const struct google_credential *credential, struct slice sent, int status, struct slice body,
                                  struct arena *arena);
