@@ -50,7 +50,7 @@ static void settle_health(struct attempt *attempt, bool ok, bool neutral)
 
 /* A pooled connection that its provider had given up says nothing of how the provider is doing: a fresh one tells. Where none follows, as another
  * target is asked in its place, it counts. */
-static bool is_stale(const struct attempt *attempt, const struct failure *failure)
+static bool is_neutral_for_health(const struct attempt *attempt, const struct failure *failure)
 {
     if (failure->sent == SENT_UNCERTAIN && walk_has_other(&attempt->request->walk))
         return false;
@@ -74,7 +74,7 @@ void attempt_note_failure(struct attempt *attempt, const struct failure *failure
     attempt_note_token(attempt);
     attempt_hang_up(attempt);
     bool renewed = attempt->token.len > 0 && failure->kind == FAILURE_AUTH; /* there is a new one soon */
-    settle_health(attempt, false, starved || attempt->failure.other_key || renewed || is_stale(attempt, failure));
+    settle_health(attempt, false, starved || attempt->failure.other_key || renewed || is_neutral_for_health(attempt, failure));
 }
 
 void attempt_fail(struct attempt *attempt, const struct failure *failure)

@@ -1,7 +1,8 @@
-/* walk.h -- how a plan is walked: one pure state machine, the only place that knows retries, hedges, fallback,
- * deadlines and the attempt budget.
+/* walk.h -- how a plan is carried out: retries, hedges, fallback, deadlines and the attempt budget, as one pure state machine.
  *
- * It opens no socket, reads no clock and calls nobody. The worker (and specs, gateway.testing, later replay) feed it what happened
+ * Decided elsewhere, and told to it: which steps the plan has and which of them are hopeless (before walk_plan), whether there are attempts to spare
+ * (shared/pools.h; limits.frugal), and whether another key of the same target is worth an attempt (gateway/attempt_end.c; failure.other_key).
+ * It opens no socket, reads no clock and calls nothing back. The worker (and specs, gateway.testing) feed it what happened
  * with `now`, then drain walk_next until it returns false and carry the actions out:
  *
  *      walk_begin ── walk_plan ──► START ─► events of that attempt ─► COMMIT (streamed: first content) ─► ANSWER (complete)
@@ -15,7 +16,7 @@
  * committed before first content; after commit nothing is tried again; a target that failed is never started again in this
  * request except by its step's own retries; the loser of a hedge is cancelled.
  * Uncertain: after an attempt that may have been done (uncertain, or cut inside an answer not committed) another one starts, at
- * any target, only with replay_uncertain, and after two such nothing starts any more: nobody pays for more than one replay.
+ * any target, only with replay_uncertain, and after two such nothing starts any more: no caller pays for more than one replay.
  * A hedge sends twice by intent, so it needs replay_uncertain as well, and no uncertain failure before it.
  * ASK comes only where a START would be allowed; otherwise a failure ends in FAIL, unasked.
  * Stale connections: UNAVAILABLE on a reused one before any byte of the answer is made again at once on a fresh one, once a
@@ -138,7 +139,7 @@ struct walk_attempt {
     struct failure failure;     /* state FAILED; deadline TOTAL: the request's time was up, which need not be this target's fault */
     bool hedge;                 /* started beside another */
     bool fresh;                 /* made again because a reused connection was stale */
-    /* deadlines in force, private to walk.c */
+    /* deadlines in force, private to walk*.c */
     int64_t phase_due_us, content_due_us, timeout_due_us, hedge_due_us;
 };
 
@@ -154,7 +155,7 @@ struct walk {
     struct walk_attempt attempts[WALK_ATTEMPTS_MAX];
     unsigned attempt_count;
     unsigned next_step; /* the first step not begun */
-    /* the rest is private to walk.c; put here so that a walk needs no allocation */
+    /* the rest is private to walk*.c; it is here so that a walk needs no allocation */
     enum walk_stage stage;
     unsigned in_flight;
     unsigned plan_began; /* the first attempt of the plan in force */
@@ -196,7 +197,6 @@ bool walk_has_other(const struct walk *walk);
 unsigned walk_read_on(const struct walk *walk);
 bool walk_is_over(const struct walk *walk);
 bool walk_is_committed(const struct walk *walk);
-/* True when no further attempt would have been allowed (budget, total deadline, uncertain): then the answer says
- * x-should-retry: false. */
+/* For specs. No further attempt would have been allowed: budget, total deadline, uncertain ones. */
 bool walk_is_exhausted(const struct walk *walk);
 #endif

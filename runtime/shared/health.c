@@ -98,7 +98,7 @@ const char *breaker_name(enum breaker_state state)
     return "unknown";
 }
 
-/* --- the table -------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------- the table */
 
 static void fini(struct named *named)
 {
@@ -130,12 +130,10 @@ void health_table_free(struct health_table *table)
 static void apply_settings(struct health *health, const struct health_settings *settings)
 {
     health->settings = settings != NULL ? *settings : (struct health_settings){0};
-    if (health->settings.failures == 0) {
+    if (health->settings.failures == 0)
         health->settings.failures = FAILURES_DEFAULT;
-    }
-    if (health->settings.open_us <= 0) {
+    if (health->settings.open_us <= 0)
         health->settings.open_us = OPEN_DEFAULT_US;
-    }
 }
 
 struct health *health_find(struct health_table *table, struct slice name, const struct health_settings *settings, int64_t now_us)
@@ -184,7 +182,7 @@ uint64_t health_evictions(struct health_table *table)
     return evictions;
 }
 
-/* --- measures --------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------- measures */
 
 static void window_clear(struct window *window)
 {
@@ -256,18 +254,16 @@ static void histogram_add(struct histogram *histogram, int64_t value_us, int64_t
 
 static double histogram_at(const struct histogram *histogram, double share)
 {
-    if (!(histogram->total > 0)) {
+    if (!(histogram->total > 0))
         return NAN;
-    }
     double wanted = share * (double)histogram->total, seen = 0;
     unsigned bucket = 0;
     for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
         if (histogram->count[i] > 0) {
             bucket = i;
             seen += (double)histogram->count[i];
-            if (seen >= wanted) {
+            if (seen >= wanted)
                 break;
-            }
         }
     }
     return exp2((bucket + 0.5) / HISTOGRAM_FINE);
@@ -286,18 +282,16 @@ static void measure(struct health *health, const struct health_outcome *outcome,
         head_ms = average_of(&health->first_token); /* an answer in one piece: what streams say about the wait before it */
     }
     double rest_ms = (double)outcome->duration_us / US_PER_MS - head_ms;
-    if (outcome->output_tokens > 0) {
+    if (outcome->output_tokens > 0)
         average_add(&health->per_token, (rest_ms > 0 ? rest_ms : 0) / (double)outcome->output_tokens, now_us);
-    }
 }
 
-/* --- breaker ---------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------- breaker */
 
 static void change_state(struct health *health, enum breaker_state state, int64_t at_us)
 {
-    if (health->state == state) {
+    if (health->state == state)
         return;
-    }
     health->state = state;
     health->history[health->changes % HEALTH_HISTORY_MAX] = (struct health_change){at_us, state};
     health->changes++;
@@ -325,9 +319,8 @@ static void open_breaker(struct health *health, int64_t now_us)
     bool again = health->state == BREAKER_HALF_OPEN || is_warming(health, now_us);
     health->reopened = again ? health->reopened + 1 : 0;
     int64_t span = health->settings.open_us;
-    for (unsigned i = 0; i < health->reopened && span < OPEN_MAX_US; i++) {
+    for (unsigned i = 0; i < health->reopened && span < OPEN_MAX_US; i++)
         span *= 2;
-    }
     span = span < OPEN_MAX_US ? span : OPEN_MAX_US;
     change_state(health, BREAKER_OPEN, now_us);
     health->opened_us = now_us;
@@ -349,16 +342,14 @@ static void pass_time(struct health *health, int64_t now_us)
         change_state(health, BREAKER_HALF_OPEN, health->retry_at_us);
         health->probe_successes = 0;
     }
-    if (health->cooldown_until_us <= now_us) {
+    if (health->cooldown_until_us <= now_us)
         health->cooldown_until_us = 0;
-    }
 }
 
 static const char *why_not(const struct health *health, int64_t now_us)
 {
-    if (health->state == BREAKER_OPEN || (health->state == BREAKER_HALF_OPEN && health->probes > 0)) {
+    if (health->state == BREAKER_OPEN || (health->state == BREAKER_HALF_OPEN && health->probes > 0))
         return "breaker";
-    }
     return health->cooldown_until_us > now_us ? "cooldown" : NULL;
 }
 
@@ -396,9 +387,8 @@ static void succeeded(struct health *health, const struct health_outcome *outcom
     health->consecutive = 0;
     health->window.ok[window_at(&health->window, now_us)]++;
     measure(health, outcome, now_us);
-    if (probe && health->state == BREAKER_HALF_OPEN && ++health->probe_successes >= CLOSING_PROBES) {
+    if (probe && health->state == BREAKER_HALF_OPEN && ++health->probe_successes >= CLOSING_PROBES)
         close_breaker(health, now_us, true);
-    }
 }
 
 static void cool_down(struct health *health, const struct failure *failure, int64_t now_us)
@@ -409,30 +399,26 @@ static void cool_down(struct health *health, const struct failure *failure, int6
         (failure->kind != FAILURE_OVERLOADED || span < 0)) {
         return;
     }
-    if (span < 0 || refused) {
+    if (span < 0 || refused)
         span = failure->kind == FAILURE_RATE_LIMITED || failure->kind == FAILURE_OVERLOADED ? COOL_DEFAULT_US : COOL_MAX_US;
-    }
     span = span < COOL_MIN_US ? COOL_MIN_US : span > COOL_MAX_US ? COOL_MAX_US : span;
-    if (now_us + span > health->cooldown_until_us) {
+    if (now_us + span > health->cooldown_until_us)
         health->cooldown_until_us = now_us + span;
-    }
 }
 
 static void failed(struct health *health, const struct failure *failure, bool probe, int64_t now_us)
 {
     cool_down(health, failure, now_us);
-    if ((failure_row(failure->kind)->follows & FAILURE_HEALTH) == 0) {
+    if ((failure_row(failure->kind)->follows & FAILURE_HEALTH) == 0)
         return;
-    }
     health->failures++;
     health->consecutive++;
     health->window.failed[window_at(&health->window, now_us)]++;
     if (health->state == BREAKER_CLOSED) {
         uint64_t ok, bad;
         window_sum(&health->window, now_us, &ok, &bad);
-        if (health->consecutive >= health->settings.failures || (ok + bad >= WINDOW_MIN && bad >= ok)) {
+        if (health->consecutive >= health->settings.failures || (ok + bad >= WINDOW_MIN && bad >= ok))
             open_breaker(health, now_us);
-        }
     } else if (health->state == BREAKER_HALF_OPEN && probe) {
         open_breaker(health, now_us);
     }
@@ -449,11 +435,10 @@ void health_end(struct health *health, const struct health_outcome *outcome, boo
     if (outcome->cost_pico > 0 && __builtin_add_overflow(health->cost_pico, outcome->cost_pico, &health->cost_pico))
         health->cost_pico = INT64_MAX;
     health->output_tokens += outcome->output_tokens > 0 ? (uint64_t)outcome->output_tokens : 0;
-    if (!outcome->neutral && outcome->ok) {
+    if (!outcome->neutral && outcome->ok)
         succeeded(health, outcome, probe, now_us);
-    } else if (!outcome->neutral) {
+    else if (!outcome->neutral)
         failed(health, &outcome->failure, probe, now_us);
-    }
     pthread_mutex_unlock(&health->lock);
 }
 
@@ -462,13 +447,11 @@ bool health_is_fit(struct health *health, int64_t now_us, double chance, const c
     pthread_mutex_lock(&health->lock);
     pass_time(health, now_us);
     const char *why = why_unfit(health, now_us);
-    if (why == NULL && is_warming(health, now_us) && chance >= warm_share(health, now_us)) {
+    if (why == NULL && is_warming(health, now_us) && chance >= warm_share(health, now_us))
         why = "warming";
-    }
     pthread_mutex_unlock(&health->lock);
-    if (reason != NULL) {
+    if (reason != NULL)
         *reason = why;
-    }
     return why == NULL;
 }
 
@@ -499,7 +482,7 @@ void health_reset(struct health *health, int64_t now_us)
     pthread_mutex_unlock(&health->lock);
 }
 
-/* --- looking ---------------------------------------------------------------------------------------------------- */
+/* ---------------------------------------------------------------- looking */
 
 void health_view(struct health *health, int64_t now_us, struct health_view *view)
 {
@@ -551,9 +534,8 @@ unsigned health_history(struct health *health, int64_t now_us, struct health_cha
     pthread_mutex_lock(&health->lock);
     pass_time(health, now_us);
     unsigned count = health->changes < HEALTH_HISTORY_MAX ? health->changes : HEALTH_HISTORY_MAX;
-    for (unsigned i = 0; i < count; i++) {
+    for (unsigned i = 0; i < count; i++)
         changes[i] = health->history[(health->changes - count + i) % HEALTH_HISTORY_MAX];
-    }
     pthread_mutex_unlock(&health->lock);
     return count;
 }
