@@ -69,7 +69,7 @@ struct framing {
     bool excess;  /* something did follow */
     bool any;     /* a byte came */
 
-    /* how much has been checked, for the interlock with libmicrohttpd (guard.c) */
+    /* how much was checked, for the interlock with libmicrohttpd (guard.c) */
     uint32_t heads, requests, answered; /* answered is the guard's: requests it has seen answered */
     uint64_t body_bytes;
 
@@ -85,7 +85,7 @@ struct framing {
     uint16_t value_len, extension_len;
     bool in_query;
     char method[8], version[8], name[20], value[256];
-    char path[128]; /* how the target begins, for those who refuse: the body is refused before anybody else saw the head */
+    char path[128]; /* how the target begins, for the answer to a refused request: it may be refused before its head was handed on */
 };
 
 extern const struct framing_limits framing_defaults;

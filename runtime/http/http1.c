@@ -4,9 +4,10 @@
  * parsed when its empty line is there, and the checks that run before that (the first bytes, bare LF, the limits) depend only
  * on the position in the stream, so that cuts change nothing. Bodies are never copied.
  * A response is refused whenever two readers could disagree about where it ends (RFC 9112 6.3, 11.1, 11.2): a refused
- * response costs one connection, a misread one gives somebody else's answer to the next caller.
+ * response costs one connection, a misread one gives one caller's answer to the next.
  * SPDX-License-Identifier: MIT */
 #include "http/http1.h"
+#include "http/grammar.h"
 
 enum state {
     HEAD,
@@ -48,25 +49,10 @@ static bool fail(struct http1 *http1, const char *error)
     return false;
 }
 
-/* RFC 9110 5.6.2: tchar. */
-static bool is_token(unsigned char c)
-{
-    static const uint32_t map[8] = {0, 0x03ff6cfa, 0xc7fffffe, 0x57ffffff, 0, 0, 0, 0};
-    return (map[c >> 5] >> (c & 31) & 1) != 0;
-}
-
-/* RFC 9110 5.5: field values are HTAB, SP, VCHAR and obs-text. NUL, CR and LF are where smuggling begins. */
-static bool is_text(unsigned char c)
-{
-    return (c >= 0x20 && c != 0x7f) || c == '\t';
-}
-
 static bool all_text(struct slice text)
 {
-    unsigned bad = 0;
-    for (size_t i = 0; i < text.len; i++)
-        bad |= !is_text((unsigned char)text.ptr[i]);
-    return bad == 0;
+    unsigned char *end = (unsigned char *)text.ptr + text.len;
+    return skip_value((unsigned char *)text.ptr, end) == end;
 }
 
 static struct slice trim_blanks(struct slice text)
@@ -150,27 +136,14 @@ static bool parse_status_line(struct http1 *http1, struct slice line, struct htt
     return true;
 }
 
-static void read_connection(struct slice value, struct framing *framing)
-{
-    while (value.len > 0) {
-        const char *comma = memchr(value.ptr, ',', value.len);
-        size_t len = comma == NULL ? value.len : (size_t)(comma - value.ptr);
-        struct slice option = trim_blanks((struct slice){value.ptr, len});
-        framing->close |= slice_equals_nocase(option, LIT("close"));
-        framing->keep_alive |= slice_equals_nocase(option, LIT("keep-alive"));
-        size_t step = comma == NULL ? len : len + 1;
-        value.ptr += step;
-        value.len -= step;
-    }
-}
-
 /* The three headers that say where the response ends. */
 static bool read_framing(struct http1 *http1, const struct http1_header *header, struct framing *framing)
 {
     if (header->name.len == 10 && slice_equals_nocase(header->name, LIT("connection"))) {
-        read_connection(header->value, framing);
+        framing->close |= list_has(header->value.ptr, header->value.len, "close");
+        framing->keep_alive |= list_has(header->value.ptr, header->value.len, "keep-alive");
     } else if (header->name.len == 14 && slice_equals_nocase(header->name, LIT("content-length"))) {
-        if (framing->length >= 0) /* even two equal ones: RFC 9110 8.6 lets us refuse, and nobody honest sends them */
+        if (framing->length >= 0) /* even two equal ones: RFC 9110 8.6 lets us refuse them */
             return fail(http1, "two Content-Length headers");
         if (!slice_to_int(header->value, &framing->length))
             return fail(http1, "the Content-Length is not a number");
@@ -292,7 +265,7 @@ static bool size_byte(struct http1 *http1, unsigned char c)
 {
     int value = hex_value(c);
     if (value >= 0) {
-        if (++http1->digits > 15) /* keeps the size below 2^60; nobody pads with zeros but to confuse */
+        if (++http1->digits > 15) /* keeps the size below 2^60; more zeros only confuse */
             return fail(http1, "a chunk size that is too large");
         http1->left = http1->left << 4 | (uint64_t)value;
         return true;
@@ -322,7 +295,7 @@ static bool extension_byte(struct http1 *http1, unsigned char c)
             return fail(http1, "a malformed chunk size");
     } else if (c == '\r') {
         http1->state = CHUNK_SIZE_LF;
-    } else if (!is_text(c)) {
+    } else if (!is_value(c)) {
         return fail(http1, "a control character in a chunk extension");
     }
     return true;
@@ -351,7 +324,7 @@ static bool trailer_byte(struct http1 *http1, unsigned char c)
     case TRAILER_VALUE:
         if (c == '\r')
             http1->state = TRAILER_LF;
-        else if (!is_text(c))
+        else if (!is_value(c))
             return fail(http1, "a malformed trailer");
         return true;
     default:
