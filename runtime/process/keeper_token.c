@@ -17,14 +17,17 @@ enum { ANSWER_ARENA_MAX = 256 * 1024 };
 #define TIMEOUT_US   (10 * US_PER_S)
 
 struct minted {
-    struct asking asking;
-    struct minted *next;
+    struct asking asking;            /* the first member: asking_drop frees it */
     const struct provider *provider; /* both of the generation followed: the first one that wants it */
     struct token *token;
     const char *result;       /* what was last said; NULL: nothing yet */
     char said[COMPLAINT_MAX]; /* and why */
-    bool kept;                /* the generation that is being taken over has it */
 };
+
+static struct minted *minted_of(const struct asking *asking)
+{
+    return container_of(asking, struct minted, asking);
+}
 
 static void log_token(const struct minted *minted, enum log_level level, const char *result, struct slice message)
 {
@@ -32,7 +35,7 @@ static void log_token(const struct minted *minted, enum log_level level, const c
               log_text("result", slice_of(result)), log_text("message", message));
 }
 
-/* News are said once: the first token, one after a failure, a failure, and that no old token is left. */
+/* News is said once: the first token, one after a failure, a failure, and that no old token is left. */
 static void say(struct minted *minted, const char *result, struct slice why)
 {
     char text[COMPLAINT_MAX];
@@ -47,7 +50,7 @@ static void say(struct minted *minted, const char *result, struct slice why)
 
 static bool judge_token(struct asking *asking, int status, struct slice why)
 {
-    struct minted *minted = container_of(asking, struct minted, asking);
+    struct minted *minted = minted_of(asking);
     struct slice body = buffer_slice(&asking->body), sent = buffer_slice(&asking->request);
     struct google_token fresh;
     struct arena arena;
@@ -72,7 +75,7 @@ static bool judge_token(struct asking *asking, int status, struct slice why)
 /* A good one decides itself when the next is due. */
 static void plan_token(struct asking *asking, bool good)
 {
-    struct minted *minted = container_of(asking, struct minted, asking);
+    struct minted *minted = minted_of(asking);
     if (good)
         asking->schedule.due_us = token_renew_us(minted->token, asking->asked_us);
     else
@@ -81,7 +84,7 @@ static void plan_token(struct asking *asking, bool good)
 
 static void ask_token(struct asking *asking)
 {
-    struct minted *minted = container_of(asking, struct minted, asking);
+    struct minted *minted = minted_of(asking);
     const struct google_credential *credential = minted->provider->credential;
     struct slice proxy = credential->kind == GOOGLE_METADATA ? SLICE_NONE
                                                              : minted->provider->proxy; /* that server is on this machine's link */
@@ -99,45 +102,27 @@ static void begin(struct keeper *keeper, struct minted *minted)
 {
     struct asking *asking = &minted->asking;
     int64_t now_us = loop_now_us(keeper->loop), renew_us = token_renew_us(minted->token, now_us);
-    *asking = (struct asking){.wants_body = BODY_ALWAYS, .ask = ask_token, .judge = judge_token, .planned = plan_token};
-    asking_begin(asking, keeper, RETRY_MAX_US, RETRY_US);
+    *asking = (struct asking){
+        .keeper = keeper, .next = keeper->tokens, .wants_body = BODY_ALWAYS, .ask = ask_token, .judge = judge_token, .planned = plan_token};
+    keeper->tokens = asking;
+    asking_begin(asking, keeper->loop, keeper->upstream, RETRY_MAX_US, RETRY_US);
     asking->schedule.due_us = renew_us > now_us ? renew_us : now_us;
     loop_timer_set(keeper->loop, &asking->timer, asking->schedule.due_us);
 }
 
 static void follow(struct keeper *keeper, const struct provider *provider, struct token *token)
 {
-    struct minted *minted = keeper->minted;
-    while (minted != NULL && minted->token != token)
-        minted = minted->next;
-    if (minted != NULL && minted->kept)
+    struct asking *asking = keeper->tokens;
+    while (asking != NULL && minted_of(asking)->token != token)
+        asking = asking->next;
+    if (asking != NULL && asking->kept)
         return; /* another provider has the same */
-    bool is_new = minted == NULL;
-    if (is_new) {
-        minted = xcalloc(1, sizeof *minted);
-        minted->next = keeper->minted;
-        keeper->minted = minted;
-    }
+    struct minted *minted = asking == NULL ? xcalloc(1, sizeof *minted) : minted_of(asking);
     minted->provider = provider;
     minted->token = token;
-    minted->kept = true;
-    if (is_new)
+    if (asking == NULL)
         begin(keeper, minted);
-}
-
-static void drop(struct keeper *keeper)
-{
-    for (struct minted **link = &keeper->minted; *link != NULL;) {
-        struct minted *minted = *link;
-        if (minted->kept) {
-            minted->kept = false;
-            link = &minted->next;
-            continue;
-        }
-        *link = minted->next;
-        asking_stop(&minted->asking);
-        free(minted);
-    }
+    minted->asking.kept = true;
 }
 
 bool tokens_are_needed(const struct config *config)
@@ -154,12 +139,12 @@ void tokens_follow(struct keeper *keeper)
     for (unsigned i = 0; i < config->provider_count; i++)
         if (config->tokens[i] != NULL)
             follow(keeper, &config->providers[i], config->tokens[i]);
-    drop(keeper);
+    asking_drop(&keeper->tokens);
 }
 
 void tokens_stop(struct keeper *keeper)
 {
-    drop(keeper);
+    asking_drop(&keeper->tokens);
 }
 
 /* ---------------------------------------------------------------- wishes */
@@ -170,10 +155,10 @@ static void on_wish(struct watch *watch, uint32_t events)
     uint64_t count;
     (void)events;
     if (read(watch->fd, &count, sizeof count) < 0)
-        return; /* somebody else's wish was counted with an earlier one */
-    for (struct minted *minted = keeper->minted; minted != NULL; minted = minted->next)
-        if (token_take_wish(minted->token))
-            asking_hurry(&minted->asking, loop_now_us(keeper->loop));
+        return; /* this wish was counted with an earlier one */
+    for (struct asking *asking = keeper->tokens; asking != NULL; asking = asking->next)
+        if (token_take_wish(minted_of(asking)->token))
+            asking_hurry(asking, loop_now_us(keeper->loop));
 }
 
 bool tokens_watch(struct keeper *keeper)
