@@ -75,7 +75,7 @@ static bool push_request(lua_State *L, struct adapter_call *call)
     return true;
 }
 
-/* What looks like an object and is none was cut or damaged on its way: nobody may take it for something else. */
+/* What looks like an object and is none was cut or damaged on its way: it must not be taken for something else. */
 static bool push_event(lua_State *L, const struct adapter_call *call)
 {
     struct slice text = slice_trim(call->input);

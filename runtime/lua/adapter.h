@@ -1,7 +1,7 @@
 /* adapter.h -- providers whose wire is a file of Lua.
  *
  * Such a file translates between its provider's shapes and OpenAI's chat completions, nothing else: connections, streams, retries, usage, tool calls
- * and errors are the house's. Each entry of `providers` that names one has a vendor and a wire of its own, which live with the config; the
+ * and errors are the gateway's. Each entry of `providers` that names one has a vendor and a wire of its own, which live with the config; the
  * functions live in every script, under the adapter's number.
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_ADAPTER_H

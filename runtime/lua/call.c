@@ -8,9 +8,9 @@
  * than some ten milliseconds can pass.
  * Two things are charged instead, since they may be dear within one instruction: `<` (compare.c), and JSON (value.c).
  *
- * Why it holds: the count hook yields and nobody resumes, so no pcall in the policy sees the end of its time. Where a C function is in
+ * Why it holds: the count hook yields and the thread is never resumed, so no pcall in the policy sees the end of its time. Where a C function is in
  * between (a comparator of sort, a callback of gsub) a yield is impossible; there the hook raises and comes again at every further
- * instruction, so whoever catches is stopped at its next step. Work done in C is charged to the same budget (call_charge).
+ * instruction, so code that catches the error is stopped at its next step. Work done in C is charged to the same budget (call_charge).
  * Memory: while a call runs, the state's allocator is ours and refuses growth past the limit. Lua answers a refusal with a full
  * collection, which is dear, so after a few of them the call is over.
  * Nothing here allocates outside a protected call.
@@ -459,7 +459,7 @@ static int64_t cpu_max_us(int instructions)
     return (max_us > CALL_CPU_MS * US_PER_MS ? max_us : CALL_CPU_MS * US_PER_MS) * SANITIZED;
 }
 
-/* All of a policy's memory may be one text. Who is given more has tables to fill, and what it reads is at most an eighth of that. */
+/* All of a policy's memory may be one text. A larger budget is for filling tables; what such a call reads is at most an eighth of it. */
 static size_t text_max(size_t memory)
 {
     return memory <= CALL_MEMORY ? memory : CALL_MEMORY + (memory - CALL_MEMORY) / 8;

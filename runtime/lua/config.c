@@ -1,13 +1,14 @@
 /* config.c -- the table that lua/gateway/config.lua checked -> struct config.
  *
  * What to complain about was complained about in Lua; here only what needs C: digests of keys, and request heads that come out too long.
- * A field that is missing here is a mistake of the house, and raises.
+ * A field that is missing here is a mistake of the gateway, and raises.
  * SPDX-License-Identifier: MIT */
 #include "lua/config.h"
 #include "lua/adapter.h"
 #include "lua/fields.h"
 #include "lua/hold.h"
 #include "lua/limit.h"
+#include "lua/value.h"
 #include "providers/credentials/google.h"
 #include <stdio.h>
 #include <stdlib.h>
@@ -135,7 +136,7 @@ static void take_provider(lua_State *L, struct config *config, struct provider *
         provider->vendor = vendor_find(kind);
     lua_pop(L, 1);
     if (provider->vendor == NULL)
-        luaL_error(L, "config: nobody knows the vendor '%s'", kind.ptr);
+        luaL_error(L, "config: unknown vendor '%s'", kind.ptr);
     provider->origin = take_string(L, config, "origin");
     provider->path = take_string(L, config, "path");
     provider->proxy = take_string(L, config, "proxy");
@@ -353,27 +354,14 @@ static void write_json_table(lua_State *L, struct buffer *out, int depth)
 
 static void write_json(lua_State *L, struct buffer *out, int depth)
 {
-    struct slice text;
+    if (!lua_istable(L, -1)) {
+        value_write_plain(L, -1, out);
+        return;
+    }
     if (depth > METADATA_DEPTH)
         luaL_error(L, "config: tables nested deeper than %d", METADATA_DEPTH);
-    switch (lua_type(L, -1)) {
-    case LUA_TTABLE:
-        luaL_checkstack(L, 8, "config");
-        write_json_table(L, out, depth);
-        break;
-    case LUA_TSTRING:
-        text.ptr = lua_tolstring(L, -1, &text.len);
-        json_append_string(out, text);
-        break;
-    case LUA_TNUMBER:
-        if (lua_isinteger(L, -1))
-            buffer_append_int(out, lua_tointeger(L, -1));
-        else
-            buffer_printf(out, "%.17g", lua_tonumber(L, -1));
-        break;
-    default:
-        buffer_append_slice(out, lua_toboolean(L, -1) ? LIT("true") : LIT("false"));
-    }
+    luaL_checkstack(L, 8, "config");
+    write_json_table(L, out, depth);
 }
 
 static struct slice take_metadata(lua_State *L, struct config *config)

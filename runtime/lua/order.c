@@ -17,7 +17,7 @@ enum { ITEMS_MAX = 4096, WEIGHTS_MAX = 1000000000, EXACT_MAX = 32, EXACT_LONG = 
 
 /* ---------------------------------------------------------------- lists */
 
-/* Puts what is behind a read-only view of the house's at 1, so that it is read without metamethods. Only those hide their metatable. */
+/* Puts what is behind a read-only view of the gateway's at 1, so that it is read without metamethods. Only those hide their metatable. */
 static void look_behind(lua_State *L)
 {
     int top = lua_gettop(L);
@@ -347,8 +347,8 @@ static void begin_turn(lua_State *L, struct share *shares, int count, int64_t ro
     }
 }
 
-/* Puts the shares in order and returns how many there are. Who comes second is decided like the first, among those left, by how often the
- * first was first: so whenever somebody is left out (it failed, or is sorted behind the others) the rest still share by weight, exactly.
+/* Puts the shares in order and returns how many there are. The second is chosen like the first, among those left, by how often the
+ * first was first: so whenever a target is left out (it failed, or is sorted behind the others) the rest still share by weight, exactly.
  * In a long list that care ends after the places that a request can reach. */
 static int put_shares(lua_State *L, struct share *shares, int count, int64_t round, uint64_t turn)
 {

@@ -3,7 +3,7 @@
  * Not there: io os debug package coroutine utf8, load dofile loadfile xpcall collectgarbage getmetatable rawget rawset print, string.dump and
  * string.pack, math.random. xpcall, because its handler runs inside the hook where no hook comes; setmetatable refuses __gc for the
  * same reason. Text only: bytecode can crash the interpreter. The libraries are pristine copies, whatever the host did to its own.
- * Modules and the environment are empty tables in front of the real ones; nobody can get hold of what is behind.
+ * Modules and the environment are empty tables in front of the real ones; what is behind cannot be reached.
  * SPDX-License-Identifier: MIT */
 #include "lua/bindings.h"
 #include "lua/call.h"
@@ -333,7 +333,7 @@ static void add_math(lua_State *L)
 }
 
 /* COMPAT(Lua 5.4.4): the first large luaL_Buffer of a state makes a metatable; when memory runs out halfway, an empty one stays and every
- * later buffer fails. So it is made here, while nobody counts. */
+ * later buffer fails. So it is made here, outside any budget. */
 static void warm_buffers(lua_State *L)
 {
     luaL_Buffer buffer;

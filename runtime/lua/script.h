@@ -107,7 +107,7 @@ void request_open_types(lua_State *L);
 struct box *request_push_box(lua_State *L, struct pipeline_run *run); /* pushes the userdata */
 /* Its candidates were looked for again: targets and unfit are made anew when asked for. */
 void request_forget_lists(lua_State *L, int index);
-struct pipeline_run *request_run(lua_State *L, int index); /* of a request that the house's own code passed; raises when it is over */
+struct pipeline_run *request_run(lua_State *L, int index); /* of a request that the gateway's own Lua passed; raises when it is over */
 
 /* Is it listed, or made and held by the request that is deciding? Another may have its place by now. */
 static inline bool script_holds(const struct script *script, const struct target *target)

@@ -91,7 +91,7 @@ static bool push_number(lua_State *L, struct slice raw)
     return true;
 }
 
-/* What is made of a long text takes its time: charged on the way, so that nobody waits for the end of a list without one. */
+/* What is made of a long text takes its time: charged on the way, so that a list that never ends is stopped. */
 static void charge_one(lua_State *L, unsigned *count)
 {
     if (++*count % VALUES_AT_ONCE == 0)
@@ -324,6 +324,18 @@ static const char *write_number(struct writing *writing, int index)
     return NULL;
 }
 
+void value_write_plain(lua_State *L, int index, struct buffer *out)
+{
+    if (lua_type(L, index) == LUA_TSTRING)
+        json_append_string(out, to_slice(L, index));
+    else if (lua_isinteger(L, index))
+        buffer_append_int(out, lua_tointeger(L, index));
+    else if (lua_isnumber(L, index))
+        buffer_printf(out, "%.17g", lua_tonumber(L, index));
+    else
+        buffer_append_slice(out, lua_toboolean(L, index) ? LIT("true") : LIT("false"));
+}
+
 static const char *write_value(struct writing *writing, int index)
 {
     lua_State *L = writing->L;
@@ -333,13 +345,11 @@ static const char *write_value(struct writing *writing, int index)
     switch (type) {
     case LUA_TTABLE:
         return write_table(writing, index);
-    case LUA_TSTRING:
-        json_append_string(writing->out, to_slice(L, index));
-        return NULL;
     case LUA_TNUMBER:
         return write_number(writing, index);
+    case LUA_TSTRING:
     case LUA_TBOOLEAN:
-        buffer_append_slice(writing->out, lua_toboolean(L, index) ? LIT("true") : LIT("false"));
+        value_write_plain(L, index, writing->out);
         return NULL;
     case LUA_TLIGHTUSERDATA:
     case LUA_TNIL:
@@ -380,7 +390,7 @@ static int decode(lua_State *L)
     return 2;
 }
 
-/* parse(text) -> value | nil, "not valid JSON": for the house's own use, of any length and without a charge for it */
+/* parse(text) -> value | nil, "not valid JSON": for the gateway's own use, of any length and without a charge for it */
 static int parse(lua_State *L)
 {
     struct slice text = check_slice(L, 1);

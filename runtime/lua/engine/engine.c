@@ -1,6 +1,6 @@
 /* engine.c -- scripts: one Lua state per worker and generation; a coroutine per request, kept and used again.
  *
- * The pipeline is the house's own code and runs without a budget; policies run through steps.c. A coroutine sleeps only in
+ * The pipeline is the gateway's own code and runs without a budget; policies run through steps.c. A coroutine sleeps only in
  * steps.attempt, and in steps.route while it waits for room. When it ends, well or badly, the request is recorded once, its handle closed and the request released: nothing else
  * ends a request.
  * SPDX-License-Identifier: MIT */
@@ -261,7 +261,7 @@ static void go_on(struct pipeline_run *run, int nargs)
     run->script->running = before;
     if (status == LUA_YIELD)
         return;
-    if (status != LUA_OK) { /* a mistake of the house: this request pays for it, nobody else */
+    if (status != LUA_OK) { /* a mistake of the gateway: it ends this request and no other */
         log_raised(run);
         refuse_internal(request, status == LUA_ERRMEM);
         if (!run->recorded)

@@ -1,6 +1,6 @@
 /* request.c -- `request` as policies see it: a userdata that reads the C fields when asked, and is closed when the request ends.
  *
- * Nothing is built that nobody reads. Sub-tables (user, client, estimate, needs) are small userdata of the same making, kept with the
+ * What is not read is not built. Sub-tables (user, client, estimate, needs) are small userdata of the same making, kept with the
  * request once made. A fact that does not exist raises, as it does in gateway.testing: a misspelt one must not read as nil.
  * body() decodes the whole body once; it costs the call about a nanosecond or two a byte of its budget, so that a body beyond some
  * hundred kilobytes stops the policy (a decoded body is several times its text). That is its client's doing: what is made of the body, and of

@@ -17,6 +17,7 @@
 #include "lua/bindings.h"
 #include "lua/limit.h"
 #include "lua/script.h"
+#include "lua/value.h"
 #include <math.h>
 
 enum { LABELS_JSON_MAX = 16 * 1024, UNFIT_SHOWN_MAX = 8, ROUTE_ASKED_MAX = 3 };
@@ -68,7 +69,7 @@ static void refuse_failed(struct pipeline_run *run, enum failure_kind kind, stru
 
 static void refuse_unfit(struct pipeline_run *run);
 
-/* The policy did something wrong: log, answer (but for settle). What used up its budget is counted: it cost everybody else of this
+/* The policy did something wrong: log, answer (but for settle). What used up its budget is counted: it cost all other requests of this
  * worker some time. What merely raised did not, and one odd request must not take the policy from all. */
 static void policy_failed(struct pipeline_run *run, enum policy_function function, enum failure_kind kind, struct slice message)
 {
@@ -82,7 +83,7 @@ static void policy_failed(struct pipeline_run *run, enum policy_function functio
     if (kind == FAILURE_POLICY_TIMEOUT || kind == FAILURE_POLICY_MEMORY)
         count_stop(run, function);
     if (function == POLICY_ROUTE && kind == FAILURE_POLICY_ERROR && run->request->target_count == 0)
-        refuse_unfit(run); /* it did not think of a full house: that is answered as if nobody had been asked */
+        refuse_unfit(run); /* it does not handle an empty list of targets: answered as without a policy */
     else if (function != POLICY_SETTLE)
         refuse_failed(run, kind,
                       arena_printf(&run->request->arena, "The policy failed in %s; the gateway's log says why.", function_names[function]),
@@ -281,7 +282,7 @@ static int step_admit(lua_State *L)
 
 /* ---------------------------------------------------------------- route */
 
-/* When it may serve again; 0: nobody can say. */
+/* When it may serve again; 0: not known. */
 static int64_t serves_at_us(struct pipeline_run *run, const struct target *target, int64_t now_us)
 {
     struct token *token = run->request->config->tokens[target->provider->index];
@@ -560,19 +561,7 @@ static void append_label(lua_State *L, struct buffer *out) /* name and value at 
         buffer_append_byte(out, ',');
     json_append_string(out, to_slice(L, -2));
     buffer_append_byte(out, ':');
-    switch (lua_type(L, -1)) {
-    case LUA_TSTRING:
-        json_append_string(out, to_slice(L, -1));
-        break;
-    case LUA_TNUMBER:
-        if (lua_isinteger(L, -1))
-            buffer_append_int(out, lua_tointeger(L, -1));
-        else
-            buffer_printf(out, "%.17g", lua_tonumber(L, -1));
-        break;
-    default:
-        buffer_append_slice(out, lua_toboolean(L, -1) ? LIT("true") : LIT("false"));
-    }
+    value_write_plain(L, -1, out);
 }
 
 /* Labels that plan.lua checked -> one JSON member, in the request's arena: a label may have the name of a field of the log line. */

@@ -41,6 +41,11 @@ static inline int64_t check_us(lua_State *L, int index)
 /* A kind of userdata with these methods. gc may be NULL. module.c */
 void new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunction gc);
 
+/* The same for userdata that hold one pointer: NULL until something is put there, and when `release` had it. module.c */
+void new_held_type(lua_State *L, const char *name, const luaL_Reg *methods, void (*release)(void *));
+void **push_held(lua_State *L, const char *name);
+void *check_held(lua_State *L, int index, const char *name);
+
 /* Exported; everything else is hidden. */
 __attribute__((visibility("default"))) int luaopen_gateway_runtime(lua_State *L);
 #endif

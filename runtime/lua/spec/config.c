@@ -7,16 +7,7 @@
 
 static struct config *check_config(lua_State *L)
 {
-    return *(struct config **)luaL_checkudata(L, 1, CONFIG_TYPE);
-}
-
-static int config_gc(lua_State *L)
-{
-    struct config **held = luaL_checkudata(L, 1, CONFIG_TYPE);
-    if (*held != NULL)
-        config_free(*held);
-    *held = NULL;
-    return 0;
+    return check_held(L, 1, CONFIG_TYPE);
 }
 
 /* config:model(name) -> names of its targets | nil */
@@ -100,9 +91,7 @@ static int config_build_face(lua_State *L)
     char complaint[1024];
     struct slice path = check_slice(L, 2);
     luaL_checktype(L, 1, LUA_TTABLE);
-    struct config **held = lua_newuserdatauv(L, sizeof *held, 0);
-    *held = NULL;
-    luaL_setmetatable(L, CONFIG_TYPE);
+    void **held = push_held(L, CONFIG_TYPE);
     lua_pushvalue(L, 1);
     *held = config_build(L, path, complaint, sizeof complaint);
     lua_pop(L, 1);
@@ -127,7 +116,7 @@ int open_config(lua_State *L)
                                        {"target", config_target_face},
                                        {"user", config_user_face},
                                        {NULL, NULL}};
-    new_type(L, CONFIG_TYPE, methods, config_gc);
+    new_held_type(L, CONFIG_TYPE, methods, (void (*)(void *))config_free);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -16,19 +16,8 @@ static int states_new(lua_State *L)
 {
     lua_Integer limit = luaL_checkinteger(L, 1);
     luaL_argcheck(L, limit >= 0 && limit <= 65536, 1, "a small number");
-    struct key_states **held = lua_newuserdatauv(L, sizeof *held, 0);
-    *held = NULL;
-    luaL_setmetatable(L, TABLE_TYPE);
-    *held = key_states_new((size_t)limit);
+    *push_held(L, TABLE_TYPE) = key_states_new((size_t)limit);
     return 1;
-}
-
-static int states_gc(lua_State *L)
-{
-    struct key_states **held = luaL_checkudata(L, 1, TABLE_TYPE);
-    key_states_free(*held);
-    *held = NULL;
-    return 0;
 }
 
 static int states_find(lua_State *L) /* nil: the table is full */
@@ -115,7 +104,7 @@ int open_key_states(lua_State *L)
     static const luaL_Reg table_methods[] = {{"find", states_find}, {NULL, NULL}};
     static const luaL_Reg state_methods[] = {{"refused", refused}, {"throttled", throttled},     {"worked", worked},
                                              {"reset", reset},     {"aside_until", aside_until}, {NULL, NULL}};
-    new_type(L, TABLE_TYPE, table_methods, states_gc);
+    new_held_type(L, TABLE_TYPE, table_methods, (void (*)(void *))key_states_free);
     new_type(L, STATE_TYPE, state_methods, NULL);
     luaL_newlib(L, functions);
     return 1;

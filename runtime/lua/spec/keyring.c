@@ -21,9 +21,7 @@ static int keyring_new_face(lua_State *L)
     luaL_checktype(L, 1, LUA_TTABLE);
     unsigned count = (unsigned)lua_rawlen(L, 1);
     luaL_argcheck(L, count <= USERS_MAX, 1, "too many users");
-    struct keyring **held = lua_newuserdatauv(L, sizeof *held, 1);
-    *held = NULL;
-    luaL_setmetatable(L, KEYRING_TYPE);
+    void **held = push_held(L, KEYRING_TYPE);
     lua_pushvalue(L, 1);
     lua_setiuservalue(L, 2, 1); /* the strings live as long as the ring */
     struct user *users = lua_newuserdatauv(L, (count + 1) * sizeof *users, 0);
@@ -47,15 +45,7 @@ static int keyring_new_face(lua_State *L)
 
 static struct keyring *check_keyring(lua_State *L)
 {
-    return *(struct keyring **)luaL_checkudata(L, 1, KEYRING_TYPE);
-}
-
-static int keyring_gc(lua_State *L)
-{
-    struct keyring **held = luaL_checkudata(L, 1, KEYRING_TYPE);
-    keyring_free(*held);
-    *held = NULL;
-    return 0;
+    return check_held(L, 1, KEYRING_TYPE);
 }
 
 static int keyring_find_face(lua_State *L)
@@ -104,7 +94,7 @@ int open_keyring(lua_State *L)
     static const luaL_Reg functions[] = {
         {"new", keyring_new_face}, {"matches", keyring_matches_face}, {"may_use", keyring_may_use_face}, {NULL, NULL}};
     static const luaL_Reg methods[] = {{"find", keyring_find_face}, {"count", keyring_count_face}, {NULL, NULL}};
-    new_type(L, KEYRING_TYPE, methods, keyring_gc);
+    new_held_type(L, KEYRING_TYPE, methods, (void (*)(void *))keyring_free);
     luaL_newlib(L, functions);
     return 1;
 }
@@ -115,24 +105,13 @@ static int pools_new_face(lua_State *L)
 {
     lua_Integer limit = luaL_checkinteger(L, 1);
     luaL_argcheck(L, limit >= 0 && limit <= 65536, 1, "a small number");
-    struct pools **held = lua_newuserdatauv(L, sizeof *held, 0);
-    *held = NULL;
-    luaL_setmetatable(L, POOLS_TYPE);
-    *held = pools_new((size_t)limit);
+    *push_held(L, POOLS_TYPE) = pools_new((size_t)limit);
     return 1;
-}
-
-static int pools_gc(lua_State *L)
-{
-    struct pools **held = luaL_checkudata(L, 1, POOLS_TYPE);
-    pools_free(*held);
-    *held = NULL;
-    return 0;
 }
 
 static struct pool *check_pool(lua_State *L)
 {
-    return pools_find(*(struct pools **)luaL_checkudata(L, 1, POOLS_TYPE), check_slice(L, 2));
+    return pools_find(check_held(L, 1, POOLS_TYPE), check_slice(L, 2));
 }
 
 static int pools_next(lua_State *L)
@@ -189,7 +168,7 @@ int open_pools(lua_State *L)
     static const luaL_Reg methods[] = {{"next", pools_next},         {"request", pools_request},       {"has_spare", pools_has_spare},
                                        {"spend", pools_spend},       {"has_hedge", pools_has_hedge},   {"hedge", pools_hedge},
                                        {"answered", pools_answered}, {"output_p95", pools_output_p95}, {NULL, NULL}};
-    new_type(L, POOLS_TYPE, methods, pools_gc);
+    new_held_type(L, POOLS_TYPE, methods, (void (*)(void *))pools_free);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -18,26 +18,15 @@ struct handle { /* of a reservation; its user value is the limiter */
 
 static struct limiter *check_limiter(lua_State *L)
 {
-    return *(struct limiter **)luaL_checkudata(L, 1, LIMITER_TYPE);
+    return check_held(L, 1, LIMITER_TYPE);
 }
 
 static int limiter_new_face(lua_State *L)
 {
     lua_Integer limit = luaL_optinteger(L, 1, 4096);
     luaL_argcheck(L, limit > 0 && limit <= 1 << 24, 1, "a number of records");
-    struct limiter **held = lua_newuserdatauv(L, sizeof *held, 0);
-    *held = NULL;
-    luaL_setmetatable(L, LIMITER_TYPE);
-    *held = limiter_new((size_t)limit);
+    *push_held(L, LIMITER_TYPE) = limiter_new((size_t)limit);
     return 1;
-}
-
-static int limiter_gc(lua_State *L)
-{
-    struct limiter **held = luaL_checkudata(L, 1, LIMITER_TYPE);
-    limiter_free(*held);
-    *held = NULL;
-    return 0;
 }
 
 static void push_verdict(lua_State *L, const struct limit_ask *asks, const struct limit_verdict *verdict)
@@ -152,7 +141,7 @@ int open_limiter(lua_State *L)
     static const luaL_Reg methods[] = {{"charge", limiter_charge_face},       {"look", limiter_look_face},   {"evict", limiter_evict_face},
                                        {"evictions", limiter_evictions_face}, {"count", limiter_count_face}, {NULL, NULL}};
     static const luaL_Reg settles[] = {{"settle", reservation_settle}, {"cancel", reservation_cancel}, {NULL, NULL}};
-    new_type(L, LIMITER_TYPE, methods, limiter_gc);
+    new_held_type(L, LIMITER_TYPE, methods, (void (*)(void *))limiter_free);
     new_type(L, RESERVATION_TYPE, settles, NULL);
     luaL_newlib(L, functions);
     return 1;

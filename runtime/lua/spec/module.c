@@ -17,6 +17,36 @@ void new_type(lua_State *L, const char *name, const luaL_Reg *methods, lua_CFunc
     lua_pop(L, 1);
 }
 
+static int collect_held(lua_State *L) /* upvalue 1: what releases it */
+{
+    void **held = lua_touserdata(L, 1), *release = lua_touserdata(L, lua_upvalueindex(1));
+    if (*held != NULL)
+        ((void (*)(void *))release)(*held);
+    *held = NULL;
+    return 0;
+}
+
+void new_held_type(lua_State *L, const char *name, const luaL_Reg *methods, void (*release)(void *))
+{
+    new_type(L, name, methods, NULL);
+    luaL_getmetatable(L, name);
+    set_function(L, "__gc", collect_held, (void *)release);
+    lua_pop(L, 1);
+}
+
+void **push_held(lua_State *L, const char *name)
+{
+    void **held = lua_newuserdatauv(L, sizeof *held, 1);
+    *held = NULL;
+    luaL_setmetatable(L, name);
+    return held;
+}
+
+void *check_held(lua_State *L, int index, const char *name)
+{
+    return *(void **)luaL_checkudata(L, index, name);
+}
+
 int luaopen_gateway_runtime(lua_State *L)
 {
     static const struct {

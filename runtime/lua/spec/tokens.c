@@ -25,19 +25,8 @@ static int push_seconds(lua_State *L, int64_t us)
 
 static int tokens_new_face(lua_State *L)
 {
-    struct tokens **held = lua_newuserdatauv(L, sizeof *held, 0);
-    *held = NULL;
-    luaL_setmetatable(L, TABLE_TYPE);
-    *held = tokens_new();
+    *push_held(L, TABLE_TYPE) = tokens_new();
     return 1;
-}
-
-static int tokens_gc(lua_State *L)
-{
-    struct tokens **held = luaL_checkudata(L, 1, TABLE_TYPE);
-    tokens_free(*held);
-    *held = NULL;
-    return 0;
 }
 
 static int tokens_find_face(lua_State *L)
@@ -134,7 +123,7 @@ int open_tokens(lua_State *L)
         {"put", put},         {"missed", missed}, {"answered", answered}, {"renew", renew},     {"take_wish", take_wish},
         {"is_good", is_good}, {"wait", wait},     {"copy", copy},         {"refused", refused}, {"close", token_close},
         {NULL, NULL}};
-    new_type(L, TABLE_TYPE, table_methods, tokens_gc);
+    new_held_type(L, TABLE_TYPE, table_methods, (void (*)(void *))tokens_free);
     new_type(L, TOKEN_TYPE, token_methods, token_close);
     luaL_newlib(L, functions);
     return 1;

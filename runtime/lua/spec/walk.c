@@ -2,7 +2,7 @@
  *
  * walk.new(limits, now) gives a walk with the methods plan(steps, now), give_up(now), event(kind, attempt, now [, failure | wrote]),
  * next() -> action or nil, rest(), attempts(), over(), committed(), exhausted(), due(attempt, now). At this door times are seconds, attempts count from 1,
- * names are those policies see: kind, phase, sent, retry_after_s; a failure may carry `reused` and `other_key` (flags). A key nobody knows raises: a
+ * names are those policies see: kind, phase, sent, retry_after_s; a failure may carry `reused` and `other_key` (flags). An unknown key raises: a
  * misspelt limit must not look like a kept one.
  * The strings of failures are anchored in the userdata's user value, as long as the walk itself.
  * SPDX-License-Identifier: MIT */
