@@ -55,6 +55,11 @@ bool json_is_object(struct slice text);
 struct slice json_compact(struct arena *arena, struct slice text);
 /* True when the raw (escaped) string means `plain`. Fast where nothing is escaped. */
 bool json_raw_equals(struct slice raw, struct slice plain);
+/* The same, inline: for keys and words, which are seldom spelt with escapes. */
+static inline bool json_is(struct slice raw, struct slice plain)
+{
+    return slice_equals(raw, plain) || (raw.len > plain.len && memchr(raw.ptr, '\\', raw.len) != NULL && json_raw_equals(raw, plain));
+}
 /* Nothing but printable ASCII without quotes and backslashes: good as the inside of a string as it is. */
 bool json_is_plain(struct slice text);
 /* Raw -> UTF-8 bytes. Returns raw itself when nothing is escaped; otherwise a copy in the arena. A lone surrogate

@@ -1,5 +1,5 @@
 /* chat.h -- the neutral request: a conversation (struct chat) or texts to embed (struct embed), whichever dialect it was written in.
- * 
+ *
  * Each client wire reads its body into one of these, each provider wire writes its body from it. Slices borrow from the body or the request's arena.
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_CHAT_H

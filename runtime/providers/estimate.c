@@ -37,6 +37,7 @@ static void count_byte(struct kinds *kinds, unsigned char byte)
 /* Sixteen counters of a byte each: they count a lane's matches, 255 at most before they are emptied. x86-64 has no popcount of its own. */
 struct lanes {
     __m128i letters, digits, quiet, high, pairs, triples;
+    bool any_high; /* else the last three are zero */
 };
 
 enum { LANE_MAX = 255 };
@@ -52,9 +53,11 @@ static void empty(struct lanes *lanes, struct kinds *kinds)
     kinds->letters += sum(lanes->letters);
     kinds->digits += sum(lanes->digits);
     kinds->quiet += sum(lanes->quiet);
-    kinds->high += sum(lanes->high);
-    kinds->pairs += sum(lanes->pairs);
-    kinds->triples += sum(lanes->triples);
+    if (lanes->any_high) {
+        kinds->high += sum(lanes->high);
+        kinds->pairs += sum(lanes->pairs);
+        kinds->triples += sum(lanes->triples);
+    }
     *lanes = (struct lanes){.letters = _mm_setzero_si128()};
 }
 
@@ -77,24 +80,39 @@ static void count_block(struct lanes *lanes, __m128i bytes)
     lanes->quiet = _mm_sub_epi8(lanes->quiet, quiet);
     if (_mm_movemask_epi8(bytes) == 0)
         return;
+    lanes->any_high = true;
     lanes->high = _mm_sub_epi8(lanes->high, at_least(bytes, 0x80));
     lanes->pairs = _mm_sub_epi8(lanes->pairs, in_range(bytes, 0xC0, 0xDF));
     lanes->triples = _mm_sub_epi8(lanes->triples, at_least(bytes, 0xE0));
 }
 
+/* The last 16 bytes; those that are counted already become marks, which are not. */
+static __m128i last_block(struct slice text, size_t rest)
+{
+    static const unsigned char window[32] = {[16] = 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255, 255};
+    __m128i keep = _mm_loadu_si128((const __m128i *)(const void *)(window + rest));
+    __m128i bytes = _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + text.len - 16));
+    return _mm_or_si128(_mm_and_si128(keep, bytes), _mm_andnot_si128(keep, _mm_set1_epi8('!')));
+}
+
+/* How many of the first bytes were counted: all, but of a text that is shorter than a block. */
 static size_t count_blocks(struct kinds *kinds, struct slice text)
 {
     struct lanes lanes = {.letters = _mm_setzero_si128()};
     size_t i = 0;
+    if (text.len < 16)
+        return 0;
     for (unsigned counted = 0; i + 16 <= text.len; i += 16) {
         count_block(&lanes, _mm_loadu_si128((const __m128i *)(const void *)(text.ptr + i)));
-        if (++counted == LANE_MAX) {
+        if (++counted == LANE_MAX - 1) { /* one is left for the last block */
             empty(&lanes, kinds);
             counted = 0;
         }
     }
+    if (i < text.len)
+        count_block(&lanes, last_block(text, text.len - i));
     empty(&lanes, kinds);
-    return i;
+    return text.len;
 }
 #endif
 
@@ -201,6 +219,12 @@ void facts_add_media(struct facts *facts, enum part_kind kind, struct slice url_
     } else if (!has_data || type.len == 0) {
         add_tokens(facts, 0, PER_FILE);
     }
+}
+
+void facts_add_file(struct facts *facts, struct slice data_raw)
+{
+    bool is_url = slice_starts_with(data_raw, LIT("data:"));
+    facts_add_media(facts, PART_DOCUMENT, is_url ? data_raw : SLICE_NONE, SLICE_NONE, is_url ? SLICE_NONE : data_raw);
 }
 
 int64_t facts_tokens(const struct facts *facts)

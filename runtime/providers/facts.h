@@ -1,5 +1,5 @@
 /* facts.h -- what the gateway knows of a request after one scan of its body: enough to choose a provider and to estimate its tokens.
- * 
+ *
  * Places are offsets into the body; slices borrow from it. Nothing is owned.
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_FACTS_H
@@ -52,6 +52,8 @@ void facts_add_rest(struct facts *facts, struct slice raw);
 bool facts_skip(struct facts *facts, struct json *json); /* the same with the value that stands next; false: as json_skip */
 /* A picture, sound or file (PART_IMAGE, PART_AUDIO, PART_DOCUMENT), where this wire has a place for one: its address or data: URL, or its type and base64. */
 void facts_add_media(struct facts *facts, enum part_kind kind, struct slice url_raw, struct slice type_raw, struct slice data_raw);
+/* A file that is given as a data: URL or as bare base64. */
+void facts_add_file(struct facts *facts, struct slice data_raw);
 /* The tokens of the whole prompt, estimated; how far off that is stands in estimate.c. At least 1. */
 int64_t facts_tokens(const struct facts *facts);
 #endif

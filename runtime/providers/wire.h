@@ -14,6 +14,10 @@ struct edit {
     struct slice text;
 };
 enum { EDITS_MAX = 12 };
+/* One more among those that are there, in its place: what is put in comes before what goes. Returns the count. */
+unsigned edits_put(struct edit edits[EDITS_MAX], unsigned count, struct edit edit);
+/* The first ones of any wire: the model's name, and the gateway's own members. Returns the count. */
+unsigned edits_own(const struct facts *facts, const struct model_facts *model, struct arena *arena, struct edit edits[EDITS_MAX]);
 /* The body with its edits, without copying it: fills parts (slices of body and of the edits). Returns the count. */
 unsigned edits_apply(struct slice body, const struct edit *edits, unsigned count, struct slice *parts, unsigned parts_max);
 

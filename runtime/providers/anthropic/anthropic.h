@@ -1,12 +1,12 @@
 /* anthropic.h -- the pieces of wire_anthropic. Private to anthropic*.c; bedrock*.c asks it what a Claude model accepts.
  *
  * Towards providers:                                        Towards clients:
- *   anthropic/family.c   what each model family accepts       anthropic/scan_request.c    the scan of a request, edits
+ *   anthropic/family.c   what each model family accepts       anthropic/scan_request.c    the scan of a request
  *   anthropic/write_request.c  struct chat -> request               anthropic/read_request.c     request -> struct chat
  *   anthropic/write_messages.c  messages of a request                anthropic/read_tools.c    its tools and formats
  *   anthropic/write_file.c     its pictures and files               anthropic/write_answer.c    writing an answer
  *   anthropic/write_schema.c   schemas it accepts                   anthropic/failure.c  writing an error
- *   anthropic/read_answer.c   reading an answer                    anthropic/edit_request.c   reasoning it must not send back
+ *   anthropic/read_answer.c   reading an answer                    anthropic/edit_request.c   edits of its bytes
  * Both: anthropic/count.c, POST /v1/messages/count_tokens
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_ANTHROPIC_ANTHROPIC_H
@@ -107,9 +107,6 @@ bool anthropic_scan(bool count, struct slice body, struct arena *arena, struct f
 bool anthropic_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
 int anthropic_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                     struct arena *arena, struct edit edits[EDITS_MAX]);
-
-/* Edits that take out what Anthropic has not signed: at least one; 0: no memory. Only for bodies that hold such blocks. */
-unsigned anthropic_cut_reasoning(struct slice body, struct arena *arena, struct edit edits[2]);
 
 bool anthropic_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
 /* `tools`, into chat->tools and, what only Anthropic itself can run, into an extra of that name. False: not JSON, or no memory. */

@@ -1,4 +1,5 @@
-/* edit_request.c -- reasoning of other providers taken out of a body that otherwise goes to Anthropic as it came.
+/* edit_request.c -- which edits make the bytes of a client fit for Anthropic; above all, reasoning of other providers taken out of a body that otherwise
+ * goes on as it came.
  *
  * The API refuses thinking blocks that it has not signed. They are cut out of the messages that hold them, a message of nothing else goes whole, and a
  * tool loop that lost its reasoning that way goes on without thinking: the API wants every call of it to follow a signed block. All else stays byte for
@@ -143,7 +144,8 @@ static void put_messages(struct replay *replay, struct slice messages)
     *replay->to++ = ']';
 }
 
-unsigned anthropic_cut_reasoning(struct slice body, struct arena *arena, struct edit edits[2])
+/* At least one; 0: no memory. Only for bodies that hold such blocks. */
+static unsigned cut_reasoning(struct slice body, struct arena *arena, struct edit edits[2])
 {
     struct replay replay = {.lost = false};
     struct slice key, value, messages = SLICE_NONE, thinking = SLICE_NONE;
@@ -166,4 +168,18 @@ unsigned anthropic_cut_reasoning(struct slice body, struct arena *arena, struct 
     if (replay.lost && anthropic_thinks(thinking))
         edits[count++] = (struct edit){(size_t)(thinking.ptr - body.ptr), thinking.len, LIT("{\"type\":\"disabled\"}")};
     return count;
+}
+
+int anthropic_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
+                    struct arena *arena, struct edit edits[EDITS_MAX])
+{
+    struct edit cuts[2];
+    unsigned count = 0, cut_count = facts->foreign_thinking ? cut_reasoning(body, arena, cuts) : 0;
+    (void)provider;
+    if (facts->foreign_thinking && cut_count == 0)
+        return -1; /* no memory: said when the body is read and written anew */
+    count = edits_own(facts, model, arena, edits);
+    for (unsigned i = 0; i < cut_count; i++)
+        count = edits_put(edits, count, cuts[i]);
+    return (int)count;
 }

@@ -247,15 +247,6 @@ static bool find_member(struct slice body, struct slice name, struct member *fou
     return there;
 }
 
-static unsigned put_edit(struct edit edits[EDITS_MAX], unsigned count, struct edit edit)
-{
-    unsigned i = count;
-    for (; i > 0 && edits[i - 1].at > edit.at; i--)
-        edits[i] = edits[i - 1];
-    edits[i] = edit;
-    return count + 1;
-}
-
 /* COMPAT(mistral, 2026-06): dimensions is called output_dimension, and user is refused. COMPAT(azure, 2026-08): the dated API has the model in its path. */
 static int edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                  struct arena *arena, struct edit edits[EDITS_MAX])
@@ -272,7 +263,7 @@ static int edits(struct slice body, const struct facts *facts, const struct prov
         if (find_member(body, LIT("user"), &member))
             return -1;
         if (count >= 0 && find_member(body, LIT("dimensions"), &member))
-            count = (int)put_edit(edits, (unsigned)count, (struct edit){member.key_at, member.key_len, LIT("\"output_dimension\"")});
+            count = (int)edits_put(edits, (unsigned)count, (struct edit){member.key_at, member.key_len, LIT("\"output_dimension\"")});
     }
     return count;
 }

@@ -2,41 +2,24 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/openai/openai.h"
 
-static unsigned put_edit(struct edit *edits, unsigned count, size_t at, size_t len, struct slice text)
-{
-    unsigned i = count;
-    while (i > 0 &&
-           (edits[i - 1].at > at || (edits[i - 1].at == at && len == 0))) { /* kept in order; what is put in comes before what goes */
-        edits[i] = edits[i - 1];
-        i--;
-    }
-    edits[i] = (struct edit){at, len, text};
-    return count + 1;
-}
-
 /* Usage is always asked for: a stream without it could not be accounted. */
 static unsigned ask_usage(const struct facts *facts, struct edit *edits, unsigned count)
 {
     struct span options = facts->stream_options, value = facts->include_usage_value;
     if (value.len > 0)
-        return put_edit(edits, count, value.at, value.len, LIT("true"));
+        return edits_put(edits, count, (struct edit){value.at, value.len, LIT("true")});
     if (options.len == 0)
-        return put_edit(edits, count, facts->object_start, 0, LIT("\"stream_options\":{\"include_usage\":true},"));
+        return edits_put(edits, count, (struct edit){facts->object_start, 0, LIT("\"stream_options\":{\"include_usage\":true},")});
     if (facts->stream_options_empty)
-        return put_edit(edits, count, options.at, options.len, LIT("{\"include_usage\":true}"));
-    return put_edit(edits, count, options.at + 1, 0, LIT("\"include_usage\":true,"));
+        return edits_put(edits, count, (struct edit){options.at, options.len, LIT("{\"include_usage\":true}")});
+    return edits_put(edits, count, (struct edit){options.at + 1, 0, LIT("\"include_usage\":true,")});
 }
 
 int openai_plain_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                        struct arena *arena, struct edit edits[EDITS_MAX])
 {
-    unsigned count = 0;
     (void)body;
-    struct slice plain = json_escape(arena, model->model);
-    if (!slice_equals(plain, facts->model_raw))
-        count = put_edit(edits, count, facts->model.at + 1, facts->model.len - 2, plain);
-    for (unsigned i = 0; i < facts->extension_count; i++)
-        count = put_edit(edits, count, facts->extensions[i].at, facts->extensions[i].len, SLICE_NONE);
+    unsigned count = edits_own(facts, model, arena, edits);
     if (facts->stream && !facts->include_usage && !(provider->vendor->quirks & VENDOR_NO_STREAM_OPTIONS))
         count = ask_usage(facts, edits, count);
     return (int)count;
@@ -61,10 +44,11 @@ int openai_edits(struct slice body, const struct facts *facts, const struct prov
         return -1; /* more than edits can do */
     unsigned count = (unsigned)openai_plain_edits(body, facts, provider, model, arena, edits);
     if ((quirks & VENDOR_MAX_TOKENS) && facts->max_completion_key.len > 0)
-        count = put_edit(edits, count, facts->max_completion_key.at, facts->max_completion_key.len, LIT("\"max_tokens\""));
+        count = edits_put(edits, count, (struct edit){facts->max_completion_key.at, facts->max_completion_key.len, LIT("\"max_tokens\"")});
     if ((family & OPENAI_REASONS) && facts->max_tokens_key.len > 0)
-        count = put_edit(edits, count, facts->max_tokens_key.at, facts->max_tokens_key.len, LIT("\"max_completion_tokens\""));
+        count = edits_put(edits, count,
+                          (struct edit){facts->max_tokens_key.at, facts->max_tokens_key.len, LIT("\"max_completion_tokens\"")});
     if ((quirks & VENDOR_RANDOM_SEED) && facts->seed_key.len > 0)
-        count = put_edit(edits, count, facts->seed_key.at, facts->seed_key.len, LIT("\"random_seed\""));
+        count = edits_put(edits, count, (struct edit){facts->seed_key.at, facts->seed_key.len, LIT("\"random_seed\"")});
     return (int)count;
 }

@@ -1,6 +1,6 @@
 /* openai.h -- the pieces of wire_openai, each in a file of its own. Private to openai*.c; everybody else goes through provider.h.
  *
- *   openai/scan_request.c    the scan of a request, edits          openai/read_answer.c       reading an answer
+ *   openai/scan_request.c    the scan of a request                 openai/read_answer.c       reading an answer
  *   openai/read_request.c  request -> struct chat                openai/write_answer.c        writing an answer
  *   openai/write_request.c   struct chat -> request                completions/wire.c  the wire of POST /v1/completions
  *   openai/failure.c  failures, both ways                   embeddings/wire.c   the wire of POST /v1/embeddings

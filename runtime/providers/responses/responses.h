@@ -1,6 +1,6 @@
 /* responses.h -- the pieces of wire_responses (OpenAI's POST /v1/responses), each in a file of its own. Private to responses*.c.
  *
- *   responses/scan_request.c    the scan of a request, edits       responses/write_answer.c    writing an answer: items and their events
+ *   responses/scan_request.c    the scan of a request              responses/write_answer.c    writing an answer: items and their events
  *   responses/read_request.c  request -> struct chat             responses/write_object.c   the response object and what it echoes
  *   responses/read_items.c    input items -> messages            responses/read_answer.c   reading an answer
  * SPDX-License-Identifier: MIT */
@@ -19,8 +19,6 @@
 bool responses_read_facts(struct slice body, struct arena *arena, struct facts *facts, struct complaint *complaint);
 int responses_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                     struct arena *arena, struct edit edits[EDITS_MAX]);
-/* Whether this item is reasoning that was sealed by this gateway: it means nothing to a provider that speaks this wire itself. */
-bool responses_is_ours(struct slice item_json);
 
 bool responses_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
 
