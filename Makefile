@@ -6,7 +6,7 @@
 # make check      lint, layers, modules, sizes, format: what reads the code without running it
 # make bench      CPU per request beside nginx; writes spec/bench/
 # make sdk        real clients against the gateway: SDKs, agent frameworks, coding tools (pip, npm)
-# make asan tsan  the specs under AddressSanitizer + UBSan, or ThreadSanitizer
+# make asan tsan  the specs under AddressSanitizer + UBSan, or ThreadSanitizer (SPECS="FILES": of the end to end specs only these)
 # make fuzz       every fuzz target for T seconds (T=30)
 # make deps       install the Debian packages that are missing (as root or with sudo); test-deps, check-deps, bench-deps as well
 # make install    into DESTDIR/PREFIX
@@ -161,11 +161,11 @@ $(BUILD)/bench/%: spec/bench/%.c $(filter-out $(BUILD)/obj/main.o,$(OBJECTS))
 asan: all
 	@$(MAKE) --no-print-directory BUILD=build/asan CFLAGS="-O1 -g -fno-omit-frame-pointer" \
 	  SANITIZE="-fsanitize=address,undefined -fno-sanitize-recover=undefined" all
-	@spec/sanitized build/asan asan
+	@spec/sanitized build/asan asan $(SPECS)
 
 tsan: all
 	@$(MAKE) --no-print-directory BUILD=build/tsan CFLAGS="-O1 -g -fno-omit-frame-pointer" SANITIZE="-fsanitize=thread" all
-	@spec/sanitized build/tsan tsan
+	@spec/sanitized build/tsan tsan $(SPECS)
 
 # ---------------------------------------------------------------- fuzzing
 
@@ -178,10 +178,19 @@ fuzz: $(FUZZERS:%=$(BUILD)/fuzz/%)
 	@for f in $^; do echo "  fuzz   $$f for $(T) s"; mkdir -p $$f.corpus; \
 	  $$f -max_total_time=$(T) -max_len=65536 -print_final_stats=1 -verbosity=0 $$f.corpus $(BUILD)/fuzz/seeds || exit 1; done
 
-$(BUILD)/fuzz/%: runtime/fuzz/%.c runtime/fuzz/fuzz_wire.h $(FUZZED)
+CLANG = clang -std=gnu11 -D_GNU_SOURCE= -g -O1 -DGATEWAY_VERSION='"fuzz"' -Iruntime -fsanitize=address,undefined
+
+$(BUILD)/fuzz/obj/%.o: runtime/%.c
+	@mkdir -p $(@D)
+	@$(CLANG) -fsanitize=fuzzer-no-link -MMD -MP -c -o $@ $<
+
+$(BUILD)/fuzz/%: runtime/fuzz/%.c runtime/fuzz/fuzz_wire.h $(FUZZED:runtime/%.c=$(BUILD)/fuzz/obj/%.o)
 	@mkdir -p $(@D)
 	@echo "  clang  $@"
-	@clang -std=gnu11 -D_GNU_SOURCE= -g -O1 -fsanitize=fuzzer,address,undefined -DGATEWAY_VERSION='"fuzz"' -Iruntime -o $@ $(filter %.c,$^) -lcrypto -lpthread -lm
+	@$(CLANG) -fsanitize=fuzzer -o $@ $(filter %.c %.o,$^) -lcrypto -lpthread -lm
+
+.SECONDARY: $(FUZZED:runtime/%.c=$(BUILD)/fuzz/obj/%.o)
+-include $(FUZZED:runtime/%.c=$(BUILD)/fuzz/obj/%.d)
 
 # ---------------------------------------------------------------- reading the code
 
