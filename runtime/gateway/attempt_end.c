@@ -82,11 +82,11 @@ static bool was_sent(const struct attempt *attempt)
     return attempt->sent_us > 0 || attempt->status > 0;
 }
 
-/* -1: nobody can say, what was reserved stands. */
+/* -1: it is not known, and what was reserved stands. */
 static int64_t tokens_used(const struct attempt *attempt)
 {
     if (attempt->request->route->wire->operation == OPERATION_COUNT)
-        return 0; /* nobody bills a count */
+        return 0; /* no provider bills a count */
     struct usage usage = attempt_billed(attempt, attempt->capacity.tokens);
     if (usage.known && (attempt->usage.known || attempt->content || attempt->left))
         return usage_total(&usage);

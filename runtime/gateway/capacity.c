@@ -3,7 +3,7 @@
 #include "gateway/capacity.h"
 #include "gateway/worker.h"
 
-struct held_room {
+struct held_capacity {
     const struct target *target;
     struct reservation reservation;
 };
@@ -19,7 +19,7 @@ static bool charge(const struct request *request, const struct target *target, s
     return fits;
 }
 
-bool capacity_has_room(const struct request *request, const struct target *target, int64_t *wait_us)
+bool capacity_has(const struct request *request, const struct target *target, int64_t *wait_us)
 {
     return charge(request, target, NULL, wait_us);
 }
@@ -49,7 +49,7 @@ void capacity_drop(struct request *request)
 bool capacity_take(struct request *request, const struct target *target, struct reservation *reservation, struct failure *failure)
 {
     int64_t wait_us = -1;
-    struct held_room *held = request->held;
+    struct held_capacity *held = request->held;
     if (held != NULL && held->target == target && held->reservation.count > 0) {
         *reservation = held->reservation;
         held->reservation.count = 0;

@@ -1,14 +1,14 @@
 /* capacity.h -- what providers let us send: the `limits` of config entries, per provider and per target.
  *
  * The same counters as policies' limits (shared/limiter), under the names "provider:groq" and "target:groq/llama-3.1-8b-instant". A target without
- * room is no candidate; an attempt takes its room when it begins, and says when it ends what it used.
+ * capacity is no candidate; an attempt takes its share when it begins, and says when it ends what it used.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_CAPACITY_H
 #define GATEWAY_CAPACITY_H
 #include "gateway/request.h"
 
 /* Would this request fit there now? Takes nothing. *wait_us: how long until it might (-1: never). */
-bool capacity_has_room(const struct request *request, const struct target *target, int64_t *wait_us);
+bool capacity_has(const struct request *request, const struct target *target, int64_t *wait_us);
 /* Takes it for the attempt that will begin with this target. Between looking and beginning other workers look as well: who holds it is sure of it.
  * False: there is none any more. */
 MUST_USE bool capacity_hold(struct request *request, const struct target *target);

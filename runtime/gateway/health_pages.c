@@ -15,7 +15,7 @@ void health_page_live(struct request *request)
     answer_json(request, 200, LIT("{\"status\":\"alive\"}"));
 }
 
-/* Never depends on a provider: an orchestrator must not restart us because somebody else is down. */
+/* Never depends on a provider: an orchestrator must not restart us because a provider is down. */
 void health_page_ready(struct request *request)
 {
     unsigned taken_back = atomic_load(&request->worker->gateway->taken_back);

@@ -232,7 +232,7 @@ static void leave_out_full(struct request *request)
     for (unsigned i = 0; i < request->target_count; i++) {
         struct target *target = request->targets[i];
         int64_t wait_us = -1;
-        if (capacity_has_room(request, target, &wait_us)) {
+        if (capacity_has(request, target, &wait_us)) {
             request->targets[kept++] = target;
             continue;
         }
@@ -241,7 +241,7 @@ static void leave_out_full(struct request *request)
             soonest = wait_us;
     }
     request->target_count = kept;
-    request->room_in_us = kept > 0 ? -1 : soonest;
+    request->capacity_in_us = kept > 0 ? -1 : soonest;
 }
 
 static bool is_usable(struct request *request, struct target *target, int64_t now_us, const char **reason)

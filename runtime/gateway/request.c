@@ -41,7 +41,7 @@ int64_t request_tokens_wanted(const struct request *request)
 {
     const struct facts *facts = &request->facts;
     if (request->route->wire->operation == OPERATION_COUNT)
-        return 0; /* nobody bills a count */
+        return 0; /* no provider bills a count */
     int64_t each = facts->max_tokens >= 0 ? facts->max_tokens : request->output_tokens;
     int64_t all = times(each, facts->answer_count > 0 ? facts->answer_count : 1);
     return request->input_tokens + times(all, facts->prompt_count > 0 ? (int64_t)facts->prompt_count : 1);

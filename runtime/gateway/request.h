@@ -4,8 +4,8 @@
  *      │          │           │        │             │              │
  *      └──────────┴───────────┴────────┴─────────────┴──── client gone: cancel upstream, settle
  *
- * The pipeline (lua/gateway/pipeline.lua) decides when; the functions here do. The order of calls is:
- * request_identify, request_refuse | request_wait (waiting.h), request_walk (again after each ask), request_settled. A request lives in its worker's thread.
+ * The pipeline (lua/gateway/pipeline.lua) decides when. It calls request_identify (identify.h), limits_charge (limits.h), request_wait (waiting.h) and, again
+ * after each ask, request_walk (walker.h); or request_refuse. A request lives in its worker's thread (life.h).
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_REQUEST_H
 #define GATEWAY_REQUEST_H
@@ -35,7 +35,7 @@ enum cause { CAUSE_OK, CAUSE_CLIENT_CLOSED, CAUSE_LIMITED, CAUSE_REFUSED, CAUSE_
 const char *cause_name(enum cause cause); /* "ok" "client_closed" "limited" "refused" "failed" "policy" */
 
 struct request_limits; /* what admit charged it (limits.h) */
-struct held_room;      /* taken for an attempt to come (capacity.h) */
+struct held_capacity;  /* taken for an attempt to come (capacity.h) */
 struct attempt;        /* one try at one target: its call, its reader (attempt.h) */
 
 struct request {
@@ -73,16 +73,16 @@ struct request {
     unsigned target_count;
     struct unfit *unfits;
     unsigned unfit_count;
-    int64_t room_in_us; /* every able target is full: when the first has room; else -1 */
+    int64_t capacity_in_us; /* every able target is full: when the first has capacity again; else -1 */
 
     /* admit */
     struct request_limits *limits; /* in the arena; NULL: none was named */
 
     /* route */
     struct wait_entry wait;
-    int64_t waited_us;      /* in line for room, so far; 0: it never waited */
-    bool wait_over;         /* its wait ended without room */
-    struct held_room *held; /* in the arena */
+    int64_t waited_us;          /* in line for capacity, so far; 0: it never waited */
+    bool wait_over;             /* its wait ended without capacity */
+    struct held_capacity *held; /* in the arena */
 
     /* attempt */
     struct walk walk;
@@ -94,8 +94,11 @@ struct request {
     void (*drain)(struct request *request); /* carries out what the walk wants (walker.c); the request may be gone when it returns */
 
     /* answer */
-    bool answered; /* a status went out, or the client is gone */
-    bool over;     /* nothing more will happen: settle and record may run */
+    bool answered;     /* a status went out, or the client is gone */
+    bool over;         /* nothing more will happen: settle and record may run */
+    bool streaming;    /* the streamed answer has begun */
+    bool gone;         /* the client left */
+    struct buffer out; /* the body of an answer of our own */
     int status;
     enum cause cause;
     struct failure failure; /* when cause is not OK */
@@ -115,16 +118,13 @@ struct request {
     int script_ref;      /* the request handle */
     bool script_waiting; /* the pipeline is suspended, in request_walk or request_wait */
 
-    struct request *next; /* in its worker's list of those who wait for a reload */
+    bool in_script, wants_resume; /* it is running; it must be resumed when it returns */
+    bool released;                /* request_release was called while it was running */
 
-    /* private to request.c, attempt.c, answer.c */
-    struct buffer out;            /* the body of an answer of our own */
-    bool in_script, wants_resume; /* the script is running; it must be resumed when it returns */
-    bool released;                /* request_release was called while the script was running */
-    bool streaming;               /* the streamed answer has begun */
-    bool gone;                    /* the client left */
+    /* POST /admin/reload */
+    struct request *next; /* in its worker's list of those that wait for a reload */
     uint64_t reload_ticket;
-    bool waits_for_reload; /* in the worker's list of those who wait for a reload's verdict */
+    bool waits_for_reload;
 };
 
 /* ---- in the worker's thread */

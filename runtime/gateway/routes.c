@@ -34,7 +34,7 @@ enum { ROUTE_COUNT = sizeof routes / sizeof *routes };
 static const struct route not_found = {"not_found", "", "", false, ACCESS_ALL, PAGES_LISTED, &wire_openai, serve_not_found};
 static const struct route bad_get = {"method_not_allowed", "GET", "", false, ACCESS_ALL, PAGES_LISTED, &wire_openai, serve_bad_method};
 static const struct route bad_post = {"method_not_allowed", "POST", "", false, ACCESS_ALL, PAGES_LISTED, &wire_openai, serve_bad_method};
-/* What nobody serves has the shape of those whose path it nearly is. */
+/* A 404 or 405 has the error shape of the paths that its own begins like. */
 static const struct route not_found_messages = {"not_found", "", "", false, ACCESS_ALL, PAGES_LISTED, &wire_anthropic, serve_not_found};
 static const struct route bad_post_messages = {"method_not_allowed", "POST",          "", false, ACCESS_ALL, PAGES_LISTED,
                                                &wire_anthropic,      serve_bad_method};

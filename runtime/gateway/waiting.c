@@ -21,7 +21,7 @@ static void note_time(struct request *request)
 
 /* ---------------------------------------------------------------- trying */
 
-/* Everybody who might go on, in order; -> in how long there may be room for one of the others, -1: nobody can say. */
+/* Each request that might go on, in order. -> in how long there may be capacity for one of the others; -1: it is not known. */
 static int64_t try_all(struct worker *worker)
 {
     struct wait_queue *queue = worker->wait_queue;
@@ -30,19 +30,19 @@ static int64_t try_all(struct worker *worker)
     wait_queue_round(queue);
     while ((entry = wait_queue_next(queue, now_us)) != NULL) {
         struct request *request = request_of(entry);
-        int64_t room_in_us = 0;
+        int64_t capacity_in_us = 0;
         request_candidates(request);
         if (request->target_count > 0) {
             note_time(request);
             request_wake_script(request); /* it may be gone now */
         } else {
-            room_in_us = request->room_in_us;
+            capacity_in_us = request->capacity_in_us;
         }
         if (wait_queue_next(queue, now_us) != entry)
             continue;
         wait_queue_block(queue, entry); /* there was none, or another worker was faster */
-        if (room_in_us >= 0 && (soonest_us < 0 || room_in_us < soonest_us))
-            soonest_us = room_in_us;
+        if (capacity_in_us >= 0 && (soonest_us < 0 || capacity_in_us < soonest_us))
+            soonest_us = capacity_in_us;
     }
     return soonest_us;
 }
@@ -63,7 +63,7 @@ static void try_and_arm(struct worker *worker)
 {
     int64_t now_us = loop_now_us(worker->loop);
     worker->wait_poked = false;
-    int64_t room_in_us = try_all(worker);
+    int64_t capacity_in_us = try_all(worker);
     end_waits(worker);
     int64_t at_us = wait_queue_deadline_us(worker->wait_queue);
     if (at_us < 0) {
@@ -71,8 +71,8 @@ static void try_and_arm(struct worker *worker)
             loop_timer_clear(worker->loop, &worker->wait_timer);
         return;
     }
-    if (room_in_us >= 0 && now_us + room_in_us < at_us)
-        at_us = now_us + room_in_us;
+    if (capacity_in_us >= 0 && now_us + capacity_in_us < at_us)
+        at_us = now_us + capacity_in_us;
     if (at_us < now_us + PAUSE_US)
         at_us = now_us + PAUSE_US;
     loop_timer_set(worker->loop, &worker->wait_timer, worker->wait_poked ? now_us : at_us);
@@ -120,7 +120,7 @@ bool request_wait(struct request *request, int64_t wait_us, unsigned priority)
     request->wait.until_us = now_us + wait_us;
     if (!wait_queue_add(worker->wait_queue, &request->wait)) {
         request->failure = failure_make(FAILURE_SHEDDING, LIT("too many requests wait for room already"));
-        request->failure.retry_after_us = request->room_in_us >= 0 ? request->room_in_us : US_PER_S;
+        request->failure.retry_after_us = request->capacity_in_us >= 0 ? request->capacity_in_us : US_PER_S;
         return false;
     }
     atomic_fetch_add(&worker->waiting, 1);
@@ -161,6 +161,6 @@ void waiting_catch_up(struct worker *worker)
 
 void waiting_woken(struct worker *worker)
 {
-    if (atomic_exchange(&worker->wants_room, false))
+    if (atomic_exchange(&worker->wants_poke, false))
         worker_poke(worker);
 }

@@ -27,7 +27,7 @@ uint64_t worker_random64(struct worker *worker)
     return result;
 }
 
-/* Unpredictable, so that nobody can name another's request. */
+/* Unpredictable, so that no client can name another's request. */
 void worker_make_id(struct worker *worker, char id[33])
 {
     uint64_t words[2] = {worker_random64(worker), worker_random64(worker)};
@@ -171,7 +171,7 @@ void worker_wake(struct worker *worker)
     loop_wake(worker->loop);
 }
 
-/* ---------------------------------------------------------------- those who wait for room */
+/* ---------------------------------------------------------------- those that wait for capacity */
 
 void worker_poke(struct worker *worker)
 {
@@ -189,7 +189,7 @@ void worker_poke_all(struct worker *worker)
         struct worker *other = gateway->workers[i];
         if (other == worker || atomic_load(&other->waiting) == 0)
             continue;
-        atomic_store(&other->wants_room, true);
+        atomic_store(&other->wants_poke, true);
         worker_wake(other);
     }
 }

@@ -36,11 +36,11 @@ struct worker {
     struct attempt *free_attempts;          /* with their buffers, where those are small; at most FREE_ATTEMPTS_MAX */
     unsigned free_attempt_count;
     unsigned free_request_count;
-    struct wait_queue *wait_queue; /* of requests that wait for room (waiting.h); NULL: none ever did */
+    struct wait_queue *wait_queue; /* of requests that wait for capacity (waiting.h); NULL: none ever did */
     struct timer wait_timer;
     bool wait_poked;        /* something came back to a limit since they were tried */
     atomic_uint waiting;    /* how many; read by all workers */
-    atomic_bool wants_room; /* set by another worker: something came back */
+    atomic_bool wants_poke; /* set by another worker: something came back */
     struct buffer line;     /* the log line being made */
     uint64_t random[4];     /* xoshiro256** */
     atomic_uint in_flight;  /* read by the process while draining */
@@ -60,7 +60,7 @@ double worker_random(struct worker *worker);                                    
 uint64_t worker_random64(struct worker *worker);
 void worker_make_id(struct worker *worker, char id[33]); /* 32 hex digits and a NUL */
 struct origin *worker_origin(struct worker *worker, struct local_generation *local, const struct provider *provider);
-/* Something came back to a limit: those who wait for room (waiting.h) are tried, here in the next turn or by waiting_catch_up. */
+/* Something came back to a limit: those that wait for capacity (waiting.h) are tried, here in the next turn or by waiting_catch_up. */
 void worker_poke(struct worker *worker);
 /* The same; elsewhere as soon as the other workers wake. */
 void worker_poke_all(struct worker *worker);

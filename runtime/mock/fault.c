@@ -290,7 +290,7 @@ static void plain_text(const struct mock_call *call, struct mock_script *script,
     mock_script_whole(script, number >= 100 && number <= 999 ? (int)number : 500, "Content-Type: text/plain\r\n", 0);
 }
 
-/* More text than anybody wants to read in an error. */
+/* More text than an error should have. */
 static void long_text(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call;

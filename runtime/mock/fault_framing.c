@@ -110,7 +110,7 @@ static void bad_chunk(const struct mock_call *call, struct mock_script *script, 
     mock_script_piece(script);
 }
 
-/* A good answer, and then bytes that nobody asked for on the idle connection. */
+/* A good answer, and then bytes that were not asked for on the idle connection. */
 static void stray(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;

@@ -40,7 +40,7 @@ static bool set(int fd, int level, int option, int value)
     return setsockopt(fd, level, option, &value, sizeof value) == 0;
 }
 
-/* The first of several shares its address only after it listens: until then the kernel refuses it beside a listener of anybody else, however the
+/* The first of several shares its address only after it listens: until then the kernel refuses it beside a listener of another program, however the
  * two starts interleave, and a later one is refused because it does not share. `further`: beside our own. */
 static int open_one(const struct listen_place *place, int port, bool further)
 {

@@ -26,7 +26,7 @@ enum {
 };
 
 struct slot {
-    struct watch *watch; /* NULL: nobody waits for this descriptor */
+    struct watch *watch; /* NULL: this descriptor is not watched */
     uint32_t events, generation;
 };
 
@@ -169,7 +169,7 @@ bool loop_watch(struct loop *loop, struct watch *watch, uint32_t events)
     if (slot->watch != watch)
         slot->generation++;
     struct epoll_event event = {.events = events, .data.u64 = (uint64_t)slot->generation << 32 | (uint32_t)watch->fd};
-    /* Somebody may have closed the descriptor without telling: then the kernel's view decides. */
+    /* The descriptor may have been closed without telling the loop: then the kernel's view decides. */
     int failed = epoll_ctl(loop->epoll_fd, known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD, watch->fd, &event);
     if (failed != 0 && errno == (known ? ENOENT : EEXIST))
         failed = epoll_ctl(loop->epoll_fd, known ? EPOLL_CTL_ADD : EPOLL_CTL_MOD, watch->fd, &event);

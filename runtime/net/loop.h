@@ -13,13 +13,13 @@
 
 struct loop;
 
-/* Somebody who waits for a descriptor. Embedded in its owner; the loop keeps only the pointer. */
+/* What waits for a descriptor. Embedded in its owner; the loop keeps only the pointer. */
 struct watch {
     void (*ready)(struct watch *watch, uint32_t events); /* EPOLL* bits */
     int fd;
 };
 
-/* A point in time somebody waits for. Embedded in its owner; zero-initialised is unarmed. */
+/* What waits for a point in time. Embedded in its owner; zero-initialised is unarmed. */
 struct timer {
     void (*due)(struct timer *timer);
     int64_t at_us;

@@ -260,7 +260,7 @@ static enum MHD_Result refuse(struct exchange *exchange, int status, const char 
     buffer_free(&body);
     if (response == NULL)
         return MHD_NO;
-    exchange->closed = true; /* nobody else knows of it */
+    exchange->closed = true; /* the owner does not know of it */
     exchange->in_handler = true;
     server_queue(exchange, status, response, headers, status == 503 ? 3 : 2);
     exchange->in_handler = false;

@@ -1,6 +1,6 @@
 /* upstream_names.c -- where a provider's name may lead, and where it led last.
  *
- * A name that somebody else's DNS answers for must not lead to this machine or to what only this machine can reach (rebinding; the metadata
+ * A name that a foreign DNS answers for must not lead to this machine or to what only this machine can reach (rebinding; the metadata
  * service of clouds). What the config itself says as an address is the operator's word. Private networks are let through:
  * that is where private endpoints of Azure and AWS are, under public names.
  * While a name cannot be looked up, the address where it led last is good for five minutes.

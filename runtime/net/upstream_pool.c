@@ -1,7 +1,7 @@
 /* upstream_pool.c -- origins, their idle connections, and the memory connections live in.
  *
  * The connection used last is taken first, so that the rest can grow old and be closed. One timer per worker sweeps them. What
- * lies idle is watched: whatever arrives on it (a FIN, an answer nobody asked for) is the end of it.
+ * lies idle is watched: whatever arrives on it (a FIN, an answer that was not asked for) is the end of it.
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <stdlib.h>

@@ -1,4 +1,4 @@
-/* upstream_private.h -- what upstream.c (calls), upstream_pool.c and upstream_connect.c (libcurl) share. Nobody else includes it.
+/* upstream_private.h -- what upstream.c (calls), upstream_pool.c and upstream_connect.c (libcurl) share.
  *
  * A connection is dialled by libcurl. A plain one is then taken away from it: only our descriptor is left, and an open stream
  * costs a few hundred bytes. A secured one keeps its easy handle, which stays in its multi as long as it lives.
@@ -140,7 +140,7 @@ ssize_t dial_send(struct connection *connection, const void *bytes, size_t len);
 /* upstream_names.c */
 void names_init(struct origin *origin);
 bool names_allow(const struct origin *origin, const struct sockaddr *address);
-void names_remember(struct origin *origin, const char *address); /* a look-up led there, and somebody was there */
+void names_remember(struct origin *origin, const char *address); /* a look-up led there, and the provider answered there */
 void names_forget(struct origin *origin);
 bool names_doubt(struct origin *origin); /* a look-up failed. True: for a while names_remembered says where to go */
 struct curl_slist *names_remembered(struct origin *origin);

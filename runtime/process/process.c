@@ -26,7 +26,7 @@
 #include <unistd.h>
 
 /* How often the files are looked at: an edited policy is in force before its author has changed windows. */
-enum { WATCH_MS = 250, DRAIN_POLL_MS = 20, TOKEN_POLL_MS = 5, OTHER_THREADS = 4, ROOM_MIN = 8 * 1024 * 1024 };
+enum { WATCH_MS = 250, DRAIN_POLL_MS = 20, TOKEN_POLL_MS = 5, OTHER_THREADS = 4, MEMORY_MIN = 8 * 1024 * 1024 };
 
 static const int64_t TOKENS_WITHIN_US = 5 * US_PER_S;
 
@@ -167,7 +167,7 @@ static bool divide_memory(struct process *process, const struct config *config, 
     struct room found = room_find(config->memory_limit, workers + OTHER_THREADS);
     process->memory_limit = config->memory_limit;
     process->body_limit = config->body_limit;
-    if (found.room < ROOM_MIN) {
+    if (found.room < MEMORY_MIN) {
         refuse_start(process, "%zu MB of memory (by %s) are too few: %zu MB are taken at the start, and 8 MB more are the least; raise it",
                      found.may >> 20, found.bound, (found.may - found.room) >> 20);
         return false;
@@ -194,7 +194,7 @@ static bool has_unanswered(const struct config *config)
     return unanswered;
 }
 
-/* Access tokens were asked for: whoever comes first shall find them, if that does not take long. A signal is for watch(). */
+/* Access tokens were asked for: the first clients shall find them, if that does not take long. A signal is for watch(). */
 static void wait_for_tokens(const struct process *process, const struct config *config)
 {
     int64_t until_us = clock_monotonic_us() + TOKENS_WITHIN_US;
@@ -558,7 +558,7 @@ int process_run(const struct engine *engine, const char *path)
         let_go(&process);
         return refuse_start(&process, "%s", complaint);
     }
-    uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and whoever sees that may edit */
+    uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and a file may be edited in between */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
     process.last_number = first->number;
     generation_swap(gateway, first);

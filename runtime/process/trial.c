@@ -8,7 +8,7 @@
 #include "gateway/worker.h"
 #include <stdio.h>
 
-enum { TIERS_MAX = 256, USERS_TRIED_MAX = 64, BODY_MAX = 2048, ROOM_COUNT = 3 };
+enum { TIERS_MAX = 256, USERS_TRIED_MAX = 64, BODY_MAX = 2048, CAPACITY_COUNT = 3 };
 
 /* A request of each dialect, as a client's first one. */
 #define MESSAGES "\"messages\":[{\"role\":\"user\",\"content\":\"Hello!\"}]"
@@ -31,7 +31,7 @@ static const struct dialect {
 };
 enum { DIALECT_COUNT = sizeof dialects / sizeof *dialects };
 
-enum room { ROOM_FREE, ROOM_NONE, ROOM_WAITED };
+enum capacity { CAPACITY_FREE, CAPACITY_NONE, CAPACITY_WAITED };
 
 /* Users of one tier. */
 struct tier {
@@ -45,7 +45,7 @@ struct menu {
     const struct config *config;
     struct slice *models;
     struct tier tiers[TIERS_MAX];
-    unsigned model_count, tier_count, strategy_count, room_count;
+    unsigned model_count, tier_count, strategy_count, capacity_count;
 };
 
 /* One combination. */
@@ -54,7 +54,7 @@ struct pick {
     const struct user *user;
     const struct dialect *dialect;
     unsigned strategy; /* 0: the config's */
-    enum room room;
+    enum capacity capacity;
 };
 
 /* ---------------------------------------------------------------- the menu */
@@ -126,7 +126,7 @@ static void read_menu(struct menu *menu, struct worker *worker, struct arena *ar
         menu->models[menu->model_count++] = full_name(config, &config->providers[i], arena);
     read_tiers(menu, arena);
     menu->strategy_count = count_strategies(worker);
-    menu->room_count = has_limits(config) ? ROOM_COUNT : 1;
+    menu->capacity_count = has_limits(config) ? CAPACITY_COUNT : 1;
 }
 
 /* ---------------------------------------------------------------- one combination */
@@ -150,7 +150,7 @@ static bool read_pick(const struct menu *menu, uint64_t number, uint64_t turn, s
     pick->dialect = &dialects[number % DIALECT_COUNT];
     number /= DIALECT_COUNT;
     pick->strategy = (unsigned)(number % menu->strategy_count);
-    pick->room = (enum room)(number / menu->strategy_count);
+    pick->capacity = (enum capacity)(number / menu->strategy_count);
     pick->user = find_user(tier, pick->model, turn);
     return menu->config->user_count == 0 || pick->user != NULL;
 }
@@ -168,31 +168,31 @@ static struct slice write_body(struct request *request, const struct pick *pick)
 }
 
 /* As the config's limits would leave it. False: they never could. */
-static bool arrange_room(struct request *request, enum room room)
+static bool arrange_capacity(struct request *request, enum capacity capacity)
 {
-    for (unsigned i = 0; room != ROOM_FREE && i < request->target_count; i++)
+    for (unsigned i = 0; capacity != CAPACITY_FREE && i < request->target_count; i++)
         if (request->targets[i]->limit_count == 0)
             return false;
-    if (room == ROOM_WAITED)
+    if (capacity == CAPACITY_WAITED)
         request->waited_us = US_PER_S;
-    if (room != ROOM_NONE)
+    if (capacity != CAPACITY_NONE)
         return true;
     for (unsigned i = 0; i < request->target_count; i++)
         request->unfits[request->unfit_count++] = (struct unfit){request->targets[i], "limit", false};
     request->target_count = 0;
-    request->room_in_us = US_PER_S;
+    request->capacity_in_us = US_PER_S;
     return true;
 }
 
 /* Where a mistake is said to be, behind the policy's own file and line. */
 static void name_request(const struct pick *pick, struct slice strategy, char complaint[COMPLAINT_MAX])
 {
-    static const char *const rooms[] = {"", ", all targets full", ", after waiting"};
+    static const char *const capacities[] = {"", ", all targets full", ", after waiting"};
     struct slice tier = pick->user == NULL ? LIT("default") : pick->user->tier;
     size_t len = strlen(complaint);
     snprintf(complaint + len, COMPLAINT_MAX - len, " (asked on trial: %s%s, model \"%.*s\", tier \"%.*s\", strategy \"%.*s\"%s)",
              pick->dialect->path, pick->dialect->streams ? " streamed" : "", (int)pick->model.len, pick->model.ptr, (int)tier.len, tier.ptr,
-             (int)strategy.len, strategy.ptr, rooms[pick->room]);
+             (int)strategy.len, strategy.ptr, capacities[pick->capacity]);
 }
 
 enum tried { TRIED, NOT_TRIED, TRIED_WRONG };
@@ -205,7 +205,7 @@ static enum tried try_one(struct worker *worker, const struct pick *pick, char c
     enum tried tried = NOT_TRIED;
     request->body = write_body(request, pick);
     request->user = pick->user;
-    if (request->body.len > 0 && request_identify(request) && request->target_count > 0 && arrange_room(request, pick->room)) {
+    if (request->body.len > 0 && request_identify(request) && request->target_count > 0 && arrange_capacity(request, pick->capacity)) {
         if (pick->strategy > 0)
             engine->choose_strategy(request->local->script, request, pick->strategy - 1);
         tried = engine->trial(request->local->script, request, complaint) ? TRIED : TRIED_WRONG;
@@ -241,7 +241,7 @@ static uint64_t even_step(uint64_t total)
 
 static bool try_all(struct worker *worker, const struct menu *menu, char complaint[COMPLAINT_MAX])
 {
-    uint64_t total = (uint64_t)menu->model_count * menu->tier_count * DIALECT_COUNT * menu->strategy_count * menu->room_count;
+    uint64_t total = (uint64_t)menu->model_count * menu->tier_count * DIALECT_COUNT * menu->strategy_count * menu->capacity_count;
     uint64_t step = total == 0 ? 0 : even_step(total), number = 0;
     int64_t until_us = loop_refresh_us(worker->loop) + TRIAL_US;
     unsigned calls = 0;

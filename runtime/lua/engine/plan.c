@@ -41,7 +41,7 @@ static bool is_fit(struct pipeline_run *run, struct target *target, bool again)
     if (target->health == NULL)
         target_bind(run->request->worker->gateway, run->script->config, target, loop_now_us(run->request->worker->loop));
     int64_t wait_us; /* named, and no candidate: it may be full */
-    return request_unfit_reason(run->request, target, &permanent) == NULL && (again || capacity_has_room(run->request, target, &wait_us));
+    return request_unfit_reason(run->request, target, &permanent) == NULL && (again || capacity_has(run->request, target, &wait_us));
 }
 
 /* ---------------------------------------------------------------- lists of targets */

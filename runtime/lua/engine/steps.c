@@ -320,7 +320,7 @@ static void refuse_unfit(struct pipeline_run *run)
                       request->unfits[i].target->name.ptr, request->unfits[i].reason);
     struct failure failure = failure_make(permanent ? FAILURE_UNFIT : FAILURE_NO_TARGET, arena_copy(&request->arena, buffer_slice(&text)));
     buffer_free(&text);
-    failure.retry_after_us = permanent ? -1 : request->room_in_us >= 0 ? request->room_in_us : soonest_us(run);
+    failure.retry_after_us = permanent ? -1 : request->capacity_in_us >= 0 ? request->capacity_in_us : soonest_us(run);
     request_refuse(request, &failure);
 }
 
@@ -376,7 +376,7 @@ static int route(lua_State *L, struct pipeline_run *run)
         request_forget_lists(L, 1);
         if (request->target_count == 0 && wait_queue_holds(&request->wait))
             return wait_for_room(L, run); /* in the place it had */
-        if (request->target_count == 0 && (request->room_in_us < 0 || request->wait_over)) {
+        if (request->target_count == 0 && (request->capacity_in_us < 0 || request->wait_over)) {
             refuse_unfit(run);
             return 0;
         }
