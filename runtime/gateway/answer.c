@@ -185,8 +185,8 @@ static void take_outcome(struct request *request)
 {
     const struct attempt *winner = request->winner;
     request->served = winner->target;
-    request->usage = winner->usage;
-    request->finish = winner->finish;
+    request->usage = winner->answer.usage;
+    request->finish = winner->answer.finish;
 }
 
 void answer_whole(struct request *request)
@@ -197,9 +197,9 @@ void answer_whole(struct request *request)
     begin(&headers, request);
     add(&headers, "Content-Type", LIT("application/json"));
     add_served(&headers, winner->target);
-    if (winner->usage.estimated)
+    if (winner->answer.usage.estimated)
         add(&headers, "X-Tokens-Estimated", LIT("true"));
-    send_whole(&headers, 200, buffer_slice(winner->writer == NULL ? &winner->body : &winner->held));
+    send_whole(&headers, 200, buffer_slice(winner->answer.writer == NULL ? &winner->answer.body : &winner->answer.held));
 }
 
 void answer_stream(struct request *request)
@@ -260,13 +260,7 @@ void answer_failure(struct request *request, const struct failure *failure)
     arena_reopen(&request->arena);
     if (request->streaming) {
         take_outcome(request);
-        struct writer *writer = request->winner->writer;
-        if (writer != NULL)
-            writer->wire->write_event(writer, &(struct event){.kind = EVENT_ERROR, .failure = *failure}, &request->out);
-        if (request->out.overflow) /* the whole answer once more did not fit */
-            buffer_clear(&request->out);
-        if (request->out.len == 0)
-            wire->write_failure(failure, (struct slice){request->id, 32}, true, &request->out);
+        answer_write_failure(wire, request->winner->answer.writer, failure, (struct slice){request->id, 32}, true, &request->out);
         if (request->exchange != NULL && !request->gone) {
             exchange_write(request->exchange, buffer_slice(&request->out));
             exchange_end(request->exchange, true);

@@ -1,21 +1,16 @@
 /* attempt.h -- one try of a request at one target: adapt, send, read, and tell the walk what happened.
  *
- * Same wire on both sides: the provider's bytes go on as they came and the reader only taps them. Otherwise the reader's events go through the
- * client's writer. Nothing goes to the client before the walk says COMMIT; until then it is held here, bounded.
+ * How the answer is read, held and judged is providers/answer.h's. Nothing goes to the client before the walk says COMMIT.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_ATTEMPT_H
 #define GATEWAY_ATTEMPT_H
 #include "gateway/request.h"
+#include "providers/answer.h"
 
 enum {
     ATTEMPT_PARTS_MAX = 2 * EDITS_MAX + 4,
-    ATTEMPT_BODY_MAX = 64 * 1024 * 1024,    /* a whole answer */
-    ATTEMPT_HELD_MAX = 1024 * 1024,         /* bytes of a stream before it is committed */
-    ATTEMPT_ERROR_MAX = 64 * 1024,          /* of the body of a refusal: no more is read */
-    ATTEMPT_STREAM_MAX = 256 * 1024 * 1024, /* of a stream, whatever it says: it has no end */
-    ATTEMPT_TEXT_MAX = 1024 * 1024,         /* its text beyond what the tokens asked for can come to */
-    ATTEMPT_TOKEN_MAX = 1024,               /* bytes of text of one token: many choices, blanks, escapes */
-    ATTEMPT_LEFT_MAX = 64 * 1024,           /* what is read on for when its client left */
+    ATTEMPT_ERROR_MAX = 64 * 1024, /* of the body of a refusal: no more is read */
+    ATTEMPT_LEFT_MAX = 64 * 1024,  /* what is read on for when its client left */
 };
 
 /* How long a connection may stay open behind the provider's end marker before we stop waiting for its last chunk. */
@@ -27,14 +22,12 @@ struct attempt {
     struct target *target;
     struct call *call;       /* NULL when it is over */
     const struct wire *wire; /* the provider's */
-    struct reader *reader;
-    struct writer *writer; /* NULL: bytes pass as they came */
+    struct answer answer;
     struct slice parts[ATTEMPT_PARTS_MAX];
     unsigned part_count;
     struct buffer encoded; /* the request body, when it was written anew */
 
     int status;   /* the provider's */
-    bool sse;     /* the answer's body is a stream of events */
     bool coded;   /* it is compressed, though we ask that it be not: nothing in it is looked at */
     bool settled; /* health was told */
     bool probe;
@@ -42,32 +35,26 @@ struct attempt {
     unsigned key;                /* index of the provider's key in use */
     struct slice token;          /* its access token, in the arena; empty: it has keys */
     bool reused;
-    bool content, content_told; /* content came; the walk knows */
-    bool ended, failed;         /* by the reader */
-    bool paused;                /* the client is slow */
-    bool wrote;                 /* something of this read went on to the client */
-    bool left;                  /* its client left: it is read on for its usage */
-    size_t left_bytes;          /* since then */
+    bool content_told; /* the walk knows that content came */
+    bool failed;       /* `failure` says why, whether its answer said so or something else did */
+    bool paused;       /* the client is slow */
+    bool wrote;        /* something of this read went on to the client */
+    bool left;         /* its client left: it is read on for its usage */
+    size_t left_bytes; /* since then */
+    size_t refusal_bytes;
     struct failure failure;
-    struct usage usage;
-    size_t stream_bytes; /* of a stream, or of a refusal */
-    size_t text_bytes;   /* of text, reasoning and arguments that came: what is left to go by when no usage comes */
-    enum finish finish;
     struct http1_header *headers; /* of an answer that is an error; in the arena */
     unsigned header_count;
-    struct frames events;
-    struct buffer body; /* a whole answer, or the text of an error */
-    struct buffer held; /* bytes for the client that were not sent yet */
     int64_t sent_us;
     struct attempt *next; /* the worker's free list */
 };
 
 /* The request's bytes for this target: reader, writer, body and head (attempt_request.c). No parts: there is nothing to send. False: *complaint. */
-MUST_USE bool attempt_prepare(struct attempt *attempt, event_fn on_event, struct complaint *complaint);
+MUST_USE bool attempt_prepare(struct attempt *attempt, struct complaint *complaint);
 /* It failed: a token that was answered with 401 is asked for anew, once. */
 void attempt_note_token(const struct attempt *attempt);
-/* A writer of the client's dialect, or NULL when the request's memory is used up. */
-struct writer *attempt_new_writer(struct attempt *attempt);
+/* A writer of the client's dialect. False: the request's memory is used up. */
+MUST_USE bool attempt_open_writer(struct attempt *attempt);
 
 /* Begins. A failure before anything was sent is reported to the walk (drain it). NULL never. */
 struct attempt *attempt_start(struct request *request, const struct walk_action *action);
@@ -76,7 +63,6 @@ void attempt_cancel(struct attempt *attempt);
 /* Its end is told to the walk although the connection did not end: the provider's end marker was seen, or its head was a refusal whose words had
  * their time. False: there is nothing to tell. */
 bool attempt_conclude(struct attempt *attempt);
-/* Sends what is held, and everything from now on, to the client. */
 /* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
 void attempt_note_key(struct attempt *attempt, struct failure *failure);
 /* True: memory ran out, so that is what failed, whatever it looked like; *failure says so. */
@@ -85,6 +71,7 @@ bool attempt_note_memory(const struct attempt *attempt, struct failure *failure)
  * is known of what became of it (lost hedges, time that ran out, clients that left). Unknown where it cannot have been done. An answer that its client
  * cut short (it left, or gave it too little time) is not known to be cheap: it counts for `reserved` tokens at least, 0: nothing was reserved. */
 struct usage attempt_billed(const struct attempt *attempt, int64_t reserved);
+/* Sends what is held, and everything from now on, to the client. */
 void attempt_commit(struct attempt *attempt);
 /* Sends a keep-alive of the client's dialect; only once it is committed. */
 void attempt_ping(struct attempt *attempt);

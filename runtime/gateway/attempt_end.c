@@ -1,4 +1,4 @@
-/* attempt_end.c -- what the end of an attempt says of the key that it was made with, and what may be billed for it. See attempt.h.
+/* attempt_end.c -- what the end of an attempt says of its key, its token and its target, and what may be billed for it. See attempt.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt_private.h"
 #include "gateway/capacity.h"
@@ -31,8 +31,7 @@ void attempt_note_key(struct attempt *attempt, struct failure *failure)
 bool attempt_note_memory(const struct attempt *attempt, struct failure *failure)
 {
     const struct failure shed = failure_shed();
-    if (!attempt->request->arena.starved && !attempt->body.starved && !attempt->held.starved && !attempt->encoded.starved &&
-        !frames_starved(&attempt->events))
+    if (!attempt->request->arena.starved && !attempt->encoded.starved && !answer_starved(&attempt->answer))
         return false;
     failure->kind = shed.kind;
     failure->message = shed.message;
@@ -41,28 +40,74 @@ bool attempt_note_memory(const struct attempt *attempt, struct failure *failure)
     return true;
 }
 
+void attempt_settle_health(struct attempt *attempt, bool ok, bool neutral)
+{
+    if (attempt->settled)
+        return;
+    attempt->settled = true;
+    attempt_give_back(attempt);
+    if (attempt->target->health == NULL)
+        return;
+    const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
+    const struct usage usage = attempt_billed(attempt, 0);
+    int64_t now = loop_now_us(attempt->request->worker->loop);
+    struct health_outcome outcome = {
+        .ok = ok,
+        .neutral = neutral,
+        .failure = attempt->failure,
+        .duration_us = now - walked->began_us,
+        .first_token_us = walked->content_us == 0 ? 0 : walked->content_us - walked->began_us,
+        .input_tokens = usage.known ? usage.input : -1,
+        .output_tokens = usage.known ? usage.output : -1,
+        .cost_pico = usage_cost_pico(&usage, attempt->target->price),
+    };
+    health_end(attempt->target->health, &outcome, attempt->probe, now);
+}
+
+/* A pooled connection that its provider had given up says nothing of how the provider is doing: a fresh one tells. Where none follows, as another
+ * target is asked in its place, it counts. */
+static bool is_neutral_for_health(const struct attempt *attempt, const struct failure *failure)
+{
+    if (failure->sent == SENT_UNCERTAIN && walk_has_other(&attempt->request->walk))
+        return false;
+    return attempt->reused && failure->kind == FAILURE_UNAVAILABLE && attempt->status == 0 && failure->sent != SENT_REFUSED;
+}
+
+void attempt_note_failure(struct attempt *attempt, const struct failure *failure)
+{
+    attempt->failed = true;
+    attempt->failure = *failure;
+    bool starved = attempt_note_memory(attempt, &attempt->failure);
+    failure_hide(&attempt->failure, attempt->target->provider, attempt->token, &attempt->request->arena);
+    attempt_note_key(attempt, &attempt->failure);
+    attempt_note_token(attempt);
+    attempt_hang_up(attempt);
+    bool renewed = attempt->token.len > 0 && failure->kind == FAILURE_AUTH; /* there is a new one soon */
+    attempt_settle_health(attempt, false, starved || attempt->failure.other_key || renewed || is_neutral_for_health(attempt, failure));
+}
+
 /* By leaving, or with its own x-request-timeout-ms, before its end said what it cost. */
 static bool was_cut_short(const struct attempt *attempt)
 {
     const struct request *request = attempt->request;
     const struct walk_attempt *walked = &request->walk.attempts[attempt->number];
-    bool counted = attempt->ended || (attempt->usage.known && attempt->finish != FINISH_NONE);
+    bool counted = attempt->answer.ended || (attempt->answer.usage.known && attempt->answer.finish != FINISH_NONE);
     bool own_time = walked->failure.deadline == DEADLINE_TOTAL && request->walk.limits.total_us == request->time_us;
-    return !counted && (attempt->left || (own_time && attempt->content));
+    return !counted && (attempt->left || (own_time && attempt->answer.content));
 }
 
 struct usage attempt_billed(const struct attempt *attempt, int64_t reserved)
 {
     const struct request *request = attempt->request;
-    struct usage usage = attempt->usage;
+    struct usage usage = attempt->answer.usage;
     bool refused = attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED;
     bool failed = attempt->failed || request->walk.attempts[attempt->number].state == ATTEMPT_FAILED;
     bool sent = attempt->sent_us > 0 || attempt->status > 0;
     bool cut_short = was_cut_short(attempt);
-    if ((usage.known && !cut_short) || !sent || (failed && refused && !attempt->content) ||
+    if ((usage.known && !cut_short) || !sent || (failed && refused && !attempt->answer.content) ||
         request->route->wire->operation == OPERATION_COUNT)
         return usage;
-    size_t bytes = attempt->left && !attempt->content ? attempt->body.len : attempt->text_bytes;
+    size_t bytes = attempt->left && !attempt->answer.content ? attempt->answer.body.len : attempt->answer.text_bytes;
     int64_t output = (int64_t)(bytes / BYTES_PER_TOKEN) + (bytes > 0);
     if (!usage.known)
         usage.input = request->input_tokens;
@@ -88,7 +133,7 @@ static int64_t tokens_used(const struct attempt *attempt)
     if (attempt->request->route->wire->operation == OPERATION_COUNT)
         return 0; /* no provider bills a count */
     struct usage usage = attempt_billed(attempt, attempt->capacity.tokens);
-    if (usage.known && (attempt->usage.known || attempt->content || attempt->left))
+    if (usage.known && (attempt->answer.usage.known || attempt->answer.content || attempt->left))
         return usage_total(&usage);
     bool refused = attempt->failed && (attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED);
     return refused ? 0 : -1;

@@ -1,4 +1,5 @@
-/* attempt_private.h -- what the rooms of an attempt share: its life and its answer (attempt.c), and answers that are refusals (attempt_refusal.c).
+/* attempt_private.h -- what the files of an attempt share: its life (attempt.c), what its end means (attempt_end.c), and answers that are
+ * refusals (attempt_refusal.c).
  * Private to attempt*.c.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_ATTEMPT_PRIVATE_H
@@ -8,14 +9,16 @@
 /* ---- attempt.c */
 void attempt_tell(struct attempt *attempt, enum walk_event_kind kind);
 void attempt_hang_up(struct attempt *attempt);
-/* What a failure says of its key, its token and its target; the connection is of no use any more. */
-void attempt_note_failure(struct attempt *attempt, const struct failure *failure);
-/* The same, and the walk decides what follows. */
-void attempt_fail(struct attempt *attempt, const struct failure *failure);
+/* What attempt_note_failure does, and the walk decides what follows. */
+void attempt_fail(struct attempt *attempt, struct failure failure);
 /* Done with a count of our own. */
 void attempt_estimate(struct attempt *attempt);
 
 /* ---- attempt_end.c */
+/* Once: its capacity goes back, and its target's health is told. `neutral`: it says nothing of the target. */
+void attempt_settle_health(struct attempt *attempt, bool ok, bool neutral);
+/* What a failure says of its key, its token and its target; the connection is of no use any more. */
+void attempt_note_failure(struct attempt *attempt, const struct failure *failure);
 void attempt_give_back(struct attempt *attempt); /* what it took of its target's limits and did not use. Again does nothing */
 
 /* ---- attempt_refusal.c */

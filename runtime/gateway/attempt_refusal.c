@@ -37,10 +37,10 @@ void attempt_begin_refusal(struct attempt *attempt, const struct http1_head *hea
 
 void attempt_add_to_refusal(struct attempt *attempt, struct slice data)
 {
-    attempt->stream_bytes += data.len;
+    attempt->refusal_bytes += data.len;
     if (!attempt->coded)
-        buffer_append_slice(&attempt->body, data);
-    if (attempt->stream_bytes < ATTEMPT_ERROR_MAX)
+        buffer_append_slice(&attempt->answer.body, data);
+    if (attempt->refusal_bytes < ATTEMPT_ERROR_MAX)
         return;
     attempt_hang_up(attempt);
     attempt_end_refusal(attempt);
@@ -48,25 +48,17 @@ void attempt_add_to_refusal(struct attempt *attempt, struct slice data)
 
 static struct failure read_refusal(struct attempt *attempt)
 {
-    struct request *request = attempt->request;
-    struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
-    attempt->wire->read_failure(attempt->status, buffer_slice(&attempt->body), error_header, attempt, loop_wall_us(request->worker->loop),
-                                &request->arena, &failure);
-    if (attempt->wire->refine_failure != NULL)
-        attempt->wire->refine_failure(attempt->reader, attempt->status, buffer_slice(&attempt->body), &failure);
-    failure.phase = PHASE_HEADERS;
-    failure.sent = SENT_REFUSED;
-    return failure;
+    return answer_read_refusal(&attempt->answer, attempt->status, error_header, attempt, loop_wall_us(attempt->request->worker->loop));
 }
 
 void attempt_end_refusal(struct attempt *attempt)
 {
     struct failure failure = read_refusal(attempt);
     bool cannot = failure.kind == FAILURE_INVALID_REQUEST || failure.kind == FAILURE_MODEL_NOT_FOUND; /* few models of Bedrock count */
-    if (cannot && attempt->writer != NULL && attempt->request->route->wire->operation == OPERATION_COUNT)
+    if (cannot && attempt->answer.writer != NULL && attempt->request->route->wire->operation == OPERATION_COUNT)
         attempt_estimate(attempt);
     else
-        attempt_fail(attempt, &failure);
+        attempt_fail(attempt, failure);
 }
 
 void attempt_note_refusal(struct attempt *attempt)

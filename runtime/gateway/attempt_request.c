@@ -12,47 +12,39 @@ static const struct wire *client_wire(const struct attempt *attempt)
     return attempt->request->route->wire;
 }
 
-struct writer *attempt_new_writer(struct attempt *attempt)
+bool attempt_open_writer(struct attempt *attempt)
 {
     struct request *request = attempt->request;
-    const struct wire *wire = client_wire(attempt);
-    struct writer *writer = arena_zalloc(&request->arena, wire->writer_size);
-    if (writer == NULL)
-        return NULL;
-    writer->wire = wire;
-    writer->arena = &request->arena;
-    writer->stream = request->facts.stream;
-    writer->include_usage = request->facts.include_usage;
-    writer->id = (struct slice){request->id, 32};
-    writer->model = attempt->target->model.model;
-    writer->asked = request->model_name;
-    writer->provider = attempt->target->provider->name;
-    writer->body = request->body;
-    writer->created = request->began_wall_us / US_PER_S;
-    writer->estimated_input = request->input_tokens;
-    writer->price = attempt->target->price;
-    wire->writer_begin(writer);
-    return writer;
+    const struct writer writer = {
+        .wire = client_wire(attempt),
+        .arena = &request->arena,
+        .stream = request->facts.stream,
+        .include_usage = request->facts.include_usage,
+        .id = {request->id, 32},
+        .model = attempt->target->model.model,
+        .asked = request->model_name,
+        .provider = attempt->target->provider->name,
+        .body = request->body,
+        .created = request->began_wall_us / US_PER_S,
+        .estimated_input = request->input_tokens,
+        .price = attempt->target->price,
+    };
+    return answer_open_writer(&attempt->answer, &writer);
 }
 
-static bool new_reader(struct attempt *attempt, event_fn on_event)
+static bool open_reader(struct attempt *attempt)
 {
     struct request *request = attempt->request;
-    struct reader *reader = arena_zalloc(&request->arena, attempt->wire->reader_size);
-    if (reader == NULL)
-        return false;
-    reader->wire = attempt->wire;
-    reader->vendor = attempt->target->provider->vendor;
-    reader->model = &attempt->target->model;
-    reader->operation = client_wire(attempt)->operation;
-    reader->arena = &request->arena;
-    reader->emit = on_event;
-    reader->owner = attempt;
-    reader->asker = request;
-    reader->stream = request->facts.stream;
-    attempt->wire->reader_begin(reader);
-    attempt->reader = reader;
-    return true;
+    const struct reader reader = {
+        .wire = attempt->wire,
+        .vendor = attempt->target->provider->vendor,
+        .model = &attempt->target->model,
+        .operation = client_wire(attempt)->operation,
+        .arena = &request->arena,
+        .asker = request,
+        .stream = request->facts.stream,
+    };
+    return answer_open_reader(&attempt->answer, &reader);
 }
 
 /* ---------------------------------------------------------------- the body */
@@ -94,12 +86,12 @@ static bool write_body(struct attempt *attempt, struct buffer *dropped, struct c
         buffer_append_slice(dropped, embed.dropped);
         return wire->write_embed(&embed, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
     }
-    attempt->reader->chat = chat_of(request, complaint);
-    if (attempt->reader->chat == NULL)
+    attempt->answer.reader->chat = chat_of(request, complaint);
+    if (attempt->answer.reader->chat == NULL)
         return false;
-    buffer_append_slice(dropped, attempt->reader->chat->dropped);
+    buffer_append_slice(dropped, attempt->answer.reader->chat->dropped);
     return (client->operation == OPERATION_COUNT ? wire->write_count : wire->write_request)(
-        attempt->reader->chat, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
+        attempt->answer.reader->chat, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
 }
 
 /* The names as a header may carry them: printable, each one cut where it is very long, and "..." for those beyond what a header holds. */
@@ -162,7 +154,7 @@ static bool encode_body(struct attempt *attempt, struct complaint *complaint)
 
 static bool is_possible(const struct attempt *attempt, struct complaint *complaint)
 {
-    if (attempt->writer != NULL && attempt->request->facts.answer_count > WRITTEN_CHOICES_MAX) {
+    if (attempt->answer.writer != NULL && attempt->request->facts.answer_count > WRITTEN_CHOICES_MAX) {
         *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER,
                                         LIT("the answers of this provider are written anew, with 32 choices at most"), LIT("n")};
         return false;
@@ -181,8 +173,7 @@ static bool prepare_body(struct attempt *attempt, struct complaint *complaint)
     bool repaired = (provider->vendor->quirks & VENDOR_REPAIR) && attempt->wire == provider->vendor->wire;
     bool passes = attempt->wire == client && !repaired;
     request->dropped = SLICE_NONE;
-    attempt->writer = passes ? NULL : attempt_new_writer(attempt);
-    if ((!passes && attempt->writer == NULL) || !is_possible(attempt, complaint))
+    if ((!passes && !attempt_open_writer(attempt)) || !is_possible(attempt, complaint))
         return false;
     if (client->operation == OPERATION_COUNT && attempt->wire != client && attempt->wire->write_count == NULL)
         return true; /* without parts */
@@ -310,9 +301,9 @@ static bool prepare_head(struct attempt *attempt)
     return head != NULL;
 }
 
-bool attempt_prepare(struct attempt *attempt, event_fn on_event, struct complaint *complaint)
+bool attempt_prepare(struct attempt *attempt, struct complaint *complaint)
 {
     *complaint = too_much();
-    return new_reader(attempt, on_event) && prepare_body(attempt, complaint) &&
+    return open_reader(attempt) && prepare_body(attempt, complaint) &&
            (attempt->part_count == 0 || (take_token(attempt, complaint) && prepare_head(attempt)));
 }

@@ -32,8 +32,8 @@ static bool is_done_with_it(const struct request *request, const struct attempt 
 {
     if (attempt == NULL || attempt->call == NULL)
         return true;
-    bool is_written = attempt->writer != NULL, may_be_written = request->facts.stream && attempt->status == 0;
-    return attempt->sent_us > 0 && (is_written ? !attempt->writer->needs_body : !may_be_written);
+    bool is_written = attempt->answer.writer != NULL, may_be_written = request->facts.stream && attempt->status == 0;
+    return attempt->sent_us > 0 && (is_written ? !attempt->answer.writer->needs_body : !may_be_written);
 }
 
 static bool may_go(const struct request *request)
@@ -53,8 +53,8 @@ void request_drop_body(struct request *request)
     for (unsigned i = 0; i < request->walk.attempt_count; i++) /* of one that was refused for what its body said */
         request->walk.attempts[i].failure.param = arena_copy(&request->arena, request->walk.attempts[i].failure.param);
     for (unsigned i = 0; i < request->walk.attempt_count; i++)
-        if (request->attempts[i] != NULL && request->attempts[i]->writer != NULL)
-            request->attempts[i]->writer->body = SLICE_NONE;
+        if (request->attempts[i] != NULL && request->attempts[i]->answer.writer != NULL)
+            request->attempts[i]->answer.writer->body = SLICE_NONE;
     request->failure.param = arena_copy(&request->arena, request->failure.param);
     request->body = SLICE_NONE;
     exchange_drop_body(request->exchange);

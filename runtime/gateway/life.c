@@ -51,7 +51,7 @@ struct request *request_new(struct worker *worker, struct exchange *exchange, co
     request->local->in_flight++;
     arena_init(&request->arena, &worker->arena_cache, REQUEST_ARENA_MAX);
     request->holds.arena = &request->arena;
-    buffer_init_counted(&request->out, ATTEMPT_BODY_MAX, worker->gateway->memory);
+    buffer_init_counted(&request->out, ANSWER_BODY_MAX, worker->gateway->memory);
     request->usage = USAGE_UNKNOWN;
     request->cost_pico = -1;
     request->began_wall_us = loop_wall_us(worker->loop);

@@ -34,8 +34,8 @@ static enum cause cause_of(const struct failure *failure)
 static struct usage usage_of(const struct request *request, const struct attempt *winner)
 {
     bool reserved = request->limits != NULL && request->limits->facts[LIMIT_TOKENS].limit > 0;
-    if (!winner->content && !winner->left)
-        return winner->usage;
+    if (!winner->answer.content && !winner->left)
+        return winner->answer.usage;
     return attempt_billed(winner, reserved ? request->limits->reservation.tokens : 0);
 }
 
@@ -48,7 +48,7 @@ static void finish(struct request *request, enum cause cause)
     loop_timer_clear(request->worker->loop, &request->timer);
     if (request->winner != NULL) {
         request->usage = usage_of(request, request->winner);
-        request->finish = request->winner->finish;
+        request->finish = request->winner->answer.finish;
         request->served = request->winner->target;
         request->cost_pico = request_usage_pico(request);
         if (cause == CAUSE_OK && request->model->pool != NULL && request->usage.known && request->usage.output > 0)
@@ -96,7 +96,7 @@ static void on_gone(struct request *request, struct attempt *last)
 static bool lingers(const struct request *request)
 {
     for (unsigned i = 0; i < request->walk.attempt_count; i++)
-        if (request->attempts[i] != NULL && request->attempts[i]->ended && request->attempts[i]->call != NULL)
+        if (request->attempts[i] != NULL && request->attempts[i]->answer.ended && request->attempts[i]->call != NULL)
             return true;
     return false;
 }
