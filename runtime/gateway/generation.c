@@ -4,7 +4,7 @@
 #include "mock/mock.h"
 #include <sched.h>
 #include <stdlib.h>
-#include <unistd.h>
+#include <sys/eventfd.h>
 
 static unsigned core_count(void)
 {
@@ -91,23 +91,28 @@ static void generation_free(struct generation *generation)
 
 /* ---------------------------------------------------------------- probation */
 
-static void tell_process(const struct gateway *gateway)
+void gateway_wake_process(const struct gateway *gateway)
 {
-    uint64_t one = 1;
-    if (write(gateway->reload_fd, &one, sizeof one) < 0)
-        return; /* the counter is at its maximum: the process is due in any case */
+    (void)eventfd_write(gateway->reload_fd, 1); /* fails where the counter is at its maximum: the process is due in any case */
+}
+
+uint64_t gateway_ask_reload(struct gateway *gateway)
+{
+    uint64_t ticket = atomic_fetch_add(&gateway->reload_asked, 1) + 1;
+    gateway_wake_process(gateway);
+    return ticket;
 }
 
 void generation_asked(struct generation *generation, int64_t now_us)
 {
     if (probation_call(&generation->probation, now_us))
-        tell_process(generation->gateway);
+        gateway_wake_process(generation->gateway);
 }
 
 void generation_failed(struct generation *generation, struct slice user, int64_t now_us)
 {
     if (probation_failure(&generation->probation, user, now_us))
-        tell_process(generation->gateway);
+        gateway_wake_process(generation->gateway);
 }
 
 /* ---------------------------------------------------------------- in force */

@@ -58,6 +58,10 @@ enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096, LIMI
 /* Everything but log, memory, bodies, mock, trust, workers, reload_fd and token_fd; the caller sets those. */
 void gateway_init(struct gateway *gateway, const struct engine *engine, int64_t now_us, int64_t wall_us);
 void gateway_fini(struct gateway *gateway);
+/* The process's thread looks at what is new for it. Any thread, as below. */
+void gateway_wake_process(const struct gateway *gateway);
+/* -> the ticket: a verdict up to it answers this ask. */
+uint64_t gateway_ask_reload(struct gateway *gateway);
 
 /* A decision of its policy begins; one failed for the user of this name. The process is told when it must go. Any worker. */
 void generation_asked(struct generation *generation, int64_t now_us);

@@ -7,7 +7,6 @@
 #include "gateway/walker.h"
 #include "gateway/worker.h"
 #include <stdlib.h>
-#include <unistd.h>
 
 struct reload {
     struct request *waiters;
@@ -32,18 +31,15 @@ void reload_free(struct reload *reload)
 void reload_page(struct request *request)
 {
     struct worker *worker = request->worker;
-    uint64_t one = 1;
     if (atomic_load(&worker->gateway->draining)) {
         struct failure failure = failure_make(FAILURE_DRAINING, LIT("The gateway is stopping."));
         request_refuse(request, &failure);
         return;
     }
     request->waits_for_reload = true;
-    request->reload_ticket = atomic_fetch_add(&worker->gateway->reload_asked, 1) + 1;
     request->next = worker->reload->waiters;
     worker->reload->waiters = request;
-    if (write(worker->gateway->reload_fd, &one, sizeof one) < 0)
-        return; /* the counter is at its maximum: a reload is due in any case */
+    request->reload_ticket = gateway_ask_reload(worker->gateway);
 }
 
 static void answer_reload(struct request *request, const struct verdict *verdict)

@@ -15,7 +15,6 @@
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <unistd.h>
 
 enum { CONNECTIONS_MAX = 10000 };
 
@@ -183,10 +182,8 @@ static void cut(struct exchange *exchange)
 static void on_quiet(void *owner)
 {
     struct worker *worker = owner;
-    uint64_t one = 1;
     atomic_store(&worker->service->quiet, true);
-    if (write(worker->gateway->reload_fd, &one, sizeof one) < 0)
-        return; /* the counter is at its maximum: the process looks in any case */
+    gateway_wake_process(worker->gateway);
 }
 
 static void on_wake(void *owner)

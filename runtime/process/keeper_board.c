@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "process/keeper_private.h"
 #include <stdio.h>
-#include <unistd.h>
 
 #define RETRY_US   (10 * US_PER_S)
 #define TIMEOUT_US (10 * US_PER_S)
@@ -11,15 +10,6 @@ static void log_board(const struct keeper *keeper, enum log_level level, const c
 {
     log_event(keeper->gateway->log, level, "leaderboard", log_text("url", keeper->generation->config->board.url),
               log_text("result", slice_of(result)), log_text("message", slice_of(message)));
-}
-
-/* With a ticket, which no request waits for: without one the process is only woken. */
-static void ask_for_reload(struct gateway *gateway)
-{
-    uint64_t one = 1;
-    atomic_fetch_add(&gateway->reload_asked, 1);
-    if (write(gateway->reload_fd, &one, sizeof one) < 0)
-        return; /* the counter is at its maximum: a reload is due in any case */
 }
 
 /* Sound text: into force when it is new. */
@@ -32,7 +22,7 @@ static void take_board(struct keeper *keeper, struct slice url, struct slice tex
         log_board(keeper, LOG_INFO, known ? "unchanged" : "taken", "");
     keeper->said[0] = '\0';
     if (!known)
-        ask_for_reload(keeper->gateway);
+        gateway_ask_reload(keeper->gateway);
 }
 
 static bool judge_board(struct asking *asking, int status, struct slice why)
