@@ -531,8 +531,7 @@ static void *from_blocks(void *data, void *block, size_t old_size, size_t new_si
 static int panic(lua_State *L)
 {
     char message[256];
-    snprintf(message, sizeof message, "lua: %s outside any protected call",
-             lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "an error");
+    snprintf(message, sizeof message, "lua: %s outside any protected call", text_or(L, -1, "an error"));
     log_now(LOG_UNSET, LOG_ERROR, "abort", message);
     return 0; /* Lua aborts */
 }

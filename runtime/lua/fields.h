@@ -33,6 +33,12 @@ static inline struct slice to_slice(lua_State *L, int index)
     return text;
 }
 
+/* The text at `index` as far as its first NUL, for a message; anything else: `otherwise`. Lives as long as the value. */
+static inline const char *text_or(lua_State *L, int index, const char *otherwise)
+{
+    return lua_type(L, index) == LUA_TSTRING ? lua_tostring(L, index) : otherwise;
+}
+
 /* ---------------------------------------------------------------- the field `key` of the table at `index` */
 
 static inline struct slice field_slice(lua_State *L, int index, const char *key)

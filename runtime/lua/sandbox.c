@@ -21,8 +21,7 @@ static const char require_name[] = "gateway.require";
 /* __newindex of a library: upvalue 1 is its name. */
 static int refuse_write(lua_State *L)
 {
-    const char *name = lua_tostring(L, lua_upvalueindex(1)),
-               *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+    const char *name = lua_tostring(L, lua_upvalueindex(1)), *key = text_or(L, 2, luaL_typename(L, 2));
     if (name[0] == '\0')
         return luaL_error(L, "'%s' is not declared: policies have no globals, write local %s", key, key);
     return luaL_error(L, "%s is read-only ('%s')", name, key);
@@ -374,7 +373,7 @@ bool sandbox_compile(lua_State *L, const char *text, size_t len, const char *chu
     sandbox_push_environment(L);
     if (luaL_loadbufferx(L, text, len, chunkname, "t") != LUA_OK) {
         lua_remove(L, -2);
-        message = lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "cannot be compiled"; /* a caller's xpcall may have changed it */
+        message = text_or(L, -1, "cannot be compiled");  /* a caller's xpcall may have changed it */
         if (strncmp(message, name, strlen(name)) != 0) { /* "C stack overflow" comes without a place */
             lua_pushfstring(L, "%s: %s", name, message);
             lua_remove(L, -2);

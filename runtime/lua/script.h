@@ -104,6 +104,7 @@ int open_steps(lua_State *L);
 
 /* ---- request.c */
 void request_open_types(lua_State *L);
+int request_pairs(lua_State *L);                                      /* __pairs of all views: upvalue 1 is what pairs goes on with */
 struct box *request_push_box(lua_State *L, struct pipeline_run *run); /* pushes the userdata */
 /* Its candidates were looked for again: targets and unfit are made anew when asked for. */
 void request_forget_lists(lua_State *L, int index);

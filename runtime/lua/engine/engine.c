@@ -165,7 +165,7 @@ static struct script *new_script(const struct sources *sources, struct config *c
             lua_settop(L, 0);
             return script;
         }
-        snprintf(complaint, COMPLAINT_MAX, "%s", lua_type(L, -1) == LUA_TSTRING ? lua_tostring(L, -1) : "the policy cannot be loaded");
+        snprintf(complaint, COMPLAINT_MAX, "%s", text_or(L, -1, "the policy cannot be loaded"));
     }
     close_script(script);
     return NULL;
@@ -245,7 +245,7 @@ static void refuse_internal(struct request *request, bool starved)
 static void log_raised(struct pipeline_run *run)
 {
     enum { SHOWN_MAX = 2048 }; /* six times as long when every byte is escaped: that still fits */
-    struct slice text = slice_of(lua_type(run->thread, -1) == LUA_TSTRING ? lua_tostring(run->thread, -1) : "an error that is no text");
+    struct slice text = slice_of(text_or(run->thread, -1, "an error that is no text"));
     log_event(run->script->log, LOG_ERROR, "pipeline_error", log_text("request_id", slice_of(run->request->id)),
               log_text("step", slice_of(run->request->step)),
               log_text("message", (struct slice){text.ptr, text.len < SHOWN_MAX ? text.len : SHOWN_MAX}));
@@ -394,7 +394,7 @@ static bool trial(struct script *script, struct request *request, char complaint
         return true; /* memory is out: that is no mistake of the policy */
     bool passed = answered && lua_isnil(script->L, -1);
     if (!passed)
-        snprintf(complaint, COMPLAINT_MAX, "%s", lua_type(script->L, -1) == LUA_TSTRING ? lua_tostring(script->L, -1) : "the trial failed");
+        snprintf(complaint, COMPLAINT_MAX, "%s", text_or(script->L, -1, "the trial failed"));
     lua_pop(script->L, 1);
     return passed;
 }

@@ -328,7 +328,7 @@ static int push_sub_fact(lua_State *L, struct pipeline_run *run, enum kind kind,
 
 static int no_such_fact(lua_State *L, enum kind kind)
 {
-    const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+    const char *key = text_or(L, 2, luaL_typename(L, 2));
     return luaL_error(L, "%s has no fact '%s'", shown_names[kind], key);
 }
 
@@ -378,7 +378,7 @@ static int read_header(lua_State *L)
 
 static int refuse_write(lua_State *L) /* upvalue 1: the kind */
 {
-    const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+    const char *key = text_or(L, 2, luaL_typename(L, 2));
     return luaL_error(L, "the facts of %s are read-only ('%s')", shown_names[lua_tointeger(L, lua_upvalueindex(1))], key);
 }
 
@@ -405,7 +405,7 @@ static int next_fact(lua_State *L)
     return 0;
 }
 
-static int pairs_of(lua_State *L) /* upvalue 1: next_fact */
+int request_pairs(lua_State *L)
 {
     lua_pushvalue(L, lua_upvalueindex(1));
     lua_pushvalue(L, 1);
@@ -431,7 +431,7 @@ static void open_type(lua_State *L, enum kind kind)
     lua_setfield(L, -3, "__index");
     lua_pushinteger(L, kind);
     lua_pushcclosure(L, next_fact, 2);
-    lua_pushcclosure(L, pairs_of, 1);
+    lua_pushcclosure(L, request_pairs, 1);
     lua_setfield(L, -2, "__pairs");
     lua_pushinteger(L, kind);
     lua_pushcclosure(L, refuse_write, 1);

@@ -249,8 +249,7 @@ struct reading {
 
 static int complain(lua_State *L, struct reading *reading) /* the text at the top */
 {
-    const char *text = lua_tostring(L, -1);
-    snprintf(reading->complaint, COMPLAINT_MAX, "%s", text != NULL ? text : "gateway.lua cannot be read");
+    snprintf(reading->complaint, COMPLAINT_MAX, "%s", text_or(L, -1, "gateway.lua cannot be read"));
     lua_pushboolean(L, false);
     return 1;
 }
@@ -510,7 +509,7 @@ bool sources_is_board(struct slice text, struct slice url, char complaint[COMPLA
     struct slice said[2] = {text, url};
     bool ok = call_protected(L, complain_about_board, said, 0, 1) && lua_isnil(L, -1);
     if (!ok)
-        snprintf(complaint, COMPLAINT_MAX, "%s", lua_isstring(L, -1) ? lua_tostring(L, -1) : "it cannot be read");
+        snprintf(complaint, COMPLAINT_MAX, "%s", text_or(L, -1, "it cannot be read"));
     call_close_state(L);
     return ok;
 }

@@ -19,7 +19,7 @@ static const char real_key = 0, index_key = 0, target_key = 0; /* addresses: key
 
 static int refuse_write(lua_State *L) /* upvalue 1: what it is */
 {
-    const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+    const char *key = text_or(L, 2, luaL_typename(L, 2));
     return luaL_error(L, "%s is read-only ('%s')", lua_tostring(L, lua_upvalueindex(1)), key);
 }
 
@@ -185,7 +185,7 @@ static int read_live(lua_State *L)
     lua_settop(L, 2);
     lua_pushvalue(L, 2);
     if (lua_rawget(L, lua_upvalueindex(3)) != LUA_TNUMBER) {
-        const char *key = lua_type(L, 2) == LUA_TSTRING ? lua_tostring(L, 2) : luaL_typename(L, 2);
+        const char *key = text_or(L, 2, luaL_typename(L, 2));
         return luaL_error(L, "%s has no fact '%s'", lua_tostring(L, lua_upvalueindex(4)), key);
     }
     if (script_holds(script, target))
@@ -230,14 +230,6 @@ static int next_fact(lua_State *L)
     }
 }
 
-static int pairs_of(lua_State *L) /* upvalue 1: next_fact with its names */
-{
-    lua_pushvalue(L, lua_upvalueindex(1));
-    lua_pushvalue(L, 1);
-    lua_pushnil(L);
-    return 3;
-}
-
 static void push_pairs(lua_State *L, const char *const *names, const struct fact_name *facts)
 {
     int place = 0;
@@ -250,7 +242,7 @@ static void push_pairs(lua_State *L, const char *const *names, const struct fact
         set_int(L, name, place);
     }
     lua_pushcclosure(L, next_fact, 2);
-    lua_pushcclosure(L, pairs_of, 1);
+    lua_pushcclosure(L, request_pairs, 1);
 }
 
 /* Sets __pairs of the metatable at the top to go through these names (two static lists, each ended by NULL; `names` is the key by
