@@ -45,3 +45,40 @@ void reader_end(struct reader *reader)
     reader_emit(reader, &(struct event){.kind = EVENT_END});
     reader->ended |= !reader->failed;
 }
+
+void reader_end_with(struct reader *reader, const struct usage *usage)
+{
+    if (usage->known)
+        reader_emit(reader, &(struct event){.kind = EVENT_USAGE, .usage = *usage});
+    reader_end(reader);
+}
+
+void reader_emit_text(struct reader *reader, enum event_kind kind, unsigned choice, struct slice text_raw)
+{
+    if (text_raw.len > 0)
+        reader_emit(reader, &(struct event){.kind = kind, .choice = choice, .text_raw = text_raw});
+}
+
+bool reader_takes_body(struct reader *reader, struct slice body, struct slice *text)
+{
+    *text = slice_trim(body);
+    if (text->len == 0)
+        reader_fail_incomplete(reader, "the provider's answer is empty");
+    else if (text->ptr[0] == '<')
+        reader_fail_incomplete(reader, "the provider answered with an HTML page");
+    return !reader->failed;
+}
+
+bool reader_takes_object(struct reader *reader, struct slice body, struct slice *text)
+{
+    if (!reader_takes_body(reader, body, text))
+        return false;
+    if (!json_is_object(*text))
+        reader_fail_incomplete(reader, "the provider's answer is not valid JSON");
+    return !reader->failed;
+}
+
+void reader_ignore_eof(struct reader *reader)
+{
+    (void)reader;
+}

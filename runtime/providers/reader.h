@@ -3,6 +3,7 @@
 #ifndef PROVIDERS_READER_H
 #define PROVIDERS_READER_H
 #include "base/arena.h"
+#include "base/json.h"
 #include "providers/chat.h"
 #include "providers/event.h"
 
@@ -45,6 +46,16 @@ void reader_fail(struct reader *reader, struct failure failure, enum sent sent);
 void reader_fail_incomplete(struct reader *reader, const char *message);
 /* EVENT_END. */
 void reader_end(struct reader *reader);
+/* The same behind EVENT_USAGE, where the usage is known. */
+void reader_end_with(struct reader *reader, const struct usage *usage);
+/* A piece of EVENT_TEXT, EVENT_REASONING or EVENT_REFUSAL; nothing for an empty one. */
+void reader_emit_text(struct reader *reader, enum event_kind kind, unsigned choice, struct slice text_raw);
+/* A whole body without the blanks around it, into *text. False: it cannot be an answer, and the reader has failed. */
+MUST_USE bool reader_takes_body(struct reader *reader, struct slice body, struct slice *text);
+/* The same, and it is one JSON object. */
+MUST_USE bool reader_takes_object(struct reader *reader, struct slice body, struct slice *text);
+/* For wires whose streams are never complete without their end marker. */
+void reader_ignore_eof(struct reader *reader);
 
 /* EVENT_VECTOR for each member of a JSON list of lists of numbers. False: it is none, or it is empty. */
 bool reader_emit_vectors(struct reader *reader, struct slice list_json);

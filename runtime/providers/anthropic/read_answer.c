@@ -36,25 +36,6 @@ void anthropic_reader_begin(struct reader *reader)
     self->usage = USAGE_UNKNOWN;
 }
 
-static void emit(struct anthropic_reader *self, const struct event *event)
-{
-    if (!self->base.failed && !self->base.ended)
-        self->base.emit(self->base.owner, event);
-}
-
-static void fail(struct anthropic_reader *self, struct failure failure)
-{
-    emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
-    self->base.failed |= !self->base.ended;
-}
-
-static void fail_incomplete(struct anthropic_reader *self, const char *message)
-{
-    struct failure failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
-    failure.sent = SENT_UNCERTAIN;
-    fail(self, failure);
-}
-
 /* ---------------------------------------------------------------- usage and the end */
 
 /* What is there and no count is unknown, whatever was said before. */
@@ -162,17 +143,10 @@ static void take_finish(struct anthropic_reader *self, struct slice object)
         finish = FINISH_STOP; /* the only tool was ours */
     struct slice explanation = json_find_string(json_find(object, "stop_details"), "explanation");
     if (finish == FINISH_CONTENT_FILTER && explanation.len > 0)
-        emit(self, &(struct event){.kind = EVENT_REFUSAL, .text_raw = explanation});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_REFUSAL, .text_raw = explanation});
     self->finished = true;
-    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish, .stop_sequence_raw = json_find_string(object, "stop_sequence")});
-}
-
-static void end(struct anthropic_reader *self)
-{
-    if (self->usage.known)
-        emit(self, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    emit(self, &(struct event){.kind = EVENT_END});
-    self->base.ended |= !self->base.failed;
+    reader_emit(&self->base,
+                &(struct event){.kind = EVENT_FINISH, .finish = finish, .stop_sequence_raw = json_find_string(object, "stop_sequence")});
 }
 
 static void start(struct anthropic_reader *self, struct slice message)
@@ -180,8 +154,9 @@ static void start(struct anthropic_reader *self, struct slice message)
     if (self->started)
         return;
     self->started = true;
-    emit(self,
-         &(struct event){.kind = EVENT_START, .id_raw = json_find_string(message, "id"), .model_raw = json_find_string(message, "model")});
+    reader_emit(
+        &self->base,
+        &(struct event){.kind = EVENT_START, .id_raw = json_find_string(message, "id"), .model_raw = json_find_string(message, "model")});
     take_usage(self, json_find(message, "usage"));
 }
 
@@ -197,10 +172,10 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
     } else {
         self->block.kind = BLOCK_TOOL;
         self->block.tool = self->tools++;
-        emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                                   .tool = self->block.tool,
-                                   .id_raw = json_find_string(block, "id"),
-                                   .name_raw = name_unfit(&self->base, name, &anthropic_names)});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                                                 .tool = self->block.tool,
+                                                 .id_raw = json_find_string(block, "id"),
+                                                 .name_raw = name_unfit(&self->base, name, &anthropic_names)});
     }
     if (input.len <= 2 || input.ptr[0] != '{')
         return;
@@ -208,8 +183,9 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
     if (slice_equals(args, LIT("{}")))
         return;
     self->block.grew = self->block.whole = true;
-    emit(self, &(struct event){
-                   .kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = args});
+    reader_emit(
+        &self->base,
+        &(struct event){.kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = args});
 }
 
 static void keep_thinking(struct anthropic_reader *self, struct slice text)
@@ -227,13 +203,13 @@ static void keep_signature(struct anthropic_reader *self, struct slice more)
 static void end_block(struct anthropic_reader *self)
 {
     if (self->block.kind == BLOCK_TOOL)
-        emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = self->block.tool});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = self->block.tool});
     else if (self->block.kind == BLOCK_JSON && !self->block.grew)
-        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
     else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0 && !self->block.lost)
-        emit(self, &(struct event){.kind = EVENT_SIGNATURE,
-                                   .text_raw = {self->thinking.ptr, self->thinking.len},
-                                   .signature_raw = {self->block.signature.ptr, self->block.signature.len}});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_SIGNATURE,
+                                                 .text_raw = {self->thinking.ptr, self->thinking.len},
+                                                 .signature_raw = {self->block.signature.ptr, self->block.signature.len}});
     self->block.kind = BLOCK_NONE;
 }
 
@@ -247,7 +223,7 @@ static void begin_block(struct anthropic_reader *self, struct slice block)
         self->block.kind = BLOCK_TEXT;
         text = json_find_string(block, "text");
         if (text.len > 0)
-            emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
+            reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
     } else if (slice_equals(type, LIT("tool_use"))) {
         begin_tool(self, block);
     } else if (slice_equals(type, LIT("thinking"))) {
@@ -256,9 +232,9 @@ static void begin_block(struct anthropic_reader *self, struct slice block)
         keep_signature(self, json_find_string(block, "signature"));
         keep_thinking(self, text);
         if (text.len > 0)
-            emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+            reader_emit(&self->base, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
     } else if (slice_equals(type, LIT("redacted_thinking"))) {
-        emit(self, &(struct event){.kind = EVENT_REDACTED, .data_raw = json_find_string(block, "data")});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_REDACTED, .data_raw = json_find_string(block, "data")});
     }
 }
 
@@ -267,21 +243,22 @@ static void grow_tool(struct anthropic_reader *self, struct slice piece)
     if (piece.len == 0 || self->block.whole)
         return;
     self->block.grew = true;
-    emit(self, &(struct event){
-                   .kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = piece});
+    reader_emit(&self->base, &(struct event){.kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS,
+                                             .tool = self->block.tool,
+                                             .text_raw = piece});
 }
 
 static void grow_block(struct anthropic_reader *self, struct slice delta)
 {
     struct slice type = json_find_string(delta, "type");
     if (slice_equals(type, LIT("text_delta"))) {
-        emit(self, &(struct event){.kind = EVENT_TEXT, .text_raw = json_find_string(delta, "text")});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = json_find_string(delta, "text")});
     } else if (slice_equals(type, LIT("input_json_delta")) && (self->block.kind == BLOCK_TOOL || self->block.kind == BLOCK_JSON)) {
         grow_tool(self, json_find_string(delta, "partial_json"));
     } else if (slice_equals(type, LIT("thinking_delta"))) {
         struct slice text = json_find_string(delta, "thinking");
         keep_thinking(self, text);
-        emit(self, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
     } else if (slice_equals(type, LIT("signature_delta"))) {
         keep_signature(self, json_find_string(delta, "signature"));
     }
@@ -313,8 +290,7 @@ static void fail_with(struct anthropic_reader *self, struct slice body)
     struct failure failure;
     anthropic_read_failure(status_of(json_find_string(json_find(body, "error"), "type")), body, header_none, NULL, 0, self->base.arena,
                            &failure);
-    failure.sent = self->started ? SENT_CONTENT : SENT_REFUSED;
-    fail(self, failure);
+    reader_fail(&self->base, failure, SENT_REFUSED);
 }
 
 /* SDKs choose the error's class by it, and some go on by themselves: a thread that is not found is begun anew with the whole conversation. */
@@ -353,12 +329,12 @@ void anthropic_read_event(struct reader *reader, struct slice name, struct slice
     if (reader->failed || reader->ended || slice_trim(data).len == 0)
         return;
     if (!json_is_object(data))
-        return fail_incomplete(self, "an event of the provider's stream is not JSON");
+        return reader_fail_incomplete(&self->base, "an event of the provider's stream is not JSON");
     struct slice type = json_find_string(data, "type"); /* repeats the event's name */
     if (type.len == 0)
         type = name;
     if (!self->started && (slice_starts_with(type, LIT("content_")) || slice_equals(type, LIT("message_delta"))))
-        fail_incomplete(self, "the provider's stream does not begin with message_start");
+        reader_fail_incomplete(&self->base, "the provider's stream does not begin with message_start");
     else if (slice_equals(type, LIT("content_block_delta")))
         grow_block(self, json_find(data, "delta"));
     else if (slice_equals(type, LIT("content_block_start")))
@@ -372,13 +348,13 @@ void anthropic_read_event(struct reader *reader, struct slice name, struct slice
         take_finish(self, json_find(data, "delta"));
     } else if (slice_equals(type, LIT("message_stop"))) {
         if (self->finished)
-            end(self);
+            reader_end_with(&self->base, &self->usage);
         else
-            fail_incomplete(self, "the provider's stream ended without a stop reason");
+            reader_fail_incomplete(&self->base, "the provider's stream ended without a stop reason");
     } else if (slice_equals(type, LIT("error"))) {
         fail_with(self, data);
     } else if (slice_equals(type, LIT("ping"))) {
-        emit(self, &(struct event){.kind = EVENT_PING});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_PING});
     }
 }
 
@@ -401,38 +377,28 @@ static void read_count(struct anthropic_reader *self, struct slice body)
     take_count(body, "input_tokens", &self->usage.input);
     self->usage.known = self->usage.input >= 0;
     if (self->usage.known)
-        end(self);
+        reader_end_with(&self->base, &self->usage);
     else
-        fail_incomplete(self, "the provider's answer has no count of tokens");
+        reader_fail_incomplete(&self->base, "the provider's answer has no count of tokens");
 }
 
 void anthropic_read_answer(struct reader *reader, struct slice body)
 {
     struct anthropic_reader *self = (struct anthropic_reader *)reader;
-    struct slice text = slice_trim(body);
-    if (text.len == 0)
-        return fail_incomplete(self, "the provider's answer is empty");
-    if (text.ptr[0] == '<')
-        return fail_incomplete(self, "the provider answered with an HTML page");
-    if (!json_is_object(text))
-        return fail_incomplete(self, "the provider's answer is not valid JSON");
+    struct slice text;
+    if (!reader_takes_object(reader, body, &text))
+        return;
     if (slice_equals(json_find_string(text, "type"), LIT("error")) || !is_null(json_find(text, "error")))
         return fail_with(self, text);
     if (reader->operation == OPERATION_COUNT)
         return read_count(self, text);
     struct slice content = json_find(text, "content");
     if (content.len == 0 || content.ptr[0] != '[')
-        return fail_incomplete(self, "the provider's answer has no content");
+        return reader_fail_incomplete(&self->base, "the provider's answer has no content");
     start(self, text);
     read_content(self, content);
     take_finish(self, text);
     if (!self->finished)
-        return fail_incomplete(self, "the provider's answer has no stop reason");
-    end(self);
-}
-
-/* message_stop is never left out: without it the answer was cut. */
-void anthropic_read_eof(struct reader *reader)
-{
-    (void)reader;
+        return reader_fail_incomplete(&self->base, "the provider's answer has no stop reason");
+    reader_end_with(&self->base, &self->usage);
 }

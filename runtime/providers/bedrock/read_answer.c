@@ -95,13 +95,6 @@ static bool take_finish(struct bedrock_reader *self, struct slice reason)
     return true;
 }
 
-static void end(struct bedrock_reader *self)
-{
-    if (self->usage.known)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    reader_end(&self->base);
-}
-
 /* There is no id and no model in these answers. */
 static void start(struct bedrock_reader *self)
 {
@@ -210,12 +203,6 @@ static void take_redacted(struct bedrock_reader *self, struct slice reasoning)
         reader_emit(&self->base, &(struct event){.kind = EVENT_REDACTED, .data_raw = data});
 }
 
-static void take_text(struct bedrock_reader *self, struct slice text)
-{
-    if (text.len > 0)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
-}
-
 /* ---------------------------------------------------------------- streams */
 
 static void on_start(struct bedrock_reader *self, struct slice data, int64_t index)
@@ -243,7 +230,7 @@ static void on_delta(struct bedrock_reader *self, struct slice delta, int64_t in
         if (block != NULL && block->kind == BLOCK_THINKING)
             grow_thinking(self, block, reasoning);
     } else {
-        take_text(self, json_find_string(delta, "text"));
+        reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(delta, "text"));
     }
 }
 
@@ -258,7 +245,7 @@ static void on_metadata(struct bedrock_reader *self, struct slice data)
 {
     take_usage(self, json_find(data, "usage"));
     if (self->finished)
-        end(self);
+        reader_end_with(&self->base, &self->usage);
 }
 
 static bool is_exception(struct slice name)
@@ -317,7 +304,7 @@ void bedrock_read_eof(struct reader *reader)
 {
     struct bedrock_reader *self = (struct bedrock_reader *)reader;
     if (self->finished && !reader->failed && !reader->ended)
-        end(self);
+        reader_end_with(&self->base, &self->usage);
 }
 
 /* ---------------------------------------------------------------- whole answers */
@@ -331,7 +318,7 @@ static void read_cited(struct bedrock_reader *self, struct slice content)
     if (content.len == 0 || !json_array(&json))
         return;
     while (json_element(&json) && json_skip(&json, &piece))
-        take_text(self, json_find_string(piece, "text"));
+        reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(piece, "text"));
 }
 
 static void read_block(struct bedrock_reader *self, struct slice text)
@@ -351,7 +338,7 @@ static void read_block(struct bedrock_reader *self, struct slice text)
         if (reasoning_text.len > 0 && (block = open_block(self, 0, BLOCK_THINKING)) != NULL)
             grow_thinking(self, block, reasoning_text);
     } else {
-        take_text(self, json_find_string(text, "text"));
+        reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(text, "text"));
         read_cited(self, json_find(json_find(text, "citationsContent"), "content"));
     }
     if (block != NULL)
@@ -371,7 +358,7 @@ static void read_chat(struct bedrock_reader *self, struct slice body)
     if (!take_finish(self, json_find_string(body, "stopReason")))
         return;
     take_usage(self, json_find(body, "usage"));
-    end(self);
+    reader_end_with(&self->base, &self->usage);
 }
 
 static void read_count(struct bedrock_reader *self, struct slice body)
@@ -381,19 +368,15 @@ static void read_count(struct bedrock_reader *self, struct slice body)
     if (!self->usage.known)
         return reader_fail_incomplete(&self->base, "the provider's answer has no count of tokens");
     start(self);
-    end(self);
+    reader_end_with(&self->base, &self->usage);
 }
 
 void bedrock_read_answer(struct reader *reader, struct slice body)
 {
     struct bedrock_reader *self = (struct bedrock_reader *)reader;
-    struct slice text = slice_trim(body), type;
-    if (text.len == 0)
-        return reader_fail_incomplete(&self->base, "the provider's answer is empty");
-    if (text.ptr[0] == '<')
-        return reader_fail_incomplete(&self->base, "the provider answered with an HTML page");
-    if (!json_is_object(text))
-        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
+    struct slice text, type;
+    if (!reader_takes_object(reader, body, &text))
+        return;
     type = json_find_string(text, "__type");
     if (type.len > 0)
         return reader_fail(&self->base, bedrock_exception(type, text, reader->arena), SENT_REFUSED);
@@ -403,7 +386,7 @@ void bedrock_read_answer(struct reader *reader, struct slice body)
         return read_chat(self, text);
     start(self);
     if (bedrock_read_vectors(reader, text))
-        end(self);
+        reader_end_with(&self->base, &self->usage);
     else
         reader_fail_incomplete(&self->base, "the provider's answer has no embedding");
 }

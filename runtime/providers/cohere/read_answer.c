@@ -96,9 +96,7 @@ static void end(struct cohere_reader *self, struct slice object)
         finish = FINISH_TOOL_CALLS; /* calls are to be run, whatever the model says */
     reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .finish = finish});
     take_usage(self, json_find(object, "usage"));
-    if (self->usage.known)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    reader_end(&self->base);
+    reader_end_with(&self->base, &self->usage);
 }
 
 /* There is no model and no time in these answers. */
@@ -111,17 +109,11 @@ static void start(struct cohere_reader *self, struct slice id)
 
 /* ---------------------------------------------------------------- texts and calls */
 
-static void take_piece(struct cohere_reader *self, enum event_kind kind, struct slice text)
-{
-    if (text.len > 0)
-        reader_emit(&self->base, &(struct event){.kind = kind, .text_raw = text});
-}
-
 /* {"type":"text","text":…} or {"type":"thinking","thinking":…}; a delta has no type. */
 static void take_content(struct cohere_reader *self, struct slice block)
 {
-    take_piece(self, EVENT_REASONING, json_find_string(block, "thinking"));
-    take_piece(self, EVENT_TEXT, json_find_string(block, "text"));
+    reader_emit_text(&self->base, EVENT_REASONING, 0, json_find_string(block, "thinking"));
+    reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(block, "text"));
 }
 
 static void end_call(struct cohere_reader *self, unsigned at)
@@ -224,19 +216,13 @@ void cohere_read_event(struct reader *reader, struct slice name, struct slice da
     else if (content)
         take_content(self, json_find(message, "content"));
     else if (plan)
-        take_piece(self, EVENT_REASONING, json_find_string(message, "tool_plan"));
+        reader_emit_text(&self->base, EVENT_REASONING, 0, json_find_string(message, "tool_plan"));
     else if (call)
         on_call(self, type, data);
     else if (over)
         on_end(self, delta);
     else
         on_unknown(self, type, data);
-}
-
-/* message-end is never left out: without it the answer was cut. */
-void cohere_read_eof(struct reader *reader)
-{
-    (void)reader;
 }
 
 /* ---------------------------------------------------------------- whole answers */
@@ -275,9 +261,9 @@ static void read_chat(struct cohere_reader *self, struct slice body)
         return reader_fail_incomplete(&self->base, "the provider's answer has no message");
     }
     start(self, json_find_string(body, "id"));
-    take_piece(self, EVENT_TEXT, json_find_string(message, "content")); /* one string, as in a request */
+    reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(message, "content")); /* one string, as in a request */
     read_blocks(self, json_find(message, "content"));
-    take_piece(self, EVENT_REASONING, json_find_string(message, "tool_plan"));
+    reader_emit_text(&self->base, EVENT_REASONING, 0, json_find_string(message, "tool_plan"));
     read_calls(self, json_find(message, "tool_calls"));
     end(self, body);
 }
@@ -290,21 +276,15 @@ static void read_embed(struct cohere_reader *self, struct slice body)
     self->usage.input = json_find_count(json_find(json_find(body, "meta"), "billed_units"), "input_tokens");
     self->usage.output = 0;
     self->usage.known = self->usage.input >= 0;
-    if (self->usage.known)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    reader_end(&self->base);
+    reader_end_with(&self->base, &self->usage);
 }
 
 void cohere_read_answer(struct reader *reader, struct slice body)
 {
     struct cohere_reader *self = (struct cohere_reader *)reader;
-    struct slice text = slice_trim(body);
-    if (text.len == 0)
-        return reader_fail_incomplete(&self->base, "the provider's answer is empty");
-    if (text.ptr[0] == '<')
-        return reader_fail_incomplete(&self->base, "the provider answered with an HTML page");
-    if (!json_is_object(text))
-        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
+    struct slice text;
+    if (!reader_takes_object(reader, body, &text))
+        return;
     if (reader->operation == OPERATION_EMBED)
         read_embed(self, text);
     else

@@ -44,7 +44,7 @@ const struct wire wire_cohere = {
     .reader_begin = cohere_reader_begin,
     .read_event = cohere_read_event,
     .read_answer = cohere_read_answer,
-    .read_eof = cohere_read_eof,
+    .read_eof = reader_ignore_eof,
     .read_failure = read_failure,
     .accept_stream = "text/event-stream",
 };

@@ -175,7 +175,7 @@ void gemini_read_vectors(struct gemini_reader *self, struct slice text)
         self->usage.output = 0;
         self->usage.known = true;
     }
-    gemini_end(self);
+    reader_end_with(&self->base, &self->usage);
 }
 
 void gemini_read_count(struct gemini_reader *self, struct slice text)
@@ -188,5 +188,5 @@ void gemini_read_count(struct gemini_reader *self, struct slice text)
     self->usage.known = true;
     reader_emit(&self->base, &(struct event){.kind = EVENT_START});
     self->started = true;
-    gemini_end(self);
+    reader_end_with(&self->base, &self->usage);
 }

@@ -92,7 +92,6 @@ void gemini_read_eof(struct reader *reader);
 void gemini_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
                          struct arena *arena, struct failure *failure);
 
-void gemini_end(struct gemini_reader *self);
 void gemini_read_vectors(struct gemini_reader *self, struct slice text);
 void gemini_read_count(struct gemini_reader *self, struct slice text);
 /* The error of a body: {"error": {…}} or [{"error": {…}}]; empty: none. */

@@ -194,13 +194,6 @@ static void read_candidates(struct gemini_reader *self, struct slice list)
             read_candidate(self, one);
 }
 
-void gemini_end(struct gemini_reader *self)
-{
-    if (self->usage.known)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = self->usage});
-    reader_end(&self->base);
-}
-
 /* Every choice said why it finished, or the prompt was blocked before there was one. */
 static bool is_complete(const struct gemini_reader *self)
 {
@@ -225,7 +218,7 @@ static void finish(struct gemini_reader *self)
         if (choice->used)
             reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .choice = i, .finish = why});
     }
-    gemini_end(self);
+    reader_end_with(&self->base, &self->usage);
 }
 
 /* ---------------------------------------------------------------- the ways in */
@@ -295,13 +288,12 @@ void gemini_read_eof(struct reader *reader)
 void gemini_read_answer(struct reader *reader, struct slice body)
 {
     struct gemini_reader *self = (struct gemini_reader *)reader;
-    struct slice text = slice_trim(body), error = gemini_error_of(text);
+    struct slice text;
     struct json json;
+    if (!reader_takes_body(reader, body, &text))
+        return;
+    struct slice error = gemini_error_of(text);
     json_init(&json, text, JSON_DEPTH_MAX);
-    if (text.len == 0)
-        return reader_fail_incomplete(&self->base, "the provider's answer is empty");
-    if (text.ptr[0] == '<')
-        return reader_fail_incomplete(&self->base, "the provider answered with an HTML page");
     if (json_peek(&json) == JSON_BAD || !json_skip(&json, NULL) || !json_finish(&json))
         return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
     if (error.len > 0)

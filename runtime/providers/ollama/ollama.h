@@ -34,5 +34,4 @@ void ollama_reader_begin(struct reader *reader);
 void ollama_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
                        struct slice *rewritten);
 void ollama_read_answer(struct reader *reader, struct slice body);
-void ollama_read_eof(struct reader *reader);
 #endif

@@ -68,12 +68,6 @@ static void start(struct ollama_reader *self, struct slice line)
 
 /* ---------------------------------------------------------------- texts and calls */
 
-static void take_piece(struct ollama_reader *self, enum event_kind kind, struct slice text)
-{
-    if (text.len > 0)
-        reader_emit(&self->base, &(struct event){.kind = kind, .text_raw = text});
-}
-
 static void take_call(struct ollama_reader *self, struct slice call)
 {
     struct slice function = json_find(call, "function"), arguments = json_find(function, "arguments"), text = SLICE_NONE;
@@ -99,8 +93,8 @@ static void take_message(struct ollama_reader *self, struct slice message)
 {
     struct slice calls = json_find(message, "tool_calls"), call;
     struct json json;
-    take_piece(self, EVENT_REASONING, json_find_string(message, "thinking"));
-    take_piece(self, EVENT_TEXT, json_find_string(message, "content"));
+    reader_emit_text(&self->base, EVENT_REASONING, 0, json_find_string(message, "thinking"));
+    reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(message, "content"));
     json_init(&json, calls, JSON_DEPTH_MAX);
     if (calls.len == 0 || calls.ptr[0] != '[' || !json_array(&json))
         return;
@@ -199,12 +193,6 @@ void ollama_read_event(struct reader *reader, struct slice name, struct slice da
     take_line(self, data);
 }
 
-/* The line that is done is never left out: without it the answer was cut. */
-void ollama_read_eof(struct reader *reader)
-{
-    (void)reader;
-}
-
 /* ---------------------------------------------------------------- whole answers */
 
 static void read_embed(struct ollama_reader *self, struct slice body)
@@ -221,13 +209,9 @@ static void read_embed(struct ollama_reader *self, struct slice body)
 void ollama_read_answer(struct reader *reader, struct slice body)
 {
     struct ollama_reader *self = (struct ollama_reader *)reader;
-    struct slice text = slice_trim(body);
-    if (text.len == 0)
-        return reader_fail_incomplete(&self->base, "the provider's answer is empty");
-    if (text.ptr[0] == '<')
-        return reader_fail_incomplete(&self->base, "the provider answered with an HTML page");
-    if (!json_is_object(text))
-        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
+    struct slice text;
+    if (!reader_takes_object(reader, body, &text))
+        return;
     if (reader->operation == OPERATION_EMBED)
         return read_embed(self, text);
     take_line(self, text);

@@ -33,7 +33,7 @@ const struct wire wire_ollama = {
     .reader_begin = ollama_reader_begin,
     .read_event = ollama_read_event,
     .read_answer = ollama_read_answer,
-    .read_eof = ollama_read_eof,
+    .read_eof = reader_ignore_eof,
     .read_failure = read_failure,
     .accept_stream = "application/x-ndjson",
 };

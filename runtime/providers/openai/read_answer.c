@@ -44,22 +44,7 @@ void openai_reader_begin(struct reader *reader)
 static void emit(struct openai_reader *self, const struct event *event)
 {
     self->emitted++;
-    if (!self->base.failed && !self->base.ended)
-        self->base.emit(self->base.owner, event);
-}
-
-static void fail(struct openai_reader *self, struct failure failure)
-{
-    struct event event = {.kind = EVENT_ERROR, .failure = failure};
-    emit(self, &event);
-    self->base.failed |= !self->base.ended;
-}
-
-static struct failure incomplete(const char *message, enum sent sent)
-{
-    struct failure failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
-    failure.sent = sent;
-    return failure;
+    reader_emit(&self->base, event);
 }
 
 /* ---------------------------------------------------------------- usage */
@@ -166,7 +151,7 @@ static struct tool_call *begin_call(struct openai_reader *self, unsigned choice,
     if (self->calls == NULL)
         self->calls = arena_alloc(self->base.arena, sizeof *self->calls * CALLS_MAX);
     if (self->calls == NULL || self->call_count == CALLS_MAX)
-        return fail(self, incomplete("the provider's answer has too many calls", SENT_UNCERTAIN)), NULL;
+        return reader_fail_incomplete(&self->base, "the provider's answer has too many calls"), NULL;
     struct tool_call *call = &self->calls[self->call_count++];
     call->choice = choice;
     call->upstream_index = piece->index >= 0 ? (unsigned)piece->index : position;
@@ -338,7 +323,7 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
         return;
     enum finish finish = finish_of(reason, &error);
     if (error) {
-        fail(self, incomplete("the provider says that the model failed", SENT_CONTENT));
+        reader_fail(&self->base, failure_make(FAILURE_UNAVAILABLE, LIT("the provider says that the model failed")), SENT_REFUSED);
         return;
     }
     if (finish == FINISH_STOP && (self->has_calls & 1u << choice))
@@ -369,7 +354,7 @@ static bool read_choices(struct openai_reader *self, struct json *json)
 /* ---------------------------------------------------------------- errors inside an answer */
 
 /* {"error": …} where an answer should be. */
-static void fail_with(struct openai_reader *self, struct slice body, enum sent sent)
+static void fail_with(struct openai_reader *self, struct slice body)
 {
     struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
     struct slice error = json_find(body, "error"), code = json_find(error.len > 0 && error.ptr[0] == '{' ? error : body, "code");
@@ -381,8 +366,7 @@ static void fail_with(struct openai_reader *self, struct slice body, enum sent s
     else
         openai_read_failure(0, body, header_none, NULL, 0, self->base.arena, &failure);
     failure.status = (int)status;
-    failure.sent = sent;
-    fail(self, failure);
+    reader_fail(&self->base, failure, SENT_REFUSED);
 }
 
 /* ---------------------------------------------------------------- a chunk, an answer */
@@ -431,7 +415,7 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
     bool first = true;
     json_init(&json, data, JSON_DEPTH_MAX);
     if (!json_object(&json))
-        return fail(self, incomplete("the provider's answer is not JSON", SENT_UNCERTAIN));
+        return reader_fail_incomplete(&self->base, "the provider's answer is not JSON");
     while (json_member(&json, &key)) {
         size_t key_at = (size_t)(key.ptr - 1 - data.ptr);
         enum json_type type = json_peek(&json);
@@ -462,9 +446,9 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
         first = false;
     }
     if (!json_finish(&json))
-        return fail(self, incomplete("the provider's answer is not valid JSON", SENT_UNCERTAIN));
+        return reader_fail_incomplete(&self->base, "the provider's answer is not valid JSON");
     if (chunk->has_error)
-        return fail_with(self, data, self->started ? SENT_CONTENT : SENT_REFUSED);
+        return fail_with(self, data);
     /* COMPAT(azure, 2026-08): a first chunk that names nothing and lists no choice only says what filters found. */
     if (id.len + model.len > 0 || !slice_equals(choices, LIT("[]")) || chunk->has_usage)
         start(self, id, model, created);
@@ -475,12 +459,6 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
     }
     if (chunk->has_usage && !self->base.failed)
         emit_usage(self, &usage);
-}
-
-static void end(struct openai_reader *self)
-{
-    emit(self, &(struct event){.kind = EVENT_END});
-    self->base.ended |= !self->base.failed;
 }
 
 /* Bytes of a chunk, on one line: an LF between its tokens would end the data line. */
@@ -556,9 +534,9 @@ void openai_read_event(struct reader *reader, struct slice name, struct slice da
         return;
     if (slice_starts_with(data, LIT("[DONE]"))) {
         if (self->started)
-            end(self);
+            reader_end(&self->base);
         else
-            fail(self, incomplete("the provider's stream ended before it began", SENT_UNCERTAIN));
+            reader_fail_incomplete(&self->base, "the provider's stream ended before it began");
         return;
     }
     struct slice text;
@@ -593,19 +571,17 @@ void openai_read_answer(struct reader *reader, struct slice body)
 {
     struct openai_reader *self = (struct openai_reader *)reader;
     struct chunk chunk = {.has_choices = false};
-    struct slice text = slice_trim(body); /* COMPAT(deepseek, 2026-08): blank lines as keep-alive before the body */
-    if (text.len == 0)
-        return fail(self, incomplete("the provider's answer is empty", SENT_UNCERTAIN));
-    if (text.ptr[0] == '<')
-        return fail(self, incomplete("the provider answered with an HTML page", SENT_UNCERTAIN));
+    struct slice text; /* COMPAT(deepseek, 2026-08): blank lines as keep-alive before the body */
+    if (!reader_takes_body(reader, body, &text))
+        return;
     read_body(self, text, &chunk);
     if (reader->failed)
         return;
     if (!chunk.has_choices)
-        return fail(self, incomplete("the provider's answer has no choices", SENT_UNCERTAIN));
+        return reader_fail_incomplete(&self->base, "the provider's answer has no choices");
     if (self->finished == 0)
         finish_unsaid(self);
-    end(self);
+    reader_end(&self->base);
 }
 
 /* COMPAT(many, 2026-08): [DONE] is left out, but the finish of every choice was seen. */
@@ -613,5 +589,5 @@ void openai_read_eof(struct reader *reader)
 {
     struct openai_reader *self = (struct openai_reader *)reader;
     if (self->finished != 0 && self->finished == self->began)
-        end(self);
+        reader_end(&self->base);
 }

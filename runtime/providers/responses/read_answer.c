@@ -15,7 +15,7 @@ struct tool_call {
 
 struct responses_reader {
     struct reader base;
-    bool started, content;
+    bool started;
     struct tool_call *calls; /* in the arena, made at the first call */
     unsigned call_count;
 };
@@ -27,33 +27,12 @@ void responses_reader_begin(struct reader *reader)
     (void)reader;
 }
 
-static void emit(struct responses_reader *self, const struct event *event)
-{
-    self->content |= event_is_content(event);
-    if (!self->base.failed && !self->base.ended)
-        self->base.emit(self->base.owner, event);
-}
-
-static void fail(struct responses_reader *self, struct failure failure)
-{
-    emit(self, &(struct event){.kind = EVENT_ERROR, .failure = failure});
-    self->base.failed |= !self->base.ended;
-}
-
-static void fail_incomplete(struct responses_reader *self, const char *message)
-{
-    struct failure failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
-    failure.sent = self->content ? SENT_CONTENT : SENT_UNCERTAIN;
-    fail(self, failure);
-}
-
 /* `body` holds the error, or is it. */
 static void fail_with(struct responses_reader *self, struct slice body)
 {
     struct failure failure;
     openai_read_failure(0, body, header_none, NULL, 0, self->base.arena, &failure);
-    failure.sent = self->content ? SENT_CONTENT : SENT_REFUSED;
-    fail(self, failure);
+    reader_fail(&self->base, failure, SENT_REFUSED);
 }
 
 /* ---------------------------------------------------------------- usage and finish */
@@ -87,7 +66,7 @@ static void read_usage(struct responses_reader *self, struct slice object)
         return;
     usage.known = true;
     make_disjoint(&usage);
-    emit(self, &(struct event){.kind = EVENT_USAGE, .usage = usage});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = usage});
 }
 
 /* ---------------------------------------------------------------- items */
@@ -110,13 +89,13 @@ static struct tool_call *begin_call(struct responses_reader *self, struct slice 
     if (self->calls == NULL)
         self->calls = arena_zalloc(self->base.arena, sizeof *self->calls * CALLS_MAX);
     if (self->calls == NULL || self->call_count == CALLS_MAX)
-        return fail_incomplete(self, "the provider's answer has too many calls"), NULL;
+        return reader_fail_incomplete(&self->base, "the provider's answer has too many calls"), NULL;
     struct tool_call *call = &self->calls[self->call_count++];
     call->output_index = output_index;
-    emit(self, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                               .tool = tool_of(self, call),
-                               .id_raw = json_find_string(item, "call_id"),
-                               .name_raw = json_find_string(item, "name")});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
+                                             .tool = tool_of(self, call),
+                                             .id_raw = json_find_string(item, "call_id"),
+                                             .name_raw = json_find_string(item, "name")});
     return call;
 }
 
@@ -125,7 +104,7 @@ static void grow_call(struct responses_reader *self, struct tool_call *call, str
     if (call->ended || arguments.len == 0)
         return;
     call->grew = true;
-    emit(self, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = tool_of(self, call), .text_raw = arguments});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = tool_of(self, call), .text_raw = arguments});
 }
 
 /* The text of a custom tool as the arguments of the function that stands for it. */
@@ -144,7 +123,7 @@ static void end_call(struct responses_reader *self, struct tool_call *call, stru
                   slice_equals(json_find_string(item, "type"), LIT("custom_tool_call")) ? wrap_input(self, json_find_string(item, "input"))
                                                                                         : json_find_string(item, "arguments"));
     call->ended = true;
-    emit(self, &(struct event){.kind = EVENT_TOOL_END, .tool = tool_of(self, call)});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = tool_of(self, call)});
 }
 
 static bool is_call(struct slice type)
@@ -164,7 +143,7 @@ static void emit_texts(struct responses_reader *self, enum event_kind kind, stru
         struct slice refusal = kind == EVENT_TEXT ? json_find_string(part, "refusal") : SLICE_NONE;
         struct slice text = refusal.len > 0 ? refusal : json_find_string(part, "text");
         if (text.len > 0)
-            emit(self, &(struct event){.kind = refusal.len > 0 ? EVENT_REFUSAL : kind, .text_raw = text});
+            reader_emit(&self->base, &(struct event){.kind = refusal.len > 0 ? EVENT_REFUSAL : kind, .text_raw = text});
     }
 }
 
@@ -205,10 +184,10 @@ static void start(struct responses_reader *self, struct slice response)
         return;
     self->started = true;
     usage_take_count(response, "created_at", &created);
-    emit(self, &(struct event){.kind = EVENT_START,
-                               .id_raw = json_find_string(response, "id"),
-                               .model_raw = json_find_string(response, "model"),
-                               .created = created});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_START,
+                                             .id_raw = json_find_string(response, "id"),
+                                             .model_raw = json_find_string(response, "model"),
+                                             .created = created});
 }
 
 /* The end, by the object's own status: what is neither completed nor incomplete failed. */
@@ -221,9 +200,9 @@ static void end(struct responses_reader *self, struct slice response)
     if (error.len > 0 && error.ptr[0] == '{')
         return fail_with(self, response);
     if (!incomplete && !slice_equals(status, LIT("completed")))
-        return fail_incomplete(self, "the provider's response was not completed");
+        return reader_fail_incomplete(&self->base, "the provider's response was not completed");
     start(self, response);
-    if (!self->content)
+    if (!self->base.content)
         read_output(self, json_find(response, "output"));
     for (unsigned i = 0; i < self->call_count; i++)
         if (!self->calls[i].ended)
@@ -231,10 +210,9 @@ static void end(struct responses_reader *self, struct slice response)
     enum finish finish = !incomplete                                   ? (self->call_count > 0 ? FINISH_TOOL_CALLS : FINISH_STOP)
                          : slice_equals(reason, LIT("content_filter")) ? FINISH_CONTENT_FILTER
                                                                        : FINISH_LENGTH;
-    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = finish});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .finish = finish});
     read_usage(self, json_find(response, "usage"));
-    emit(self, &(struct event){.kind = EVENT_END});
-    self->base.ended |= !self->base.failed;
+    reader_end(&self->base);
 }
 
 /* ---------------------------------------------------------------- one event of a stream */
@@ -278,7 +256,7 @@ static void read_delta(struct responses_reader *self, const struct said *said, e
 {
     start(self, SLICE_NONE);
     if (said->delta.len > 0)
-        emit(self, &(struct event){.kind = kind, .text_raw = said->delta});
+        reader_emit(&self->base, &(struct event){.kind = kind, .text_raw = said->delta});
 }
 
 static void read_item_event(struct responses_reader *self, const struct said *said, bool done)
@@ -315,7 +293,7 @@ void responses_read_event(struct reader *reader, struct slice name, struct slice
     if (reader->failed || reader->ended || text.len == 0 || slice_equals(text, LIT("[DONE]")))
         return;
     if (!read_said(data, &said))
-        return fail_incomplete(self, "an event of the provider's stream is not JSON");
+        return reader_fail_incomplete(&self->base, "an event of the provider's stream is not JSON");
     struct slice type = said.type;
     if (slice_equals(type, LIT("response.output_text.delta")))
         read_delta(self, &said, EVENT_TEXT);
@@ -339,21 +317,7 @@ void responses_read_event(struct reader *reader, struct slice name, struct slice
 
 void responses_read_answer(struct reader *reader, struct slice body)
 {
-    struct responses_reader *self = (struct responses_reader *)reader;
-    struct slice text = slice_trim(body);
-    struct json json;
-    if (text.len == 0)
-        return fail_incomplete(self, "the provider's answer is empty");
-    if (text.ptr[0] == '<')
-        return fail_incomplete(self, "the provider answered with an HTML page");
-    json_init(&json, text, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_OBJECT || !json_skip(&json, NULL) || !json_finish(&json))
-        return fail_incomplete(self, "the provider's answer is not valid JSON");
-    end(self, text);
-}
-
-/* response.completed is never left out: without it the answer was cut. */
-void responses_read_eof(struct reader *reader)
-{
-    (void)reader;
+    struct slice text;
+    if (reader_takes_object(reader, body, &text))
+        end((struct responses_reader *)reader, text);
 }

@@ -107,5 +107,4 @@ void responses_reader_begin(struct reader *reader);
 void responses_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
                           struct slice *rewritten);
 void responses_read_answer(struct reader *reader, struct slice body);
-void responses_read_eof(struct reader *reader);
 #endif
