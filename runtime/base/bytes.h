@@ -1,6 +1,6 @@
-/* bytes.h -- slices of somebody else's memory, and buffers that grow up to a limit.
+/* bytes.h -- slices of borrowed memory, and buffers that grow up to a limit.
  *
- * A slice is borrowed: whoever keeps bytes copies them. A buffer is owned by whoever initialised it.
+ * A function that keeps the bytes of a slice copies them. A buffer belongs to the function or struct that initialised it.
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_BYTES_H
 #define BASE_BYTES_H

@@ -15,8 +15,8 @@
 #include "shared/key_states.h"
 #include "shared/limiter.h"
 #include "shared/keyring.h"
-#include "shared/pools.h"
-#include "shared/tokens.h"
+#include "shared/model_stats.h"
+#include "shared/access_tokens.h"
 #include <pthread.h>
 
 enum { TARGETS_MAX = 4096, MADE_NAME_MAX = 402, CHECK_STATUSES_MAX = 16 };
@@ -80,8 +80,8 @@ struct model {
     unsigned target_count;
     struct slice *off; /* names of those that its list has and whose provider is off */
     unsigned off_count;
-    bool from_catalog; /* nobody named it in the config: the catalog did */
-    struct pool *pool; /* shared by name; NULL: nobody listed it */
+    bool from_catalog;         /* nobody named it in the config: the catalog did */
+    struct model_stats *stats; /* shared by name; NULL: nobody listed it */
 };
 
 struct provider_status {        /* providers that are off, for the start message and /health */
@@ -109,7 +109,8 @@ struct config {
     struct check **checks;                 /* by provider->index; NULL: none */
     struct board board;
     struct key_state ***key_pools; /* by provider->index: how each of its keys is doing; bound by generation.c */
-    struct token **tokens; /* by provider->index: what it is sent, where it has a credential; else NULL. References of the generation's */
+    struct access_token *
+        *access_tokens; /* by provider->index: what it is sent, where it has a credential; else NULL. References of the generation's */
     struct provider_status *statuses;
     unsigned status_count;
     struct slice listen_place; /* where the config says so: "gateway.lua:3: listen" */

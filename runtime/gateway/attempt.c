@@ -228,10 +228,10 @@ static void spend(struct attempt *attempt)
         return;
     for (unsigned i = 0; i < attempt->number; i++)
         again |= walk->attempts[i].target == walked->target;
-    if (again || walked->hedge || (attempt->target->health != NULL && !health_is_well(attempt->target->health, now_us(attempt))))
-        pool_spend(attempt->request->pool);
+    if (again || walked->hedge || (attempt->target->health != NULL && !health_is_healthy(attempt->target->health, now_us(attempt))))
+        model_spend(attempt->request->stats);
     if (walked->hedge)
-        pool_hedge(attempt->request->pool);
+        model_hedge(attempt->request->stats);
 }
 
 static void begin_answer(struct attempt *attempt)

@@ -33,7 +33,7 @@ struct attempt {
     bool probe;
     struct reservation capacity; /* what it took of its target's limits */
     unsigned key;                /* index of the provider's key in use */
-    struct slice token;          /* its access token, in the arena; empty: it has keys */
+    struct slice access_token;   /* its access token, in the arena; empty: it has keys */
     bool reused;
     bool content_told; /* the walk knows that content came */
     bool failed;       /* `failure` says why, whether its answer said so or something else did */

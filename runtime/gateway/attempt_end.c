@@ -78,11 +78,11 @@ void attempt_note_failure(struct attempt *attempt, const struct failure *failure
     attempt->failed = true;
     attempt->failure = *failure;
     bool starved = attempt_note_memory(attempt, &attempt->failure);
-    failure_hide(&attempt->failure, attempt->target->provider, attempt->token, &attempt->request->arena);
+    failure_hide(&attempt->failure, attempt->target->provider, attempt->access_token, &attempt->request->arena);
     attempt_note_key(attempt, &attempt->failure);
     attempt_note_token(attempt);
     attempt_hang_up(attempt);
-    bool renewed = attempt->token.len > 0 && failure->kind == FAILURE_AUTH; /* there is a new one soon */
+    bool renewed = attempt->access_token.len > 0 && failure->kind == FAILURE_AUTH; /* there is a new one soon */
     attempt_settle_health(attempt, false, starved || attempt->failure.other_key || renewed || is_neutral_for_health(attempt, failure));
 }
 

@@ -201,20 +201,21 @@ static char *put(char *at, struct slice text)
 static bool take_token(struct attempt *attempt, struct complaint *complaint)
 {
     struct request *request = attempt->request;
-    struct token *token = request->config->tokens[attempt->target->provider->index];
+    struct access_token *token = request->config->access_tokens[attempt->target->provider->index];
     if (token != NULL) {
         *complaint = (struct complaint){FAILURE_NO_TARGET, LIT("there is no access token for this provider now"), SLICE_NONE};
-        attempt->token = token_copy(token, loop_now_us(request->worker->loop), &request->arena);
+        attempt->access_token = access_token_copy(token, loop_now_us(request->worker->loop), &request->arena);
     }
-    return token == NULL || attempt->token.len > 0;
+    return token == NULL || attempt->access_token.len > 0;
 }
 
 void attempt_note_token(const struct attempt *attempt)
 {
     const struct request *request = attempt->request;
-    struct token *token = request->config->tokens[attempt->target->provider->index];
+    struct access_token *token = request->config->access_tokens[attempt->target->provider->index];
     uint64_t one = 1;
-    if (token != NULL && attempt->failure.status == 401 && token_refused(token, attempt->token, loop_now_us(request->worker->loop)) &&
+    if (token != NULL && attempt->failure.status == 401 &&
+        access_token_refused(token, attempt->access_token, loop_now_us(request->worker->loop)) &&
         write(request->worker->gateway->token_fd, &one, sizeof one) < 0)
         return; /* the keeper is awake */
 }
@@ -224,8 +225,8 @@ static void write_auth(struct attempt *attempt, struct slice path, struct buffer
 {
     const struct request *request = attempt->request;
     const struct provider *provider = attempt->target->provider;
-    if (attempt->token.len > 0)
-        attempt->wire->write_auth(provider, attempt->token, out);
+    if (attempt->access_token.len > 0)
+        attempt->wire->write_auth(provider, attempt->access_token, out);
     else if (provider->key_count == 0 && attempt->wire->write_signature != NULL)
         attempt->wire->write_signature(provider, path, attempt->parts + 1, attempt->part_count - 1, loop_wall_us(request->worker->loop),
                                        out);

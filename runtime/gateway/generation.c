@@ -22,10 +22,10 @@ void gateway_init(struct gateway *gateway, const struct engine *engine, int64_t 
     *gateway = (struct gateway){.engine = engine, .started_us = now_us, .started_wall_us = wall_us, .reload_fd = -1, .token_fd = -1};
     gateway->cores = core_count();
     gateway->health = health_table_new(HEALTH_RECORDS_MAX, seed);
-    gateway->pools = pools_new(POOLS_MAX);
-    gateway->other_pool = pools_find(gateway->pools, SLICE_NONE);
+    gateway->model_stats = model_stats_new(MODEL_STATS_MAX);
+    gateway->other_stats = model_stats_find(gateway->model_stats, SLICE_NONE);
     gateway->keys = key_states_new(KEY_STATES_MAX);
-    gateway->tokens = tokens_new();
+    gateway->access_tokens = access_tokens_new();
     gateway->limiter = limiter_new(LIMIT_RECORDS_MAX);
     gateway->copies = copies_new();
     pthread_mutex_init(&gateway->swap_lock, NULL);
@@ -36,9 +36,9 @@ void gateway_fini(struct gateway *gateway)
     if (gateway->current != NULL)
         generation_unref(gateway->current);
     health_table_free(gateway->health);
-    pools_free(gateway->pools);
+    model_stats_free(gateway->model_stats);
     key_states_free(gateway->keys);
-    tokens_free(gateway->tokens);
+    access_tokens_free(gateway->access_tokens);
     limiter_free(gateway->limiter);
     copies_free(gateway->copies);
     pthread_mutex_destroy(&gateway->swap_lock);
@@ -64,10 +64,10 @@ void generation_unbind(struct config *config)
             health_unref(config->targets[i]->health);
         config->targets[i]->health = NULL;
     }
-    for (unsigned i = 0; config->tokens != NULL && i < config->provider_count; i++) {
-        if (config->tokens[i] != NULL)
-            token_unref(config->tokens[i]);
-        config->tokens[i] = NULL;
+    for (unsigned i = 0; config->access_tokens != NULL && i < config->provider_count; i++) {
+        if (config->access_tokens[i] != NULL)
+            access_token_unref(config->access_tokens[i]);
+        config->access_tokens[i] = NULL;
     }
 }
 

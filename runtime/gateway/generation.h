@@ -28,10 +28,10 @@ struct gateway {
     const struct engine *engine;
     struct log *log;
     struct health_table *health;
-    struct pools *pools;
-    struct pool *other_pool; /* of all names that no config lists */
-    struct key_states *keys; /* of providers */
-    struct tokens *tokens;   /* of those that have credentials */
+    struct model_stats_table *model_stats;
+    struct model_stats *other_stats;     /* of all names that no config lists */
+    struct key_states *keys;             /* of providers */
+    struct access_tokens *access_tokens; /* of those that have credentials */
     struct limiter *limiter;
     struct copies *copies; /* of what is fetched */
     struct memory *memory; /* the budget of the process; NULL where none is kept (check, explain) */
@@ -53,7 +53,7 @@ struct gateway {
     int64_t started_us, started_wall_us;
 };
 
-enum { HEALTH_RECORDS_MAX = 16384, POOLS_MAX = 4096, KEY_STATES_MAX = 4096, LIMIT_RECORDS_MAX = 262144 };
+enum { HEALTH_RECORDS_MAX = 16384, MODEL_STATS_MAX = 4096, KEY_STATES_MAX = 4096, LIMIT_RECORDS_MAX = 262144 };
 
 /* Everything but log, memory, bodies, mock, trust, workers, reload_fd and token_fd; the caller sets those. */
 void gateway_init(struct gateway *gateway, const struct engine *engine, int64_t now_us, int64_t wall_us);

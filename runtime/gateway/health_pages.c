@@ -113,9 +113,9 @@ static struct provider_health add_up(const struct request *request, const struct
     const struct check *check = request->config->checks[provider->index];
     sum.checked = check != NULL;
     sum.down = check != NULL && atomic_load(&check->down);
-    struct token *token = request->config->tokens[provider->index];
+    struct access_token *token = request->config->access_tokens[provider->index];
     sum.wants_token = token != NULL;
-    sum.tokenless = token != NULL && !token_is_good(token, loop_now_us(request->worker->loop));
+    sum.tokenless = token != NULL && !access_token_is_good(token, loop_now_us(request->worker->loop));
     unsigned at = 0;
     pthread_mutex_lock(&request->config->ad_hoc_lock);
     for (struct target *target; (target = next_target(request, provider, &at)) != NULL;) {

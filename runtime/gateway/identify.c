@@ -112,9 +112,9 @@ static bool find_model(struct request *request)
     request->model = config_model(request->config, request->model_name, &request->arena, &request->holds);
     if (request->model == NULL)
         return unknown_model(request);
-    request->pool = request->model->pool == NULL ? request->worker->gateway->other_pool : request->model->pool;
-    request->turn = request->model->pool == NULL ? 0 : atomic_fetch_add_explicit(&request->pool->turn, 1, memory_order_relaxed);
-    pool_request(request->pool);
+    request->stats = request->model->stats == NULL ? request->worker->gateway->other_stats : request->model->stats;
+    request->turn = request->model->stats == NULL ? 0 : atomic_fetch_add_explicit(&request->stats->turn, 1, memory_order_relaxed);
+    model_asked(request->stats);
     return true;
 }
 
@@ -155,7 +155,7 @@ static void estimate(struct request *request)
     request->input_tokens = facts_tokens(facts);
     request->output_tokens = request->route->wire->operation == OPERATION_CHAT ? DEFAULT_OUTPUT_TOKENS : 0;
     /* Choosing goes by what answers of this model are like; what is reserved must not depend on what others asked before. */
-    int64_t usual = request->output_tokens > 0 && request->model->pool != NULL ? pool_output_p95(request->pool) : -1;
+    int64_t usual = request->output_tokens > 0 && request->model->stats != NULL ? model_output_p95(request->stats) : -1;
     request->expected_tokens = usual > 0 ? usual : request->output_tokens;
     if (facts->max_tokens >= 0 && facts->max_tokens < request->output_tokens)
         request->output_tokens = facts->max_tokens;
@@ -192,8 +192,8 @@ static bool key_allows(const struct request *request, const struct target *targe
 /* Without an access token nothing can be sent there. */
 static bool lacks_token(const struct request *request, const struct target *target)
 {
-    struct token *token = request->config->tokens[target->provider->index];
-    return token != NULL && !token_is_good(token, loop_now_us(request->worker->loop));
+    struct access_token *token = request->config->access_tokens[target->provider->index];
+    return token != NULL && !access_token_is_good(token, loop_now_us(request->worker->loop));
 }
 
 const char *request_unfit_reason(struct request *request, const struct target *target, bool *permanent)
@@ -248,7 +248,7 @@ static bool is_usable(struct request *request, struct target *target, int64_t no
 {
     if (target->index >= request->config->listed_target_count)
         target_bind(request->worker->gateway, request->config, target, now_us);
-    return target->health == NULL || health_is_fit(target->health, now_us, request->random, reason);
+    return target->health == NULL || health_is_usable(target->health, now_us, request->random, reason);
 }
 
 /* Targets that are ill (breaker, cool-down, warming) are left out, but never more than half of those that are able: where most look ill it is

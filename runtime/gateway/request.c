@@ -18,8 +18,8 @@ bool request_is_large(const struct request *request)
 /* What the pool has to give now. */
 void request_look_at_pool(const struct request *request, struct walk_limits *limits)
 {
-    limits->frugal = !pool_has_spare(request->pool);
-    limits->hedge = request->fallback && pool_has_hedge(request->pool);
+    limits->frugal = !model_has_spare(request->stats);
+    limits->hedge = request->fallback && model_has_hedge(request->stats);
 }
 
 void request_event(struct request *request, const struct walk_event *event)

@@ -64,7 +64,7 @@ struct request {
     int64_t time_us;                   /* the caller's own deadline, x-request-timeout-ms; 0: the config's alone */
     struct slice strategy, preference; /* asked for by the client (plain), else the config's strategy / empty */
     bool fallback, replayable;
-    struct pool *pool;
+    struct model_stats *stats;
     uint64_t turn;
     double random;                       /* 0..1, drawn once */
     int64_t input_tokens, output_tokens; /* estimate; the answer as it is reserved */

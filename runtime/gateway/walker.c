@@ -51,8 +51,8 @@ static void finish(struct request *request, enum cause cause)
         request->finish = request->winner->answer.finish;
         request->served = request->winner->target;
         request->cost_pico = request_usage_pico(request);
-        if (cause == CAUSE_OK && request->model->pool != NULL && request->usage.known && request->usage.output > 0)
-            pool_answered(request->pool, request->usage.output + (request->usage.reasoning > 0 ? request->usage.reasoning : 0));
+        if (cause == CAUSE_OK && request->model->stats != NULL && request->usage.known && request->usage.output > 0)
+            model_answered(request->stats, request->usage.output + (request->usage.reasoning > 0 ? request->usage.reasoning : 0));
         request->first_content_us = request->walk.attempts[request->winner->number].content_us;
     }
     waiting_leave(request);
@@ -242,7 +242,7 @@ static void begin_walk(struct request *request)
 
 static bool is_healthy(struct request *request, const struct target *target)
 {
-    return target->health == NULL || health_is_well(target->health, loop_now_us(request->worker->loop));
+    return target->health == NULL || health_is_healthy(target->health, loop_now_us(request->worker->loop));
 }
 
 /* Where the pool has no attempts to spare, a fallback goes to healthy targets only: in an outage each request would otherwise ask them
@@ -250,7 +250,7 @@ static bool is_healthy(struct request *request, const struct target *target)
 static void leave_out_hopeless(struct request *request, struct plan *plan)
 {
     unsigned kept = 0;
-    if (request->walk.attempt_count == 0 || pool_has_spare(request->pool))
+    if (request->walk.attempt_count == 0 || model_has_spare(request->stats))
         return;
     for (unsigned i = 0; i < plan->count; i++)
         if (is_healthy(request, request->config->targets[plan->steps[i].target]))

@@ -7,7 +7,7 @@
  * records of all targets of the provider (health_check) and nowhere else: checks are no traffic.
  * A leaderboard that is sound and new becomes the last good copy (shared/copies.h), and a reload is asked for that takes it into force. Anything
  * else keeps what there was, and is said once.
- * An access token (shared/tokens.h) is asked for at once, and anew well before its end; after a failure at growing intervals, from a second up to five minutes.
+ * An access token (shared/access_tokens.h) is asked for at once, and anew well before its end; after a failure at growing intervals, from a second up to five minutes.
  * A token that a provider refuses is asked for early. What goes wrong is said once.
  * SPDX-License-Identifier: MIT */
 #ifndef PROCESS_KEEPER_H

@@ -79,9 +79,9 @@ static bool judge_check(struct asking *asking, int status, struct slice why)
     return good;
 }
 
-static struct token *token_of(const struct watched *watched)
+static struct access_token *token_of(const struct watched *watched)
 {
-    return watched->asking.keeper->generation->config->tokens[watched->provider->index];
+    return watched->asking.keeper->generation->config->access_tokens[watched->provider->index];
 }
 
 /* With a token where the provider wants one: before the blank line. */
@@ -89,7 +89,7 @@ static void write_check(const struct watched *watched, struct buffer *out)
 {
     const struct provider *provider = watched->provider;
     struct slice head = watched->check->head, blank = LIT("\r\n");
-    struct token *token = token_of(watched);
+    struct access_token *token = token_of(watched);
     struct arena arena;
     buffer_clear(out);
     if (token == NULL) {
@@ -98,7 +98,7 @@ static void write_check(const struct watched *watched, struct buffer *out)
     }
     arena_init(&arena, NULL, CHECK_MAX);
     buffer_append(out, head.ptr, head.len - blank.len);
-    provider->vendor->wire->write_auth(provider, token_copy(token, loop_now_us(watched->asking.keeper->loop), &arena), out);
+    provider->vendor->wire->write_auth(provider, access_token_copy(token, loop_now_us(watched->asking.keeper->loop), &arena), out);
     buffer_append_slice(out, blank);
     arena_free(&arena);
 }
@@ -107,7 +107,8 @@ static void ask_check(struct asking *asking)
 {
     const struct watched *watched = watched_of(asking);
     const struct provider *provider = watched->provider;
-    if (token_of(watched) != NULL && !token_is_good(token_of(watched), loop_now_us(asking->loop))) { /* its refusal would say nothing */
+    if (token_of(watched) != NULL &&
+        !access_token_is_good(token_of(watched), loop_now_us(asking->loop))) { /* its refusal would say nothing */
         asking_put_off(asking);
         return;
     }

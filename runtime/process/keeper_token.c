@@ -1,6 +1,6 @@
 /* keeper_token.c -- see keeper.h: access tokens are asked for, and kept fresh.
  *
- * One asking per credential (struct token), however many providers name it. An asking that stays over a reload goes on as it was; one that begins for a
+ * One asking per credential (struct access_token), however many providers name it. An asking that stays over a reload goes on as it was; one that begins for a
  * token that is still good, since a keeper was there before, waits until that is worth renewing.
  * SPDX-License-Identifier: MIT */
 #include "process/keeper_private.h"
@@ -19,7 +19,7 @@ enum { ANSWER_ARENA_MAX = 256 * 1024 };
 struct minted {
     struct asking asking;            /* the first member: asking_drop frees it */
     const struct provider *provider; /* both of the generation followed: the first one that wants it */
-    struct token *token;
+    struct access_token *token;
     const char *result;       /* what was last said; NULL: nothing yet */
     char said[COMPLAINT_MAX]; /* and why */
 };
@@ -58,10 +58,10 @@ static bool judge_token(struct asking *asking, int status, struct slice why)
     arena_init(&arena, NULL, ANSWER_ARENA_MAX);
     bool good = status == 200 && google_read_token(body, &arena, &fresh, &wrong);
     if (good) {
-        token_put(minted->token, fresh.text, asking->asked_us + fresh.life_us, asking->asked_us + google_renew_us(fresh.life_us));
+        access_token_put(minted->token, fresh.text, asking->asked_us + fresh.life_us, asking->asked_us + google_renew_us(fresh.life_us));
         say(minted, "taken", SLICE_NONE);
     } else {
-        bool left = token_is_good(minted->token, loop_now_us(asking->keeper->loop));
+        bool left = access_token_is_good(minted->token, loop_now_us(asking->keeper->loop));
         if (status == 200)
             why = slice_of(wrong);
         else if (status != 0)
@@ -77,9 +77,9 @@ static void plan_token(struct asking *asking, bool good)
 {
     struct minted *minted = minted_of(asking);
     if (good)
-        asking->schedule.due_us = token_renew_us(minted->token, asking->asked_us);
+        asking->schedule.due_us = access_token_renew_us(minted->token, asking->asked_us);
     else
-        token_missed(minted->token, asking->schedule.due_us);
+        access_token_missed(minted->token, asking->schedule.due_us);
 }
 
 static void ask_token(struct asking *asking)
@@ -101,7 +101,7 @@ static void ask_token(struct asking *asking)
 static void begin(struct keeper *keeper, struct minted *minted)
 {
     struct asking *asking = &minted->asking;
-    int64_t now_us = loop_now_us(keeper->loop), renew_us = token_renew_us(minted->token, now_us);
+    int64_t now_us = loop_now_us(keeper->loop), renew_us = access_token_renew_us(minted->token, now_us);
     *asking = (struct asking){
         .keeper = keeper, .next = keeper->tokens, .wants_body = BODY_ALWAYS, .ask = ask_token, .judge = judge_token, .planned = plan_token};
     keeper->tokens = asking;
@@ -110,7 +110,7 @@ static void begin(struct keeper *keeper, struct minted *minted)
     loop_timer_set(keeper->loop, &asking->timer, asking->schedule.due_us);
 }
 
-static void follow(struct keeper *keeper, const struct provider *provider, struct token *token)
+static void follow(struct keeper *keeper, const struct provider *provider, struct access_token *token)
 {
     struct asking *asking = keeper->tokens;
     while (asking != NULL && minted_of(asking)->token != token)
@@ -129,7 +129,7 @@ bool tokens_are_needed(const struct config *config)
 {
     bool needed = false;
     for (unsigned i = 0; i < config->provider_count; i++)
-        needed |= config->tokens[i] != NULL;
+        needed |= config->access_tokens[i] != NULL;
     return needed;
 }
 
@@ -137,8 +137,8 @@ void tokens_follow(struct keeper *keeper)
 {
     const struct config *config = keeper->generation->config;
     for (unsigned i = 0; i < config->provider_count; i++)
-        if (config->tokens[i] != NULL)
-            follow(keeper, &config->providers[i], config->tokens[i]);
+        if (config->access_tokens[i] != NULL)
+            follow(keeper, &config->providers[i], config->access_tokens[i]);
     asking_drop(&keeper->tokens);
 }
 
@@ -157,7 +157,7 @@ static void on_wish(struct watch *watch, uint32_t events)
     if (read(watch->fd, &count, sizeof count) < 0)
         return; /* this wish was counted with an earlier one */
     for (struct asking *asking = keeper->tokens; asking != NULL; asking = asking->next)
-        if (token_take_wish(minted_of(asking)->token))
+        if (access_token_take_wish(minted_of(asking)->token))
             asking_hurry(asking, loop_now_us(keeper->loop));
 }
 

@@ -28,16 +28,16 @@ static bool bind_keys(struct gateway *gateway, struct config *config)
 
 static bool bind_tokens(struct gateway *gateway, struct config *config)
 {
-    if (config->tokens == NULL)
-        config->tokens = arena_zalloc(&config->arena, sizeof *config->tokens * (config->provider_count + 1));
-    for (unsigned i = 0; config->tokens != NULL && i < config->provider_count; i++) {
+    if (config->access_tokens == NULL)
+        config->access_tokens = arena_zalloc(&config->arena, sizeof *config->access_tokens * (config->provider_count + 1));
+    for (unsigned i = 0; config->access_tokens != NULL && i < config->provider_count; i++) {
         uint8_t digest[SHA256_BYTES];
         if (config->providers[i].credential == NULL)
             continue;
         google_digest(config->providers[i].credential, digest);
-        config->tokens[i] = tokens_find(gateway->tokens, digest);
+        config->access_tokens[i] = access_tokens_find(gateway->access_tokens, digest);
     }
-    return config->tokens != NULL;
+    return config->access_tokens != NULL;
 }
 
 /* What outlives generations is found by name. False: the config's memory is used up. */
@@ -46,7 +46,7 @@ static bool bind_shared(struct gateway *gateway, struct config *config, int64_t 
     if (!bind_keys(gateway, config) || !bind_tokens(gateway, config))
         return false;
     for (unsigned i = 0; i < config->model_count; i++)
-        config->models[i].pool = pools_find(gateway->pools, config->models[i].name);
+        config->models[i].stats = model_stats_find(gateway->model_stats, config->models[i].name);
     for (unsigned i = 0; i < config->listed_target_count; i++)
         target_bind(gateway, config, config->targets[i], now_us);
     return true;
@@ -84,8 +84,8 @@ static bool fits_listener(const struct gateway *gateway, struct config *config, 
 void generation_pretend_tokens(struct config *config)
 {
     for (unsigned i = 0; i < config->provider_count; i++)
-        if (config->tokens[i] != NULL)
-            token_put(config->tokens[i], LIT("none"), INT64_MAX, INT64_MAX);
+        if (config->access_tokens[i] != NULL)
+            access_token_put(config->access_tokens[i], LIT("none"), INT64_MAX, INT64_MAX);
 }
 
 static bool open_script(struct generation *generation, struct log *log, char complaint[COMPLAINT_MAX])

@@ -190,7 +190,7 @@ static bool has_unanswered(const struct config *config)
 {
     bool unanswered = false;
     for (unsigned i = 0; i < config->provider_count; i++)
-        unanswered |= config->tokens[i] != NULL && !token_is_answered(config->tokens[i]);
+        unanswered |= config->access_tokens[i] != NULL && !access_token_is_answered(config->access_tokens[i]);
     return unanswered;
 }
 

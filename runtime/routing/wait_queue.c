@@ -29,7 +29,7 @@ struct wait_queue {
     struct wait_class classes[WAIT_CLASSES];
     unsigned limit, count;
     uint64_t serial, round;
-    int64_t soonest_us; /* not above any entry's until_us; meaningless while nobody waits */
+    int64_t soonest_us; /* not above any entry's until_us; meaningless while the queue is empty */
     /* Everything before it is blocked or overdue in this round; NULL: look from the beginning. */
     struct wait_entry *tried;
     unsigned blocked;

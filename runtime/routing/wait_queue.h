@@ -39,20 +39,20 @@ unsigned wait_queue_count(const struct wait_queue *queue);
 bool wait_queue_holds(const struct wait_entry *entry);
 /* False: it is full. user, lane, priority, since_us and until_us are set before. */
 MUST_USE bool wait_queue_add(struct wait_queue *queue, struct wait_entry *entry);
-/* It left, or its wait is over: nobody's turn passes. */
+/* It left, or its wait is over: no turn passes. */
 void wait_queue_remove(struct wait_queue *queue, struct wait_entry *entry);
 
 /* Begins to try: no lane is blocked. */
 void wait_queue_round(struct wait_queue *queue);
-/* Who to try: the first whose lane is not blocked and whose wait is not over; NULL: nobody. The same again until it is served, blocked or removed. */
+/* The entry to try: the first whose lane is not blocked and whose wait is not over; NULL: none. The same again until it is served, blocked or removed. */
 struct wait_entry *wait_queue_next(struct wait_queue *queue, int64_t now_us);
-/* There is no room for it: its lane is not tried again in this round. */
+/* There is no capacity for it: its lane is not tried again in this round. */
 void wait_queue_block(struct wait_queue *queue, const struct wait_entry *entry);
-/* It got room: taken out, and its user goes to the end of the class's line. */
+/* It got capacity: taken out, and its user goes to the end of the class's line. */
 void wait_queue_serve(struct wait_queue *queue, struct wait_entry *entry);
 
 /* One whose wait is over, the longest overdue first (of equals who came first); NULL: none. The caller removes it. */
 struct wait_entry *wait_queue_expired(struct wait_queue *queue, int64_t now_us);
-/* No wait ends before this; -1: nobody waits. */
+/* No wait ends before this; -1: the queue is empty. */
 int64_t wait_queue_deadline_us(const struct wait_queue *queue);
 #endif

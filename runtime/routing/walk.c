@@ -70,8 +70,8 @@ void walk_fail(struct walk *walk, unsigned number, const struct failure *failure
 /* FAIL with what the last failed attempt said, or with `otherwise` where none failed. */
 static void fail_with_last(struct walk *walk, enum failure_kind otherwise, const char *message, int64_t now_us)
 {
-    struct failure failure = walk->last_failed == NOBODY ? failure_make(otherwise, slice_of(message))
-                                                         : walk->attempts[walk->last_failed].failure;
+    struct failure failure = walk->last_failed == NO_ATTEMPT ? failure_make(otherwise, slice_of(message))
+                                                             : walk->attempts[walk->last_failed].failure;
     walk_fail(walk, walk->last_failed, &failure, now_us);
 }
 
@@ -95,7 +95,7 @@ void walk_stop(struct walk *walk, int64_t now_us)
 {
     unsigned left = walk_read_on(walk); /* before it is cancelled */
     cancel_others(walk, WALK_NO_ATTEMPT, now_us);
-    finish(walk, ACTION_OVER, left == WALK_NO_ATTEMPT ? NOBODY : left);
+    finish(walk, ACTION_OVER, left == WALK_NO_ATTEMPT ? NO_ATTEMPT : left);
 }
 
 static void client_left(struct walk *walk, int64_t now_us)
@@ -233,7 +233,7 @@ void walk_begin(struct walk *walk, const struct walk_limits *limits, int64_t now
     walk->attempt_count = walk->next_step = 0;
     walk->stage = STAGE_NEW;
     walk->in_flight = walk->plan_began = walk->retry_of = 0;
-    walk->last_failed = NOBODY;
+    walk->last_failed = NO_ATTEMPT;
     walk->dirty = true;
     walk->exhausted = false;
     walk->began_us = now_us;
@@ -287,7 +287,7 @@ bool walk_next(struct walk *walk, struct walk_action *action)
     enum walk_action_kind kind = (enum walk_action_kind)walk->queue[walk->queue_head].kind;
     unsigned number = walk->queue[walk->queue_head].attempt;
     walk->queue_head++;
-    *action = (struct walk_action){.kind = kind, .attempt = number == NOBODY ? WALK_NO_ATTEMPT : number};
+    *action = (struct walk_action){.kind = kind, .attempt = number == NO_ATTEMPT ? WALK_NO_ATTEMPT : number};
     if (kind == ACTION_START) {
         action->target = walk->attempts[number].target;
         /* once one connection of the pool was stale its neighbours are suspect too */

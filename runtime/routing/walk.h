@@ -1,7 +1,7 @@
 /* walk.h -- how a plan is carried out: retries, hedges, fallback, deadlines and the attempt budget, as one pure state machine.
  *
  * Decided elsewhere, and told to it: which steps the plan has and which of them are hopeless (before walk_plan), whether there are attempts to spare
- * (shared/pools.h; limits.frugal), and whether another key of the same target is worth an attempt (gateway/attempt_end.c; failure.other_key).
+ * (shared/model_stats.h; limits.frugal), and whether another key of the same target is worth an attempt (gateway/attempt_end.c; failure.other_key).
  * It opens no socket, reads no clock and calls nothing back. The worker (and specs, gateway.testing) feed it what happened
  * with `now`, then drain walk_next until it returns false and carry the actions out:
  *

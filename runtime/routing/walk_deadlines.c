@@ -81,11 +81,11 @@ int64_t walk_earliest_due(const struct walk *walk)
 
 void walk_total_passed(struct walk *walk, int64_t now_us)
 {
-    unsigned furthest = NOBODY;
+    unsigned furthest = NO_ATTEMPT;
     for (unsigned i = 0; i < walk->attempt_count; i++)
-        if (is_running(&walk->attempts[i]) && (furthest == NOBODY || walk->attempts[i].state > walk->attempts[furthest].state))
+        if (is_running(&walk->attempts[i]) && (furthest == NO_ATTEMPT || walk->attempts[i].state > walk->attempts[furthest].state))
             furthest = i;
-    struct failure failure = make_timeout(walk, furthest == NOBODY ? NULL : &walk->attempts[furthest], DEADLINE_TOTAL);
+    struct failure failure = make_timeout(walk, furthest == NO_ATTEMPT ? NULL : &walk->attempts[furthest], DEADLINE_TOTAL);
     for (unsigned i = 0; i < walk->attempt_count; i++) {
         if (is_running(&walk->attempts[i])) {
             walk->attempts[i].failure = make_timeout(walk, &walk->attempts[i], DEADLINE_TOTAL);
@@ -94,7 +94,7 @@ void walk_total_passed(struct walk *walk, int64_t now_us)
         }
     }
     walk->exhausted = true;
-    walk_fail(walk, furthest == NOBODY ? walk->last_failed : furthest, &failure, now_us);
+    walk_fail(walk, furthest == NO_ATTEMPT ? walk->last_failed : furthest, &failure, now_us);
 }
 
 void walk_time_has_come(struct walk *walk, int64_t now_us)
@@ -124,7 +124,7 @@ void walk_time_has_come(struct walk *walk, int64_t now_us)
         walk_start(walk, walk->attempts[walk->retry_of].step, false, false, now_us);
     if (walk->stage == STAGE_COMMITTED && walk->ping_due_us <= now_us) {
         walk->ping_due_us = after(now_us, walk->limits.ping_us);
-        walk_push(walk, ACTION_PING, NOBODY);
+        walk_push(walk, ACTION_PING, NO_ATTEMPT);
     }
 }
 

@@ -7,7 +7,7 @@
 
 #define NEVER INT64_MAX
 
-enum { NOBODY = UINT8_MAX };
+enum { NO_ATTEMPT = UINT8_MAX };
 
 static inline int64_t after(int64_t now_us, int64_t span_us)
 {

@@ -1,6 +1,6 @@
-/* bodies.h -- who holds how much of the room for request bodies: one for the process, shared by its workers.
+/* bodies.h -- who holds how much of the memory for request bodies: one for the process, shared by its workers.
  *
- * Only what is larger than BODY_SMALL is counted; a small body always finds room. A user gets a third of it while others want some as well, else two
+ * Only what is larger than BODY_SMALL is counted; a small body is always taken. A user gets a third of it while others want some as well, else two
  * thirds, but always enough for one body of the largest size, where there is so much. "Others want some" is: they hold some, or were refused of late.
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_BODIES_H

@@ -2,7 +2,7 @@
  *
  * The table's lock guards which records exist, their references and when they were last named; a record's own lock guards all the
  * rest, so an attempt takes one uncontended lock at its begin and one at its end. Nothing here runs by itself: a state that time alone
- * changes (open -> half open) is brought up to date by whoever looks next, dated with the moment it was due.
+ * changes (open -> half open) is brought up to date by the next call that looks, dated with the moment it was due.
  * Measures are decayed sums and a logarithmic histogram, of fixed size whatever the traffic.
  * SPDX-License-Identifier: MIT */
 #include "shared/health.h"
@@ -68,7 +68,7 @@ struct health {
     unsigned consecutive, reopened;               /* reopened: the k of the open time */
     int64_t opened_us, retry_at_us, warm_from_us; /* warm_from 0: no recovery to warm up from */
     int64_t cooldown_until_us;
-    bool down; /* says a check */
+    bool down; /* says a health check */
     struct window window;
     struct average first_token, per_token;
     struct histogram durations, first_tokens;
@@ -353,9 +353,9 @@ static const char *why_not(const struct health *health, int64_t now_us)
     return health->cooldown_until_us > now_us ? "cooldown" : NULL;
 }
 
-/* What traffic says goes first: it is what an operator must know. Who begins an attempt all the same is not asked for the check, so
+/* What traffic says goes first: it is what an operator must know. An attempt that is begun all the same does not ask for the health check, so
  * that a half-open breaker gets its probe. */
-static const char *why_unfit(const struct health *health, int64_t now_us)
+static const char *why_unusable(const struct health *health, int64_t now_us)
 {
     const char *why = why_not(health, now_us);
     return health->down && (why == NULL || health->state == BREAKER_CLOSED) ? "check" : why;
@@ -365,12 +365,12 @@ bool health_begin(struct health *health, int64_t now_us, bool *probe)
 {
     pthread_mutex_lock(&health->lock);
     pass_time(health, now_us);
-    bool fit = why_not(health, now_us) == NULL;
-    *probe = fit && health->state == BREAKER_HALF_OPEN;
-    health->in_flight += fit;
+    bool allowed = why_not(health, now_us) == NULL;
+    *probe = allowed && health->state == BREAKER_HALF_OPEN;
+    health->in_flight += allowed;
     health->probes += *probe;
     pthread_mutex_unlock(&health->lock);
-    return fit;
+    return allowed;
 }
 
 void health_begin_anyway(struct health *health, int64_t now_us)
@@ -442,11 +442,11 @@ void health_end(struct health *health, const struct health_outcome *outcome, boo
     pthread_mutex_unlock(&health->lock);
 }
 
-bool health_is_fit(struct health *health, int64_t now_us, double chance, const char **reason)
+bool health_is_usable(struct health *health, int64_t now_us, double chance, const char **reason)
 {
     pthread_mutex_lock(&health->lock);
     pass_time(health, now_us);
-    const char *why = why_unfit(health, now_us);
+    const char *why = why_unusable(health, now_us);
     if (why == NULL && is_warming(health, now_us) && chance >= warm_share(health, now_us))
         why = "warming";
     pthread_mutex_unlock(&health->lock);
@@ -455,13 +455,13 @@ bool health_is_fit(struct health *health, int64_t now_us, double chance, const c
     return why == NULL;
 }
 
-bool health_is_well(struct health *health, int64_t now_us)
+bool health_is_healthy(struct health *health, int64_t now_us)
 {
     pthread_mutex_lock(&health->lock);
     pass_time(health, now_us);
-    bool well = why_unfit(health, now_us) == NULL && health->consecutive == 0;
+    bool healthy = why_unusable(health, now_us) == NULL && health->consecutive == 0;
     pthread_mutex_unlock(&health->lock);
-    return well;
+    return healthy;
 }
 
 void health_check(struct health *health, bool up, int64_t now_us)

@@ -7,11 +7,11 @@
  * when the slow start was survived. What counts as failure is the FAILURE_HEALTH column; everything else (the client's cancel and
  * 4xx, 429, quota, a refused key) is neutral and only frees the slot. While the breaker is not closed only probes move it.
  * Cool-down, apart from the breaker: RATE_LIMITED by its hint clamped to 1..60 s (5 s without), QUOTA the same (60 s without),
- * AUTH 60 s (the pool of keys has none left that is taken), OVERLOADED only when it hints. The later end wins.
- * Down, apart from both: a check that the config asks for found its provider ill (health_check). It is not fit then, and what traffic comes all the
- * same counts as ever; brought back by its checks it starts slowly, as after a breaker. Checks are no traffic: they move neither breaker nor measures.
- * A target nobody measured yet is fit here: whether that is news depends on the rest of its pool, so who builds the pool decides
- * by `samples`. The same goes for ejecting at most half of a pool.
+ * AUTH 60 s (the key pool has none left that is taken), OVERLOADED only when it hints. The later end wins.
+ * Down, apart from both: a health check that the config asks for failed (health_check). The target is not usable then, and what traffic comes all
+ * the same counts as ever; brought back by its checks it starts slowly, as after a breaker. Checks are no traffic: they move neither breaker nor measures.
+ * A target that was not measured yet is usable here: how it compares with a model's other targets is decided where these are known, by `samples`.
+ * The same goes for ejecting at most half of them.
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_HEALTH_H
 #define SHARED_HEALTH_H
@@ -43,7 +43,7 @@ struct health_view {
     int64_t opened_us, retry_at_us; /* breaker not closed; else 0 */
     int64_t cooldown_until_us;      /* 0: none */
     unsigned consecutive_failures;
-    bool down;                           /* says a check */
+    bool down;                           /* says a health check */
     bool warming;                        /* slow start after recovery */
     double warm_share;                   /* 0.1 .. 1.0 while warming */
     double first_token_ms, per_token_ms; /* decayed averages; NAN where never measured */
@@ -81,7 +81,7 @@ void health_evict(struct health_table *table, int64_t now_us);
 uint64_t health_evictions(struct health_table *table);
 
 /* An attempt begins. *probe says whether it is the half-open probe. False: breaker open or cooling down (nothing was taken).
- * A warming target is not refused here: that is is_fit's business, before a plan is made. */
+ * A warming target is not refused here: health_is_usable does that, before a plan is made. */
 MUST_USE bool health_begin(struct health *health, int64_t now_us, bool *probe);
 /* The same without asking the breaker: last resort. */
 void health_begin_anyway(struct health *health, int64_t now_us);
@@ -90,9 +90,10 @@ void health_end(struct health *health, const struct health_outcome *outcome, boo
 /* What the checks of its provider say now; saying it again changes nothing. From down to up: the slow start begins. */
 void health_check(struct health *health, bool up, int64_t now_us);
 /* May a request be sent there now? Without side effects. `chance` 0..1 decides the warming share. */
-bool health_is_fit(struct health *health, int64_t now_us, double chance, const char **reason /* "breaker" "check" "cooldown" "warming" */);
-/* Fit without any doubt: breaker closed, not down, no cool-down, and nothing failed there since the last answer. */
-bool health_is_well(struct health *health, int64_t now_us);
+bool health_is_usable(struct health *health, int64_t now_us, double chance,
+                      const char **reason /* "breaker" "check" "cooldown" "warming" */);
+/* Usable without any doubt: breaker closed, not down, no cool-down, and nothing failed there since the last answer. */
+bool health_is_healthy(struct health *health, int64_t now_us);
 void health_view(struct health *health, int64_t now_us, struct health_view *view);
 void health_glance(struct health *health, struct health_glance *glance);
 /* The last changes of the breaker's state, oldest first; returns how many. */

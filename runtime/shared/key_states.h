@@ -21,7 +21,7 @@ unsigned key_choose(struct key_state *const *pool, unsigned count, uint64_t turn
 bool key_has_other(struct key_state *const *pool, unsigned count, unsigned than, int64_t now_us);
 /* 401, 403: set aside for a minute, doubled at each refusal in a row up to an hour. False: it is already. */
 bool key_refused(struct key_state *state, int64_t now_us);
-/* 429: set aside for as long as the provider says (-1: it does not: a second), an hour at most; of several the one who says longest is believed. */
+/* 429: set aside for as long as the provider says (-1: it does not: a second), an hour at most; of several answers the longest counts. */
 void key_throttled(struct key_state *state, int64_t retry_after_us, int64_t now_us);
 void key_worked(struct key_state *state);
 void key_reset(struct key_state *state); /* admin: as if it had never been refused */

@@ -1,7 +1,7 @@
 /* limiter.c -- records by name in shards, and the charge that takes from all or none: see limiter.h.
  *
  * A shard's lock guards its records with all their meters. A charge locks the shards of its names in ascending order and holds them from
- * the first check to the last taking; settling takes one lock at a time, since giving back can refuse nobody. A record with open
+ * the first check to the last taking; settling takes one lock at a time, since giving back refuses nothing. A record with open
  * reservations is never evicted, and none of its meters that they hold changes place.
  * SPDX-License-Identifier: MIT */
 #include "shared/limiter.h"
@@ -138,8 +138,8 @@ static bool is_of(const struct meter *meter, const struct limit_rule *rule)
     return false;
 }
 
-/* A place for a new meter: one of an earlier rule that holds nothing; else a new one; else one of an earlier rule that nobody
- * holds. -1: all are held. */
+/* A place for a new meter: one of an earlier rule that holds nothing; else a new one; else one of an earlier rule that is not
+ * held. -1: all are held. */
 static int place_for(struct limit_record *record, const struct limit_rule *rule, int64_t now_us)
 {
     int spare = -1;
@@ -264,8 +264,8 @@ static void show(const struct charge *charge, int64_t now_us, struct limit_verdi
     }
 }
 
-/* Nothing is taken. Whoever is refused, or only looks, leaves no record behind: else a client who may ask for nothing could crowd out those of others
- * by asking for ever new names. */
+/* Nothing is taken. A request that is refused, or only looks, leaves no record behind: else a client that may ask for nothing could crowd out the
+ * records of others by asking for ever new names. */
 static void let_go(const struct limiter *limiter, struct charge *charge)
 {
     struct named_table *records = &shard_of(limiter, charge->hash)->records;

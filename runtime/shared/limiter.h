@@ -40,13 +40,13 @@ enum limit_per { LIMIT_PER_USER, LIMIT_PER_MODEL };
 /* What gateway.limit made: plain, no pointers. */
 struct limit_rule {
     char name[LIMIT_NAME_MAX + 1];
-    unsigned per_count; /* 0: one record for everybody */
+    unsigned per_count; /* 0: one record for all callers */
     enum limit_per per[LIMIT_PER_MAX];
     unsigned meter_count;
     struct meter_rule meters[LIMIT_METERS_MAX];
 };
 
-/* A rule and whom it is charged to. Both are borrowed during the call only. */
+/* A rule and who is charged. Both are borrowed during the call only. */
 struct limit_ask {
     struct slice name; /* "limit:pro/alice" */
     const struct limit_rule *rule;

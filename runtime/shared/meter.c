@@ -7,11 +7,12 @@
  * Time never runs backwards in here: workers' clocks may lag each other by a turn of the loop.
  * SPDX-License-Identifier: MIT */
 #include "shared/meter.h"
+#include "base/clock.h"
 #include <stdlib.h>
 
 enum { ROOM_MIN = 4, NS_PER_US = 1000 };
 
-#define FAR (INT64_MAX / 4) /* what nobody lives to see */
+#define FAR (INT64_MAX / 4) /* further than any request lives */
 
 static int64_t scale(int64_t amount, int64_t by, int64_t over)
 {
@@ -86,7 +87,7 @@ static int64_t window_take(struct meter *meter, int64_t amount, int64_t now_us)
             make_room(meter);
         *slot_at(meter, meter->length++) = (struct meter_slot){number, 0};
     }
-    if (amount > FAR - meter->used) /* only what nobody had reserved, and so nobody gives back */
+    if (amount > FAR - meter->used) /* only what was not reserved, and so is not given back */
         amount = FAR - meter->used;
     slot_at(meter, meter->length - 1u)->amount += amount;
     meter->used += amount;
@@ -199,7 +200,7 @@ int64_t meter_wait_us(struct meter *meter, int64_t amount, int64_t now_us)
         return bucket_wait_us(meter, amount, now_us);
     if (meter->window_us > 0)
         return window_wait_us(meter, amount, now_us);
-    return meter->used + amount <= meter->count ? 0 : 1000000; /* nobody knows when a slot comes free */
+    return meter->used + amount <= meter->count ? 0 : US_PER_S; /* when a slot comes free is not known */
 }
 
 int64_t meter_take(struct meter *meter, int64_t amount, int64_t now_us)

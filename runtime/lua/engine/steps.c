@@ -285,9 +285,9 @@ static int step_admit(lua_State *L)
 /* When it may serve again; 0: not known. */
 static int64_t serves_at_us(struct pipeline_run *run, const struct target *target, int64_t now_us)
 {
-    struct token *token = run->request->config->tokens[target->provider->index];
-    if (token != NULL && !token_is_good(token, now_us))
-        return now_us + token_wait_us(token, now_us);
+    struct access_token *token = run->request->config->access_tokens[target->provider->index];
+    if (token != NULL && !access_token_is_good(token, now_us))
+        return now_us + access_token_wait_us(token, now_us);
     const struct health_view *view = target_view(run->script, target);
     return view->retry_at_us > view->cooldown_until_us ? view->retry_at_us : view->cooldown_until_us;
 }

@@ -146,7 +146,7 @@ static int record_finish(lua_State *L)
 static int record_is_fit(lua_State *L)
 {
     const char *reason;
-    bool fit = health_is_fit(check_record(L), check_us(L, 2), luaL_checknumber(L, 3), &reason);
+    bool fit = health_is_usable(check_record(L), check_us(L, 2), luaL_checknumber(L, 3), &reason);
     lua_pushboolean(L, fit);
     lua_pushstring(L, reason);
     return 2;

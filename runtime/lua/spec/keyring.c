@@ -1,4 +1,4 @@
-/* keyring.c -- shared/keyring and shared/pools for specs.
+/* keyring.c -- shared/keyring and shared/model_stats for specs.
  *
  * keyring.new { { key, user, models, expires (seconds) }, … } gives a ring with find(key, now) -> index, user, whether it has expired; count().
  * keyring.matches(pattern, text); keyring.may_use(patterns, model). pools.new(limit) gives a table with request(name), has_spare(name), spend(name),
@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #include "lua/spec/bindings.h"
 #include "shared/keyring.h"
-#include "shared/pools.h"
+#include "shared/model_stats.h"
 
 #define KEYRING_TYPE "gateway.keyring"
 #define POOLS_TYPE   "gateway.pools"
@@ -105,13 +105,13 @@ static int pools_new_face(lua_State *L)
 {
     lua_Integer limit = luaL_checkinteger(L, 1);
     luaL_argcheck(L, limit >= 0 && limit <= 65536, 1, "a small number");
-    *push_held(L, POOLS_TYPE) = pools_new((size_t)limit);
+    *push_held(L, POOLS_TYPE) = model_stats_new((size_t)limit);
     return 1;
 }
 
-static struct pool *check_pool(lua_State *L)
+static struct model_stats *check_pool(lua_State *L)
 {
-    return pools_find(check_held(L, 1, POOLS_TYPE), check_slice(L, 2));
+    return model_stats_find(check_held(L, 1, POOLS_TYPE), check_slice(L, 2));
 }
 
 static int pools_next(lua_State *L)
@@ -122,43 +122,43 @@ static int pools_next(lua_State *L)
 
 static int pools_request(lua_State *L)
 {
-    pool_request(check_pool(L));
+    model_asked(check_pool(L));
     return 0;
 }
 
 static int pools_has_spare(lua_State *L)
 {
-    lua_pushboolean(L, pool_has_spare(check_pool(L)));
+    lua_pushboolean(L, model_has_spare(check_pool(L)));
     return 1;
 }
 
 static int pools_spend(lua_State *L)
 {
-    pool_spend(check_pool(L));
+    model_spend(check_pool(L));
     return 0;
 }
 
 static int pools_has_hedge(lua_State *L)
 {
-    lua_pushboolean(L, pool_has_hedge(check_pool(L)));
+    lua_pushboolean(L, model_has_hedge(check_pool(L)));
     return 1;
 }
 
 static int pools_hedge(lua_State *L)
 {
-    pool_hedge(check_pool(L));
+    model_hedge(check_pool(L));
     return 0;
 }
 
 static int pools_answered(lua_State *L)
 {
-    pool_answered(check_pool(L), luaL_checkinteger(L, 3));
+    model_answered(check_pool(L), luaL_checkinteger(L, 3));
     return 0;
 }
 
 static int pools_output_p95(lua_State *L)
 {
-    lua_pushinteger(L, pool_output_p95(check_pool(L)));
+    lua_pushinteger(L, model_output_p95(check_pool(L)));
     return 1;
 }
 
@@ -168,7 +168,7 @@ int open_pools(lua_State *L)
     static const luaL_Reg methods[] = {{"next", pools_next},         {"request", pools_request},       {"has_spare", pools_has_spare},
                                        {"spend", pools_spend},       {"has_hedge", pools_has_hedge},   {"hedge", pools_hedge},
                                        {"answered", pools_answered}, {"output_p95", pools_output_p95}, {NULL, NULL}};
-    new_held_type(L, POOLS_TYPE, methods, (void (*)(void *))pools_free);
+    new_held_type(L, POOLS_TYPE, methods, (void (*)(void *))model_stats_free);
     luaL_newlib(L, functions);
     return 1;
 }

@@ -1,4 +1,4 @@
-/* tokens.c -- access tokens for specs: shared/tokens and providers/google.
+/* tokens.c -- access tokens for specs: shared/access_tokens and providers/google.
  *
  * tokens.new() gives a table with find(name) -> an entry (the digest is that of the name); an entry has put(text, until, renew), missed(again), answered(),
  * renew(now), take_wish(), is_good(now), wait(now), copy(now), refused(text, now), close(). Times are seconds.
@@ -8,9 +8,9 @@
 #include "base/clock.h"
 #include "lua/spec/bindings.h"
 #include "providers/credentials/google.h"
-#include "shared/tokens.h"
+#include "shared/access_tokens.h"
 
-#define TABLE_TYPE "gateway.tokens"
+#define TABLE_TYPE "gateway.access_tokens"
 #define TOKEN_TYPE "gateway.token"
 
 enum { SPEC_ARENA_MAX = 1024 * 1024 };
@@ -25,83 +25,83 @@ static int push_seconds(lua_State *L, int64_t us)
 
 static int tokens_new_face(lua_State *L)
 {
-    *push_held(L, TABLE_TYPE) = tokens_new();
+    *push_held(L, TABLE_TYPE) = access_tokens_new();
     return 1;
 }
 
 static int tokens_find_face(lua_State *L)
 {
-    struct tokens **held = luaL_checkudata(L, 1, TABLE_TYPE);
+    struct access_tokens **held = luaL_checkudata(L, 1, TABLE_TYPE);
     uint8_t digest[SHA256_BYTES];
     hash_sha256(check_slice(L, 2), digest);
-    struct token **face = lua_newuserdatauv(L, sizeof *face, 1);
+    struct access_token **face = lua_newuserdatauv(L, sizeof *face, 1);
     *face = NULL;
     luaL_setmetatable(L, TOKEN_TYPE);
     lua_pushvalue(L, 1); /* the table outlives it */
     lua_setiuservalue(L, -2, 1);
-    *face = tokens_find(*held, digest);
+    *face = access_tokens_find(*held, digest);
     return 1;
 }
 
-static struct token *check_token(lua_State *L)
+static struct access_token *check_token(lua_State *L)
 {
-    struct token *token = *(struct token **)luaL_checkudata(L, 1, TOKEN_TYPE);
+    struct access_token *token = *(struct access_token **)luaL_checkudata(L, 1, TOKEN_TYPE);
     luaL_argcheck(L, token != NULL, 1, "it is closed");
     return token;
 }
 
 static int token_close(lua_State *L)
 {
-    struct token **face = luaL_checkudata(L, 1, TOKEN_TYPE);
+    struct access_token **face = luaL_checkudata(L, 1, TOKEN_TYPE);
     if (*face != NULL)
-        token_unref(*face);
+        access_token_unref(*face);
     *face = NULL;
     return 0;
 }
 
 static int put(lua_State *L)
 {
-    token_put(check_token(L), check_slice(L, 2), check_us(L, 3), check_us(L, 4));
+    access_token_put(check_token(L), check_slice(L, 2), check_us(L, 3), check_us(L, 4));
     return 0;
 }
 
 static int missed(lua_State *L)
 {
-    token_missed(check_token(L), check_us(L, 2));
+    access_token_missed(check_token(L), check_us(L, 2));
     return 0;
 }
 
 static int answered(lua_State *L)
 {
-    lua_pushboolean(L, token_is_answered(check_token(L)));
+    lua_pushboolean(L, access_token_is_answered(check_token(L)));
     return 1;
 }
 
 static int renew(lua_State *L)
 {
-    return push_seconds(L, token_renew_us(check_token(L), check_us(L, 2)));
+    return push_seconds(L, access_token_renew_us(check_token(L), check_us(L, 2)));
 }
 
 static int take_wish(lua_State *L)
 {
-    lua_pushboolean(L, token_take_wish(check_token(L)));
+    lua_pushboolean(L, access_token_take_wish(check_token(L)));
     return 1;
 }
 
 static int is_good(lua_State *L)
 {
-    lua_pushboolean(L, token_is_good(check_token(L), check_us(L, 2)));
+    lua_pushboolean(L, access_token_is_good(check_token(L), check_us(L, 2)));
     return 1;
 }
 
 static int wait(lua_State *L)
 {
-    return push_seconds(L, token_wait_us(check_token(L), check_us(L, 2)));
+    return push_seconds(L, access_token_wait_us(check_token(L), check_us(L, 2)));
 }
 
 static int copy(lua_State *L) /* nil: there is none that is good */
 {
-    struct slice text = token_copy(check_token(L), check_us(L, 2), hold_arena(L, SPEC_ARENA_MAX));
+    struct slice text = access_token_copy(check_token(L), check_us(L, 2), hold_arena(L, SPEC_ARENA_MAX));
     if (text.len > 0)
         push_slice(L, text);
     else
@@ -111,7 +111,7 @@ static int copy(lua_State *L) /* nil: there is none that is good */
 
 static int refused(lua_State *L)
 {
-    lua_pushboolean(L, token_refused(check_token(L), check_slice(L, 2), check_us(L, 3)));
+    lua_pushboolean(L, access_token_refused(check_token(L), check_slice(L, 2), check_us(L, 3)));
     return 1;
 }
 
@@ -123,7 +123,7 @@ int open_tokens(lua_State *L)
         {"put", put},         {"missed", missed}, {"answered", answered}, {"renew", renew},     {"take_wish", take_wish},
         {"is_good", is_good}, {"wait", wait},     {"copy", copy},         {"refused", refused}, {"close", token_close},
         {NULL, NULL}};
-    new_held_type(L, TABLE_TYPE, table_methods, (void (*)(void *))tokens_free);
+    new_held_type(L, TABLE_TYPE, table_methods, (void (*)(void *))access_tokens_free);
     new_type(L, TOKEN_TYPE, token_methods, token_close);
     luaL_newlib(L, functions);
     return 1;

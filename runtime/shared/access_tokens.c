@@ -1,6 +1,6 @@
-/* tokens.c -- see tokens.h.
+/* access_tokens.c -- see access_tokens.h.
  * SPDX-License-Identifier: MIT */
-#include "shared/tokens.h"
+#include "shared/access_tokens.h"
 #include "base/clock.h"
 #include "shared/named.h"
 #include <pthread.h>
@@ -8,9 +8,9 @@
 
 static const int64_t EARLY_EVERY_US = 300 * US_PER_S, WAIT_LEAST_US = US_PER_S;
 
-struct token {
+struct access_token {
     struct named named; /* its name is the digest. Guarded by the table's lock */
-    struct tokens *tokens;
+    struct access_tokens *tokens;
 
     pthread_mutex_t lock; /* guards what follows */
     struct slice text;    /* ours; empty: none came yet */
@@ -18,12 +18,12 @@ struct token {
     bool answered, wished;
 };
 
-struct tokens {
+struct access_tokens {
     pthread_mutex_t lock;
     struct named_table table;
 };
 
-static void forget(struct token *token)
+static void forget(struct access_token *token)
 {
     if (token->text.len > 0)
         explicit_bzero((char *)token->text.ptr, token->text.len);
@@ -33,22 +33,22 @@ static void forget(struct token *token)
 
 static void fini(struct named *named)
 {
-    struct token *token = (struct token *)named;
+    struct access_token *token = (struct access_token *)named;
     forget(token);
     pthread_mutex_destroy(&token->lock);
 }
 
-static const struct named_kind token_kind = {.size = sizeof(struct token), .fini = fini, .is_named_while_held = true};
+static const struct named_kind token_kind = {.size = sizeof(struct access_token), .fini = fini, .is_named_while_held = true};
 
-struct tokens *tokens_new(void)
+struct access_tokens *access_tokens_new(void)
 {
-    struct tokens *tokens = xcalloc(1, sizeof *tokens);
+    struct access_tokens *tokens = xcalloc(1, sizeof *tokens);
     named_init(&tokens->table, &token_kind, SIZE_MAX);
     pthread_mutex_init(&tokens->lock, NULL);
     return tokens;
 }
 
-void tokens_free(struct tokens *tokens)
+void access_tokens_free(struct access_tokens *tokens)
 {
     if (tokens == NULL)
         return;
@@ -57,13 +57,14 @@ void tokens_free(struct tokens *tokens)
     free(tokens);
 }
 
-struct token *tokens_find(struct tokens *tokens, const uint8_t digest[SHA256_BYTES])
+struct access_token *access_tokens_find(struct access_tokens *tokens, const uint8_t digest[SHA256_BYTES])
 {
     uint64_t hash;
     bool fresh;
     memcpy(&hash, digest, sizeof hash); /* a digest is uniform already */
     pthread_mutex_lock(&tokens->lock);
-    struct token *token = (struct token *)named_find(&tokens->table, (struct slice){(const char *)digest, SHA256_BYTES}, hash, 0, &fresh);
+    struct access_token *token = (struct access_token *)named_find(&tokens->table, (struct slice){(const char *)digest, SHA256_BYTES}, hash,
+                                                                   0, &fresh);
     if (fresh) {
         pthread_mutex_init(&token->lock, NULL);
         token->tokens = tokens;
@@ -72,9 +73,9 @@ struct token *tokens_find(struct tokens *tokens, const uint8_t digest[SHA256_BYT
     return token;
 }
 
-void token_unref(struct token *token)
+void access_token_unref(struct access_token *token)
 {
-    struct tokens *tokens = token->tokens;
+    struct access_tokens *tokens = token->tokens;
     pthread_mutex_lock(&tokens->lock);
     if (token->named.references == 1)
         named_forget(&tokens->table, &token->named);
@@ -83,9 +84,9 @@ void token_unref(struct token *token)
     pthread_mutex_unlock(&tokens->lock);
 }
 
-/* ---------------------------------------------------------------- who asks for it */
+/* ---------------------------------------------------------------- the thread that asks for tokens */
 
-void token_put(struct token *token, struct slice text, int64_t until_us, int64_t renew_us)
+void access_token_put(struct access_token *token, struct slice text, int64_t until_us, int64_t renew_us)
 {
     pthread_mutex_lock(&token->lock);
     forget(token);
@@ -98,7 +99,7 @@ void token_put(struct token *token, struct slice text, int64_t until_us, int64_t
     pthread_mutex_unlock(&token->lock);
 }
 
-void token_missed(struct token *token, int64_t again_us)
+void access_token_missed(struct access_token *token, int64_t again_us)
 {
     pthread_mutex_lock(&token->lock);
     token->again_us = again_us;
@@ -106,7 +107,7 @@ void token_missed(struct token *token, int64_t again_us)
     pthread_mutex_unlock(&token->lock);
 }
 
-bool token_is_answered(struct token *token)
+bool access_token_is_answered(struct access_token *token)
 {
     pthread_mutex_lock(&token->lock);
     bool answered = token->answered;
@@ -115,12 +116,12 @@ bool token_is_answered(struct token *token)
 }
 
 /* Under the lock. */
-static bool is_good(const struct token *token, int64_t now_us)
+static bool is_good(const struct access_token *token, int64_t now_us)
 {
     return token->text.len > 0 && now_us < token->until_us;
 }
 
-int64_t token_renew_us(struct token *token, int64_t now_us)
+int64_t access_token_renew_us(struct access_token *token, int64_t now_us)
 {
     pthread_mutex_lock(&token->lock);
     int64_t renew_us = is_good(token, now_us) ? token->renew_us : 0;
@@ -128,7 +129,7 @@ int64_t token_renew_us(struct token *token, int64_t now_us)
     return renew_us;
 }
 
-bool token_take_wish(struct token *token)
+bool access_token_take_wish(struct access_token *token)
 {
     pthread_mutex_lock(&token->lock);
     bool wished = token->wished;
@@ -137,9 +138,9 @@ bool token_take_wish(struct token *token)
     return wished;
 }
 
-/* ---------------------------------------------------------------- who sends it */
+/* ---------------------------------------------------------------- the workers that send them */
 
-bool token_is_good(struct token *token, int64_t now_us)
+bool access_token_is_good(struct access_token *token, int64_t now_us)
 {
     pthread_mutex_lock(&token->lock);
     bool good = is_good(token, now_us);
@@ -147,7 +148,7 @@ bool token_is_good(struct token *token, int64_t now_us)
     return good;
 }
 
-int64_t token_wait_us(struct token *token, int64_t now_us)
+int64_t access_token_wait_us(struct access_token *token, int64_t now_us)
 {
     pthread_mutex_lock(&token->lock);
     int64_t wait_us = token->again_us - now_us;
@@ -155,7 +156,7 @@ int64_t token_wait_us(struct token *token, int64_t now_us)
     return wait_us < WAIT_LEAST_US ? WAIT_LEAST_US : wait_us;
 }
 
-struct slice token_copy(struct token *token, int64_t now_us, struct arena *arena)
+struct slice access_token_copy(struct access_token *token, int64_t now_us, struct arena *arena)
 {
     pthread_mutex_lock(&token->lock);
     struct slice copy = is_good(token, now_us) ? arena_copy(arena, token->text) : SLICE_NONE;
@@ -163,7 +164,7 @@ struct slice token_copy(struct token *token, int64_t now_us, struct arena *arena
     return copy;
 }
 
-bool token_refused(struct token *token, struct slice text, int64_t now_us)
+bool access_token_refused(struct access_token *token, struct slice text, int64_t now_us)
 {
     pthread_mutex_lock(&token->lock);
     bool early = slice_equals(text, token->text) && now_us >= token->early_from_us; /* a late answer speaks of another token */
