@@ -1,0 +1,51 @@
+/* take.h -- what readers of a request do alike on their way to struct chat: members of objects into fields by a table, parts into lists, complaints.
+ *
+ * Readers are forgiving, for the scan has been strict: a value of another type than a row wants is passed over. Slices borrow from the body, all else
+ * lives in the request's arena.
+ * SPDX-License-Identifier: MIT */
+#ifndef PROVIDERS_TAKE_H
+#define PROVIDERS_TAKE_H
+#include "providers/chat.h"
+
+/* The state of reading one request: the first member of what a dialect keeps. */
+struct take {
+    struct json json;
+    struct arena *arena;
+    struct chat *chat;
+    struct complaint *complaint;
+};
+
+struct take_member {
+    struct slice name;
+    bool (*read)(struct take *take, const struct take_member *member,
+                 void *into); /* consumes the value; false: no JSON, no memory, or *complaint */
+    size_t at;                /* offset in `into`, for readers that store */
+};
+
+struct take_members {
+    const struct take_member *list;
+    unsigned count;
+    bool (*other)(struct take *take, struct slice name_raw, void *into); /* a member without a row; NULL: passed over */
+};
+#define TAKE_MEMBERS(list)                                                                                                                 \
+    {                                                                                                                                      \
+        list, sizeof(list) / sizeof *(list), NULL                                                                                          \
+    }
+
+/* The first complaint counts. Always false. */
+bool take_refuse(struct take *take, struct slice message, struct slice param);
+/* The members of an object, which stands next. */
+bool take_object(struct take *take, const struct take_members *members, void *into);
+/* One part more; NULL: the arena is full. */
+struct part *take_part(struct arena *arena, struct part ***tail, enum part_kind kind);
+
+/* --- readers */
+bool take_skip(struct take *take, const struct take_member *member, void *into);
+bool take_string(struct take *take, const struct take_member *member, void *into); /* into a slice, raw */
+bool take_number(struct take *take, const struct take_member *member, void *into); /* into a slice, as its digits */
+bool take_flag(struct take *take, const struct take_member *member, void *into);   /* into an int, 0 or 1 */
+bool take_value(struct take *take, const struct take_member *member, void *into);  /* into a slice: any value but null */
+
+/* The gateway's own members say nothing to a provider; OpenRouter's field `provider` is an object, and another one. */
+bool take_is_own(struct take *take, struct slice name_raw);
+#endif
