@@ -46,6 +46,17 @@ bool take_number(struct take *take, const struct take_member *member, void *into
 bool take_flag(struct take *take, const struct take_member *member, void *into);   /* into an int, 0 or 1 */
 bool take_value(struct take *take, const struct take_member *member, void *into);  /* into a slice: any value but null */
 
+/* The inside of a string's text; SLICE_NONE: the value is none. */
+static inline struct slice take_inside(struct slice value)
+{
+    return value.len >= 2 && value.ptr[0] == '"' ? (struct slice){value.ptr + 1, value.len - 2} : SLICE_NONE;
+}
+
+static inline bool take_is_number(struct slice value)
+{
+    return value.len > 0 && (value.ptr[0] == '-' || (value.ptr[0] >= '0' && value.ptr[0] <= '9'));
+}
+
 /* The gateway's own members say nothing to a provider; OpenRouter's field `provider` is an object, and another one. */
 bool take_is_own(struct take *take, struct slice name_raw);
 #endif

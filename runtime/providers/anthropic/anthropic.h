@@ -13,6 +13,8 @@
 #define PROVIDERS_ANTHROPIC_ANTHROPIC_H
 #include "providers/provider.h"
 
+struct take; /* take.h */
+
 /* The name of the tool that stands for a JSON answer on models without structured output. */
 #define ANTHROPIC_JSON_TOOL "json_tool_call"
 
@@ -109,7 +111,7 @@ int anthropic_edits(struct slice body, const struct facts *facts, const struct p
 
 bool anthropic_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
 /* `tools`, into chat->tools and, what only Anthropic itself can run, into an extra of that name. False: not JSON, or no memory. */
-bool anthropic_read_tools(struct json *json, struct arena *arena, struct chat *chat);
+bool anthropic_read_tools(struct take *take);
 /* `output_config`, `output_format`, `thinking`: a format, an effort. */
 void anthropic_read_format(struct chat *chat, struct arena *arena, struct slice format_json);
 void anthropic_read_effort(struct chat *chat, struct slice effort_raw);

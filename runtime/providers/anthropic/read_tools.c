@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic/anthropic.h"
 #include "providers/lookup.h"
+#include "providers/take.h"
 
 /* ---------------------------------------------------------------- tools that Anthropic defines and the client runs */
 
@@ -50,37 +51,23 @@ struct given {
     struct slice json, type, name, description, schema, marker, strict;
 };
 
-static bool read_given(struct json *json, struct given *given)
+static bool read_given(struct take *take, struct given *given)
 {
-    struct slice key;
-    const struct {
-        struct slice name;
-        struct slice *string, *value;
-    } members[] = {
-        {LIT("type"), &given->type, NULL},
-        {LIT("name"), &given->name, NULL},
-        {LIT("description"), &given->description, NULL},
-        {LIT("input_schema"), NULL, &given->schema},
-        {LIT("cache_control"), NULL, &given->marker},
-        {LIT("strict"), NULL, &given->strict},
+    static const struct take_member list[] = {
+        {LIT("type"), take_string, offsetof(struct given, type)},
+        {LIT("name"), take_string, offsetof(struct given, name)},
+        {LIT("description"), take_string, offsetof(struct given, description)},
+        {LIT("input_schema"), take_value, offsetof(struct given, schema)},
+        {LIT("cache_control"), take_value, offsetof(struct given, marker)},
+        {LIT("strict"), take_value, offsetof(struct given, strict)},
     };
-    json_peek(json);
-    const char *begin = json->at;
-    if (!json_object(json))
+    static const struct take_members members = TAKE_MEMBERS(list);
+    json_peek(&take->json);
+    const char *begin = take->json.at;
+    if (!take_object(take, &members, given))
         return false;
-    while (json_member(json, &key)) {
-        bool good = false, known = false;
-        enum json_type type = json_peek(json);
-        for (unsigned i = 0; i < sizeof members / sizeof *members && !known; i++) {
-            known = anthropic_is(key, members[i].name) && type != JSON_NULL && (members[i].value != NULL || type == JSON_STRING);
-            if (known)
-                good = members[i].value != NULL ? json_skip(json, members[i].value) : json_string(json, members[i].string);
-        }
-        if (!(known ? good : json_skip(json, NULL)))
-            return false;
-    }
-    given->json = (struct slice){begin, (size_t)(json->at - begin)};
-    return json->error == JSON_OK;
+    given->json = (struct slice){begin, (size_t)(take->json.at - begin)};
+    return true;
 }
 
 /* A function, or one of client_tools. False: Anthropic runs it. */
@@ -91,7 +78,7 @@ static bool as_function(const struct given *given, struct tool *tool)
                           .schema_json = given->schema,
                           .cache_control_json = given->marker,
                           .strict = given->strict.len == 0 ? -1 : slice_equals(given->strict, LIT("true"))};
-    if (given->type.len == 0 || anthropic_is(given->type, LIT("custom")))
+    if (given->type.len == 0 || json_is(given->type, LIT("custom")))
         return true;
     for (unsigned i = 0; i < sizeof client_tools / sizeof *client_tools; i++) {
         if (!slice_starts_with(given->type, client_tools[i].prefix))
@@ -118,8 +105,11 @@ static bool add_served(struct arena *arena, struct chat *chat, struct arena_text
     return true;
 }
 
-bool anthropic_read_tools(struct json *json, struct arena *arena, struct chat *chat)
+bool anthropic_read_tools(struct take *take)
 {
+    struct json *json = &take->json;
+    struct arena *arena = take->arena;
+    struct chat *chat = take->chat;
     struct tool **tail = &chat->tools;
     struct arena_text served = {.len = 0};
     if (json_peek(json) != JSON_ARRAY)
@@ -128,7 +118,7 @@ bool anthropic_read_tools(struct json *json, struct arena *arena, struct chat *c
     while (json_element(json)) {
         struct given given = {.json = SLICE_NONE};
         struct tool *tool = arena_alloc(arena, sizeof *tool);
-        if (tool == NULL || !read_given(json, &given))
+        if (tool == NULL || !read_given(take, &given))
             return false;
         if (as_function(&given, tool)) {
             *tail = tool;
@@ -176,7 +166,7 @@ static bool is_strict(struct slice schema, struct arena *arena, unsigned depth)
         return false;
     json_init(&json, schema, JSON_DEPTH_MAX);
     enum json_type type = json_peek(&json);
-    bool object = anthropic_is(json_find_string(schema, "type"), LIT("object")) || json_find(schema, "properties").len > 0;
+    bool object = json_is(json_find_string(schema, "type"), LIT("object")) || json_find(schema, "properties").len > 0;
     if (type == JSON_ARRAY) {
         json_array(&json);
         while (json_element(&json))
@@ -210,12 +200,12 @@ static bool is_strict(struct slice schema, struct arena *arena, unsigned depth)
 
 void anthropic_read_format(struct chat *chat, struct arena *arena, struct slice format_json)
 {
-    if (!anthropic_is(json_find_string(format_json, "type"), LIT("json_schema")))
+    if (!json_is(json_find_string(format_json, "type"), LIT("json_schema")))
         return;
     chat->format = FORMAT_SCHEMA;
     chat->schema_json = json_find(format_json, "schema");
     chat->schema_name_raw = json_find_string(format_json, "name");
-    chat->schema_strict = anthropic_is(json_find_string(chat->schema_json, "type"), LIT("object")) && is_strict(chat->schema_json, arena, 0)
+    chat->schema_strict = json_is(json_find_string(chat->schema_json, "type"), LIT("object")) && is_strict(chat->schema_json, arena, 0)
                               ? 1
                               : -1;
 }
@@ -228,14 +218,14 @@ void anthropic_read_effort(struct chat *chat, struct slice effort_raw)
     enum { LOW_MAX = 2048, MEDIUM_MAX = 8192 };
     struct slice type = json_find_string(chat->thinking_json, "type");
     int64_t budget;
-    if (anthropic_is(type, LIT("disabled")))
+    if (json_is(type, LIT("disabled")))
         return;
     if (effort_raw.len > 0)
-        chat->effort_raw = anthropic_is(effort_raw, LIT("max")) ? LIT("high") : effort_raw;
-    else if (anthropic_is(type, LIT("adaptive")))
+        chat->effort_raw = json_is(effort_raw, LIT("max")) ? LIT("high") : effort_raw;
+    else if (json_is(type, LIT("adaptive")))
         chat->effort_raw = LIT("medium");
-    else if (anthropic_is(type, LIT("enabled")) && json_to_count(json_find(chat->thinking_json, "budget_tokens"), &budget))
+    else if (json_is(type, LIT("enabled")) && json_to_count(json_find(chat->thinking_json, "budget_tokens"), &budget))
         chat->effort_raw = budget <= LOW_MAX ? LIT("low") : budget <= MEDIUM_MAX ? LIT("medium") : LIT("high");
-    else if (anthropic_is(type, LIT("enabled")))
+    else if (json_is(type, LIT("enabled")))
         chat->effort_raw = LIT("medium");
 }
