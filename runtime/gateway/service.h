@@ -1,4 +1,4 @@
-/* service.h -- a worker's clients: its server, what that tells, and how it ends.
+/* service.h -- a worker's clients: its server, what is done at each event of it, and how it stops.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SERVICE_H
 #define GATEWAY_SERVICE_H

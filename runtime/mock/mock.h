@@ -7,6 +7,7 @@
 #ifndef MOCK_MOCK_H
 #define MOCK_MOCK_H
 #include "base/must_use.h"
+#include "base/must_use.h"
 
 /* `gateway mock [--port N] ...`: runs it alone until SIGTERM or SIGINT. Returns the exit status of the program. */
 int mock_main(int argc, char **argv);
@@ -20,6 +21,6 @@ enum { MOCK_ORIGIN_SIZE = 32 };
 MUST_USE struct embedded_mock *embedded_mock_new(void);
 void embedded_mock_free(struct embedded_mock *embedded); /* without users */
 /* Starts it for its first user. `origin`: "http://127.0.0.1:PORT". 0, or an errno: it cannot listen. */
-int embedded_mock_use(struct embedded_mock *embedded, char origin[MOCK_ORIGIN_SIZE]);
+MUST_USE int embedded_mock_use(struct embedded_mock *embedded, char origin[MOCK_ORIGIN_SIZE]);
 void embedded_mock_leave(struct embedded_mock *embedded); /* the last user's: cuts what is open, joins its thread */
 #endif
