@@ -15,8 +15,8 @@
  * `client` names the client's wire ("openai" unless given), `vendor` a row of vendors.c; what is spoken is what vendor_wire says. The other fields are
  * those of struct provider and struct model_facts. With `foreign` the vendor is spoken to in its first wire, whatever the client's.
  * SPDX-License-Identifier: MIT */
-#include "base/frames.h"
 #include "lua/spec/bindings.h"
+#include "providers/answer.h"
 #include "providers/provider.h"
 #include <math.h>
 
@@ -314,44 +314,6 @@ static int wire_head(lua_State *L)
 
 /* ---------------------------------------------------------------- answers */
 
-struct collect {
-    struct writer *writer;
-    struct buffer out;
-    struct failure failure;
-    struct usage usage;
-    enum finish finish;
-    bool failed, ended, content;
-};
-
-static void fail(struct collect *collect, const char *message)
-{
-    collect->failed = true;
-    collect->failure = failure_make(FAILURE_UNAVAILABLE, slice_of(message));
-    collect->failure.sent = collect->content ? SENT_CONTENT : SENT_UNCERTAIN;
-}
-
-static void on_event(void *owner, const struct event *event)
-{
-    struct collect *collect = owner;
-    if (collect->failed)
-        return;
-    if (event->kind == EVENT_TOOL_BEGIN && collect->writer != NULL && collect->writer->wire->says_no_calls)
-        return fail(collect, "the provider called a tool that it was not given"); /* as attempt.c does */
-    collect->content |= event_is_content(event);
-    if (event->kind == EVENT_USAGE)
-        collect->usage = event->usage;
-    if (event->kind == EVENT_FINISH)
-        collect->finish = event->finish;
-    if (event->kind == EVENT_ERROR) {
-        collect->failed = true;
-        collect->failure = event->failure;
-        return;
-    }
-    collect->ended |= event->kind == EVENT_END;
-    if (collect->writer != NULL)
-        collect->writer->wire->write_event(collect->writer, event, &collect->out);
-}
-
 struct header_list {
     lua_State *L;
     int index; /* of a table of lower-case names, 0: none */
@@ -370,45 +332,20 @@ static struct slice look_up(void *head, struct slice name)
     return value;
 }
 
-static void one_event(struct reader *reader, struct collect *collect, const struct sse_event *event, bool include_usage)
-{
-    enum pass pass = PASS_AS_IS;
-    struct slice rewritten = SLICE_NONE;
-    if (!event->has_data || collect->ended || collect->failed)
-        return;
-    reader->wire->read_event(reader, event->name, event->data, include_usage, &pass, &rewritten);
-    if (collect->writer != NULL || collect->failed)
-        return;
-    if (pass == PASS_AS_IS)
-        buffer_append_slice(&collect->out, event->raw);
-    else if (pass == PASS_REWRITE)
-        buffer_append_slice(&collect->out, rewritten);
-}
+static const char no_end[] = "the provider's stream ended without its end marker";
 
-static void feed(lua_State *L, struct reader *reader, struct collect *collect, bool include_usage)
+static void feed(lua_State *L, struct answer *answer)
 {
-    struct frames frames;
-    struct sse_event event;
-    frames_init(&frames, reader->wire->stream_form);
+    bool good = true;
     lua_getfield(L, 1, "pieces");
-    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
+    for (lua_Integer i = 1; good && !answer->ended && lua_rawgeti(L, -1, i) == LUA_TSTRING; i++, lua_pop(L, 1)) {
         struct slice piece;
         piece.ptr = lua_tolstring(L, -1, &piece.len);
-        frames_feed(&frames, piece);
-        while (frames_next(&frames, &event))
-            one_event(reader, collect, &event, include_usage);
-        lua_pop(L, 1);
+        good = answer_feed(answer, piece);
     }
-    lua_pop(L, 2);
-    if (frames_finish(&frames, &event))
-        one_event(reader, collect, &event, include_usage);
-    if (!collect->ended && !collect->failed && (frames_broken(&frames) || frames_too_big(&frames)))
-        fail(collect, frames_broken(&frames) ? "the provider's stream is damaged" : "an event of the provider's stream is too large");
-    if (!collect->ended && !collect->failed)
-        reader->wire->read_eof(reader);
-    if (!collect->ended && !collect->failed && field_bool(L, 1, "wants_end"))
-        fail(collect, "the provider's stream ended without its end marker"); /* as attempt.c does */
-    frames_free(&frames);
+    /* Most specs look at a part of a stream: that it lacks its end is a failure for those that ask for one. */
+    if (good && !answer_finish(answer) && !field_bool(L, 1, "wants_end") && slice_equals(answer->failure.message, slice_of(no_end)))
+        answer->failed = false;
 }
 
 static void push_usage(lua_State *L, const struct usage *usage)
@@ -435,15 +372,12 @@ static void push_usage(lua_State *L, const struct usage *usage)
     }
 }
 
-static void push_failure(lua_State *L, const struct collect *collect, const struct wire *client, bool stream)
+static void push_failure(lua_State *L, const struct answer *answer, const struct wire *client, bool stream)
 {
     struct buffer body;
-    const struct failure *failure = &collect->failure;
+    const struct failure *failure = &answer->failure;
     buffer_init(&body, 1 << 20);
-    if (stream && collect->writer != NULL)
-        client->write_event(collect->writer, &(struct event){.kind = EVENT_ERROR, .failure = *failure}, &body);
-    if (body.len == 0)
-        client->write_failure(failure, LIT("id"), stream, &body);
+    answer_write_failure(client, answer->writer, failure, LIT("id"), stream, &body);
     lua_newtable(L);
     lua_pushstring(L, failure_row(failure->kind)->name);
     lua_setfield(L, -2, "kind");
@@ -459,105 +393,105 @@ static void push_failure(lua_State *L, const struct collect *collect, const stru
     buffer_free(&body);
 }
 
-static void push_answer(lua_State *L, const struct collect *collect, const struct wire *client, bool stream)
+static void push_answer(lua_State *L, const struct answer *answer, const struct wire *client, bool stream)
 {
     static const char *const finishes[] = {"none", "stop", "length", "tool_calls", "content_filter"};
     lua_newtable(L);
-    set_text(L, "out", buffer_slice(&collect->out));
-    set_flag(L, "ended", collect->ended);
-    set_flag(L, "content", collect->content);
-    lua_pushstring(L, finishes[collect->finish]);
+    set_text(L, "out", buffer_slice(&answer->held));
+    set_flag(L, "ended", answer->ended);
+    set_flag(L, "content", answer->content);
+    lua_pushstring(L, finishes[answer->finish]);
     lua_setfield(L, -2, "finish");
-    if (collect->usage.known) {
-        push_usage(L, &collect->usage);
+    if (answer->usage.known) {
+        push_usage(L, &answer->usage);
         lua_setfield(L, -2, "usage");
     }
-    if (collect->failed) {
-        push_failure(L, collect, client, stream && collect->content);
+    if (answer->failed) {
+        push_failure(L, answer, client, stream && answer->content);
         lua_setfield(L, -2, "failure");
     }
-    if (collect->out.overflow) /* what was written is not all of it */
+    if (answer->held.overflow) /* what was written is not all of it */
         set_flag(L, "overflow", true);
 }
 
-static struct reader *new_reader(lua_State *L, const struct call *call, struct arena *arena, struct collect *collect)
+static void open_reader(lua_State *L, const struct call *call, struct arena *arena, struct answer *answer)
 {
-    struct reader *reader = arena_zalloc(arena, call->spoken->reader_size);
     struct slice request = field(L, 1, "request");
     struct complaint complaint;
-    *reader = (struct reader){.wire = call->spoken,
-                              .vendor = call->provider.vendor,
-                              .arena = arena,
-                              .emit = on_event,
-                              .owner = collect,
-                              .model = &call->model,
-                              .operation = call->client->operation,
-                              .stream = call->stream};
+    struct reader reader = {.wire = call->spoken,
+                            .vendor = call->provider.vendor,
+                            .arena = arena,
+                            .model = &call->model,
+                            .operation = call->client->operation,
+                            .stream = call->stream};
     if (request.len > 0 && call->client->operation != OPERATION_EMBED) {
         struct chat *chat = arena_zalloc(arena, sizeof *chat);
         if (call->client->read_chat(request, arena, chat, &complaint))
-            reader->chat = chat;
+            reader.chat = chat;
     }
-    call->spoken->reader_begin(reader);
-    return reader;
+    if (!answer_open_reader(answer, &reader))
+        luaL_error(L, "no memory");
 }
 
-static struct writer *new_writer(lua_State *L, const struct call *call, struct arena *arena)
+static void open_writer(lua_State *L, const struct call *call, struct arena *arena, struct answer *answer)
 {
-    struct writer *writer = arena_zalloc(arena, call->client->writer_size);
     struct slice asked = field(L, 1, "asked");
-    *writer = (struct writer){.wire = call->client,
-                              .arena = arena,
-                              .stream = call->stream,
-                              .include_usage = call->include_usage,
-                              .id = field(L, 1, "id"),
-                              .model = call->model.model,
-                              .asked = asked.len > 0 ? asked : call->model.model,
-                              .provider = call->provider.name,
-                              .body = field(L, 1, "request"),
-                              .created = field_int(L, 1, "created", 0),
-                              .estimated_input = field_int(L, 1, "estimated_input", 0)};
-    call->client->writer_begin(writer);
-    return writer;
+    const struct writer writer = {.wire = call->client,
+                                  .arena = arena,
+                                  .stream = call->stream,
+                                  .include_usage = call->include_usage,
+                                  .id = field(L, 1, "id"),
+                                  .model = call->model.model,
+                                  .asked = asked.len > 0 ? asked : call->model.model,
+                                  .provider = call->provider.name,
+                                  .body = field(L, 1, "request"),
+                                  .created = field_int(L, 1, "created", 0),
+                                  .estimated_input = field_int(L, 1, "estimated_input", 0)};
+    if (!answer_open_writer(answer, &writer))
+        luaL_error(L, "no memory");
+}
+
+/* Its body is read whole. */
+static void read_whole(lua_State *L, struct answer *answer, int64_t status)
+{
+    struct header_list headers = {L, 0};
+    bool good = answer_feed(answer, field(L, 1, "body"));
+    if (status >= 200 && status <= 299) {
+        answer->failed = !good || !answer_finish(answer);
+        return;
+    }
+    if (lua_getfield(L, 1, "headers") == LUA_TTABLE)
+        headers.index = lua_gettop(L);
+    answer->failed = true;
+    answer->failure = answer_read_refusal(answer, (int)status, look_up, &headers, field_int(L, 1, "created", 0) * 1000000);
 }
 
 static int wire_answer(lua_State *L)
 {
-    struct collect collect = {.finish = FINISH_NONE};
+    struct answer answer;
     struct arena arena;
     struct call call;
     take_call(L, &call);
     int64_t status = field_int(L, 1, "status", 200), estimate = field_int(L, 1, "estimate", -1);
-    struct header_list headers = {L, 0};
+    bool refused = status < 200 || status > 299;
 
     arena_init(&arena, NULL, ARENA_MAX);
-    buffer_init(&collect.out, ARENA_MAX);
-    struct reader *reader = new_reader(L, &call, &arena, &collect);
+    answer_init(&answer, NULL);
+    answer_begin(&answer, call.spoken, call.stream);
+    answer.stream = call.stream && !refused;
+    answer.include_usage = call.include_usage;
+    open_reader(L, &call, &arena, &answer);
     if (!field_bool(L, 1, "pass"))
-        collect.writer = new_writer(L, &call, &arena);
-    if (estimate >= 0) {
-        struct event count = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
-        count.usage.input = estimate;
-        count.usage.known = count.usage.estimated = true;
-        on_event(&collect, &count);
-        on_event(&collect, &(struct event){.kind = EVENT_END});
-    } else if (status < 200 || status > 299) {
-        if (lua_getfield(L, 1, "headers") == LUA_TTABLE)
-            headers.index = lua_gettop(L);
-        collect.failed = true;
-        call.spoken->read_failure((int)status, field(L, 1, "body"), look_up, &headers, field_int(L, 1, "created", 0) * 1000000, &arena,
-                                  &collect.failure);
-        if (call.spoken->refine_failure != NULL)
-            call.spoken->refine_failure(reader, (int)status, field(L, 1, "body"), &collect.failure);
-    } else if (call.stream) {
-        feed(L, reader, &collect, call.include_usage);
-    } else {
-        call.spoken->read_answer(reader, field(L, 1, "body"));
-    }
-    push_answer(L, &collect, call.client, call.stream);
-    if (collect.writer != NULL)
-        call.client->writer_end(collect.writer);
-    buffer_free(&collect.out);
+        open_writer(L, &call, &arena, &answer);
+    if (estimate >= 0)
+        answer_estimate(&answer, estimate);
+    else if (answer.stream)
+        feed(L, &answer);
+    else
+        read_whole(L, &answer, status);
+    push_answer(L, &answer, call.client, call.stream);
+    answer_end(&answer);
+    answer_free(&answer);
     arena_free(&arena);
     return 1;
 }
