@@ -43,11 +43,6 @@ struct part *take_part(struct arena *arena, struct part ***tail, enum part_kind 
     return part;
 }
 
-static struct slice *slice_at(void *into, const struct take_member *member)
-{
-    return (struct slice *)(void *)((char *)into + member->at);
-}
-
 bool take_skip(struct take *take, const struct take_member *member, void *into)
 {
     (void)member;
@@ -58,13 +53,13 @@ bool take_skip(struct take *take, const struct take_member *member, void *into)
 bool take_string(struct take *take, const struct take_member *member, void *into)
 {
     struct json *json = &take->json;
-    return json_peek(json) == JSON_STRING ? json_string(json, slice_at(into, member)) : json_skip(json, NULL);
+    return json_peek(json) == JSON_STRING ? json_string(json, take_slot(into, member)) : json_skip(json, NULL);
 }
 
 bool take_number(struct take *take, const struct take_member *member, void *into)
 {
     struct json *json = &take->json;
-    return json_peek(json) == JSON_NUMBER ? json_number(json, slice_at(into, member)) : json_skip(json, NULL);
+    return json_peek(json) == JSON_NUMBER ? json_number(json, take_slot(into, member)) : json_skip(json, NULL);
 }
 
 bool take_flag(struct take *take, const struct take_member *member, void *into)
@@ -82,7 +77,7 @@ bool take_flag(struct take *take, const struct take_member *member, void *into)
 bool take_value(struct take *take, const struct take_member *member, void *into)
 {
     struct json *json = &take->json;
-    return json_peek(json) == JSON_NULL ? json_skip(json, NULL) : json_skip(json, slice_at(into, member));
+    return json_peek(json) == JSON_NULL ? json_skip(json, NULL) : json_skip(json, take_slot(into, member));
 }
 
 bool take_is_own(struct take *take, struct slice name_raw)

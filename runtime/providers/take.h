@@ -36,6 +36,11 @@ struct take_members {
 bool take_refuse(struct take *take, struct slice message, struct slice param);
 /* The members of an object, which stands next. */
 bool take_object(struct take *take, const struct take_members *members, void *into);
+/* Where a row's value goes. */
+static inline struct slice *take_slot(void *into, const struct take_member *member)
+{
+    return (struct slice *)(void *)((char *)into + member->at);
+}
 /* One part more; NULL: the arena is full. */
 struct part *take_part(struct arena *arena, struct part ***tail, enum part_kind kind);
 

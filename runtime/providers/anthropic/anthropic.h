@@ -84,7 +84,7 @@ void anthropic_read_failure(int status, struct slice body, struct slice (*header
 /* A key or a word, also when it is spelt with escapes: a provider decodes them, and we must not read less than it does. */
 static inline bool anthropic_is(struct slice raw, struct slice plain)
 {
-    return slice_equals(raw, plain) || (raw.len > plain.len && memchr(raw.ptr, '\\', raw.len) != NULL && json_raw_equals(raw, plain));
+    return json_is(raw, plain);
 }
 
 /* Google's thought signatures travel through this dialect as thinking blocks without text whose signature begins so. */

@@ -35,14 +35,14 @@ static struct slice find_string(struct slice object, struct slice name)
     if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
         return found;
     while (json_member(&json, &key) && json_skip(&json, &value))
-        if (anthropic_is(key, name))
+        if (json_is(key, name))
             found = value.ptr[0] == '"' ? (struct slice){value.ptr + 1, value.len - 2} : SLICE_NONE;
     return found;
 }
 
 static bool is_type(struct slice block, struct slice name)
 {
-    return anthropic_is(find_string(block, LIT("type")), name);
+    return json_is(find_string(block, LIT("type")), name);
 }
 
 static bool is_foreign(struct slice block)
@@ -81,7 +81,7 @@ static struct made_of look(struct slice content)
 
 static void follow_loop(struct replay *replay, struct slice role, const struct made_of *made)
 {
-    if (!anthropic_is(role, LIT("assistant")))
+    if (!json_is(role, LIT("assistant")))
         replay->lost &= !made->other && made->results; /* the user said something: the loop is over */
     else
         replay->lost |= made->calls && !made->is_signed;
@@ -112,7 +112,7 @@ static void put_message(struct replay *replay, struct slice message)
     json_init(&json, message, JSON_DEPTH_MAX);
     json_object(&json);
     while (json_member(&json, &key) && json_skip(&json, &value)) {
-        if (!anthropic_is(key, LIT("content")) || value.ptr[0] != '[')
+        if (!json_is(key, LIT("content")) || value.ptr[0] != '[')
             continue;
         put(replay, copied, value.ptr);
         put_content(replay, value);
@@ -154,9 +154,9 @@ static unsigned cut_reasoning(struct slice body, struct arena *arena, struct edi
     json_init(&json, body, JSON_DEPTH_MAX);
     json_object(&json);
     while (json_member(&json, &key) && json_skip(&json, &value)) {
-        if (anthropic_is(key, LIT("messages")))
+        if (json_is(key, LIT("messages")))
             messages = value;
-        else if (anthropic_is(key, LIT("thinking")))
+        else if (json_is(key, LIT("thinking")))
             thinking = value;
     }
     char *text = messages.len < 2 ? NULL : arena_alloc(arena, messages.len);

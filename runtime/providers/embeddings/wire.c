@@ -57,7 +57,7 @@ static struct slice unknown_members(struct slice body, struct arena *arena)
     for (bool in = json_object(&json); in && json_member(&json, &key); json_skip(&json, NULL)) {
         bool found = json_peek(&json) == JSON_NULL || key.len > NAME_MAX || names.len > NAMES_MAX;
         for (unsigned i = 0; !found && i < sizeof known / sizeof *known; i++)
-            found = openai_is(key, known[i]);
+            found = json_is(key, known[i]);
         if (!found)
             names = arena_printf(arena, "%.*s%s%.*s", (int)names.len, names.len == 0 ? "" : names.ptr, names.len == 0 ? "" : ", ",
                                  (int)key.len, key.ptr);
@@ -239,7 +239,7 @@ static bool find_member(struct slice body, struct slice name, struct member *fou
         }
         json_skip(&json, NULL);
         size_t end = (size_t)(json.at - body.ptr);
-        there = openai_is(key, name);
+        there = json_is(key, name);
         if (there)
             *found = (struct member){key_at, key.len + 2, end, 0, last_end};
         last_end = end;

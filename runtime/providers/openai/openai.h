@@ -52,7 +52,7 @@ bool openai_write_request(const struct chat *chat, const struct provider *provid
 /* A key or a word, also when it is spelt with escapes: a provider decodes them, and we must not read less than it does. */
 static inline bool openai_is(struct slice raw, struct slice plain)
 {
-    return slice_equals(raw, plain) || (raw.len > plain.len && memchr(raw.ptr, '\\', raw.len) != NULL && json_raw_equals(raw, plain));
+    return json_is(raw, plain);
 }
 
 /* Google's thought signature, where Google's own OpenAI endpoint puts it: in `extra_content` of a call or a message. */

@@ -1,10 +1,11 @@
 /* read_items.c -- the input of a /v1/responses request, a list of items, as the messages of a chat.
  *
- * Texts, reasoning and calls of the assistant are items of their own there and parts of one message here: they are gathered until somebody else
+ * Texts, reasoning and calls of the assistant are items of their own there and parts of one message here: they are gathered until another role
  * speaks. Signed reasoning comes back in `encrypted_content`, under the prefixes of responses.h. Items of hosted tools are left out and named; what
  * only a store could resolve is refused.
  * SPDX-License-Identifier: MIT */
 #include "providers/responses/responses.h"
+#include "providers/take.h"
 
 /* The members of one item, as they stood there. */
 struct item {
@@ -13,28 +14,12 @@ struct item {
     struct slice param;                                                   /* "input[3]" */
 };
 
-static struct slice inside(struct slice value)
-{
-    return value.len >= 2 && value.ptr[0] == '"' ? (struct slice){value.ptr + 1, value.len - 2} : SLICE_NONE;
-}
-
 static bool is_null(struct slice value)
 {
     return value.len == 0 || slice_equals(value, LIT("null"));
 }
 
 /* ---------------------------------------------------------------- parts */
-
-static struct part *new_part(struct responses_scan *scan, struct part ***tail, enum part_kind kind)
-{
-    struct part *part = arena_zalloc(scan->arena, sizeof *part);
-    if (part == NULL)
-        return NULL;
-    part->kind = kind;
-    **tail = part;
-    *tail = &part->next;
-    return part;
-}
 
 static bool refuse_part(struct responses_scan *scan, const struct item *item, struct slice message, const char *field)
 {
@@ -48,7 +33,7 @@ static bool read_image(struct responses_scan *scan, const struct item *item, str
     struct part *part;
     if (url.len == 0)
         return refuse_part(scan, item, LIT("this provider takes images by URL or as data, not by the id of an uploaded file"), "content");
-    if ((part = new_part(scan, tail, PART_IMAGE)) == NULL)
+    if ((part = take_part(scan->arena, tail, PART_IMAGE)) == NULL)
         return false;
     part->url_raw = url;
     part->detail_raw = json_find_string(json, "detail");
@@ -61,7 +46,7 @@ static bool read_file(struct responses_scan *scan, const struct item *item, stru
     struct part *part;
     if (data.len == 0)
         return refuse_part(scan, item, LIT("this provider takes files as data only: neither by URL nor by the id of an upload"), "content");
-    if ((part = new_part(scan, tail, PART_DOCUMENT)) == NULL)
+    if ((part = take_part(scan->arena, tail, PART_DOCUMENT)) == NULL)
         return false;
     if (slice_starts_with(data, LIT("data:"))) {
         part->url_raw = data;
@@ -76,7 +61,7 @@ static bool read_file(struct responses_scan *scan, const struct item *item, stru
 static bool read_audio(struct responses_scan *scan, struct slice json, struct part ***tail)
 {
     struct slice audio = json_find(json, "input_audio");
-    struct part *part = new_part(scan, tail, PART_AUDIO);
+    struct part *part = take_part(scan->arena, tail, PART_AUDIO);
     if (part == NULL)
         return false;
     part->data_raw = json_find_string(audio, "data");
@@ -86,25 +71,25 @@ static bool read_audio(struct responses_scan *scan, struct slice json, struct pa
 
 static bool is_text(struct slice type)
 {
-    return openai_is(type, LIT("input_text")) || openai_is(type, LIT("output_text")) || openai_is(type, LIT("text"));
+    return json_is(type, LIT("input_text")) || json_is(type, LIT("output_text")) || json_is(type, LIT("text"));
 }
 
 /* `result`: of a tool, which holds text and images only. */
 static bool read_part(struct responses_scan *scan, const struct item *item, struct slice json, bool result, struct part ***tail)
 {
     struct slice type = json_find_string(json, "type");
-    bool refusal = openai_is(type, LIT("refusal"));
-    if (openai_is(type, LIT("input_image")))
+    bool refusal = json_is(type, LIT("refusal"));
+    if (json_is(type, LIT("input_image")))
         return read_image(scan, item, json, tail);
-    if (!result && openai_is(type, LIT("input_file")))
+    if (!result && json_is(type, LIT("input_file")))
         return read_file(scan, item, json, tail);
-    if (!result && openai_is(type, LIT("input_audio")))
+    if (!result && json_is(type, LIT("input_audio")))
         return read_audio(scan, json, tail);
     if (!refusal && !is_text(type)) {
         responses_drop(scan, result ? LIT("output") : LIT("content"), type);
         return true;
     }
-    struct part *part = new_part(scan, tail, refusal ? PART_REFUSAL : PART_TEXT);
+    struct part *part = take_part(scan->arena, tail, refusal ? PART_REFUSAL : PART_TEXT);
     if (part == NULL)
         return false;
     part->text_raw = json_find_string(json, refusal ? "refusal" : "text");
@@ -120,9 +105,9 @@ static bool read_parts(struct responses_scan *scan, const struct item *item, str
     struct json json;
     struct slice one;
     if (value.len > 0 && value.ptr[0] == '"') {
-        struct part *part = new_part(scan, tail, PART_TEXT);
+        struct part *part = take_part(scan->arena, tail, PART_TEXT);
         if (part != NULL)
-            part->text_raw = inside(value);
+            part->text_raw = take_inside(value);
         return part != NULL;
     }
     if (value.len == 0 || value.ptr[0] != '[')
@@ -146,7 +131,7 @@ static bool says_something(const struct message *message)
     return false;
 }
 
-/* Somebody else speaks. Reasoning that led to nothing is not sent back. */
+/* Another role speaks. Reasoning that led to nothing is not sent back. */
 static void close_turn(struct responses_scan *scan)
 {
     if (scan->open != NULL && !says_something(*scan->open)) {
@@ -208,11 +193,11 @@ static bool read_said(struct responses_scan *scan, const struct item *item)
 
 static bool read_message(struct responses_scan *scan, const struct item *item)
 {
-    if (openai_is(item->role, LIT("assistant")))
+    if (json_is(item->role, LIT("assistant")))
         return read_said(scan, item);
-    bool developer = openai_is(item->role, LIT("developer"));
+    bool developer = json_is(item->role, LIT("developer"));
     close_turn(scan);
-    struct message *message = new_message(scan, developer || openai_is(item->role, LIT("system")) ? ROLE_SYSTEM : ROLE_USER);
+    struct message *message = new_message(scan, developer || json_is(item->role, LIT("system")) ? ROLE_SYSTEM : ROLE_USER);
     if (message == NULL)
         return false;
     message->developer = developer;
@@ -224,7 +209,8 @@ static bool read_message(struct responses_scan *scan, const struct item *item)
 bool responses_read_instructions(struct responses_scan *scan, struct slice text_raw)
 {
     struct message *message = new_message(scan, ROLE_SYSTEM);
-    struct part **tail = message == NULL ? NULL : &message->parts, *part = message == NULL ? NULL : new_part(scan, &tail, PART_TEXT);
+    struct part **tail = message == NULL ? NULL : &message->parts,
+                *part = message == NULL ? NULL : take_part(scan->arena, &tail, PART_TEXT);
     if (part == NULL)
         return false;
     message->plain = true;
@@ -244,7 +230,7 @@ static struct slice wrap_input(struct responses_scan *scan, struct slice input_r
 static bool read_call(struct responses_scan *scan, const struct item *item, bool custom)
 {
     struct part *part;
-    if (!open_turn(scan) || (part = new_part(scan, &scan->part_tail, PART_TOOL_CALL)) == NULL)
+    if (!open_turn(scan) || (part = take_part(scan->arena, &scan->part_tail, PART_TOOL_CALL)) == NULL)
         return false;
     scan->called = true;
     part->id_raw = item->call_id.len > 0 ? item->call_id : item->id;
@@ -260,7 +246,7 @@ static bool read_result(struct responses_scan *scan, const struct item *item)
     close_turn(scan);
     struct message *message = new_message(scan, ROLE_TOOL);
     struct part **tail = message == NULL ? NULL : &message->parts,
-                *result = message == NULL ? NULL : new_part(scan, &tail, PART_TOOL_RESULT);
+                *result = message == NULL ? NULL : take_part(scan->arena, &tail, PART_TOOL_RESULT);
     if (result == NULL)
         return false;
     message->plain = item->output.len > 0 && item->output.ptr[0] == '"';
@@ -295,7 +281,7 @@ static struct slice behind(struct slice text, struct slice prefix)
 static bool add_reasoning(struct responses_scan *scan, enum part_kind kind, struct slice text, struct slice signature)
 {
     struct part *part;
-    if (!open_turn(scan) || (part = new_part(scan, &scan->part_tail, kind)) == NULL)
+    if (!open_turn(scan) || (part = take_part(scan->arena, &scan->part_tail, kind)) == NULL)
         return false;
     part->text_raw = text;
     if (kind == PART_REDACTED)
@@ -325,57 +311,54 @@ static bool read_reasoning(struct responses_scan *scan, const struct item *item)
 
 /* ---------------------------------------------------------------- an item */
 
-static bool take_members(struct responses_scan *scan, struct slice json_text, struct item *item)
+/* Of members of one name the last counts, also where it is none. */
+static bool take_text(struct take *take, const struct take_member *member, void *into)
 {
-    const struct {
-        struct slice name;
-        struct slice *string, *value;
-    } members[] = {
-        {LIT("type"), &item->type, NULL},       {LIT("role"), &item->role, NULL},
-        {LIT("id"), &item->id, NULL},           {LIT("call_id"), &item->call_id, NULL},
-        {LIT("name"), &item->name, NULL},       {LIT("arguments"), &item->arguments, NULL},
-        {LIT("input"), &item->input, NULL},     {LIT("encrypted_content"), &item->sealed, NULL},
-        {LIT("content"), NULL, &item->content}, {LIT("output"), NULL, &item->output},
-        {LIT("summary"), NULL, &item->summary},
-    };
-    struct json json;
-    struct slice key, value;
-    (void)scan;
-    json_init(&json, json_text, JSON_DEPTH_MAX);
-    if (!json_object(&json))
+    struct slice value;
+    if (!json_skip(&take->json, &value))
         return false;
-    while (json_member(&json, &key)) {
-        if (!json_skip(&json, &value))
-            return false;
-        for (unsigned i = 0; i < sizeof members / sizeof *members; i++) {
-            if (!openai_is(key, members[i].name))
-                continue;
-            if (members[i].string != NULL)
-                *members[i].string = inside(value);
-            else
-                *members[i].value = value;
-        }
-    }
-    return json.error == JSON_OK;
+    *take_slot(into, member) = take_inside(value);
+    return true;
+}
+
+static bool take_any(struct take *take, const struct take_member *member, void *into)
+{
+    return json_skip(&take->json, take_slot(into, member));
+}
+
+static bool read_members(struct slice json_text, struct item *item)
+{
+    static const struct take_member list[] = {
+        {LIT("type"), take_text, offsetof(struct item, type)},      {LIT("role"), take_text, offsetof(struct item, role)},
+        {LIT("id"), take_text, offsetof(struct item, id)},          {LIT("call_id"), take_text, offsetof(struct item, call_id)},
+        {LIT("name"), take_text, offsetof(struct item, name)},      {LIT("arguments"), take_text, offsetof(struct item, arguments)},
+        {LIT("input"), take_text, offsetof(struct item, input)},    {LIT("encrypted_content"), take_text, offsetof(struct item, sealed)},
+        {LIT("content"), take_any, offsetof(struct item, content)}, {LIT("output"), take_any, offsetof(struct item, output)},
+        {LIT("summary"), take_any, offsetof(struct item, summary)},
+    };
+    static const struct take_members members = TAKE_MEMBERS(list);
+    struct take take = {.arena = NULL};
+    json_init(&take.json, json_text, JSON_DEPTH_MAX);
+    return take_object(&take, &members, item);
 }
 
 static bool read_item(struct responses_scan *scan, struct slice json, unsigned index)
 {
     struct item item = {.param = arena_printf(scan->arena, "input[%u]", index)};
-    if (!take_members(scan, json, &item))
+    if (!read_members(json, &item))
         return false;
     bool untyped = item.type.len == 0;
-    if (openai_is(item.type, LIT("message")) || (untyped && item.role.len > 0))
+    if (json_is(item.type, LIT("message")) || (untyped && item.role.len > 0))
         return read_message(scan, &item);
-    if (openai_is(item.type, LIT("function_call")))
+    if (json_is(item.type, LIT("function_call")))
         return read_call(scan, &item, false);
-    if (openai_is(item.type, LIT("custom_tool_call")))
+    if (json_is(item.type, LIT("custom_tool_call")))
         return read_call(scan, &item, true);
-    if (openai_is(item.type, LIT("function_call_output")) || openai_is(item.type, LIT("custom_tool_call_output")))
+    if (json_is(item.type, LIT("function_call_output")) || json_is(item.type, LIT("custom_tool_call_output")))
         return read_result(scan, &item);
-    if (openai_is(item.type, LIT("reasoning")))
+    if (json_is(item.type, LIT("reasoning")))
         return read_reasoning(scan, &item);
-    if (untyped || openai_is(item.type, LIT("item_reference")))
+    if (untyped || json_is(item.type, LIT("item_reference")))
         return responses_refuse(
             scan, FAILURE_UNSUPPORTED_PARAMETER,
             LIT("this gateway stores no responses, so an item cannot be named by its id: send the item itself (SDKs do with store: false)"),

@@ -3,6 +3,7 @@
  * A custom tool becomes a function with the one argument `input`; tools that OpenAI hosts are left out and named. What needs a store is refused.
  * SPDX-License-Identifier: MIT */
 #include "providers/responses/responses.h"
+#include "providers/take.h"
 
 enum { DROPPED_MAX = 512 };
 
@@ -67,8 +68,8 @@ static void describe_custom(struct responses_scan *scan, struct tool *tool, stru
 static bool read_tool(struct responses_scan *scan, struct slice json, struct tool ***tail)
 {
     struct slice type = json_find_string(json, "type"), strict = json_find(json, "strict"), schema = json_find(json, "parameters");
-    bool custom = openai_is(type, LIT("custom"));
-    if (!custom && !openai_is(type, LIT("function"))) {
+    bool custom = json_is(type, LIT("custom"));
+    if (!custom && !json_is(type, LIT("function"))) {
         responses_drop(scan, LIT("tools"), type);
         return true;
     }
@@ -113,11 +114,11 @@ static bool read_choice_object(struct responses_scan *scan, struct slice choice)
 {
     struct chat *chat = scan->chat;
     struct slice type = json_find_string(choice, "type");
-    if (openai_is(type, LIT("allowed_tools"))) {
-        chat->tool_choice = openai_is(json_find_string(choice, "mode"), LIT("required")) ? TOOL_CHOICE_REQUIRED : TOOL_CHOICE_AUTO;
+    if (json_is(type, LIT("allowed_tools"))) {
+        chat->tool_choice = json_is(json_find_string(choice, "mode"), LIT("required")) ? TOOL_CHOICE_REQUIRED : TOOL_CHOICE_AUTO;
         return chat_keep_tools(chat, scan->arena, json_find(choice, "tools"));
     }
-    if (!openai_is(type, LIT("function")) && !openai_is(type, LIT("custom"))) {
+    if (!json_is(type, LIT("function")) && !json_is(type, LIT("custom"))) {
         responses_drop(scan, LIT("tool_choice"), type);
         return true;
     }
@@ -202,9 +203,10 @@ static bool read_include(struct responses_scan *scan, struct slice list)
 
 /* The members of a request that need more than storing. */
 struct members {
+    struct responses_scan *scan;
     struct slice instructions, input, tools, tool_choice, text, reasoning, include, truncation, max_tool_calls, top_logprobs;
     struct slice previous_response_id, conversation, prompt, background, prompt_cache_key, safety_identifier, stream, parallel_tool_calls;
-    struct slice prompt_cache_retention, user, service_tier, model;
+    struct slice prompt_cache_retention, user, service_tier, model, temperature, top_p, max_tokens, metadata_json;
 };
 
 /* What says nothing to a provider that stores nothing and is asked anew, and our own words. */
@@ -212,67 +214,69 @@ static bool is_silent(struct slice key, struct slice value)
 {
     static const struct slice names[] = {LIT("store"), LIT("stream_options"), LIT("routing_strategy"), LIT("fallback")};
     for (unsigned i = 0; i < sizeof names / sizeof *names; i++)
-        if (openai_is(key, names[i]))
+        if (json_is(key, names[i]))
             return true;
-    return !is_given(value) || (openai_is(key, LIT("provider")) && value.ptr[0] != '{');
+    return !is_given(value) || (json_is(key, LIT("provider")) && value.ptr[0] != '{');
 }
 
-static bool take_members(struct responses_scan *scan, struct slice body, struct members *found)
+/* Any value but null; of members of one name the last counts, also where it is null. */
+static bool take_given(struct take *take, const struct take_member *member, void *into)
 {
-    struct chat *chat = scan->chat;
-    const struct {
-        struct slice name;
-        struct slice *value;
-    } members[] = {
-        {LIT("instructions"), &found->instructions},
-        {LIT("input"), &found->input},
-        {LIT("tools"), &found->tools},
-        {LIT("tool_choice"), &found->tool_choice},
-        {LIT("text"), &found->text},
-        {LIT("reasoning"), &found->reasoning},
-        {LIT("include"), &found->include},
-        {LIT("truncation"), &found->truncation},
-        {LIT("max_tool_calls"), &found->max_tool_calls},
-        {LIT("top_logprobs"), &found->top_logprobs},
-        {LIT("previous_response_id"), &found->previous_response_id},
-        {LIT("conversation"), &found->conversation},
-        {LIT("prompt"), &found->prompt},
-        {LIT("background"), &found->background},
-        {LIT("prompt_cache_key"), &found->prompt_cache_key},
-        {LIT("prompt_cache_retention"), &found->prompt_cache_retention},
-        {LIT("safety_identifier"), &found->safety_identifier},
-        {LIT("stream"), &found->stream},
-        {LIT("parallel_tool_calls"), &found->parallel_tool_calls},
-        {LIT("user"), &found->user},
-        {LIT("service_tier"), &found->service_tier},
-        {LIT("model"), &found->model},
-        {LIT("temperature"), &chat->temperature},
-        {LIT("top_p"), &chat->top_p},
-        {LIT("max_output_tokens"), &chat->max_tokens},
-        {LIT("metadata"), &chat->metadata_json},
-    };
-    struct json json;
-    struct slice key, value;
-    json_init(&json, body, JSON_DEPTH_MAX);
-    if (!json_object(&json))
+    struct slice value;
+    if (!json_skip(&take->json, &value))
         return false;
-    while (json_member(&json, &key)) {
-        if (!json_skip(&json, &value))
-            return false;
-        bool known = false;
-        for (unsigned i = 0; i < sizeof members / sizeof *members; i++) {
-            if (!openai_is(key, members[i].name))
-                continue;
-            known = true;
-            *members[i].value = is_given(value) ? value : SLICE_NONE;
-        }
-        if (known || is_silent(key, value))
-            continue;
-        if (!chat_count_extra(chat, scan->arena, key, scan->complaint))
-            return false;
-        responses_drop(scan, is_word(key) ? key : LIT("unknown"), SLICE_NONE);
-    }
-    return json.error == JSON_OK;
+    *take_slot(into, member) = is_given(value) ? value : SLICE_NONE;
+    return true;
+}
+
+static bool read_other(struct take *take, struct slice name_raw, void *into)
+{
+    struct responses_scan *scan = ((struct members *)into)->scan;
+    struct slice value;
+    if (!json_skip(&take->json, &value))
+        return false;
+    if (is_silent(name_raw, value))
+        return true;
+    if (!chat_count_extra(scan->chat, scan->arena, name_raw, scan->complaint))
+        return false;
+    responses_drop(scan, is_word(name_raw) ? name_raw : LIT("unknown"), SLICE_NONE);
+    return true;
+}
+
+static bool read_members(struct slice body, struct members *found)
+{
+    static const struct take_member list[] = {
+        {LIT("instructions"), take_given, offsetof(struct members, instructions)},
+        {LIT("input"), take_given, offsetof(struct members, input)},
+        {LIT("tools"), take_given, offsetof(struct members, tools)},
+        {LIT("tool_choice"), take_given, offsetof(struct members, tool_choice)},
+        {LIT("text"), take_given, offsetof(struct members, text)},
+        {LIT("reasoning"), take_given, offsetof(struct members, reasoning)},
+        {LIT("include"), take_given, offsetof(struct members, include)},
+        {LIT("truncation"), take_given, offsetof(struct members, truncation)},
+        {LIT("max_tool_calls"), take_given, offsetof(struct members, max_tool_calls)},
+        {LIT("top_logprobs"), take_given, offsetof(struct members, top_logprobs)},
+        {LIT("previous_response_id"), take_given, offsetof(struct members, previous_response_id)},
+        {LIT("conversation"), take_given, offsetof(struct members, conversation)},
+        {LIT("prompt"), take_given, offsetof(struct members, prompt)},
+        {LIT("background"), take_given, offsetof(struct members, background)},
+        {LIT("prompt_cache_key"), take_given, offsetof(struct members, prompt_cache_key)},
+        {LIT("prompt_cache_retention"), take_given, offsetof(struct members, prompt_cache_retention)},
+        {LIT("safety_identifier"), take_given, offsetof(struct members, safety_identifier)},
+        {LIT("stream"), take_given, offsetof(struct members, stream)},
+        {LIT("parallel_tool_calls"), take_given, offsetof(struct members, parallel_tool_calls)},
+        {LIT("user"), take_given, offsetof(struct members, user)},
+        {LIT("service_tier"), take_given, offsetof(struct members, service_tier)},
+        {LIT("model"), take_given, offsetof(struct members, model)},
+        {LIT("temperature"), take_given, offsetof(struct members, temperature)},
+        {LIT("top_p"), take_given, offsetof(struct members, top_p)},
+        {LIT("max_output_tokens"), take_given, offsetof(struct members, max_tokens)},
+        {LIT("metadata"), take_given, offsetof(struct members, metadata_json)},
+    };
+    static const struct take_members members = {list, sizeof list / sizeof *list, read_other};
+    struct take take = {.arena = NULL};
+    json_init(&take.json, body, JSON_DEPTH_MAX);
+    return take_object(&take, &members, found);
 }
 
 static bool refuse_stored(struct responses_scan *scan, const struct members *members)
@@ -293,26 +297,22 @@ static bool refuse_stored(struct responses_scan *scan, const struct members *mem
     return true;
 }
 
-static struct slice string_of(struct slice value)
-{
-    return value.len >= 2 && value.ptr[0] == '"' ? (struct slice){value.ptr + 1, value.len - 2} : SLICE_NONE;
-}
-
 static struct slice number_of(struct slice value)
 {
-    return value.len > 0 && (value.ptr[0] == '-' || (value.ptr[0] >= '0' && value.ptr[0] <= '9')) ? value : SLICE_NONE;
+    return take_is_number(value) ? value : SLICE_NONE;
 }
 
 static bool read_rest(struct responses_scan *scan, const struct members *members)
 {
     struct chat *chat = scan->chat;
-    chat->model_raw = string_of(members->model);
-    chat->user_raw = string_of(members->user);
-    chat->service_tier_raw = string_of(members->service_tier);
+    chat->model_raw = take_inside(members->model);
+    chat->user_raw = take_inside(members->user);
+    chat->service_tier_raw = take_inside(members->service_tier);
     chat->effort_raw = json_find_string(members->reasoning, "effort");
-    chat->temperature = number_of(chat->temperature);
-    chat->top_p = number_of(chat->top_p);
-    chat->max_tokens = number_of(chat->max_tokens);
+    chat->temperature = number_of(members->temperature);
+    chat->top_p = number_of(members->top_p);
+    chat->max_tokens = number_of(members->max_tokens);
+    chat->metadata_json = members->metadata_json;
     chat->stream = slice_equals(members->stream, LIT("true"));
     chat->include_usage = chat->max_completion = true;
     if (members->parallel_tool_calls.len > 0)
@@ -338,12 +338,12 @@ static bool read_rest(struct responses_scan *scan, const struct members *members
 bool responses_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint)
 {
     struct responses_scan scan = {.arena = arena, .chat = chat, .complaint = complaint, .tail = &chat->messages};
-    struct members members = {.input = SLICE_NONE};
+    struct members members = {.scan = &scan};
     *complaint = (struct complaint){FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
     *chat = (struct chat){.wire = &wire_responses, .parallel_tool_calls = -1, .schema_strict = -1, .logprobs = -1};
-    bool good = take_members(&scan, body, &members) && refuse_stored(&scan, &members) && read_rest(&scan, &members);
+    bool good = read_members(body, &members) && refuse_stored(&scan, &members) && read_rest(&scan, &members);
     if (good && members.instructions.len > 2 && members.instructions.ptr[0] == '"')
-        good = responses_read_instructions(&scan, string_of(members.instructions));
+        good = responses_read_instructions(&scan, take_inside(members.instructions));
     good = good && responses_read_input(&scan, members.input) && read_tools(&scan, members.tools) &&
            read_tool_choice(&scan, members.tool_choice) && (members.text.len == 0 || read_text(&scan, members.text)) &&
            read_include(&scan, members.include) && !arena->overflow;
