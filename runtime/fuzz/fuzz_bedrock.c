@@ -108,9 +108,6 @@ static void fuzz_lines(struct slice text, const struct vendor *vendor, uint64_t 
 
 /* ---------------------------------------------------------------- requests */
 
-typedef bool (*write_fn)(const struct chat *, const struct provider *, const struct model_facts *, struct arena *, struct buffer *,
-                         struct buffer *, struct complaint *);
-
 static void check_written(bool good, const struct buffer *out, const struct complaint *complaint)
 {
     if (good)
@@ -121,7 +118,7 @@ static void check_written(bool good, const struct buffer *out, const struct comp
 
 static void fuzz_chat(struct slice body, const struct provider *provider, const struct model_facts *model, struct arena *arena)
 {
-    const write_fn writers[] = {wire_bedrock.write_request, wire_bedrock.write_count};
+    bool (*const writers[])(struct encode *) = {wire_bedrock.write_request, wire_bedrock.write_count};
     struct facts facts;
     struct chat chat;
     struct complaint complaint;
@@ -132,7 +129,8 @@ static void fuzz_chat(struct slice body, const struct provider *provider, const 
         complaint = (struct complaint){FAILURE_NONE, SLICE_NONE, SLICE_NONE};
         buffer_init(&out, OUT_MAX);
         buffer_init(&dropped, OUT_MAX);
-        check_written(writers[i](&chat, provider, model, arena, &out, &dropped, &complaint), &out, &complaint);
+        struct encode encode = encode_of(&chat, NULL, provider, model, arena, &out, &dropped, &complaint);
+        check_written(writers[i](&encode), &out, &complaint);
         buffer_free(&out);
         buffer_free(&dropped);
     }
@@ -149,7 +147,8 @@ static void fuzz_embed(struct slice body, const struct provider *provider, const
     complaint = (struct complaint){FAILURE_NONE, SLICE_NONE, SLICE_NONE};
     buffer_init(&out, OUT_MAX);
     buffer_init(&dropped, OUT_MAX);
-    check_written(wire_bedrock.write_embed(&embed, provider, model, arena, &out, &dropped, &complaint), &out, &complaint);
+    struct encode encode = encode_of(NULL, &embed, provider, model, arena, &out, &dropped, &complaint);
+    check_written(wire_bedrock.write_embed(&encode), &out, &complaint);
     buffer_free(&out);
     buffer_free(&dropped);
 }

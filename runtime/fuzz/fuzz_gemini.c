@@ -33,7 +33,8 @@ static void fuzz_families(struct slice given, const struct vendor *vendor, uint6
     buffer_clear(&out);
     if (wire_openai.read_chat(body, &arena, &chat, &complaint)) {
         check_request(vendor->wire, &chat, &provider, &model, &arena);
-        if (vendor->wire->write_count(&chat, &provider, &model, &arena, &out, &dropped, &complaint))
+        struct encode encode = encode_of(&chat, NULL, &provider, &model, &arena, &out, &dropped, &complaint);
+        if (vendor->wire->write_count(&encode))
             require(out.overflow || is_json(buffer_slice(&out)), "a written count is JSON", buffer_slice(&out));
     }
     buffer_free(&out);

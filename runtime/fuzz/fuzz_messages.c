@@ -21,13 +21,14 @@ static void check_own(const struct chat *chat, const struct provider *provider, 
     struct facts facts;
     buffer_init(&out, OUT_MAX);
     buffer_init(&dropped, OUT_MAX);
-    if (wire_anthropic.write_request(chat, provider, model, arena, &out, &dropped, &complaint) && !out.overflow && !arena->overflow) {
+    struct encode encode = encode_of(chat, NULL, provider, model, arena, &out, &dropped, &complaint), count = encode;
+    if (wire_anthropic.write_request(&encode) && !out.overflow && !arena->overflow) {
         require(wire_anthropic.read_facts(buffer_slice(&out), arena, &facts, &complaint), "what is written for Anthropic is read again",
                 buffer_slice(&out));
         require(!facts.foreign_thinking, "no reasoning of others goes to Anthropic", buffer_slice(&out));
     }
     buffer_clear(&out);
-    if (wire_anthropic.write_count(chat, provider, model, arena, &out, &dropped, &complaint))
+    if (wire_anthropic.write_count(&count))
         require(out.overflow || is_json(buffer_slice(&out)), "a question for a count is JSON", buffer_slice(&out));
     buffer_free(&out);
     buffer_free(&dropped);

@@ -9,6 +9,7 @@
 #include <stdlib.h>
 
 #include "base/frames.h"
+#include "providers/encode.h"
 #include "providers/provider.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len);
@@ -95,6 +96,20 @@ static inline void check_edits(const struct wire *wire, struct slice body, const
     buffer_free(&out);
 }
 
+static inline struct encode encode_of(const struct chat *chat, const struct embed *embed, const struct provider *provider,
+                                      const struct model_facts *model, struct arena *arena, struct buffer *out, struct buffer *dropped,
+                                      struct complaint *complaint)
+{
+    return (struct encode){.chat = chat,
+                           .embed = embed,
+                           .provider = provider,
+                           .model = model,
+                           .arena = arena,
+                           .out = out,
+                           .dropped = dropped,
+                           .complaint = complaint};
+}
+
 static inline void check_request(const struct wire *wire, const struct chat *chat, const struct provider *provider,
                                  const struct model_facts *model, struct arena *arena)
 {
@@ -102,7 +117,8 @@ static inline void check_request(const struct wire *wire, const struct chat *cha
     struct complaint complaint = {FAILURE_NONE, SLICE_NONE, SLICE_NONE};
     buffer_init(&out, OUT_MAX);
     buffer_init(&dropped, OUT_MAX);
-    if (wire->write_request(chat, provider, model, arena, &out, &dropped, &complaint))
+    struct encode encode = encode_of(chat, NULL, provider, model, arena, &out, &dropped, &complaint);
+    if (wire->write_request(&encode))
         require(out.overflow || is_json(buffer_slice(&out)), "a written request is JSON", buffer_slice(&out));
     else
         require(complaint.message.len > 0 && complaint.kind != FAILURE_NONE, "a refusal says why", buffer_slice(&out));
@@ -283,9 +299,9 @@ static inline void fuzz_embeddings(struct slice given, const struct vendor *vend
     answer.reader->operation = OPERATION_EMBED;
     buffer_init(&out, OUT_MAX);
     buffer_init(&dropped, OUT_MAX);
+    struct encode encode = encode_of(NULL, &embed, &provider, &model, &answer.arena, &out, &dropped, &complaint);
     if (wire_embeddings.read_facts(body, &answer.arena, &facts, &complaint) &&
-        wire_embeddings.read_embed(body, &answer.arena, &embed, &complaint) &&
-        vendor->wire->write_embed(&embed, &provider, &model, &answer.arena, &out, &dropped, &complaint))
+        wire_embeddings.read_embed(body, &answer.arena, &embed, &complaint) && vendor->wire->write_embed(&encode))
         require(out.overflow || is_json(buffer_slice(&out)), "a written request is JSON", buffer_slice(&out));
     else
         require(complaint.message.len > 0 && complaint.kind != FAILURE_NONE, "a refusal says why", body);

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt.h"
 #include "gateway/worker.h"
+#include "providers/encode.h"
 #include <stdio.h>
 #include <unistd.h>
 
@@ -78,20 +79,26 @@ static bool write_body(struct attempt *attempt, struct buffer *dropped, struct c
     struct request *request = attempt->request;
     const struct target *target = attempt->target;
     const struct wire *client = client_wire(attempt), *wire = attempt->wire;
+    struct encode encode = {.provider = target->provider,
+                            .model = &target->model,
+                            .arena = &request->arena,
+                            .out = &attempt->encoded,
+                            .dropped = dropped,
+                            .complaint = complaint};
     if (client->operation == OPERATION_EMBED) {
         struct embed embed;
         if (!client->read_embed(request->body, &request->arena, &embed, complaint))
             return false;
         *complaint = too_much();
         buffer_append_slice(dropped, embed.dropped);
-        return wire->write_embed(&embed, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
+        encode.embed = &embed;
+        return wire->write_embed(&encode);
     }
-    attempt->answer.reader->chat = chat_of(request, complaint);
-    if (attempt->answer.reader->chat == NULL)
+    encode.chat = attempt->answer.reader->chat = chat_of(request, complaint);
+    if (encode.chat == NULL)
         return false;
-    buffer_append_slice(dropped, attempt->answer.reader->chat->dropped);
-    return (client->operation == OPERATION_COUNT ? wire->write_count : wire->write_request)(
-        attempt->answer.reader->chat, target->provider, &target->model, &request->arena, &attempt->encoded, dropped, complaint);
+    buffer_append_slice(dropped, encode.chat->dropped);
+    return (client->operation == OPERATION_COUNT ? wire->write_count : wire->write_request)(&encode);
 }
 
 /* The names as a header may carry them: printable, each one cut where it is very long, and "..." for those beyond what a header holds. */

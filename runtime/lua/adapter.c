@@ -13,6 +13,7 @@
 #include "lua/bindings.h"
 #include "lua/script.h"
 #include "lua/value.h"
+#include "providers/encode.h"
 
 enum {
     OUT_SPARE = 1024 * 1024, /* what a translation may be longer than four times its source */
@@ -341,31 +342,35 @@ static void write_auth(const struct provider *provider, struct slice key, struct
     buffer_append_lit(out, "\r\n");
 }
 
-static bool write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                          struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+static bool write_request(struct encode *encode)
 {
+    const struct chat *chat = encode->chat;
+    const struct provider *provider = encode->provider;
     struct provider neutral = *provider;
+    struct encode plainly = *encode;
     struct buffer body;
     if (chat->asker == NULL)
         return false;
     neutral.vendor = &plain;
     neutral.dated_api = false;
     buffer_init(&body, BODY_MAX);
-    bool ok = wire_openai.write_request(chat, &neutral, model, arena, &body, dropped, complaint) && !body.overflow;
+    plainly.provider = &neutral;
+    plainly.out = &body;
+    bool ok = wire_openai.write_request(&plainly) && !body.overflow;
     if (ok) {
         struct adapter_call call = {.adapter = adapter_of(provider->vendor),
                                     .request = chat->asker,
                                     .function = ADAPTER_ENCODE,
                                     .input = buffer_slice(&body),
                                     .provider = provider,
-                                    .model = model,
+                                    .model = encode->model,
                                     .stream = chat->stream,
-                                    .out = out,
-                                    .dropped = dropped};
+                                    .out = encode->out,
+                                    .dropped = encode->dropped};
         ok = call_adapter(&call) && !call.invalid;
         if (!ok)
-            *complaint = (struct complaint){call.too_large ? FAILURE_POLICY_INPUT : FAILURE_UNAVAILABLE, complaint_of(&call, arena),
-                                            SLICE_NONE};
+            *encode->complaint = (struct complaint){call.too_large ? FAILURE_POLICY_INPUT : FAILURE_UNAVAILABLE,
+                                                    complaint_of(&call, encode->arena), SLICE_NONE};
     }
     buffer_free(&body);
     return ok;

@@ -1,6 +1,5 @@
-/* names.c -- tool names where a provider allows less than the client does, and the names of what a writer leaves out.
+/* names.c -- see names.h.
  * SPDX-License-Identifier: MIT */
-#include "base/hash.h"
 #include "providers/lookup.h"
 #include "providers/names.h"
 
@@ -9,20 +8,23 @@ static bool is_word(char byte)
     return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9');
 }
 
-static bool is_allowed(char byte, const struct name_rule *rule)
+static bool is_allowed(char byte, const char *allowed)
 {
-    return is_word(byte) || (byte != '\0' && strchr(rule->allowed, byte) != NULL);
+    return is_word(byte) || (byte != '\0' && strchr(allowed, byte) != NULL);
+}
+
+bool name_has_only(struct slice name, const char *allowed)
+{
+    for (size_t i = 0; i < name.len; i++)
+        if (!is_allowed(name.ptr[i], allowed))
+            return false;
+    return true;
 }
 
 static bool fits(struct slice name, const struct name_rule *rule)
 {
     bool bad_first = rule->letter_first && name.len > 0 && name.ptr[0] != '_' && (!is_word(name.ptr[0]) || name.ptr[0] <= '9');
-    if (name.len == 0 || name.len > rule->max || bad_first)
-        return false;
-    for (size_t i = 0; i < name.len; i++)
-        if (!is_allowed(name.ptr[i], rule))
-            return false;
-    return true;
+    return name.len > 0 && name.len <= rule->max && !bad_first && name_has_only(name, rule->allowed);
 }
 
 /* As much of the name as fits, "_", and eight digits of a hash of the whole (FNV-1a: for naming, not for keeping secrets). */
@@ -41,7 +43,7 @@ struct slice name_fit(struct slice name_raw, const struct name_rule *rule, struc
     if (rule->letter_first && (name_raw.len == 0 || !is_word(name_raw.ptr[0]) || name_raw.ptr[0] <= '9'))
         text[len++] = 't';
     for (size_t i = 0; i < name_raw.len && len < rule->max - HASH_CHARS - 1; i++)
-        text[len++] = is_allowed(name_raw.ptr[i], rule) ? name_raw.ptr[i] : '_';
+        text[len++] = is_allowed(name_raw.ptr[i], rule->allowed) ? name_raw.ptr[i] : '_';
     text[len++] = '_';
     for (unsigned i = 0; i < HASH_CHARS; i++, hash >>= 4)
         text[len++] = "0123456789abcdef"[hash & 15];
@@ -67,39 +69,4 @@ struct slice name_unfit(struct reader *reader, struct slice name_raw, const stru
         reader->renamed = renamed_tools(reader, rule);
     const struct lookup_entry *entry = reader->renamed == NULL ? NULL : lookup_first(reader->renamed, name_raw);
     return entry == NULL ? name_raw : ((const struct tool *)entry->value)->name_raw;
-}
-
-/* ---------------------------------------------------------------- what a writer leaves out */
-
-void names_drop(struct buffer *dropped, struct slice name)
-{
-    if (dropped->len > 0)
-        buffer_append_lit(dropped, ", ");
-    buffer_append_slice(dropped, name);
-}
-
-void names_drop_marker(struct buffer *dropped, bool *lost, struct slice cache_control_json)
-{
-    if (cache_control_json.len > 0 && !*lost)
-        names_drop(dropped, LIT("cache_control"));
-    *lost |= cache_control_json.len > 0;
-}
-
-static void drop_unknown(const struct part *parts, struct buffer *dropped)
-{
-    for (const struct part *part = parts; part != NULL; part = part->next) {
-        drop_unknown(part->children, dropped);
-        if (part->kind != PART_OPAQUE)
-            continue;
-        names_drop(dropped, LIT("messages."));
-        struct slice type = json_find_string(part->json, "type");
-        buffer_append_slice(dropped, type.len == 0 ? LIT("content") : type);
-    }
-}
-
-void names_drop_content(const struct chat *chat, struct buffer *dropped)
-{
-    for (const struct message *message = chat->messages; message != NULL; message = message->next)
-        if (message->role != ROLE_ASSISTANT)
-            drop_unknown(message->parts, dropped);
 }

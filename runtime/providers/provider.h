@@ -14,16 +14,14 @@
  * and the wire's reader only *taps* them (usage, finish, first content, errors).
  *
  * The rooms: chat.h the neutral request, event.h the neutral answer, facts.h what one scan of a request says, vendor.h who is asked, wire.h the table of
- * functions, reader.h and writer.h the state of an answer on its way in and out; failures.h, usage.h, names.h, calls.h, parts.h, effort.h and secrets.h
- * are what wires share. A wire includes this file.
+ * functions, reader.h and writer.h the state of an answer on its way in and out, encode.h the state of a request on its way out with turns.h and family.h;
+ * failures.h, usage.h, names.h, calls.h and secrets.h are what wires share. A wire includes this file.
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_PROVIDER_H
 #define PROVIDERS_PROVIDER_H
 #include "providers/calls.h"
-#include "providers/effort.h"
 #include "providers/failures.h"
 #include "providers/names.h"
-#include "providers/parts.h"
 #include "providers/secrets.h"
 #include "providers/wire.h"
 #endif

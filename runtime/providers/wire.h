@@ -21,6 +21,8 @@ unsigned edits_own(const struct facts *facts, const struct model_facts *model, s
 /* The body with its edits, without copying it: fills parts (slices of body and of the edits). Returns the count. */
 unsigned edits_apply(struct slice body, const struct edit *edits, unsigned count, struct slice *parts, unsigned parts_max);
 
+struct encode; /* the state of writing one request: encode.h */
+
 struct wire {
     const char *name;             /* "openai" "anthropic" … */
     enum operation operation;     /* what its clients ask for */
@@ -53,14 +55,10 @@ struct wire {
      * when the provider has no key. */
     void (*write_signature)(const struct provider *provider, struct slice path, const struct slice *parts, unsigned part_count,
                             int64_t wall_us, struct buffer *out);
-    /* The body. False: *complaint names the parameter. Names of dropped parameters are appended to `dropped` separated by ", ". */
-    bool (*write_request)(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-    /* Embeddings, and a request that asks how many tokens this chat has. NULL: this wire has none (attempt.c answers). */
-    bool (*write_embed)(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-    bool (*write_count)(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+    /* The body of a chat, of embeddings, of a question how many tokens a chat has: encode.h. The last two NULL: this wire has none (attempt_request.c). */
+    bool (*write_request)(struct encode *encode);
+    bool (*write_embed)(struct encode *encode);
+    bool (*write_count)(struct encode *encode);
     /* Same wire on both sides: which edits make the client's body fit for this provider (model name, usage asked for, extensions cut,
      * vendor renames). Returns the count; -1: the body must go through read_chat/write_request after all (a vendor that needs more than edits). */
     int (*edits)(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,

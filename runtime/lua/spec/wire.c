@@ -17,6 +17,7 @@
  * SPDX-License-Identifier: MIT */
 #include "lua/spec/bindings.h"
 #include "providers/answer.h"
+#include "providers/encode.h"
 #include "providers/provider.h"
 #include <math.h>
 
@@ -226,33 +227,29 @@ static int wire_edited(lua_State *L)
     return 1;
 }
 
-static bool encode_embed(const struct call *call, struct slice body, struct arena *arena, struct buffer *out, struct buffer *dropped,
-                         struct complaint *complaint)
+static bool encode_embed(const struct call *call, struct slice body, struct encode *encode)
 {
     struct embed embed = {.count = 0};
-    if (!call->client->read_embed(body, arena, &embed, complaint))
+    if (!call->client->read_embed(body, encode->arena, &embed, encode->complaint))
         return false;
-    if (call->spoken->write_embed == NULL) {
-        *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, LIT("this provider has no embeddings"), LIT("model")};
-        return false;
-    }
-    return call->spoken->write_embed(&embed, &call->provider, &call->model, arena, out, dropped, complaint);
+    if (call->spoken->write_embed == NULL)
+        return encode_refuse(encode, LIT("this provider has no embeddings"), LIT("model"));
+    encode->embed = &embed;
+    return call->spoken->write_embed(encode);
 }
 
-static bool encode_chat(const struct call *call, struct slice body, struct arena *arena, struct buffer *out, struct buffer *dropped,
-                        struct complaint *complaint)
+static bool encode_chat(const struct call *call, struct slice body, struct encode *encode)
 {
     struct chat chat = {.messages = NULL};
-    if (!call->client->read_chat(body, arena, &chat, complaint))
+    if (!call->client->read_chat(body, encode->arena, &chat, encode->complaint))
         return false;
-    buffer_append_slice(dropped, chat.dropped);
+    buffer_append_slice(encode->dropped, chat.dropped);
+    encode->chat = &chat;
     if (call->client->operation != OPERATION_COUNT)
-        return call->spoken->write_request(&chat, &call->provider, &call->model, arena, out, dropped, complaint);
-    if (call->spoken->write_count == NULL) {
-        *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, LIT("this provider counts no tokens"), LIT("model")};
-        return false;
-    }
-    return call->spoken->write_count(&chat, &call->provider, &call->model, arena, out, dropped, complaint);
+        return call->spoken->write_request(encode);
+    if (call->spoken->write_count == NULL)
+        return encode_refuse(encode, LIT("this provider counts no tokens"), LIT("model"));
+    return call->spoken->write_count(encode);
 }
 
 static int wire_encode(lua_State *L)
@@ -267,7 +264,9 @@ static int wire_encode(lua_State *L)
     arena_init(&arena, NULL, ARENA_MAX);
     buffer_init(&out, ARENA_MAX);
     buffer_init(&dropped, 4096);
-    bool ok = (call.client->operation == OPERATION_EMBED ? encode_embed : encode_chat)(&call, body, &arena, &out, &dropped, &complaint);
+    struct encode encode = {
+        .provider = &call.provider, .model = &call.model, .arena = &arena, .out = &out, .dropped = &dropped, .complaint = &complaint};
+    bool ok = (call.client->operation == OPERATION_EMBED ? encode_embed : encode_chat)(&call, body, &encode);
     if (ok) {
         push_slice(L, buffer_slice(&out));
         push_slice(L, buffer_slice(&dropped));

@@ -11,7 +11,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_ANTHROPIC_ANTHROPIC_H
 #define PROVIDERS_ANTHROPIC_ANTHROPIC_H
-#include "providers/provider.h"
+#include "providers/encode.h"
 
 struct take; /* take.h */
 
@@ -19,56 +19,31 @@ struct take; /* take.h */
 #define ANTHROPIC_JSON_TOOL "json_tool_call"
 
 enum {
-    FAMILY_STRUCTURED = 1,   /* output_config.format */
-    FAMILY_ADAPTIVE = 2,     /* thinking by effort, not by a budget */
-    FAMILY_NO_SAMPLING = 4,  /* temperature, top_p, top_k are refused */
-    FAMILY_ONE_SAMPLING = 8, /* temperature or top_p, not both */
-    FAMILY_XHIGH = 16,       /* effort xhigh */
-};
-
-struct family {
-    const char *part; /* of the model's id */
-    int64_t max_output;
-    unsigned flags;
+    CLAUDE_STRUCTURED = 1,   /* output_config.format */
+    CLAUDE_ADAPTIVE = 2,     /* thinking by effort, not by a budget */
+    CLAUDE_NO_SAMPLING = 4,  /* temperature, top_p, top_k are refused */
+    CLAUDE_ONE_SAMPLING = 8, /* temperature or top_p, not both */
+    CLAUDE_XHIGH = 16,       /* effort xhigh */
+    CLAUDE_REPLAYS = 32,     /* of a request: signed reasoning of the history goes back */
 };
 
 const struct family *anthropic_family(const struct model_facts *model);
 
-/* What is being written, and how. */
-struct anthropic_encode {
-    const struct chat *chat;
-    const struct provider *provider;
-    const struct model_facts *model;
-    const struct family *family;
-    struct arena *arena;
-    struct buffer *out, *dropped;
-    struct complaint *complaint;
-    bool first;    /* no member of the innermost object was written */
-    bool thinking; /* this request thinks */
-    bool replays;  /* signed reasoning of the history goes back */
-};
-
 /* What a tool may be called; newer models take 128 bytes. */
 extern const struct name_rule anthropic_names;
-/* The name of a tool, fitted, in quotes. */
-void anthropic_write_name(struct anthropic_encode *encode, struct slice name_raw);
 /* "system" and "messages". False: complaint. */
-bool anthropic_write_messages(struct anthropic_encode *encode);
+bool anthropic_write_messages(struct encode *encode);
 /* One block; part->kind says which. False: complaint. */
-bool anthropic_write_image(struct anthropic_encode *encode, const struct part *part);
-bool anthropic_write_document(struct anthropic_encode *encode, const struct part *part);
+bool anthropic_write_image(struct encode *encode, const struct part *part);
+bool anthropic_write_document(struct encode *encode, const struct part *part);
 /* ,"cache_control":… where the part has one. */
-void anthropic_write_marker(struct buffer *out, const struct part *part);
+void anthropic_write_marker(struct encode *encode, const struct part *part);
 /* A tool loop is under way and its assistant turns have no signed reasoning: the API would refuse to think on. */
 bool anthropic_lost_reasoning(const struct chat *chat);
-/* A schema as structured output takes it: closed objects, no constraints it does not know. */
-/* False: it is larger than any such schema, *complaint. */
+/* A schema as structured output takes it: closed objects, no constraints it does not know. False: it is larger than any such schema, *complaint. */
 bool anthropic_write_schema(struct buffer *out, struct slice schema_json, struct complaint *complaint);
-bool anthropic_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                             struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-
-bool anthropic_write_count(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                           struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+bool anthropic_write_request(struct encode *encode);
+bool anthropic_write_count(struct encode *encode);
 void anthropic_write_auth(const struct provider *provider, struct slice key, struct buffer *out);
 
 enum { ANTHROPIC_READER_SIZE = 512 };

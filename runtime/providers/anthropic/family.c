@@ -3,32 +3,26 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic/anthropic.h"
 
-static const unsigned NEWEST = FAMILY_STRUCTURED | FAMILY_ADAPTIVE | FAMILY_NO_SAMPLING | FAMILY_XHIGH;
+enum { NEWEST = CLAUDE_STRUCTURED | CLAUDE_ADAPTIVE | CLAUDE_NO_SAMPLING | CLAUDE_XHIGH };
 
 const struct family *anthropic_family(const struct model_facts *model)
 {
     static const struct family families[] = {
-        {"opus-5", 128000, NEWEST},
-        {"sonnet-5", 128000, NEWEST},
-        {"fable-5", 128000, NEWEST},
-        {"opus-4-7", 128000, NEWEST},
-        {"opus-4-8", 128000, NEWEST},
-        {"opus-4-6", 128000, FAMILY_STRUCTURED | FAMILY_ADAPTIVE},
-        {"sonnet-4-6", 64000, FAMILY_STRUCTURED | FAMILY_ADAPTIVE},
-        {"sonnet-4-5", 64000, FAMILY_STRUCTURED | FAMILY_ONE_SAMPLING},
-        {"opus-4-5", 64000, FAMILY_STRUCTURED | FAMILY_ONE_SAMPLING},
-        {"haiku-4-5", 64000, FAMILY_STRUCTURED | FAMILY_ONE_SAMPLING},
-        {"opus-4-1", 32000, FAMILY_STRUCTURED | FAMILY_ONE_SAMPLING},
-        {"sonnet-4", 64000, 0},
-        {"opus-4", 32000, 0},
-        {"3-7-sonnet", 64000, 0},
-        {"3-5-", 8192, 0},
-        {"3-", 4096, 0},
-        {"", 0, NEWEST},
+        {.ids = "*opus-5*", .flags = NEWEST},
+        {.ids = "*sonnet-5*", .flags = NEWEST},
+        {.ids = "*fable-5*", .flags = NEWEST},
+        {.ids = "*opus-4-7*", .flags = NEWEST},
+        {.ids = "*opus-4-8*", .flags = NEWEST},
+        {.ids = "*opus-4-6*", .flags = CLAUDE_STRUCTURED | CLAUDE_ADAPTIVE},
+        {.ids = "*sonnet-4-6*", .flags = CLAUDE_STRUCTURED | CLAUDE_ADAPTIVE},
+        {.ids = "*sonnet-4-5*", .flags = CLAUDE_STRUCTURED | CLAUDE_ONE_SAMPLING},
+        {.ids = "*opus-4-5*", .flags = CLAUDE_STRUCTURED | CLAUDE_ONE_SAMPLING},
+        {.ids = "*haiku-4-5*", .flags = CLAUDE_STRUCTURED | CLAUDE_ONE_SAMPLING},
+        {.ids = "*opus-4-1*", .flags = CLAUDE_STRUCTURED | CLAUDE_ONE_SAMPLING},
+        {.ids = "*sonnet-4*", .flags = 0},
+        {.ids = "*opus-4*", .flags = 0},
+        {.ids = "*3-*", .flags = 0},
+        {.ids = "*", .flags = NEWEST},
     };
-    struct slice id = model->base_model.len > 0 ? model->base_model : model->model;
-    const struct family *family = families;
-    while (family->part[0] != '\0' && slice_find(id, slice_of(family->part)) == NULL)
-        family++;
-    return family;
+    return family_find(families, model_id(model), 0);
 }

@@ -5,12 +5,10 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic/anthropic.h"
 
-void anthropic_write_marker(struct buffer *out, const struct part *part)
+void anthropic_write_marker(struct encode *encode, const struct part *part)
 {
-    if (part->cache_control_json.len == 0)
-        return;
-    buffer_append_lit(out, ",\"cache_control\":");
-    buffer_append_slice(out, part->cache_control_json);
+    if (part->cache_control_json.len > 0)
+        encode_write(encode, ",\"cache_control\":%", part->cache_control_json);
 }
 
 static bool starts_nocase(struct slice text, struct slice prefix)
@@ -49,7 +47,7 @@ static bool find_data(struct arena *arena, const struct part *part, struct data 
 }
 
 /* Base64 with the line breaks and blanks that some encoders put in taken out again. */
-static void put_base64(struct anthropic_encode *encode, struct slice raw)
+static void put_base64(struct encode *encode, struct slice raw)
 {
     struct buffer *out = encode->out;
     bool clean = memchr(raw.ptr, '\\', raw.len) == NULL && memchr(raw.ptr, ' ', raw.len) == NULL && memchr(raw.ptr, '%', raw.len) == NULL;
@@ -66,7 +64,7 @@ static void put_base64(struct anthropic_encode *encode, struct slice raw)
     }
 }
 
-static void put_source(struct anthropic_encode *encode, struct slice type, struct slice raw)
+static void put_source(struct encode *encode, struct slice type, struct slice raw)
 {
     buffer_append_lit(encode->out, "\"source\":{\"type\":\"base64\",\"media_type\":");
     json_append_string(encode->out, type);
@@ -76,13 +74,11 @@ static void put_source(struct anthropic_encode *encode, struct slice type, struc
 }
 
 /* At an address. False: at none that the API fetches from. */
-static bool put_place(struct anthropic_encode *encode, const struct part *part)
+static bool put_place(struct encode *encode, const struct part *part)
 {
     if (!starts_nocase(part->url_raw, LIT("https:")))
         return false;
-    buffer_append_lit(encode->out, "\"source\":{\"type\":\"url\",\"url\":");
-    json_append_quoted(encode->out, part->url_raw);
-    buffer_append_byte(encode->out, '}');
+    encode_write(encode, "\"source\":{\"type\":\"url\",\"url\":\"%\"}", part->url_raw);
     return true;
 }
 
@@ -100,7 +96,7 @@ static struct slice picture_type(struct slice type)
     return SLICE_NONE;
 }
 
-bool anthropic_write_image(struct anthropic_encode *encode, const struct part *part)
+bool anthropic_write_image(struct encode *encode, const struct part *part)
 {
     struct buffer *out = encode->out;
     struct data data;
@@ -108,13 +104,12 @@ bool anthropic_write_image(struct anthropic_encode *encode, const struct part *p
     if (find_data(encode->arena, part, &data) && data.base64) {
         struct slice type = picture_type(data.type);
         if (type.len == 0)
-            return complaint_refuse(encode->complaint, LIT("this provider takes images as JPEG, PNG, GIF or WebP only"), LIT("messages"));
+            return encode_refuse(encode, LIT("this provider takes images as JPEG, PNG, GIF or WebP only"), LIT("messages"));
         put_source(encode, type, data.raw);
     } else if (!put_place(encode, part)) {
-        return complaint_refuse(encode->complaint, LIT("this provider takes images as https URLs or as base64 data URLs only"),
-                                LIT("messages"));
+        return encode_refuse(encode, LIT("this provider takes images as https URLs or as base64 data URLs only"), LIT("messages"));
     }
-    anthropic_write_marker(out, part);
+    anthropic_write_marker(encode, part);
     buffer_append_byte(out, '}');
     return true;
 }
@@ -175,7 +170,7 @@ static bool is_pdf(const struct data *data)
 }
 
 /* False: no kind of file that the API takes. */
-static bool put_file(struct anthropic_encode *encode, const struct data *data)
+static bool put_file(struct encode *encode, const struct data *data)
 {
     struct buffer *out = encode->out;
     if (data->base64 && is_pdf(data)) {
@@ -190,7 +185,7 @@ static bool put_file(struct anthropic_encode *encode, const struct data *data)
     return true;
 }
 
-bool anthropic_write_document(struct anthropic_encode *encode, const struct part *part)
+bool anthropic_write_document(struct encode *encode, const struct part *part)
 {
     struct buffer *out = encode->out;
     struct data data = {.raw = part->url_raw, .base64 = true}; /* OpenAI takes the data without its head as well */
@@ -199,21 +194,16 @@ bool anthropic_write_document(struct anthropic_encode *encode, const struct part
         return anthropic_write_image(encode, part);
     buffer_append_lit(out, "{\"type\":\"document\",");
     if (part->text_raw.len > 0) {
-        buffer_append_lit(out, "\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":");
-        json_append_quoted(out, part->text_raw);
-        buffer_append_byte(out, '}');
+        encode_write(encode, "\"source\":{\"type\":\"text\",\"media_type\":\"text/plain\",\"data\":\"%\"}", part->text_raw);
     } else if (found || is_pdf(&data)) {
         if (!put_file(encode, &data))
-            return complaint_refuse(encode->complaint, LIT("this provider takes files as PDF or plain text only"), LIT("messages"));
+            return encode_refuse(encode, LIT("this provider takes files as PDF or plain text only"), LIT("messages"));
     } else if (!put_place(encode, part)) {
-        return complaint_refuse(encode->complaint, LIT("this provider takes files as base64 data or https URLs only, not by id"),
-                                LIT("messages"));
+        return encode_refuse(encode, LIT("this provider takes files as base64 data or https URLs only, not by id"), LIT("messages"));
     }
-    if (part->name_raw.len > 0) {
-        buffer_append_lit(out, ",\"title\":");
-        json_append_quoted(out, part->name_raw);
-    }
-    anthropic_write_marker(out, part);
+    if (part->name_raw.len > 0)
+        encode_write(encode, ",\"title\":\"%\"", part->name_raw);
+    anthropic_write_marker(encode, part);
     buffer_append_byte(out, '}');
     return true;
 }

@@ -8,39 +8,10 @@ enum { BUDGET_MIN = 1024, MAX_TOKENS_DEFAULT = 4096 };
 
 const struct name_rule anthropic_names = {"_-", 128, false};
 
-void anthropic_write_name(struct anthropic_encode *encode, struct slice name_raw)
-{
-    json_append_quoted(encode->out, name_fit(name_raw, &anthropic_names, encode->arena));
-}
-
 /* ---------------------------------------------------------------- reasoning */
 
-static int64_t budget_of(const struct anthropic_encode *encode, enum effort effort)
-{
-    static const int64_t defaults[] = {0, 0, 1024, 1024, 2048, 4096, 8192, 8192};
-    enum effort known = effort > EFFORT_XHIGH ? EFFORT_XHIGH : effort;
-    int64_t configured = known < EFFORT_MINIMAL ? 0 : encode->provider->reasoning_budgets[known - EFFORT_MINIMAL];
-    return configured > 0 ? configured : defaults[effort];
-}
-
-static int64_t max_tokens_of(const struct anthropic_encode *encode)
-{
-    int64_t wanted = 0, limit = encode->model->max_output;
-    if (!json_to_count(encode->chat->max_tokens, &wanted)) {
-        wanted = encode->provider->default_max_tokens;
-        if (wanted == 0)
-            wanted = limit > 0 ? limit : MAX_TOKENS_DEFAULT;
-    }
-    return limit > 0 && wanted > limit ? limit : wanted;
-}
-
-static bool is_disabled(struct slice thinking_json)
-{
-    return json_raw_equals(json_find_string(thinking_json, "type"), LIT("disabled"));
-}
-
 /* A budget lies below max_tokens: it comes on top of what was asked for as answer, as far as the model goes. */
-static void make_room(const struct anthropic_encode *encode, int64_t budget, int64_t *max_tokens)
+static void add_budget(const struct encode *encode, int64_t budget, int64_t *max_tokens)
 {
     int64_t limit = encode->model->max_output;
     if (*max_tokens <= budget)
@@ -49,14 +20,15 @@ static void make_room(const struct anthropic_encode *encode, int64_t budget, int
         *max_tokens = limit;
 }
 
-static void put_budget(struct anthropic_encode *encode, enum effort effort, int64_t *max_tokens)
+static void put_budget(struct encode *encode, int64_t *max_tokens)
 {
-    int64_t budget = budget_of(encode, effort), limit = encode->model->max_output;
+    static const int64_t defaults[] = {0, 0, 1024, 1024, 2048, 4096, 8192, 8192};
+    int64_t budget = encode_budget(encode, defaults), limit = encode->model->max_output;
     if (limit > 0 && budget >= limit)
         budget = limit / 2;
     if (budget < BUDGET_MIN)
         budget = BUDGET_MIN;
-    make_room(encode, budget, max_tokens);
+    add_budget(encode, budget, max_tokens);
     buffer_append_lit(encode->out, "{\"type\":\"enabled\",\"budget_tokens\":");
     buffer_append_int(encode->out, budget);
     buffer_append_byte(encode->out, '}');
@@ -64,180 +36,129 @@ static void put_budget(struct anthropic_encode *encode, enum effort effort, int6
 
 /* The client's own thinking object goes on as it is; an effort becomes a budget or an effort, by family. Models that think by themselves must be told
  * not to. */
-static void put_thinking(struct anthropic_encode *encode, enum effort effort, int64_t *max_tokens)
+static void put_thinking(struct encode *encode, int64_t *max_tokens)
 {
-    const struct chat *chat = encode->chat;
-    bool given = chat->thinking_json.len > 0, adaptive = encode->family->flags & FAMILY_ADAPTIVE;
-    bool off = given ? is_disabled(chat->thinking_json) : effort == EFFORT_NONE;
+    struct slice said = encode->chat->thinking_json;
+    bool given = said.len > 0, adaptive = encode->flags & CLAUDE_ADAPTIVE;
+    bool off = given ? thinking_is_disabled(said) : encode->effort == EFFORT_NONE;
     int64_t budget;
-    if (!given && effort == EFFORT_NOT_GIVEN)
+    if (!given && encode->effort == EFFORT_NOT_GIVEN)
         return;
     if (given && (encode->thinking || off)) {
-        if (encode->thinking && json_to_count(json_find(chat->thinking_json, "budget_tokens"), &budget))
-            make_room(encode, budget, max_tokens);
-        json_append_key(encode->out, &encode->first, LIT("thinking"));
-        buffer_append_slice(encode->out, chat->thinking_json);
-    } else if (encode->thinking) {
-        json_append_key(encode->out, &encode->first, LIT("thinking"));
-        if (adaptive)
-            buffer_append_lit(encode->out, "{\"type\":\"adaptive\"}");
-        else
-            put_budget(encode, effort, max_tokens);
+        if (encode->thinking && json_to_count(json_find(said, "budget_tokens"), &budget))
+            add_budget(encode, budget, max_tokens);
+        encode_value(encode, "thinking", said);
+    } else if (encode->thinking && !adaptive) {
+        encode_key(encode, "thinking");
+        put_budget(encode, max_tokens);
     } else if (adaptive) {
-        json_append_key(encode->out, &encode->first, LIT("thinking"));
-        buffer_append_lit(encode->out, "{\"type\":\"disabled\"}");
+        encode_value(encode, "thinking", encode->thinking ? LIT("{\"type\":\"adaptive\"}") : LIT("{\"type\":\"disabled\"}"));
     }
     if (given && !encode->thinking && !off)
-        names_drop(encode->dropped, LIT("thinking"));
+        encode_drop(encode, LIT("thinking"));
 }
 
 /* The model keeps to schemas: of answers and of strict tools. */
-static bool is_structured(const struct anthropic_encode *encode)
+static bool is_structured(const struct encode *encode)
 {
-    return (encode->family->flags & FAMILY_STRUCTURED) && (encode->model->capabilities & NEED_JSON_SCHEMA);
+    return (encode->flags & CLAUDE_STRUCTURED) && (encode->model->capabilities & NEED_JSON_SCHEMA);
 }
 
-static bool uses_json_tool(const struct anthropic_encode *encode)
+static bool uses_json_tool(const struct encode *encode)
 {
     return encode->chat->format == FORMAT_SCHEMA && !is_structured(encode);
 }
 
-static bool is_thinking(const struct anthropic_encode *encode, enum effort effort)
+static bool is_thinking(const struct encode *encode)
 {
     const struct chat *chat = encode->chat;
     bool forced = chat->tool_choice == TOOL_CHOICE_REQUIRED || chat->tool_choice == TOOL_CHOICE_NAMED || uses_json_tool(encode);
     if (anthropic_lost_reasoning(chat))
         return false; /* the client lost the signed blocks: going on without thinking beats a refusal */
-    bool wanted = chat->thinking_json.len > 0 ? !is_disabled(chat->thinking_json) : effort > EFFORT_NONE;
+    bool wanted = chat->thinking_json.len > 0 ? !thinking_is_disabled(chat->thinking_json) : encode->effort > EFFORT_NONE;
     return wanted && !forced; /* a forced tool and thinking exclude each other */
 }
 
 /* ---------------------------------------------------------------- sampling */
 
-static void put_sampling(struct anthropic_encode *encode)
+static void put_or_drop(struct encode *encode, const char *name, struct slice value, bool refused)
 {
-    const struct chat *chat = encode->chat;
-    unsigned flags = encode->family->flags;
-    double temperature = 1;
-    bool given = chat->temperature.len > 0 && json_to_double(chat->temperature, &temperature);
-    bool refused = (flags & FAMILY_NO_SAMPLING) || encode->thinking;
-    if (given && !(refused && temperature == 1)) {
-        if (refused) {
-            names_drop(encode->dropped, LIT("temperature"));
-        } else {
-            json_append_key(encode->out, &encode->first, LIT("temperature")); /* 0..1 here, 0..2 there */
-            buffer_append_slice(encode->out, temperature > 1 ? LIT("1") : temperature < 0 ? LIT("0") : chat->temperature);
-        }
-    }
-    if (chat->top_p.len > 0) {
-        double top_p = 0;
-        bool high = json_to_double(chat->top_p, &top_p) && top_p >= 0.95 && top_p <= 1; /* all that thinking allows */
-        if ((flags & FAMILY_NO_SAMPLING) || (encode->thinking ? !high : given && (flags & FAMILY_ONE_SAMPLING))) {
-            names_drop(encode->dropped, LIT("top_p"));
-        } else {
-            json_append_key(encode->out, &encode->first, LIT("top_p"));
-            buffer_append_slice(encode->out, chat->top_p);
-        }
-    }
-    if (chat->top_k.len > 0) {
-        if (refused) {
-            names_drop(encode->dropped, LIT("top_k"));
-        } else {
-            json_append_key(encode->out, &encode->first, LIT("top_k"));
-            buffer_append_slice(encode->out, chat->top_k);
-        }
-    }
+    if (value.len > 0 && refused)
+        encode_drop(encode, slice_of(name));
+    else
+        encode_value(encode, name, value);
 }
 
-static void put_stops(struct anthropic_encode *encode)
+static void put_sampling(struct encode *encode)
 {
     const struct chat *chat = encode->chat;
-    bool any = false;
-    for (unsigned i = 0; i < chat->stop_count; i++) {
-        struct slice stop = chat->stops_raw[i];
-        if (slice_trim(json_unescape(encode->arena, stop)).len == 0)
-            continue; /* blanks only are refused */
-        if (!any)
-            json_append_key(encode->out, &encode->first, LIT("stop_sequences"));
-        buffer_append_byte(encode->out, any ? ',' : '[');
-        any = true;
-        json_append_quoted(encode->out, stop);
-    }
-    if (any)
-        buffer_append_byte(encode->out, ']');
+    bool none = encode->flags & CLAUDE_NO_SAMPLING, refused = none || encode->thinking;
+    struct slice temperature = number_between(chat->temperature, LIT("0"), LIT("1")); /* 0..1 here, 0..2 there */
+    double number = 0, top_p = 0;
+    if (!(refused && json_to_double(chat->temperature, &number) && number == 1))
+        put_or_drop(encode, "temperature", temperature, refused);
+    bool high = json_to_double(chat->top_p, &top_p) && top_p >= 0.95 && top_p <= 1; /* all that thinking allows */
+    put_or_drop(encode, "top_p", chat->top_p,
+                none || (encode->thinking ? !high : temperature.len > 0 && (encode->flags & CLAUDE_ONE_SAMPLING)));
+    put_or_drop(encode, "top_k", chat->top_k, refused);
 }
 
 /* ---------------------------------------------------------------- tools and formats */
 
 /* An object at the top, and said to be one. */
-static void put_input_schema(struct buffer *out, struct slice schema)
+static void put_input_schema(struct encode *encode, struct slice schema)
 {
     bool object = schema.len >= 2 && schema.ptr[0] == '{';
     struct slice inside = object ? slice_trim((struct slice){schema.ptr + 1, schema.len - 2}) : SLICE_NONE;
-    if (inside.len == 0) {
-        buffer_append_lit(out, "{\"type\":\"object\",\"properties\":{}}");
-    } else if (json_find(schema, "type").len == 0) {
-        buffer_append_lit(out, "{\"type\":\"object\",");
-        buffer_append_slice(out, inside);
-        buffer_append_byte(out, '}');
-    } else {
-        buffer_append_slice(out, schema);
-    }
+    if (inside.len > 0 && json_find(schema, "type").len == 0)
+        encode_write(encode, "{\"type\":\"object\",%}", inside);
+    else
+        buffer_append_slice(encode->out, inside.len > 0 ? schema : LIT("{\"type\":\"object\",\"properties\":{}}"));
 }
 
-static void put_tool(struct anthropic_encode *encode, const struct tool *tool)
+static void put_tool(struct encode *encode, const struct tool *tool)
 {
-    struct buffer *out = encode->out;
-    buffer_append_lit(out, "{\"name\":");
-    anthropic_write_name(encode, tool->name_raw);
-    if (tool->description_raw.len > 0) {
-        buffer_append_lit(out, ",\"description\":");
-        json_append_quoted(out, tool->description_raw);
-    }
-    buffer_append_lit(out, ",\"input_schema\":");
-    put_input_schema(out, tool->schema_json);
+    encode_write(encode, "{\"name\":\"%\"", name_fit(tool->name_raw, &anthropic_names, encode->arena));
+    encode_text(encode, "description", tool->description_raw);
+    encode_key(encode, "input_schema");
+    put_input_schema(encode, tool->schema_json);
     if (tool->strict == 1 && is_structured(encode)) /* older models refuse the word, and keep to schemas as well as they can */
-        buffer_append_lit(out, ",\"strict\":true");
-    if (tool->cache_control_json.len > 0) {
-        buffer_append_lit(out, ",\"cache_control\":");
-        buffer_append_slice(out, tool->cache_control_json);
-    }
-    buffer_append_byte(out, '}');
+        encode_value(encode, "strict", LIT("true"));
+    encode_value(encode, "cache_control", tool->cache_control_json);
+    buffer_append_byte(encode->out, '}');
 }
 
-static bool put_tools(struct anthropic_encode *encode)
+static struct slice answer_schema(const struct chat *chat)
 {
-    const struct chat *chat = encode->chat;
-    struct buffer *out = encode->out;
-    bool json_tool = uses_json_tool(encode), first = true;
-    if (chat->tools == NULL && !json_tool)
+    return chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}");
+}
+
+static bool put_tools(struct encode *encode)
+{
+    bool json_tool = uses_json_tool(encode);
+    if (encode->chat->tools == NULL && !json_tool)
         return true;
-    json_append_key(encode->out, &encode->first, LIT("tools"));
-    buffer_append_byte(out, '[');
-    for (const struct tool *tool = chat->tools; tool != NULL; tool = tool->next) {
-        if (tool->name_raw.len == 0)
-            return complaint_refuse(encode->complaint, LIT("this provider knows no tools but functions"), LIT("tools"));
-        if (!first)
-            buffer_append_byte(out, ',');
-        first = false;
+    encode_key(encode, "tools");
+    encode_begin(encode, '[');
+    for (const struct tool *tool = encode->chat->tools; tool != NULL; tool = tool->next) {
+        if (!encode_is_function(encode, tool))
+            return false;
+        encode_comma(encode);
         put_tool(encode, tool);
     }
     if (json_tool) {
-        if (!first)
-            buffer_append_byte(out, ',');
-        buffer_append_lit(out, "{\"name\":\"" ANTHROPIC_JSON_TOOL "\",\"description\":\"Return the answer as JSON.\",\"input_schema\":");
-        buffer_append_slice(out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"));
-        buffer_append_byte(out, '}');
+        encode_comma(encode);
+        encode_write(encode, "{\"name\":\"" ANTHROPIC_JSON_TOOL "\",\"description\":\"Return the answer as JSON.\",\"input_schema\":%}",
+                     answer_schema(encode->chat));
     }
-    buffer_append_byte(out, ']');
+    encode_end(encode, ']');
     return true;
 }
 
-static void put_tool_choice(struct anthropic_encode *encode)
+static void put_tool_choice(struct encode *encode)
 {
     static const struct slice words[] = {LIT("auto"), LIT("auto"), LIT("none"), LIT("any"), LIT("tool")};
     const struct chat *chat = encode->chat;
-    struct buffer *out = encode->out;
     enum tool_choice choice = chat->tool_choice;
     struct slice name = chat->tool_choice_name_raw;
     if (uses_json_tool(encode)) {
@@ -246,159 +167,120 @@ static void put_tool_choice(struct anthropic_encode *encode)
     } else if (chat->tools == NULL || (choice == TOOL_CHOICE_NONE_GIVEN && chat->parallel_tool_calls != 0)) {
         return;
     }
-    json_append_key(encode->out, &encode->first, LIT("tool_choice"));
-    buffer_append_lit(out, "{\"type\":\"");
-    buffer_append_slice(out, words[choice]);
-    buffer_append_byte(out, '"');
-    if (choice == TOOL_CHOICE_NAMED) {
-        buffer_append_lit(out, ",\"name\":");
-        anthropic_write_name(encode, name);
-    }
+    encode_key(encode, "tool_choice");
+    encode_write(encode, "{\"type\":\"%\"", words[choice]);
+    if (choice == TOOL_CHOICE_NAMED)
+        encode_write(encode, ",\"name\":\"%\"", name_fit(name, &anthropic_names, encode->arena));
     if (chat->parallel_tool_calls == 0 && choice != TOOL_CHOICE_NONE)
-        buffer_append_lit(out, ",\"disable_parallel_tool_use\":true");
-    buffer_append_byte(out, '}');
+        buffer_append_lit(encode->out, ",\"disable_parallel_tool_use\":true");
+    buffer_append_byte(encode->out, '}');
 }
 
 /* effort and format share an object. */
-static bool put_output_config(struct anthropic_encode *encode, enum effort effort)
+static bool put_output_config(struct encode *encode)
 {
-    static const char *const names[] = {"", "", "low", "low", "medium", "high", "high", "max"};
     const struct chat *chat = encode->chat;
     bool schema = chat->format == FORMAT_SCHEMA && !uses_json_tool(encode);
-    bool by_effort = encode->thinking && (encode->family->flags & FAMILY_ADAPTIVE) && effort > EFFORT_NONE;
-    if (chat->effort_raw.len > 0 && effort != EFFORT_NONE && !encode->thinking && chat->thinking_json.len == 0)
-        names_drop(encode->dropped, LIT("reasoning_effort"));
-    if (!schema && !by_effort)
-        return true;
-    json_append_key(encode->out, &encode->first, LIT("output_config"));
-    buffer_append_byte(encode->out, '{');
+    bool by_effort = encode->thinking && (encode->flags & CLAUDE_ADAPTIVE) && encode->effort > EFFORT_NONE;
+    if (chat->effort_raw.len > 0 && encode->effort != EFFORT_NONE && !encode->thinking && chat->thinking_json.len == 0)
+        encode_drop(encode, LIT("reasoning_effort"));
+    struct place place = encode_open(encode, "output_config", '{');
     if (by_effort)
-        buffer_printf(encode->out, "\"effort\":\"%s\"%s",
-                      effort == EFFORT_XHIGH && (encode->family->flags & FAMILY_XHIGH) ? "xhigh" : names[effort], schema ? "," : "");
+        encode_text(encode, "effort",
+                    encode->effort == EFFORT_XHIGH && (encode->flags & CLAUDE_XHIGH) ? LIT("xhigh") : effort_word(encode->effort));
     if (schema) {
-        buffer_append_lit(encode->out, "\"format\":{\"type\":\"json_schema\",\"schema\":");
-        if (!anthropic_write_schema(encode->out, chat->schema_json.len > 0 ? chat->schema_json : LIT("{\"type\":\"object\"}"),
-                                    encode->complaint))
+        encode_key(encode, "format");
+        buffer_append_lit(encode->out, "{\"type\":\"json_schema\",\"schema\":");
+        if (!anthropic_write_schema(encode->out, answer_schema(chat), encode->complaint))
             return false;
         buffer_append_byte(encode->out, '}');
     }
-    buffer_append_byte(encode->out, '}');
+    encode_close(encode, '}', place);
     return true;
 }
 
 /* ---------------------------------------------------------------- the rest */
 
 /* OpenAI's newer name of `user`. */
-static bool is_user(const struct anthropic_encode *encode, const struct extra *extra)
+static bool is_user(const struct encode *encode, struct slice value_json)
 {
-    return encode->chat->user_raw.len == 0 && extra->value_json.len > 2 && extra->value_json.ptr[0] == '"' &&
-           json_raw_equals(extra->name_raw, LIT("safety_identifier"));
+    return encode->chat->user_raw.len == 0 && value_json.len > 2 && value_json.ptr[0] == '"';
 }
 
-static void put_user(struct anthropic_encode *encode)
+static const struct extra_rule extras[] = {
+    {"safety_identifier", NULL, EXTRA_ELSEWHERE, is_user},
+    {.name = NULL},
+};
+
+static void put_user(struct encode *encode)
 {
-    struct slice user = encode->chat->user_raw;
-    for (const struct extra *extra = encode->chat->extras; extra != NULL; extra = extra->next)
-        if (is_user(encode, extra))
-            user = (struct slice){extra->value_json.ptr + 1, extra->value_json.len - 2};
+    struct slice user = encode->chat->user_raw, identifier = encode_extra(encode, LIT("safety_identifier"));
+    if (is_user(encode, identifier))
+        user = (struct slice){identifier.ptr + 1, identifier.len - 2};
     if (user.len == 0)
         return;
-    json_append_key(encode->out, &encode->first, LIT("metadata"));
-    buffer_append_lit(encode->out, "{\"user_id\":");
-    json_append_quoted(encode->out, user);
-    buffer_append_byte(encode->out, '}');
+    encode_key(encode, "metadata");
+    encode_write(encode, "{\"user_id\":\"%\"}", user);
 }
 
-/* What has no counterpart here and changes nothing that the client could rely on: left out, and named. */
-static void drop_rest(struct anthropic_encode *encode)
-{
-    const struct chat *chat = encode->chat;
-    if (chat->seed.len > 0)
-        names_drop(encode->dropped, LIT("seed"));
-    if (chat->presence_penalty.len > 0)
-        names_drop(encode->dropped, LIT("presence_penalty"));
-    if (chat->frequency_penalty.len > 0)
-        names_drop(encode->dropped, LIT("frequency_penalty"));
-    if (chat->logprobs == 1)
-        names_drop(encode->dropped, LIT("logprobs"));
-    if (chat->top_logprobs.len > 0)
-        names_drop(encode->dropped, LIT("top_logprobs"));
-    if (chat->metadata_json.len > 0)
-        names_drop(encode->dropped, LIT("metadata"));
-    for (const struct extra *extra = chat->extras; extra != NULL; extra = extra->next)
-        if (!slice_equals(extra->value_json, LIT("null")) && !is_user(encode, extra))
-            names_drop(encode->dropped, extra->name_raw);
-}
-
-static void put_service_tier(struct anthropic_encode *encode)
+static void put_service_tier(struct encode *encode)
 {
     struct slice tier = encode->chat->service_tier_raw;
-    if (tier.len == 0)
-        return;
-    if (slice_equals(tier, LIT("auto")) || slice_equals(tier, LIT("default"))) {
-        json_append_key(encode->out, &encode->first, LIT("service_tier"));
-        buffer_append_slice(encode->out, slice_equals(tier, LIT("auto")) ? LIT("\"auto\"") : LIT("\"standard_only\""));
-    } else {
-        names_drop(encode->dropped, LIT("service_tier"));
-    }
+    bool usual = slice_equals(tier, LIT("default"));
+    if (tier.len > 0 && !usual && !slice_equals(tier, LIT("auto")))
+        return encode_drop(encode, LIT("service_tier"));
+    encode_text(encode, "service_tier", usual ? LIT("standard_only") : tier);
 }
 
-static bool put_question(struct anthropic_encode *encode)
+static void begin(struct encode *encode)
 {
-    names_drop_content(encode->chat, encode->dropped);
+    encode->family = anthropic_family(encode->model);
+    encode->flags = encode->family->flags;
+    encode->effort = effort_of(encode->chat->effort_raw, EFFORT_MAX);
+    encode->thinking = is_thinking(encode);
+    encode_begin(encode, '{');
+    encode_model(encode);
+}
+
+static bool put_question(struct encode *encode)
+{
+    encode_drop_content(encode);
     if (!anthropic_write_messages(encode) || !put_tools(encode))
         return false;
     put_tool_choice(encode);
-    return true;
+    return put_output_config(encode);
 }
 
 /* What is counted: no length, no sampling. */
-bool anthropic_write_count(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                           struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+bool anthropic_write_count(struct encode *encode)
 {
-    struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false, false};
-    enum effort effort = effort_of(chat->effort_raw, EFFORT_MAX);
-    encode.thinking = is_thinking(&encode, effort);
-    buffer_append_byte(out, '{');
-    json_append_key(encode.out, &encode.first, LIT("model"));
-    json_append_string(out, model->model);
-    put_thinking(&encode, effort, &(int64_t){0});
-    if (!put_question(&encode) || !put_output_config(&encode, effort))
+    begin(encode);
+    put_thinking(encode, &(int64_t){0});
+    if (!put_question(encode))
         return false;
-    buffer_append_byte(out, '}');
+    encode_end(encode, '}');
     return true;
 }
 
-bool anthropic_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                             struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+bool anthropic_write_request(struct encode *encode)
 {
-    struct anthropic_encode encode = {chat, provider, model, anthropic_family(model), arena, out, dropped, complaint, true, false, false};
-    enum effort effort = effort_of(chat->effort_raw, EFFORT_MAX);
-    int64_t max_tokens = max_tokens_of(&encode), n = 1;
-    if (chat->n.len > 0 && json_to_count(chat->n, &n) && n > 1)
-        return complaint_refuse(encode.complaint, LIT("this provider gives one answer per request: n must be 1"), LIT("n"));
-    encode.thinking = is_thinking(&encode, effort);
-    buffer_append_byte(out, '{');
-    json_append_key(encode.out, &encode.first, LIT("model"));
-    json_append_string(out, model->model);
-    put_thinking(&encode, effort, &max_tokens);
-    json_append_key(encode.out, &encode.first, LIT("max_tokens"));
-    buffer_append_int(out, max_tokens);
-    if (!put_question(&encode) || !put_output_config(&encode, effort))
+    int64_t limit = encode->model->max_output, max_tokens = encode_max_tokens(encode, limit > 0 ? limit : MAX_TOKENS_DEFAULT);
+    if (!encode_is_one_answer(encode))
         return false;
-    put_sampling(&encode);
-    put_stops(&encode);
-    put_user(&encode);
-    put_service_tier(&encode);
-    if (chat->cache_control_json.len > 0) {
-        json_append_key(encode.out, &encode.first, LIT("cache_control"));
-        buffer_append_slice(out, chat->cache_control_json);
-    }
-    drop_rest(&encode);
-    if (chat->stream) {
-        json_append_key(encode.out, &encode.first, LIT("stream"));
-        buffer_append_lit(out, "true");
-    }
-    buffer_append_byte(out, '}');
+    begin(encode);
+    put_thinking(encode, &max_tokens);
+    encode_int(encode, "max_tokens", max_tokens);
+    if (!put_question(encode))
+        return false;
+    put_sampling(encode);
+    encode_stops(encode, "stop_sequences", stop_has_text, STOPS_ANY);
+    put_user(encode);
+    put_service_tier(encode);
+    encode_value(encode, "cache_control", encode->chat->cache_control_json);
+    encode_drop_members(encode, MEMBER_SEED | MEMBER_PENALTIES | MEMBER_LOGPROBS | MEMBER_METADATA);
+    encode_extras(encode, extras, EXTRA_TOP);
+    if (encode->chat->stream)
+        encode_value(encode, "stream", LIT("true"));
+    encode_end(encode, '}');
     return true;
 }

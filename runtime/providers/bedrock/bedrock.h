@@ -14,42 +14,28 @@
 /* The name of the tool that stands for a JSON answer. */
 #define BEDROCK_JSON_TOOL "json_tool_call"
 
+/* Behind the bits of CLAUDE_*, which a Claude model has as well. */
 enum {
-    BEDROCK_CLAUDE = 1,
-    BEDROCK_NOVA = 2,
-    BEDROCK_NOVA_2 = 4,      /* reasons when asked */
-    BEDROCK_GPT_OSS = 8,     /* takes reasoning_effort */
-    BEDROCK_ID9 = 16,        /* ids of calls must be nine alphanumerics */
-    BEDROCK_NO_SYSTEM = 32,  /* system texts must stand in the user's first turn */
-    BEDROCK_FORCED = 64,     /* toolChoice any and tool */
-    BEDROCK_STRUCTURED = 128 /* outputConfig.textFormat; of Claude its own family says */
+    BEDROCK_CLAUDE = 1 << 8,
+    BEDROCK_NOVA = 1 << 9,
+    BEDROCK_NOVA_2 = 1 << 10,     /* reasons when asked */
+    BEDROCK_GPT_OSS = 1 << 11,    /* takes reasoning_effort */
+    BEDROCK_ID9 = 1 << 12,        /* ids of calls must be nine alphanumerics */
+    BEDROCK_NO_SYSTEM = 1 << 13,  /* system texts must stand in the user's first turn */
+    BEDROCK_FORCED = 1 << 14,     /* toolChoice any and tool */
+    BEDROCK_STRUCTURED = 1 << 15, /* outputConfig.textFormat; of Claude its own family says */
+    /* Of a request: how JSON by a schema is asked for. */
+    BEDROCK_BY_TOOL = 1 << 16,   /* a tool that must be called */
+    BEDROCK_BY_OUTPUT = 1 << 17, /* outputConfig */
+    BEDROCK_BY_WORDS = 1 << 18,  /* a line of the system text */
 };
 
 unsigned bedrock_family(const struct model_facts *model);
 
-/* How JSON by a schema is asked for. */
-enum bedrock_format {
-    BEDROCK_FORMAT_NONE,
-    BEDROCK_FORMAT_TOOL,   /* a tool that must be called */
-    BEDROCK_FORMAT_OUTPUT, /* outputConfig */
-    BEDROCK_FORMAT_WORDS,  /* a line of the system text */
-};
+enum { BEDROCK_DEPTH_AROUND = 8 }; /* levels around arguments and schemas: they count for the depth as well */
 
-/* What is being written, and how. */
 struct bedrock_encode {
-    const struct chat *chat;
-    const struct provider *provider;
-    const struct model_facts *model;
-    const struct family *claude;
-    struct arena *arena;
-    struct buffer *out, *dropped;
-    struct complaint *complaint;
-    unsigned family;
-    enum bedrock_format format;
-    bool first;        /* no member of the innermost object was written */
-    bool thinking;     /* this request thinks: signed blocks go back */
-    bool has_calls;    /* the history has calls or results of tools */
-    bool lost_markers; /* a cache marker was dropped, and named */
+    struct encode base;
     struct bedrock_document *documents;
     unsigned document_count;
 };
@@ -57,15 +43,12 @@ struct bedrock_encode {
 extern const struct name_rule bedrock_tool_rule;
 
 /* A cachePoint behind what was just written, where the model knows them. */
-void bedrock_write_marker(struct bedrock_encode *encode, struct slice cache_control_json);
-/* "system" and "messages". False: complaint. */
-bool bedrock_write_messages(struct bedrock_encode *encode);
-bool bedrock_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                           struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-bool bedrock_write_count(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                         struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-bool bedrock_write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                         struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+void bedrock_write_marker(struct encode *encode, struct slice cache_control_json);
+/* "system" and "messages", of a struct bedrock_encode. False: complaint. */
+bool bedrock_write_messages(struct encode *encode);
+bool bedrock_write_request(struct encode *encode);
+bool bedrock_write_count(struct encode *encode);
+bool bedrock_write_embed(struct encode *encode);
 
 enum { BEDROCK_READER_SIZE = 512 };
 void bedrock_reader_begin(struct reader *reader);

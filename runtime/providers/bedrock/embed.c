@@ -5,72 +5,57 @@
 
 enum { COHERE_TEXTS_MAX = 96 };
 
-static struct slice id_of(const struct model_facts *model)
+static bool says(const struct encode *encode, const char *part)
 {
-    return model->base_model.len > 0 ? model->base_model : model->model;
+    return slice_find(model_id(encode->model), slice_of(part)) != NULL;
 }
 
 /* {"inputText"}; the second version takes dimensions, the one for images takes them by another name. */
-static bool write_titan(const struct embed *embed, struct slice id, struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+static bool write_titan(struct encode *encode)
 {
-    if (embed->count != 1)
-        return complaint_refuse(complaint, LIT("this model takes one text per request"), LIT("input"));
-    buffer_append_lit(out, "{\"inputText\":");
-    json_append_quoted(out, embed->inputs_raw[0]);
-    if (embed->dimensions.len > 0 && slice_find(id, LIT("titan-embed-image")) != NULL) {
-        buffer_append_lit(out, ",\"embeddingConfig\":{\"outputEmbeddingLength\":");
-        buffer_append_slice(out, embed->dimensions);
-        buffer_append_byte(out, '}');
-    } else if (embed->dimensions.len > 0 && slice_find(id, LIT("titan-embed-text-v2")) != NULL) {
-        buffer_append_lit(out, ",\"dimensions\":");
-        buffer_append_slice(out, embed->dimensions);
-    } else if (embed->dimensions.len > 0) {
-        names_drop(dropped, LIT("dimensions"));
-    }
-    buffer_append_byte(out, '}');
-    if (embed->input_type_raw.len > 0)
-        names_drop(dropped, LIT("input_type"));
+    struct slice dimensions = encode->embed->dimensions;
+    if (encode->embed->count != 1)
+        return encode_refuse(encode, LIT("this model takes one text per request"), LIT("input"));
+    encode_begin(encode, '{');
+    encode_key(encode, "inputText");
+    json_append_quoted(encode->out, encode->embed->inputs_raw[0]);
+    if (dimensions.len > 0 && says(encode, "titan-embed-image"))
+        encode_write(encode, ",\"embeddingConfig\":{\"outputEmbeddingLength\":%}", dimensions);
+    else if (dimensions.len > 0 && says(encode, "titan-embed-text-v2"))
+        encode_value(encode, "dimensions", dimensions);
+    else if (dimensions.len > 0)
+        encode_drop(encode, LIT("dimensions"));
+    encode_end(encode, '}');
+    if (encode->embed->input_type_raw.len > 0)
+        encode_drop(encode, LIT("input_type"));
     return true;
 }
 
-static bool write_cohere(const struct embed *embed, const struct provider *provider, struct slice id, struct buffer *out,
-                         struct buffer *dropped, struct complaint *complaint)
+static bool write_cohere(struct encode *encode)
 {
-    struct slice type = embed->input_type_raw.len > 0          ? embed->input_type_raw
-                        : provider->default_input_type.len > 0 ? provider->default_input_type
-                                                               : LIT("search_document");
-    if (embed->count == 0 || embed->count > COHERE_TEXTS_MAX)
-        return complaint_refuse(complaint, LIT("this model takes 1 to 96 texts per request"), LIT("input"));
-    buffer_append_lit(out, "{\"texts\":[");
-    for (unsigned i = 0; i < embed->count; i++) {
-        if (i > 0)
-            buffer_append_byte(out, ',');
-        json_append_quoted(out, embed->inputs_raw[i]);
-    }
-    buffer_append_lit(out, "],\"input_type\":");
-    json_append_quoted(out, type);
-    if (embed->dimensions.len > 0 && slice_find(id, LIT("embed-v4")) != NULL) {
-        buffer_append_lit(out, ",\"output_dimension\":");
-        buffer_append_slice(out, embed->dimensions);
-    } else if (embed->dimensions.len > 0) {
-        names_drop(dropped, LIT("dimensions"));
-    }
-    buffer_append_byte(out, '}');
+    struct slice dimensions = encode->embed->dimensions;
+    if (encode->embed->count == 0 || encode->embed->count > COHERE_TEXTS_MAX)
+        return encode_refuse(encode, LIT("this model takes 1 to 96 texts per request"), LIT("input"));
+    encode_begin(encode, '{');
+    encode_inputs(encode, "texts");
+    encode_text(encode, "input_type", encode_input_type(encode));
+    if (dimensions.len > 0 && !says(encode, "embed-v4"))
+        encode_drop(encode, LIT("dimensions"));
+    else
+        encode_value(encode, "output_dimension", dimensions);
+    encode_end(encode, '}');
     return true;
 }
 
-bool bedrock_write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                         struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+bool bedrock_write_embed(struct encode *encode)
 {
-    struct slice id = id_of(model);
-    (void)arena;
-    if (embed->user_raw.len > 0)
-        names_drop(dropped, LIT("user"));
-    if (slice_find(id, LIT("titan-embed")) != NULL)
-        return write_titan(embed, id, out, dropped, complaint);
-    if (slice_find(id, LIT("cohere.embed")) != NULL || slice_starts_with(id, LIT("embed-")))
-        return write_cohere(embed, provider, id, out, dropped, complaint);
-    return complaint_refuse(complaint, LIT("embeddings come from Titan and Cohere models at this provider"), LIT("model"));
+    if (encode->embed->user_raw.len > 0)
+        encode_drop(encode, LIT("user"));
+    if (says(encode, "titan-embed"))
+        return write_titan(encode);
+    if (says(encode, "cohere.embed") || slice_starts_with(model_id(encode->model), LIT("embed-")))
+        return write_cohere(encode);
+    return encode_refuse(encode, LIT("embeddings come from Titan and Cohere models at this provider"), LIT("model"));
 }
 
 /* ---------------------------------------------------------------- answers */

@@ -1,41 +1,35 @@
 /* family.c -- what each family of models behind Converse accepts, as data.
- * COMPAT(bedrock, 2026-08): from AWS's tables "Supported models and model features" and of structured output; whoever is not listed gets the plain form.
+ * COMPAT(bedrock, 2026-08): from AWS's tables "Supported models and model features" and of structured output; what is not listed gets the plain form.
  * SPDX-License-Identifier: MIT */
 #include "providers/bedrock/bedrock.h"
 
 unsigned bedrock_family(const struct model_facts *model)
 {
-    static const struct {
-        const char *part; /* of the model's id */
-        unsigned flags;
-    } families[] = {
-        {"anthropic.", BEDROCK_CLAUDE | BEDROCK_FORCED},
-        {"claude", BEDROCK_CLAUDE | BEDROCK_FORCED},
-        {"nova-2", BEDROCK_NOVA | BEDROCK_NOVA_2 | BEDROCK_FORCED},
-        {"nova", BEDROCK_NOVA | BEDROCK_FORCED},
-        {"gpt-oss", BEDROCK_GPT_OSS | BEDROCK_STRUCTURED},
-        {"mistral-large-3", BEDROCK_ID9 | BEDROCK_FORCED | BEDROCK_STRUCTURED},
-        {"mistral-large", BEDROCK_ID9 | BEDROCK_FORCED},
-        {"mistral-7b", BEDROCK_ID9 | BEDROCK_NO_SYSTEM},
-        {"mixtral", BEDROCK_ID9 | BEDROCK_NO_SYSTEM},
-        {"ministral", BEDROCK_ID9 | BEDROCK_STRUCTURED},
-        {"magistral", BEDROCK_ID9 | BEDROCK_STRUCTURED},
-        {"mistral", BEDROCK_ID9},
-        {"titan-t", BEDROCK_NO_SYSTEM},
-        {"cohere.command-text", BEDROCK_NO_SYSTEM},
-        {"cohere.command-light", BEDROCK_NO_SYSTEM},
-        {"ai21.j2", BEDROCK_NO_SYSTEM},
-        {"qwen3", BEDROCK_STRUCTURED},
-        {"deepseek.v3", BEDROCK_STRUCTURED},
-        {"gemma-3", BEDROCK_STRUCTURED},
-        {"minimax", BEDROCK_STRUCTURED},
-        {"kimi", BEDROCK_STRUCTURED},
-        {"nemotron", BEDROCK_STRUCTURED},
-        {"", 0},
+    static const struct family families[] = {
+        {.ids = "*anthropic.*", .flags = BEDROCK_CLAUDE | BEDROCK_FORCED},
+        {.ids = "*claude*", .flags = BEDROCK_CLAUDE | BEDROCK_FORCED},
+        {.ids = "*nova-2*", .flags = BEDROCK_NOVA | BEDROCK_NOVA_2 | BEDROCK_FORCED},
+        {.ids = "*nova*", .flags = BEDROCK_NOVA | BEDROCK_FORCED},
+        {.ids = "*gpt-oss*", .flags = BEDROCK_GPT_OSS | BEDROCK_STRUCTURED},
+        {.ids = "*mistral-large-3*", .flags = BEDROCK_ID9 | BEDROCK_FORCED | BEDROCK_STRUCTURED},
+        {.ids = "*mistral-large*", .flags = BEDROCK_ID9 | BEDROCK_FORCED},
+        {.ids = "*mistral-7b*", .flags = BEDROCK_ID9 | BEDROCK_NO_SYSTEM},
+        {.ids = "*mixtral*", .flags = BEDROCK_ID9 | BEDROCK_NO_SYSTEM},
+        {.ids = "*ministral*", .flags = BEDROCK_ID9 | BEDROCK_STRUCTURED},
+        {.ids = "*magistral*", .flags = BEDROCK_ID9 | BEDROCK_STRUCTURED},
+        {.ids = "*mistral*", .flags = BEDROCK_ID9},
+        {.ids = "*titan-t*", .flags = BEDROCK_NO_SYSTEM},
+        {.ids = "*cohere.command-text*", .flags = BEDROCK_NO_SYSTEM},
+        {.ids = "*cohere.command-light*", .flags = BEDROCK_NO_SYSTEM},
+        {.ids = "*ai21.j2*", .flags = BEDROCK_NO_SYSTEM},
+        {.ids = "*qwen3*", .flags = BEDROCK_STRUCTURED},
+        {.ids = "*deepseek.v3*", .flags = BEDROCK_STRUCTURED},
+        {.ids = "*gemma-3*", .flags = BEDROCK_STRUCTURED},
+        {.ids = "*minimax*", .flags = BEDROCK_STRUCTURED},
+        {.ids = "*kimi*", .flags = BEDROCK_STRUCTURED},
+        {.ids = "*nemotron*", .flags = BEDROCK_STRUCTURED},
+        {.ids = "*", .flags = 0},
     };
-    struct slice id = model->base_model.len > 0 ? model->base_model : model->model;
-    unsigned i = 0;
-    while (families[i].part[0] != '\0' && slice_find(id, slice_of(families[i].part)) == NULL)
-        i++;
-    return families[i].flags;
+    unsigned flags = family_find(families, model_id(model), 0)->flags;
+    return flags & BEDROCK_CLAUDE ? flags | anthropic_family(model)->flags : flags;
 }

@@ -5,29 +5,14 @@
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_COHERE_COHERE_H
 #define PROVIDERS_COHERE_COHERE_H
-#include "providers/provider.h"
-
-/* What is being written, and how. */
-struct cohere_encode {
-    const struct chat *chat;
-    const struct provider *provider;
-    const struct model_facts *model;
-    struct arena *arena;
-    struct buffer *out, *dropped;
-    struct complaint *complaint;
-    bool first;        /* no member of the body was written */
-    bool thinks;       /* the model is one that reasons, and it was not told not to */
-    bool lost_markers; /* a cache marker was dropped, and named */
-};
+#include "providers/encode.h"
 
 extern const struct name_rule cohere_tool_rule;
 
 /* "messages". False: complaint. */
-bool cohere_write_messages(struct cohere_encode *encode);
-bool cohere_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-bool cohere_write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+bool cohere_write_messages(struct encode *encode);
+bool cohere_write_request(struct encode *encode);
+bool cohere_write_embed(struct encode *encode);
 
 enum { COHERE_READER_SIZE = 1024 };
 void cohere_reader_begin(struct reader *reader);

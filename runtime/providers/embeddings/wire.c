@@ -268,52 +268,27 @@ static int edits(struct slice body, const struct facts *facts, const struct prov
     return count;
 }
 
-static void member_of(struct buffer *out, const char *name)
-{
-    if (out->ptr[out->len - 1] != '{')
-        buffer_append_byte(out, ',');
-    buffer_append_byte(out, '"');
-    buffer_append(out, name, strlen(name));
-    buffer_append_lit(out, "\":");
-}
-
 /* For those that refuse what others take. */
-static bool write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                        struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+static bool write_embed(struct encode *encode)
 {
-    bool strict = provider->vendor->quirks & VENDOR_STRICT_FIELDS;
-    (void)arena;
-    (void)complaint;
-    buffer_append_byte(out, '{');
-    if (!provider->dated_api) {
-        member_of(out, "model");
-        json_append_string(out, model->model);
+    const struct embed *embed = encode->embed;
+    bool strict = encode->provider->vendor->quirks & VENDOR_STRICT_FIELDS;
+    encode_begin(encode, '{');
+    if (!encode->provider->dated_api)
+        encode_model(encode);
+    if (embed->plain && embed->count == 1) {
+        encode_key(encode, "input");
+        json_append_quoted(encode->out, embed->inputs_raw[0]);
+    } else {
+        encode_inputs(encode, "input");
     }
-    member_of(out, "input");
-    if (!embed->plain)
-        buffer_append_byte(out, '[');
-    for (unsigned i = 0; i < embed->count; i++) {
-        if (i > 0)
-            buffer_append_byte(out, ',');
-        json_append_quoted(out, embed->inputs_raw[i]);
-    }
-    if (!embed->plain)
-        buffer_append_byte(out, ']');
-    if (embed->dimensions.len > 0) {
-        member_of(out, strict ? "output_dimension" : "dimensions");
-        buffer_append_slice(out, embed->dimensions);
-    }
-    if (embed->base64) {
-        member_of(out, "encoding_format");
-        buffer_append_lit(out, "\"base64\"");
-    }
-    if (embed->user_raw.len > 0 && strict) {
-        buffer_append_slice(dropped, dropped->len > 0 ? LIT(", user") : LIT("user"));
-    } else if (embed->user_raw.len > 0) {
-        member_of(out, "user");
-        json_append_quoted(out, embed->user_raw);
-    }
-    buffer_append_byte(out, '}');
+    encode_value(encode, strict ? "output_dimension" : "dimensions", embed->dimensions);
+    encode_text(encode, "encoding_format", embed->base64 ? LIT("base64") : SLICE_NONE);
+    if (embed->user_raw.len > 0 && strict)
+        encode_drop(encode, LIT("user"));
+    else
+        encode_text(encode, "user", embed->user_raw);
+    encode_end(encode, '}');
     return true;
 }
 

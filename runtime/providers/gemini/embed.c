@@ -33,98 +33,87 @@ static struct slice task_of(struct slice raw)
 }
 
 /* instances: { content, task_type }; parameters: { outputDimensionality } */
-static void put_instances(const struct embed *embed, struct slice task, struct buffer *out)
+static void put_instances(struct encode *encode, struct slice task)
 {
-    buffer_append_lit(out, "{\"instances\":[");
+    const struct embed *embed = encode->embed;
+    encode_begin(encode, '{');
+    encode_key(encode, "instances");
+    encode_begin(encode, '[');
     for (unsigned i = 0; i < embed->count; i++) {
-        buffer_append_slice(out, i == 0 ? LIT("{\"content\":") : LIT(",{\"content\":"));
-        json_append_quoted(out, embed->inputs_raw[i]);
-        if (task.len > 0) {
-            buffer_append_lit(out, ",\"task_type\":");
-            json_append_quoted(out, task);
-        }
-        buffer_append_byte(out, '}');
+        encode_comma(encode);
+        encode_write(encode, "{\"content\":\"%\"", embed->inputs_raw[i]);
+        encode_text(encode, "task_type", task);
+        buffer_append_byte(encode->out, '}');
     }
-    buffer_append_byte(out, ']');
-    if (embed->dimensions.len > 0) {
-        buffer_append_lit(out, ",\"parameters\":{\"outputDimensionality\":");
-        buffer_append_slice(out, embed->dimensions);
-        buffer_append_byte(out, '}');
-    }
-    buffer_append_byte(out, '}');
+    encode_end(encode, ']');
+    if (embed->dimensions.len > 0)
+        encode_write(encode, ",\"parameters\":{\"outputDimensionality\":%}", embed->dimensions);
+    encode_end(encode, '}');
 }
 
-/* Vertex has the settings in an object of their own. */
-static void put_settings(const struct embed *embed, struct slice task, bool vertex, struct buffer *out)
+/* One request for each text. Vertex has the settings in an object of their own, and the model in the path. */
+static void put_requests(struct encode *encode, struct slice task, bool vertex)
 {
-    bool first = true;
-    if (task.len == 0 && embed->dimensions.len == 0)
-        return;
-    buffer_append_slice(out, vertex ? LIT(",\"embedContentConfig\":{") : LIT(","));
-    if (task.len > 0) {
-        json_append_comma(out, &first);
-        buffer_append_lit(out, "\"taskType\":");
-        json_append_quoted(out, task);
-    }
-    if (embed->dimensions.len > 0) {
-        json_append_comma(out, &first);
-        buffer_append_lit(out, "\"outputDimensionality\":");
-        buffer_append_slice(out, embed->dimensions);
-    }
-    if (vertex)
-        buffer_append_byte(out, '}');
-}
-
-bool gemini_write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                        struct buffer *out, struct buffer *dropped, struct complaint *complaint)
-{
-    bool vertex = gemini_is_vertex(provider->vendor), first = true;
-    struct slice said = embed->input_type_raw.len > 0 ? embed->input_type_raw : provider->default_input_type, task = task_of(said);
-    struct slice resource = gemini_resource(provider, model, arena);
-    (void)complaint;
-    if (embed->input_type_raw.len > 0 && task.len == 0)
-        names_drop(dropped, LIT("input_type"));
-    if (embed->user_raw.len > 0)
-        names_drop(dropped, LIT("user"));
-    if (vertex && gemini_is_predicted(model)) {
-        put_instances(embed, task, out);
-        return true;
-    }
-    buffer_append_lit(out, "{\"requests\":[");
+    const struct embed *embed = encode->embed;
+    struct slice resource = gemini_resource(encode->provider, encode->model, encode->arena);
+    bool settings = task.len > 0 || embed->dimensions.len > 0;
+    encode_begin(encode, '{');
+    encode_key(encode, "requests");
+    encode_begin(encode, '[');
     for (unsigned i = 0; i < embed->count; i++) {
-        json_append_comma(out, &first);
-        buffer_append_byte(out, '{');
+        encode_comma(encode);
+        encode_begin(encode, '{');
         if (!vertex) {
-            buffer_append_lit(out, "\"model\":");
-            json_append_string(out, resource);
-            buffer_append_byte(out, ',');
+            encode_key(encode, "model");
+            json_append_string(encode->out, resource);
         }
-        buffer_append_lit(out, "\"content\":{\"parts\":[{\"text\":");
-        json_append_quoted(out, embed->inputs_raw[i]);
-        buffer_append_lit(out, "}]}");
-        put_settings(embed, task, vertex, out);
-        buffer_append_byte(out, '}');
+        encode_key(encode, "content");
+        encode_write(encode, "{\"parts\":[{\"text\":\"%\"}]}", embed->inputs_raw[i]);
+        if (vertex && settings)
+            encode_open(encode, "embedContentConfig", '{');
+        encode_text(encode, "taskType", task);
+        encode_value(encode, "outputDimensionality", embed->dimensions);
+        if (vertex && settings)
+            encode_end(encode, '}');
+        encode_end(encode, '}');
     }
-    buffer_append_lit(out, "]}");
+    encode_end(encode, ']');
+    encode_end(encode, '}');
+}
+
+bool gemini_write_embed(struct encode *encode)
+{
+    const struct embed *embed = encode->embed;
+    bool vertex = gemini_is_vertex(encode->provider->vendor);
+    struct slice task = task_of(embed->input_type_raw.len > 0 ? embed->input_type_raw : encode->provider->default_input_type);
+    if (embed->input_type_raw.len > 0 && task.len == 0)
+        encode_drop(encode, LIT("input_type"));
+    if (embed->user_raw.len > 0)
+        encode_drop(encode, LIT("user"));
+    if (vertex && gemini_is_predicted(encode->model))
+        put_instances(encode, task);
+    else
+        put_requests(encode, task, vertex);
     return true;
 }
 
 /* The Gemini API wants what stands beside the contents in a request of its own, with the model named again. */
-bool gemini_write_count(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                        struct buffer *out, struct buffer *dropped, struct complaint *complaint)
+bool gemini_write_count(struct encode *given)
 {
-    struct gemini_encode encode = gemini_encode(chat, provider, model, arena, out, dropped, complaint);
-    buffer_append_byte(out, '{');
-    if (!encode.vertex) {
-        buffer_append_lit(out, "\"generateContentRequest\":{\"model\":");
-        json_append_string(out, gemini_resource(provider, model, arena));
-        encode.first = false;
+    struct gemini_encode self = gemini_begin(given);
+    struct encode *encode = &self.base;
+    bool vertex = encode->flags & GEMINI_VERTEX;
+    encode_begin(encode, '{');
+    if (!vertex) {
+        encode_open(encode, "generateContentRequest", '{');
+        encode_key(encode, "model");
+        json_append_string(encode->out, gemini_resource(encode->provider, encode->model, encode->arena));
     }
-    if (!gemini_write_contents(&encode) || !gemini_write_tools(&encode))
+    if (!gemini_write_contents(encode) || !gemini_write_tools(encode))
         return false;
-    buffer_append_slice(out, encode.vertex ? LIT("}") : LIT("}}"));
-    if (arena->overflow)
-        return complaint_refuse(encode.complaint, LIT("the request needs more memory than one request may have"), SLICE_NONE);
+    buffer_append_slice(encode->out, vertex ? LIT("}") : LIT("}}"));
+    if (encode->arena->overflow)
+        return encode_refuse(encode, LIT("the request needs more memory than one request may have"), SLICE_NONE);
     return true;
 }
 

@@ -26,49 +26,31 @@ static unsigned version_of(struct slice id)
     return major >= 99 ? NEWEST : major * 100 + minor;
 }
 
-static bool says(struct slice id, const char *part)
-{
-    return slice_find(id, slice_of(part)) != NULL;
-}
+enum {
+    GEMINI_2_5 = GEMINI_SYSTEM | GEMINI_JSON_SCHEMA | GEMINI_URLS,
+    GEMINI_3 = GEMINI_2_5 | GEMINI_SIGNED | GEMINI_JSON_BESIDE_TOOLS,
+};
 
-static struct gemini_family levelled(struct slice id, unsigned version)
+const struct family *gemini_family(const struct model_facts *model)
 {
-    struct gemini_family family = {GEMINI_SYSTEM | GEMINI_JSON_SCHEMA | GEMINI_URLS | GEMINI_SIGNED | GEMINI_JSON_BESIDE_TOOLS, 0, 0};
-    bool pro = says(id, "pro");
-    if (says(id, "-image") || says(id, "-tts"))
-        return family;
-    family.flags |= GEMINI_LEVEL;
-    if (!pro && version <= 306)
-        family.flags |= GEMINI_LEVEL_MINIMAL;
-    if (!pro || version > 300)
-        family.flags |= GEMINI_LEVEL_MEDIUM;
-    return family;
-}
-
-struct gemini_family gemini_family(const struct model_facts *model)
-{
-    struct slice id = model->base_model.len > 0 ? model->base_model : model->model;
-    if (says(id, "gemma"))
-        return (struct gemini_family){0, 0, 0};
-    unsigned version = version_of(id);
-    if (version >= 300)
-        return levelled(id, version);
-    if (version < 200)
-        return (struct gemini_family){GEMINI_SYSTEM | GEMINI_URLS, 0, 0};
-    if (version < 205)
-        return (struct gemini_family){GEMINI_SYSTEM, 0, 0};
-    struct gemini_family family = {GEMINI_SYSTEM | GEMINI_JSON_SCHEMA | GEMINI_URLS, 0, 24576};
-    if (says(id, "-image") || says(id, "-tts"))
-        return family;
-    family.flags |= GEMINI_BUDGET;
-    if (says(id, "pro")) {
-        family.flags |= GEMINI_ALWAYS_THINKS;
-        family.budget_min = 128;
-        family.budget_max = 32768;
-    } else if (says(id, "lite")) {
-        family.budget_min = 512;
-    }
-    return family;
+    static const struct family families[] = {
+        {.ids = "*gemma*", .flags = 0},
+        {.ids = "*-image*", .since = 300, .flags = GEMINI_3},
+        {.ids = "*-tts*", .since = 300, .flags = GEMINI_3},
+        {.ids = "*pro*", .since = 301, .flags = GEMINI_3 | GEMINI_LEVEL | GEMINI_LEVEL_MEDIUM},
+        {.ids = "*pro*", .since = 300, .flags = GEMINI_3 | GEMINI_LEVEL},
+        {.ids = "*", .since = 307, .flags = GEMINI_3 | GEMINI_LEVEL | GEMINI_LEVEL_MEDIUM},
+        {.ids = "*", .since = 300, .flags = GEMINI_3 | GEMINI_LEVEL | GEMINI_LEVEL_MINIMAL | GEMINI_LEVEL_MEDIUM},
+        {.ids = "*-image*", .since = 205, .flags = GEMINI_2_5},
+        {.ids = "*-tts*", .since = 205, .flags = GEMINI_2_5},
+        {.ids = "*pro*", .since = 205, .flags = GEMINI_2_5 | GEMINI_BUDGET | GEMINI_ALWAYS_THINKS, .budget_min = 128, .budget_max = 32768},
+        {.ids = "*lite*", .since = 205, .flags = GEMINI_2_5 | GEMINI_BUDGET, .budget_min = 512, .budget_max = 24576},
+        {.ids = "*", .since = 205, .flags = GEMINI_2_5 | GEMINI_BUDGET, .budget_max = 24576},
+        {.ids = "*", .since = 200, .flags = GEMINI_SYSTEM},
+        {.ids = "*", .flags = GEMINI_SYSTEM | GEMINI_URLS},
+    };
+    struct slice id = model_id(model);
+    return family_find(families, id, version_of(id));
 }
 
 bool gemini_is_vertex(const struct vendor *vendor)
@@ -79,6 +61,12 @@ bool gemini_is_vertex(const struct vendor *vendor)
 /* COMPAT(vertex, 2026-08): the older embedding models; newer ones have batchEmbedContents as the Gemini API does. */
 bool gemini_is_predicted(const struct model_facts *model)
 {
-    struct slice id = model->base_model.len > 0 ? model->base_model : model->model;
-    return !says(id, "gemini") || says(id, "gemini-embedding-001") || says(id, "gemini-embedding-exp");
+    enum { PREDICTED = 1 };
+    static const struct family families[] = {
+        {.ids = "*gemini-embedding-001*", .flags = PREDICTED},
+        {.ids = "*gemini-embedding-exp*", .flags = PREDICTED},
+        {.ids = "*gemini*", .flags = 0},
+        {.ids = "*", .flags = PREDICTED},
+    };
+    return family_find(families, model_id(model), 0)->flags;
 }

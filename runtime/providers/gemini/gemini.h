@@ -7,7 +7,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_GEMINI_GEMINI_H
 #define PROVIDERS_GEMINI_GEMINI_H
-#include "providers/provider.h"
+#include "providers/encode.h"
 
 enum {
     GEMINI_SYSTEM = 1,          /* knows a system instruction */
@@ -20,14 +20,12 @@ enum {
     GEMINI_ALWAYS_THINKS = 128, /* the budget cannot be 0 */
     GEMINI_SIGNED = 256,        /* function calls must be signed by thought signatures; media may stand inside of a function's response */
     GEMINI_JSON_BESIDE_TOOLS = 512, /* a format of the answer and functions in one request */
+    /* Of a request: */
+    GEMINI_VERTEX = 1024,
+    GEMINI_IN_WORDS = 2048, /* the format of the answer is asked for in words, as this family cannot do otherwise */
 };
 
-struct gemini_family {
-    unsigned flags;
-    int64_t budget_min, budget_max;
-};
-
-struct gemini_family gemini_family(const struct model_facts *model);
+const struct family *gemini_family(const struct model_facts *model);
 bool gemini_is_vertex(const struct vendor *vendor);
 /* Vertex: models that are asked by :predict, in a shape of its own. */
 bool gemini_is_predicted(const struct model_facts *model);
@@ -36,34 +34,20 @@ extern const struct name_rule gemini_names;
 
 /* What is being written, and how. */
 struct gemini_encode {
-    const struct chat *chat;
-    const struct provider *provider;
-    const struct model_facts *model;
-    struct gemini_family family;
-    bool vertex;
-    struct arena *arena;
-    struct buffer *out, *dropped;
-    struct complaint *complaint;
+    struct encode base;
     size_t schema_work; /* bytes of schemas that were looked through */
-    bool first;         /* no member of the object under way was written */
-    bool in_words;      /* the format of the answer is asked for in words, as this family cannot do otherwise */
 };
+struct gemini_encode gemini_begin(const struct encode *given);
 
-struct gemini_encode gemini_encode(const struct chat *chat, const struct provider *provider, const struct model_facts *model,
-                                   struct arena *arena, struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-
-/* "systemInstruction" and "contents"; "tools" and "toolConfig". False: complaint. */
-bool gemini_write_contents(struct gemini_encode *encode);
-bool gemini_write_tools(struct gemini_encode *encode);
+/* "systemInstruction" and "contents"; "tools" and "toolConfig"; of a struct gemini_encode. False: complaint. */
+bool gemini_write_contents(struct encode *encode);
+bool gemini_write_tools(struct encode *encode);
 /* The schema in the OpenAPI subset, appended to out. *empty: it is an object without properties. False: complaint about `param`. */
-bool gemini_write_subset(struct gemini_encode *encode, struct slice schema_json, struct slice param, bool *empty);
+bool gemini_write_subset(struct encode *encode, struct slice schema_json, struct slice param, bool *empty);
 
-bool gemini_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-bool gemini_write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-bool gemini_write_count(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+bool gemini_write_request(struct encode *encode);
+bool gemini_write_embed(struct encode *encode);
+bool gemini_write_count(struct encode *encode);
 /* Gemini API: "models/x", or the id itself where it names its collection. */
 struct slice gemini_resource(const struct provider *provider, const struct model_facts *model, struct arena *arena);
 

@@ -94,27 +94,6 @@ static void write_auth(const struct provider *provider, struct slice key, struct
     buffer_append_lit(out, "\r\n");
 }
 
-/* ---------------------------------------------------------------- small pieces of writing */
-
-struct gemini_encode gemini_encode(const struct chat *chat, const struct provider *provider, const struct model_facts *model,
-                                   struct arena *arena, struct buffer *out, struct buffer *dropped, struct complaint *complaint)
-{
-    struct gemini_family family = gemini_family(model);
-    bool in_words = chat->tools != NULL && (chat->format == FORMAT_JSON || chat->format == FORMAT_SCHEMA) &&
-                    !(family.flags & GEMINI_JSON_BESIDE_TOOLS);
-    return (struct gemini_encode){.chat = chat,
-                                  .provider = provider,
-                                  .model = model,
-                                  .family = family,
-                                  .vertex = gemini_is_vertex(provider->vendor),
-                                  .arena = arena,
-                                  .out = out,
-                                  .dropped = dropped,
-                                  .complaint = complaint,
-                                  .first = true,
-                                  .in_words = in_words};
-}
-
 const struct wire wire_gemini = {
     .name = "gemini",
     .write_path = write_path,

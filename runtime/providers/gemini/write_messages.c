@@ -5,7 +5,7 @@
  * thought signature they came with; where it was lost the documented stand-in is sent.
  * SPDX-License-Identifier: MIT */
 #include "providers/gemini/gemini.h"
-#include "providers/lookup.h"
+#include "providers/turns.h"
 
 #define SIGNATURE_STAND_IN "skip_thought_signature_validator"
 
@@ -15,43 +15,17 @@ enum { RESULTS_MAX = 512, VALUE_DEPTH = 48 };
 enum content { CONTENT_MODEL, CONTENT_RESULTS, CONTENT_USER };
 
 struct turns {
-    struct gemini_encode *encode;
-    bool first_content, first_part;
+    struct encode *encode;
     bool system_pending; /* there is no system instruction: its texts begin the first content of the user */
     struct lookup calls; /* of the whole conversation by their ids, once a result was found that belongs further back */
     bool looked;
 };
 
-/* A run of messages that become one turn: [from, to). */
-struct turn {
-    const struct message *from, *to;
-    bool model;
-};
-
 /* ---------------------------------------------------------------- media */
 
-static void put_inline(struct buffer *out, struct slice type, struct slice data)
+static void put_inline(struct encode *encode, struct slice type, struct slice data)
 {
-    buffer_append_lit(out, "{\"inlineData\":{\"mimeType\":");
-    json_append_quoted(out, type);
-    buffer_append_lit(out, ",\"data\":");
-    json_append_quoted(out, data);
-    buffer_append_lit(out, "}}");
-}
-
-/* data:image/png;base64,AAAA -> its two parts; the data is not copied. */
-static bool split_data_url(struct slice url, struct slice *type, struct slice *data)
-{
-    const char *comma = slice_starts_with(url, LIT("data:")) ? memchr(url.ptr, ',', url.len) : NULL;
-    if (comma == NULL)
-        return false;
-    struct slice head = {url.ptr + 5, (size_t)(comma - url.ptr) - 5};
-    const char *semicolon = head.len == 0 ? NULL : memchr(head.ptr, ';', head.len);
-    struct slice said = {head.ptr, semicolon == NULL ? head.len : (size_t)(semicolon - head.ptr)};
-    if (said.len > 0)
-        *type = said;
-    *data = (struct slice){comma + 1, (size_t)(url.ptr + url.len - comma) - 1};
-    return slice_find(head, LIT(";base64")) != NULL;
+    encode_write(encode, "{\"inlineData\":{\"mimeType\":\"%\",\"data\":\"%\"}}", type, data);
 }
 
 /* By the ending of the path; `otherwise` where that says nothing. */
@@ -80,138 +54,107 @@ static struct slice type_of_url(struct slice url, struct slice otherwise)
     return otherwise;
 }
 
-static bool put_file(struct gemini_encode *encode, struct slice url, struct slice type)
+static bool put_file(struct encode *encode, struct slice url, struct slice type)
 {
-    struct buffer *out = encode->out;
     /* These say themselves what they are. */
     bool known = slice_starts_with(url, LIT("https://generativelanguage.googleapis.com/")) ||
                  slice_starts_with(url, LIT("https://www.youtube.com/")) || slice_starts_with(url, LIT("https://youtu.be/"));
     bool web = slice_starts_with(url, LIT("https://")) || slice_starts_with(url, LIT("http://"));
-    bool cloud = encode->vertex && slice_starts_with(url, LIT("gs://"));
-    if (web && !known && !(encode->family.flags & GEMINI_URLS))
-        return complaint_refuse(encode->complaint, LIT("this model fetches no URLs: send the data itself, as base64"), LIT("messages"));
+    bool cloud = (encode->flags & GEMINI_VERTEX) && slice_starts_with(url, LIT("gs://"));
+    if (web && !known && !(encode->flags & GEMINI_URLS))
+        return encode_refuse(encode, LIT("this model fetches no URLs: send the data itself, as base64"), LIT("messages"));
     if (!web && !cloud)
-        return complaint_refuse(encode->complaint, LIT("this provider takes files as https URLs or as base64 data URLs only"),
-                                LIT("messages"));
-    buffer_append_lit(out, "{\"fileData\":{");
-    if (!known) {
-        buffer_append_lit(out, "\"mimeType\":");
-        json_append_quoted(out, type_of_url(url, type));
-        buffer_append_byte(out, ',');
-    }
-    buffer_append_lit(out, "\"fileUri\":");
-    json_append_quoted(out, url);
-    buffer_append_lit(out, "}}");
+        return encode_refuse(encode, LIT("this provider takes files as https URLs or as base64 data URLs only"), LIT("messages"));
+    buffer_append_lit(encode->out, "{\"fileData\":{");
+    if (!known)
+        encode_write(encode, "\"mimeType\":\"%\",", type_of_url(url, type));
+    encode_write(encode, "\"fileUri\":\"%\"}}", url);
     return true;
 }
 
 /* "wav" -> audio/wav */
-static void put_audio(struct gemini_encode *encode, const struct part *part)
+static void put_audio(struct encode *encode, const struct part *part)
 {
     struct slice type = part->media_type_raw.len > 0 ? part->media_type_raw : LIT("wav");
     if (memchr(type.ptr, '/', type.len) == NULL)
         type = arena_printf(encode->arena, "audio/%.*s", (int)type.len, type.ptr);
-    put_inline(encode->out, type, part->data_raw);
+    put_inline(encode, type, part->data_raw);
 }
 
-static bool put_media(struct gemini_encode *encode, const struct part *part)
+static void put_text(struct encode *encode, struct slice text_raw)
 {
-    struct slice type = part->kind == PART_DOCUMENT ? LIT("application/pdf") : LIT("image/jpeg"), data = part->data_raw;
-    if (part->kind == PART_AUDIO) {
+    encode_write(encode, "{\"text\":\"%\"}", text_raw);
+}
+
+static bool put_media(struct encode *encode, const struct part *part)
+{
+    struct slice type = part->kind == PART_DOCUMENT ? LIT("application/pdf") : LIT("image/jpeg");
+    struct data_url url = {.type = part->media_type_raw, .data = part->data_raw};
+    if (part->kind == PART_AUDIO)
         put_audio(encode, part);
-        return true;
-    }
-    if (part->media_type_raw.len > 0)
-        type = part->media_type_raw;
-    if (part->kind == PART_DOCUMENT && part->text_raw.len > 0) {
-        buffer_append_lit(encode->out, "{\"text\":");
-        json_append_quoted(encode->out, part->text_raw);
-        buffer_append_byte(encode->out, '}');
-        return true;
-    }
-    if (data.len == 0 && !slice_starts_with(part->url_raw, LIT("data:")) && part->url_raw.len > 0)
-        return put_file(encode, json_escape(encode->arena, json_unescape(encode->arena, part->url_raw)), type); /* "https:\/\/" */
-    if (data.len == 0 && !split_data_url(part->url_raw, &type, &data))
-        return complaint_refuse(encode->complaint, LIT("this provider takes files as https URLs or as base64 data URLs only, not by id"),
-                                LIT("messages"));
-    put_inline(encode->out, type, data);
+    else if (part->kind == PART_DOCUMENT && part->text_raw.len > 0)
+        put_text(encode, part->text_raw);
+    else if (url.data.len > 0 || (data_url_split(part->url_raw, &url) && slice_find(url.head, LIT(";base64")) != NULL))
+        put_inline(encode, url.type.len > 0 ? url.type : part->media_type_raw.len > 0 ? part->media_type_raw : type, url.data);
+    else if (part->url_raw.len > 0 && !slice_starts_with(part->url_raw, LIT("data:")))
+        return put_file(encode, json_escape(encode->arena, json_unescape(encode->arena, part->url_raw)), /* "https:\/\/" */
+                        part->media_type_raw.len > 0 ? part->media_type_raw : type);
+    else
+        return encode_refuse(encode, LIT("this provider takes files as https URLs or as base64 data URLs only, not by id"),
+                             LIT("messages"));
     return true;
 }
 
 /* ---------------------------------------------------------------- contents */
 
-static void put_text(struct buffer *out, struct slice text_raw)
-{
-    buffer_append_lit(out, "{\"text\":");
-    json_append_quoted(out, text_raw);
-    buffer_append_byte(out, '}');
-}
-
 /* The texts of the system, and how the answer shall look where only words can say it. */
-static void put_system_parts(struct gemini_encode *encode, bool *first)
+static void put_system_parts(struct encode *encode)
 {
-    const struct chat *chat = encode->chat;
-    struct buffer *out = encode->out;
-    for (const struct message *message = chat->messages; message != NULL; message = message->next) {
-        for (const struct part *part = message->parts; message->role == ROLE_SYSTEM && part != NULL; part = part->next) {
-            if (part->kind != PART_TEXT || part->text_raw.len == 0)
-                continue;
-            json_append_comma(out, first);
-            put_text(out, part->text_raw);
-        }
+    struct parts parts = parts_of_system(encode->chat);
+    for (const struct part *part; (part = parts_next(&parts)) != NULL;) {
+        if (part->kind != PART_TEXT || part->text_raw.len == 0)
+            continue;
+        encode_comma(encode);
+        put_text(encode, part->text_raw);
     }
-    if (!encode->in_words)
+    if (!(encode->flags & GEMINI_IN_WORDS))
         return;
-    json_append_comma(out, first);
-    buffer_append_lit(out, "{\"text\":\"When you do not call a function, answer with one valid JSON value and nothing else.");
-    if (chat->format == FORMAT_SCHEMA && chat->schema_json.len > 0) {
-        buffer_append_lit(out, " It must match this JSON schema: ");
-        json_append_escaped(out, chat->schema_json);
-    }
-    buffer_append_lit(out, "\"}");
+    encode_comma(encode);
+    encode_wish_for_json(encode, "When you do not call a function, answer with one valid JSON value and nothing else.");
 }
 
-static bool has_system(const struct gemini_encode *encode)
+static bool has_system(const struct encode *encode)
 {
-    if (encode->in_words)
-        return true;
-    for (const struct message *message = encode->chat->messages; message != NULL; message = message->next)
-        for (const struct part *part = message->parts; message->role == ROLE_SYSTEM && part != NULL; part = part->next)
-            if (part->kind == PART_TEXT && part->text_raw.len > 0)
-                return true;
-    return false;
+    struct parts parts = parts_of_system(encode->chat);
+    const struct part *part;
+    while ((part = parts_next(&parts)) != NULL && (part->kind != PART_TEXT || part->text_raw.len == 0))
+        ;
+    return part != NULL || (encode->flags & GEMINI_IN_WORDS);
 }
 
-static void put_placeholder(struct gemini_encode *encode)
+static void end_content(struct encode *encode)
 {
-    struct slice text = encode->provider->empty_text_placeholder;
-    buffer_append_lit(encode->out, "{\"text\":");
-    json_append_string(encode->out, text.len > 0 ? text : LIT(" "));
-    buffer_append_byte(encode->out, '}');
+    buffer_append_byte(encode->out, ']');
+    encode_end(encode, '}');
 }
 
 /* Opens a content; the user speaks first. */
 static void begin_content(struct turns *turns, enum content content)
 {
-    struct buffer *out = turns->encode->out;
-    if (turns->first_content && content != CONTENT_USER && (content == CONTENT_MODEL || turns->system_pending)) {
+    struct encode *encode = turns->encode;
+    if (encode->first && content != CONTENT_USER && (content == CONTENT_MODEL || turns->system_pending)) {
         begin_content(turns, CONTENT_USER);
-        if (turns->first_part)
-            put_placeholder(turns->encode);
-        buffer_append_lit(out, "]}");
+        if (encode->first)
+            put_text(encode, encode_placeholder(encode, LIT(" ")));
+        end_content(encode);
     }
-    json_append_comma(out, &turns->first_content);
-    buffer_append_slice(out, content == CONTENT_MODEL ? LIT("{\"role\":\"model\",\"parts\":[") : LIT("{\"role\":\"user\",\"parts\":["));
-    turns->first_part = true;
+    encode_comma(encode);
+    encode_write(encode, "{\"role\":\"%\",\"parts\":", content == CONTENT_MODEL ? LIT("model") : LIT("user"));
+    encode_begin(encode, '[');
     if (content == CONTENT_USER && turns->system_pending) {
         turns->system_pending = false;
-        put_system_parts(turns->encode, &turns->first_part);
+        put_system_parts(encode);
     }
-}
-
-static void end_content(struct turns *turns)
-{
-    buffer_append_lit(turns->encode->out, "]}");
 }
 
 /* ---------------------------------------------------------------- calls */
@@ -230,51 +173,36 @@ static struct slice object_in(struct arena *arena, struct slice raw)
     return json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json) ? text : SLICE_NONE;
 }
 
-static void put_id(const struct gemini_encode *encode, struct slice id)
+static void put_id(struct encode *encode, struct slice id)
 {
-    if (id.len == 0 || encode->vertex) /* Vertex knows no such field */
-        return;
-    buffer_append_lit(encode->out, "\"id\":");
-    json_append_quoted(encode->out, id);
-    buffer_append_byte(encode->out, ',');
+    if (id.len > 0 && !(encode->flags & GEMINI_VERTEX)) /* Vertex knows no such field */
+        encode_write(encode, "\"id\":\"%\",", id);
 }
 
 /* The first call of a turn must be signed; the others carry what they came with. */
-static void put_call_signature(const struct gemini_encode *encode, const struct part *part, bool first)
+static bool put_call(struct encode *encode, const struct part *part, bool first)
 {
-    if (!(encode->family.flags & GEMINI_SIGNED) || (part->signature_raw.len == 0 && !first))
-        return;
-    buffer_append_lit(encode->out, ",\"thoughtSignature\":");
-    json_append_quoted(encode->out, part->signature_raw.len > 0 ? part->signature_raw : LIT(SIGNATURE_STAND_IN));
-}
-
-static bool put_call(struct gemini_encode *encode, const struct part *part, bool first)
-{
-    struct buffer *out = encode->out;
-    struct slice args = object_in(encode->arena, part->text_raw);
+    struct slice args = object_in(encode->arena, part->text_raw), signature = part->signature_raw;
     if (args.len == 0 && slice_trim(json_unescape(encode->arena, part->text_raw)).len > 0)
-        return complaint_refuse(encode->complaint, LIT("the arguments of a tool call in the history are not a JSON object"),
-                                LIT("messages"));
-    buffer_append_lit(out, "{\"functionCall\":{");
+        return encode_refuse(encode, LIT("the arguments of a tool call in the history are not a JSON object"), LIT("messages"));
+    buffer_append_lit(encode->out, "{\"functionCall\":{");
     put_id(encode, part->id_raw);
-    buffer_append_lit(out, "\"name\":");
-    json_append_quoted(out, name_fit(part->name_raw, &gemini_names, encode->arena));
-    buffer_append_lit(out, ",\"args\":");
-    buffer_append_slice(out, args.len > 0 ? args : LIT("{}"));
-    buffer_append_byte(out, '}');
-    put_call_signature(encode, part, first);
-    buffer_append_byte(out, '}');
+    encode_write(encode, "\"name\":\"%\",\"args\":%}", name_fit(part->name_raw, &gemini_names, encode->arena),
+                 args.len > 0 ? args : LIT("{}"));
+    if ((encode->flags & GEMINI_SIGNED) && (signature.len > 0 || first))
+        encode_text(encode, "thoughtSignature", signature.len > 0 ? signature : LIT(SIGNATURE_STAND_IN));
+    buffer_append_byte(encode->out, '}');
     return true;
 }
 
-static bool is_text_sent(const struct gemini_encode *encode, const struct part *part, bool model)
+static bool is_text_sent(const struct encode *encode, const struct part *part, bool model)
 {
-    bool is_signed = model && part->kind == PART_TEXT && part->signature_raw.len > 0 && (encode->family.flags & GEMINI_SIGNED);
+    bool is_signed = model && part->kind == PART_TEXT && part->signature_raw.len > 0 && (encode->flags & GEMINI_SIGNED);
     return part->text_raw.len > 0 || is_signed;
 }
 
 /* What stands in a content of the model or of the user; results stand apart. */
-static bool is_sent(const struct gemini_encode *encode, const struct part *part, bool model)
+static bool is_sent(const struct encode *encode, const struct part *part, bool model)
 {
     switch (part->kind) {
     case PART_TEXT:
@@ -291,11 +219,9 @@ static bool is_sent(const struct gemini_encode *encode, const struct part *part,
     }
 }
 
-static bool put_part(struct turns *turns, const struct part *part, bool model, bool *first_call)
+static bool put_part(struct encode *encode, const struct part *part, bool model, bool *first_call)
 {
-    struct gemini_encode *encode = turns->encode;
-    struct buffer *out = encode->out;
-    json_append_comma(out, &turns->first_part);
+    encode_comma(encode);
     if (part->kind == PART_TOOL_CALL) {
         bool first = *first_call;
         *first_call = false;
@@ -303,13 +229,10 @@ static bool put_part(struct turns *turns, const struct part *part, bool model, b
     }
     if (part->kind != PART_TEXT && part->kind != PART_REFUSAL)
         return put_media(encode, part);
-    buffer_append_lit(out, "{\"text\":");
-    json_append_quoted(out, part->text_raw);
-    if (model && part->kind == PART_TEXT && part->signature_raw.len > 0 && (encode->family.flags & GEMINI_SIGNED)) {
-        buffer_append_lit(out, ",\"thoughtSignature\":");
-        json_append_quoted(out, part->signature_raw);
-    }
-    buffer_append_byte(out, '}');
+    encode_write(encode, "{\"text\":\"%\"", part->text_raw);
+    if (model && part->kind == PART_TEXT && (encode->flags & GEMINI_SIGNED))
+        encode_text(encode, "thoughtSignature", part->signature_raw);
+    buffer_append_byte(encode->out, '}');
     return true;
 }
 
@@ -337,45 +260,37 @@ static struct slice text_of(struct arena *arena, const struct part *result)
     return arena_take_buffer(arena, &joined);
 }
 
-static bool put_result_media(struct gemini_encode *encode, const struct part *result)
+static bool put_result_media(struct encode *encode, const struct part *result)
 {
-    bool first = true;
+    struct place place = encode_open(encode, "parts", '[');
     for (const struct part *child = result->children; child != NULL; child = child->next) {
         if (!is_media(child))
             continue;
-        buffer_append_slice(encode->out, first ? LIT(",\"parts\":[") : LIT(","));
-        first = false;
+        encode_comma(encode);
         if (!put_media(encode, child))
             return false;
     }
-    if (!first)
-        buffer_append_byte(encode->out, ']');
+    encode_close(encode, ']', place);
     return true;
 }
 
 /* A result that the client lost is said to be lost: every call needs one. */
-static bool put_result(struct turns *turns, struct slice id, struct slice name, const struct part *result)
+static bool put_result(struct encode *encode, struct slice id, struct slice name, const struct part *result)
 {
-    struct gemini_encode *encode = turns->encode;
-    struct buffer *out = encode->out;
+    bool failed = result == NULL || result->is_error;
     struct slice text = result == NULL ? LIT("No result") : text_of(encode->arena, result);
-    struct slice object = result == NULL || result->is_error ? SLICE_NONE : object_in(encode->arena, text);
-    json_append_comma(out, &turns->first_part);
-    buffer_append_lit(out, "{\"functionResponse\":{");
+    struct slice object = failed ? SLICE_NONE : object_in(encode->arena, text);
+    encode_comma(encode);
+    buffer_append_lit(encode->out, "{\"functionResponse\":{");
     put_id(encode, id);
-    buffer_append_lit(out, "\"name\":");
-    json_append_quoted(out, name_fit(name, &gemini_names, encode->arena));
-    buffer_append_lit(out, ",\"response\":");
-    if (object.len > 0) {
-        buffer_append_slice(out, object);
-    } else {
-        buffer_append_slice(out, result == NULL || result->is_error ? LIT("{\"error\":") : LIT("{\"result\":"));
-        json_append_quoted(out, text);
-        buffer_append_byte(out, '}');
-    }
-    if (result != NULL && (encode->family.flags & GEMINI_SIGNED) && !put_result_media(encode, result))
+    encode_write(encode, "\"name\":\"%\",\"response\":", name_fit(name, &gemini_names, encode->arena));
+    if (object.len > 0)
+        buffer_append_slice(encode->out, object);
+    else
+        encode_write(encode, "{\"%\":\"%\"}", failed ? LIT("error") : LIT("result"), text);
+    if (result != NULL && (encode->flags & GEMINI_SIGNED) && !put_result_media(encode, result))
         return false;
-    buffer_append_lit(out, "}}");
+    buffer_append_lit(encode->out, "}}");
     return true;
 }
 
@@ -388,24 +303,23 @@ struct results {
     struct lookup by_id;
 };
 
-static bool gather_results(struct gemini_encode *encode, const struct turn *turn, struct results *results)
+static bool gather_results(struct encode *encode, const struct turn *turn, struct results *results)
 {
+    struct parts parts = parts_said(turn->from, turn->to);
     results->count = 0;
     results->by_id.count = 0;
     results->by_id.sorted = false;
-    for (const struct message *message = turn->from; message != turn->to; message = message->next) {
-        for (const struct part *part = message->parts; part != NULL; part = part->next) {
-            if (part->kind != PART_TOOL_RESULT)
-                continue;
-            if (results->count == RESULTS_MAX)
-                return complaint_refuse(encode->complaint, LIT("more than 512 tool results in one turn"), LIT("messages"));
-            if (!lookup_add(&results->by_id, encode->arena, part->id_raw, part))
-                return false;
-            results->parts[results->count] = part;
-            results->names[results->count] = message->role == ROLE_TOOL ? message->name_raw : SLICE_NONE;
-            results->same_taken[results->count] = 0;
-            results->used[results->count++] = false;
-        }
+    for (const struct part *part; (part = parts_next(&parts)) != NULL;) {
+        if (part->kind != PART_TOOL_RESULT)
+            continue;
+        if (results->count == RESULTS_MAX)
+            return encode_refuse(encode, LIT("more than 512 tool results in one turn"), LIT("messages"));
+        if (!lookup_add(&results->by_id, encode->arena, part->id_raw, part))
+            return false;
+        results->parts[results->count] = part;
+        results->names[results->count] = parts.message->role == ROLE_TOOL ? parts.message->name_raw : SLICE_NONE;
+        results->same_taken[results->count] = 0;
+        results->used[results->count++] = false;
     }
     return true;
 }
@@ -424,23 +338,11 @@ static const struct part *take_result(struct results *results, struct slice id)
     return entry->value;
 }
 
-static unsigned count_calls(const struct turn *turn)
-{
-    unsigned count = 0;
-    for (const struct message *message = turn->from; message != turn->to; message = message->next)
-        for (const struct part *part = message->parts; part != NULL; part = part->next)
-            count += part->kind == PART_TOOL_CALL;
-    return count;
-}
-
 /* The name of the tool that was called by that id, latest: some clients use an id again. */
 static struct slice name_of_call(struct turns *turns, struct slice id)
 {
-    struct gemini_encode *encode = turns->encode;
-    for (const struct message *message = turns->looked ? NULL : encode->chat->messages; message != NULL; message = message->next)
-        for (const struct part *part = message->parts; part != NULL; part = part->next)
-            if (part->kind == PART_TOOL_CALL && !lookup_add(&turns->calls, encode->arena, part->id_raw, part))
-                return SLICE_NONE;
+    if (!turns->looked && !calls_gather(turns->encode, &turns->calls))
+        return SLICE_NONE;
     turns->looked = true;
     const struct lookup_entry *call = lookup_before(&turns->calls, id, SIZE_MAX);
     return call == NULL ? SLICE_NONE : ((const struct part *)call->value)->name_raw;
@@ -456,130 +358,102 @@ static bool put_orphans(struct turns *turns, struct results *results)
         if (name.len == 0)
             name = results->names[i];
         if (name.len == 0)
-            return complaint_refuse(turns->encode->complaint, LIT("a tool result answers no tool call of this conversation"),
-                                    LIT("messages"));
-        if (!put_result(turns, id, name, results->parts[i]))
+            return encode_refuse(turns->encode, LIT("a tool result answers no tool call of this conversation"), LIT("messages"));
+        if (!put_result(turns->encode, id, name, results->parts[i]))
             return false;
     }
     return true;
 }
 
-/* One result for every call of `before` in its order. `turn` may be empty: nobody ran them. */
+/* One result for every call of `before` in its order. `turn` may be empty: nothing ran them. */
 static bool put_results(struct turns *turns, const struct turn *before, const struct turn *turn, struct results *results)
 {
-    unsigned calls = before == NULL ? 0 : count_calls(before);
-    if (!gather_results(turns->encode, turn, results))
+    struct encode *encode = turns->encode;
+    if (!gather_results(encode, turn, results))
         return false;
-    if (calls > RESULTS_MAX)
-        return complaint_refuse(turns->encode->complaint, LIT("more than 512 tool calls in one turn"), LIT("messages"));
-    if (calls == 0 && results->count == 0)
+    if (before->calls > RESULTS_MAX)
+        return encode_refuse(encode, LIT("more than 512 tool calls in one turn"), LIT("messages"));
+    if (before->calls == 0 && results->count == 0)
         return true;
     begin_content(turns, CONTENT_RESULTS);
-    for (const struct message *message = before == NULL ? NULL : before->from; message != NULL && message != before->to;
-         message = message->next)
-        for (const struct part *part = message->parts; part != NULL; part = part->next)
-            if (part->kind == PART_TOOL_CALL && !put_result(turns, part->id_raw, part->name_raw, take_result(results, part->id_raw)))
-                return false;
+    struct parts parts = parts_said(before->from, before->to);
+    for (const struct part *part; (part = parts_next(&parts)) != NULL;)
+        if (part->kind == PART_TOOL_CALL && !put_result(encode, part->id_raw, part->name_raw, take_result(results, part->id_raw)))
+            return false;
     if (!put_orphans(turns, results))
         return false;
-    end_content(turns);
+    end_content(encode);
     return true;
 }
 
 /* ---------------------------------------------------------------- turns */
-
-static bool is_model(const struct message *message)
-{
-    return message->role == ROLE_ASSISTANT;
-}
-
-static bool says_something(const struct gemini_encode *encode, const struct message *message)
-{
-    for (const struct part *part = message->parts; part != NULL; part = part->next)
-        if (is_sent(encode, part, is_model(message)))
-            return true;
-    return false;
-}
-
-/* The next turn at or after `at`; system messages and messages of the model without content are passed over. */
-static bool next_turn(const struct gemini_encode *encode, const struct message *at, struct turn *turn)
-{
-    while (at != NULL && (at->role == ROLE_SYSTEM || (is_model(at) && !says_something(encode, at))))
-        at = at->next;
-    *turn = (struct turn){at, at, at != NULL && is_model(at)};
-    while (turn->to != NULL && (turn->to->role == ROLE_SYSTEM || is_model(turn->to) == turn->model ||
-                                (is_model(turn->to) && !says_something(encode, turn->to))))
-        turn->to = turn->to->next;
-    return at != NULL;
-}
 
 static bool put_one(struct turns *turns, const struct part *part, bool model, bool *open, bool *first_call)
 {
     if (!*open)
         begin_content(turns, model ? CONTENT_MODEL : CONTENT_USER);
     *open = true;
-    return put_part(turns, part, model, first_call);
+    return put_part(turns->encode, part, model, first_call);
 }
 
 /* What a turn says beside results. Older families: what results show stands behind them, as the user's. */
 static bool put_said(struct turns *turns, const struct turn *turn, const struct results *results)
 {
-    bool open = false, first_call = true, apart = !turn->model && !(turns->encode->family.flags & GEMINI_SIGNED);
+    bool open = false, first_call = true, apart = !turn->assistant && !(turns->encode->flags & GEMINI_SIGNED);
     for (unsigned i = 0; apart && i < results->count; i++)
         for (const struct part *child = results->parts[i]->children; child != NULL; child = child->next)
             if (is_media(child) && !put_one(turns, child, false, &open, &first_call))
                 return false;
-    for (const struct message *message = turn->from; message != turn->to; message = message->next)
-        for (const struct part *part = message->parts; message->role != ROLE_SYSTEM && part != NULL; part = part->next)
-            if (is_sent(turns->encode, part, turn->model) && !put_one(turns, part, turn->model, &open, &first_call))
-                return false;
+    struct parts parts = parts_said(turn->from, turn->to);
+    for (const struct part *part; (part = parts_next(&parts)) != NULL;)
+        if (is_sent(turns->encode, part, turn->assistant) && !put_one(turns, part, turn->assistant, &open, &first_call))
+            return false;
     if (open)
-        end_content(turns);
+        end_content(turns->encode);
     return true;
 }
 
 static bool put_turns(struct turns *turns, struct results *results)
 {
-    struct gemini_encode *encode = turns->encode;
-    struct turn turn, before;
-    bool had_model = false;
-    for (const struct message *at = encode->chat->messages; next_turn(encode, at, &turn); at = turn.to) {
-        if (!turn.model && !put_results(turns, had_model ? &before : NULL, &turn, results))
+    static const struct turn_style style = {.is_sent = is_sent};
+    struct turn turn, before = {NULL, NULL, false, 0};
+    const struct message *at = turns->encode->chat->messages;
+    while (turn_next(turns->encode, &style, at, &turn)) {
+        if (!turn.assistant && !put_results(turns, &before, &turn, results))
             return false;
         if (!put_said(turns, &turn, results))
             return false;
-        had_model = turn.model;
         before = turn;
+        at = turn.to;
     }
-    struct turn nobody = {NULL, NULL, false};
-    return !had_model || put_results(turns, &before, &nobody, results);
+    return !before.assistant || put_results(turns, &before, &turn, results);
 }
 
-bool gemini_write_contents(struct gemini_encode *encode)
+bool gemini_write_contents(struct encode *encode)
 {
-    struct turns turns = {.encode = encode, .first_content = true, .first_part = true};
+    struct turns turns = {.encode = encode};
     struct results *results = arena_zalloc(encode->arena, sizeof *results);
-    bool has = has_system(encode), first = true;
     if (results == NULL)
-        return complaint_refuse(encode->complaint, LIT("the request needs more memory than one request may have"), SLICE_NONE);
-    if (has && (encode->family.flags & GEMINI_SYSTEM)) {
-        json_append_key(encode->out, &encode->first, LIT("systemInstruction"));
-        buffer_append_lit(encode->out, "{\"parts\":[");
-        put_system_parts(encode, &first);
-        buffer_append_lit(encode->out, "]}");
+        return encode_refuse(encode, LIT("the request needs more memory than one request may have"), SLICE_NONE);
+    if (encode->flags & GEMINI_SYSTEM) {
+        struct place place = encode_open(encode, "systemInstruction", '{');
+        struct place inner = encode_open(encode, "parts", '[');
+        put_system_parts(encode);
+        encode_close(encode, ']', inner);
+        encode_close(encode, '}', place);
     } else {
-        turns.system_pending = has;
+        turns.system_pending = has_system(encode);
     }
-    json_append_key(encode->out, &encode->first, LIT("contents"));
-    buffer_append_byte(encode->out, '[');
+    encode_key(encode, "contents");
+    encode_begin(encode, '[');
     if (!put_turns(&turns, results))
         return false;
-    if (turns.first_content) { /* nobody but the system said anything */
+    if (encode->first) { /* nothing but the system said anything */
         begin_content(&turns, CONTENT_USER);
-        if (turns.first_part)
-            put_placeholder(encode);
-        end_content(&turns);
+        if (encode->first)
+            put_text(encode, encode_placeholder(encode, LIT(" ")));
+        end_content(encode);
     }
-    buffer_append_byte(encode->out, ']');
+    encode_end(encode, ']');
     return true;
 }

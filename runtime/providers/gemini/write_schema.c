@@ -59,7 +59,8 @@ struct definitions {
 static const char *const definition_names[2] = {"$defs", "definitions"};
 
 struct subset {
-    struct gemini_encode *encode;
+    struct encode *encode;
+    struct gemini_encode *self;
     struct slice root;
     struct definitions definitions[2];
     unsigned nodes;
@@ -118,7 +119,7 @@ static struct slice look_up(struct subset *subset, struct slice ref_raw)
     struct slice at = subset->root, ref = json_unescape(arena, ref_raw), definition = look_up_definition(subset, ref);
     if (definition.len > 0)
         return definition;
-    subset->encode->schema_work += at.len;
+    subset->self->schema_work += at.len;
     if (ref.len == 0 || ref.ptr[0] != '#' || (ref.len > 1 && ref.ptr[1] != '/'))
         return SLICE_NONE;
     for (size_t i = 2; i <= ref.len && ref.len > 1 && at.len > 0;) {
@@ -225,8 +226,8 @@ static bool gather(struct subset *subset, struct node *node, struct slice text)
 {
     struct json json;
     struct slice key, value;
-    subset->encode->schema_work += text.len;
-    if (++subset->nodes > NODES_MAX || subset->encode->schema_work > WORK_MAX || subset->encode->out->len - subset->start > WRITTEN_MAX)
+    subset->self->schema_work += text.len;
+    if (++subset->nodes > NODES_MAX || subset->self->schema_work > WORK_MAX || subset->encode->out->len - subset->start > WRITTEN_MAX)
         return fail(subset, LIT("the schema is too large for this model once its references are written out"));
     json_init(&json, text, JSON_DEPTH_MAX);
     if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
@@ -241,18 +242,9 @@ static bool gather(struct subset *subset, struct node *node, struct slice text)
 
 static bool put_schema(struct subset *subset, struct slice text, const struct link *links, unsigned depth);
 
-static void put_key(struct gemini_encode *encode, bool *first, const char *name)
+static void put_kept(struct subset *subset, const struct node *node, enum keyword key)
 {
-    json_append_comma(encode->out, first);
-    buffer_printf(encode->out, "\"%s\":", name);
-}
-
-static void put_kept(struct subset *subset, const struct node *node, enum keyword key, bool *first)
-{
-    if (node->keys[key].len == 0)
-        return;
-    put_key(subset->encode, first, names[key]);
-    buffer_append_slice(subset->encode->out, node->keys[key]);
+    encode_value(subset->encode, names[key], node->keys[key]);
 }
 
 static bool is_type(struct slice type, const char *name)
@@ -261,9 +253,8 @@ static bool is_type(struct slice type, const char *name)
 }
 
 /* The values of enum or const: strings all, null among them makes it nullable. Numbers are said as strings in format "enum". */
-static void put_enum(struct subset *subset, struct node *node, bool number, bool *first)
+static void put_enum(struct subset *subset, struct node *node, bool number)
 {
-    struct buffer *out = subset->encode->out;
     struct slice one, constant = node->keys[KEY_CONST];
     struct json json;
     bool any = false, list = node->keys[KEY_ENUM].len > 0;
@@ -279,52 +270,47 @@ static void put_enum(struct subset *subset, struct node *node, bool number, bool
                 break;
             continue;
         }
-        if (!any && number) {
-            put_key(subset->encode, first, "format");
-            buffer_append_lit(out, "\"enum\"");
-        }
+        if (!any && number)
+            encode_text(subset->encode, "format", LIT("enum"));
         if (!any)
-            put_key(subset->encode, first, "enum");
-        buffer_append_byte(out, any ? ',' : '[');
+            encode_key(subset->encode, "enum");
+        buffer_append_byte(subset->encode->out, any ? ',' : '[');
         any = true;
-        if (text)
-            buffer_append_slice(out, one);
-        else
-            json_append_quoted(out, one);
+        encode_write(subset->encode, text ? "%" : "\"%\"", one);
     }
     if (any)
-        buffer_append_byte(out, ']');
+        encode_end(subset->encode, ']');
 }
 
-static void put_string(struct subset *subset, struct node *node, bool *first)
+static void put_string(struct subset *subset, struct node *node)
 {
     if (slice_equals(node->keys[KEY_FORMAT], LIT("\"date-time\"")))
-        put_kept(subset, node, KEY_FORMAT, first);
-    put_enum(subset, node, false, first);
-    put_kept(subset, node, KEY_MIN_LENGTH, first);
-    put_kept(subset, node, KEY_MAX_LENGTH, first);
-    put_kept(subset, node, KEY_PATTERN, first);
+        put_kept(subset, node, KEY_FORMAT);
+    put_enum(subset, node, false);
+    put_kept(subset, node, KEY_MIN_LENGTH);
+    put_kept(subset, node, KEY_MAX_LENGTH);
+    put_kept(subset, node, KEY_PATTERN);
 }
 
-static void put_number(struct subset *subset, struct node *node, bool *first)
+static void put_number(struct subset *subset, struct node *node)
 {
     static const struct slice formats[] = {LIT("\"int32\""), LIT("\"int64\""), LIT("\"float\""), LIT("\"double\"")};
     if (node->keys[KEY_ENUM].len > 0 || node->keys[KEY_CONST].len > 0)
-        put_enum(subset, node, true, first);
+        put_enum(subset, node, true);
     for (unsigned i = 0; node->keys[KEY_ENUM].len + node->keys[KEY_CONST].len == 0 && i < sizeof formats / sizeof *formats; i++)
         if (slice_equals(node->keys[KEY_FORMAT], formats[i]))
-            put_kept(subset, node, KEY_FORMAT, first);
-    put_kept(subset, node, KEY_MINIMUM, first);
-    put_kept(subset, node, KEY_MAXIMUM, first);
+            put_kept(subset, node, KEY_FORMAT);
+    put_kept(subset, node, KEY_MINIMUM);
+    put_kept(subset, node, KEY_MAXIMUM);
 }
 
 /* A list says what is in it. A tuple's members are alternatives here. */
-static bool put_array(struct subset *subset, struct node *node, bool *first, unsigned depth)
+static bool put_array(struct subset *subset, struct node *node, unsigned depth)
 {
     struct slice items = node->keys[KEY_ITEMS], tuple = node->keys[KEY_PREFIX_ITEMS];
-    put_kept(subset, node, KEY_MIN_ITEMS, first);
-    put_kept(subset, node, KEY_MAX_ITEMS, first);
-    put_key(subset->encode, first, "items");
+    put_kept(subset, node, KEY_MIN_ITEMS);
+    put_kept(subset, node, KEY_MAX_ITEMS);
+    encode_key(subset->encode, "items");
     if (items.len > 0 && items.ptr[0] == '[')
         tuple = items;
     if (tuple.len > 0 && tuple.ptr[0] == '[')
@@ -358,7 +344,6 @@ static bool count_properties(struct subset *subset, const struct node *node, str
 /* Of several objects of properties the first one that has a name says what it is. */
 static bool put_properties(struct subset *subset, const struct node *node, struct keys *keys, unsigned depth)
 {
-    struct buffer *out = subset->encode->out;
     struct json json;
     struct slice key, value;
     for (unsigned i = 0; i < node->property_count; i++) {
@@ -368,10 +353,8 @@ static bool put_properties(struct subset *subset, const struct node *node, struc
         while (json_member(&json, &key) && json_skip(&json, &value)) {
             if (lookup_first(&keys->names, key) != NULL)
                 continue;
-            if (keys->count++ > 0)
-                buffer_append_byte(out, ',');
-            json_append_quoted(out, key);
-            buffer_append_byte(out, ':');
+            keys->count++;
+            json_append_key(subset->encode->out, &subset->encode->first, key);
             if (!put_schema(subset, value, node->links, depth + 1))
                 return false;
         }
@@ -382,12 +365,12 @@ static bool put_properties(struct subset *subset, const struct node *node, struc
 }
 
 /* Names that are not among the properties are refused. */
-static void put_required(struct subset *subset, const struct node *node, struct keys *keys, bool *first)
+static void put_required(struct subset *subset, const struct node *node, struct keys *keys)
 {
-    struct buffer *out = subset->encode->out;
+    struct encode *encode = subset->encode;
+    struct place place = encode_open(encode, "required", '[');
     struct json json;
     struct slice name;
-    bool any = false;
     for (unsigned i = 0; i < node->required_count; i++) {
         json_init(&json, node->required[i], JSON_DEPTH_MAX);
         if (!json_array(&json))
@@ -395,54 +378,44 @@ static void put_required(struct subset *subset, const struct node *node, struct 
         while (json_element(&json) && json_string(&json, &name)) {
             if (lookup_first(&keys->names, name) == NULL)
                 continue;
-            if (!any)
-                put_key(subset->encode, first, "required");
-            buffer_append_byte(out, any ? ',' : '[');
-            any = true;
-            json_append_quoted(out, name);
+            encode_comma(encode);
+            json_append_quoted(encode->out, name);
         }
     }
-    if (any)
-        buffer_append_byte(out, ']');
+    encode_close(encode, ']', place);
 }
 
-static bool put_object(struct subset *subset, const struct node *node, bool *first, unsigned depth)
+static bool put_object(struct subset *subset, const struct node *node, unsigned depth)
 {
     struct keys keys;
-    size_t mark = subset->encode->out->len;
-    bool was_first = *first;
     if (!count_properties(subset, node, &keys))
         return false;
-    put_key(subset->encode, first, "properties");
-    buffer_append_byte(subset->encode->out, '{');
+    struct place place = encode_open(subset->encode, "properties", '{');
     if (!put_properties(subset, node, &keys, depth))
         return false;
-    buffer_append_byte(subset->encode->out, '}');
-    if (keys.count == 0) { /* an empty list is refused */
-        subset->encode->out->len = mark;
-        *first = was_first;
+    encode_close(subset->encode, '}', place); /* an empty list is refused */
+    if (keys.count == 0) {
         subset->empty_root |= depth == 0;
         return true;
     }
-    put_required(subset, node, &keys, first);
-    put_kept(subset, node, KEY_ORDERING, first);
-    put_kept(subset, node, KEY_MIN_PROPERTIES, first);
-    put_kept(subset, node, KEY_MAX_PROPERTIES, first);
+    put_required(subset, node, &keys);
+    put_kept(subset, node, KEY_ORDERING);
+    put_kept(subset, node, KEY_MIN_PROPERTIES);
+    put_kept(subset, node, KEY_MAX_PROPERTIES);
     return true;
 }
 
-static bool put_typed(struct subset *subset, struct node *node, struct slice type, bool *first, unsigned depth)
+static bool put_typed(struct subset *subset, struct node *node, struct slice type, unsigned depth)
 {
-    put_key(subset->encode, first, "type");
-    json_append_quoted(subset->encode->out, type);
+    encode_text(subset->encode, "type", type);
     if (is_type(type, "object"))
-        return put_object(subset, node, first, depth);
+        return put_object(subset, node, depth);
     if (is_type(type, "array"))
-        return put_array(subset, node, first, depth);
+        return put_array(subset, node, depth);
     if (is_type(type, "string"))
-        put_string(subset, node, first);
+        put_string(subset, node);
     else if (is_type(type, "number") || is_type(type, "integer"))
-        put_number(subset, node, first);
+        put_number(subset, node);
     return true;
 }
 
@@ -480,9 +453,8 @@ static struct slice inferred_type(const struct node *node)
 }
 
 /* ["string", "null"] -> string, nullable; several others become alternatives. */
-static bool put_types(struct subset *subset, struct node *node, bool *first, unsigned depth)
+static bool put_types(struct subset *subset, struct node *node, unsigned depth)
 {
-    struct buffer *out = subset->encode->out;
     struct slice types[7], type, said = node->keys[KEY_TYPE];
     struct json json;
     unsigned count = 0;
@@ -497,73 +469,70 @@ static bool put_types(struct subset *subset, struct node *node, bool *first, uns
             break;
     }
     if (count <= 1)
-        return put_typed(subset, node, count == 1 ? types[0] : inferred_type(node), first, depth);
-    put_key(subset->encode, first, "anyOf");
+        return put_typed(subset, node, count == 1 ? types[0] : inferred_type(node), depth);
+    encode_key(subset->encode, "anyOf");
+    encode_begin(subset->encode, '[');
     for (unsigned i = 0; i < count; i++) {
-        bool inner = true;
-        buffer_append_slice(out, i == 0 ? LIT("[{") : LIT(",{"));
-        if (!put_typed(subset, node, types[i], &inner, depth + 1))
+        encode_comma(subset->encode);
+        encode_begin(subset->encode, '{');
+        if (!put_typed(subset, node, types[i], depth + 1))
             return false;
-        buffer_append_byte(out, '}');
+        encode_end(subset->encode, '}');
     }
-    buffer_append_byte(out, ']');
+    encode_end(subset->encode, ']');
     return true;
 }
 
-static bool put_alternatives(struct subset *subset, struct node *node, struct slice list, bool *first, unsigned depth)
+static bool put_alternatives(struct subset *subset, struct node *node, struct slice list, unsigned depth)
 {
     struct json json;
     struct slice one;
-    bool inner = true;
     json_init(&json, list, JSON_DEPTH_MAX);
-    put_key(subset->encode, first, "anyOf");
-    buffer_append_byte(subset->encode->out, '[');
     if (!json_array(&json))
         return true;
+    encode_key(subset->encode, "anyOf");
+    encode_begin(subset->encode, '[');
     while (json_element(&json) && json_skip(&json, &one)) {
         if (is_null_type(one))
             continue;
-        json_append_comma(subset->encode->out, &inner);
+        encode_comma(subset->encode);
         if (!put_schema(subset, one, node->links, depth + 1))
             return false;
     }
-    buffer_append_byte(subset->encode->out, ']');
+    encode_end(subset->encode, ']');
     return true;
 }
 
 static bool put_schema(struct subset *subset, struct slice text, const struct link *links, unsigned depth)
 {
     struct node node = {.links = links};
-    bool first = true;
     if (depth > DEPTH_MAX)
         return fail(subset, LIT("the schema is nested too deeply for this model"));
     if (!gather(subset, &node, text))
         return false;
     struct slice list = node.keys[KEY_ANY_OF].len > 0 ? node.keys[KEY_ANY_OF] : node.keys[KEY_ONE_OF];
-    buffer_append_byte(subset->encode->out, '{');
-    put_kept(subset, &node, KEY_TITLE, &first);
-    put_kept(subset, &node, KEY_DESCRIPTION, &first);
-    put_kept(subset, &node, KEY_DEFAULT, &first);
-    put_kept(subset, &node, KEY_EXAMPLE, &first);
+    encode_begin(subset->encode, '{');
+    put_kept(subset, &node, KEY_TITLE);
+    put_kept(subset, &node, KEY_DESCRIPTION);
+    put_kept(subset, &node, KEY_DEFAULT);
+    put_kept(subset, &node, KEY_EXAMPLE);
     /* Beside a type of their own, alternatives are constraints on it. */
     bool choice = list.len > 0 && node.keys[KEY_TYPE].len == 0 && node.property_count == 0;
-    if (choice ? !put_alternatives(subset, &node, list, &first, depth) : !put_types(subset, &node, &first, depth))
+    if (choice ? !put_alternatives(subset, &node, list, depth) : !put_types(subset, &node, depth))
         return false;
-    if (node.nullable || slice_equals(node.keys[KEY_NULLABLE], LIT("true"))) {
-        put_key(subset->encode, &first, "nullable");
-        buffer_append_lit(subset->encode->out, "true");
-    }
-    buffer_append_byte(subset->encode->out, '}');
+    if (node.nullable || slice_equals(node.keys[KEY_NULLABLE], LIT("true")))
+        encode_value(subset->encode, "nullable", LIT("true"));
+    encode_end(subset->encode, '}');
     return true;
 }
 
-bool gemini_write_subset(struct gemini_encode *encode, struct slice schema_json, struct slice param, bool *empty)
+bool gemini_write_subset(struct encode *encode, struct slice schema_json, struct slice param, bool *empty)
 {
-    struct subset subset = {.encode = encode, .root = schema_json, .start = encode->out->len};
+    struct subset subset = {.encode = encode, .self = (struct gemini_encode *)encode, .root = schema_json, .start = encode->out->len};
     if (schema_json.len > TEXT_MAX)
-        return complaint_refuse(encode->complaint, LIT("the schema is too large for this model"), param);
+        return encode_refuse(encode, LIT("the schema is too large for this model"), param);
     if (!put_schema(&subset, schema_json, NULL, 0))
-        return complaint_refuse(encode->complaint, subset.complaint, param);
+        return encode_refuse(encode, subset.complaint, param);
     *empty = subset.empty_root;
     return true;
 }

@@ -5,29 +5,20 @@
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_OLLAMA_OLLAMA_H
 #define PROVIDERS_OLLAMA_OLLAMA_H
+#include "providers/encode.h"
 #include "providers/lookup.h"
-#include "providers/provider.h"
 
 /* What is being written, and how. */
 struct ollama_encode {
-    const struct chat *chat;
-    const struct provider *provider;
-    const struct model_facts *model;
-    struct arena *arena;
-    struct buffer *out, *dropped;
-    struct complaint *complaint;
-    bool first;          /* no member of the innermost object was written */
-    bool lost_markers;   /* a cache marker was dropped, and named */
+    struct encode base;
     struct lookup calls; /* all of the conversation, by their ids */
     size_t calls_passed; /* those before the message being written */
 };
 
-/* "messages". False: complaint. */
-bool ollama_write_messages(struct ollama_encode *encode);
-bool ollama_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
-bool ollama_write_embed(const struct embed *embed, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                        struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+/* "messages", of a struct ollama_encode. False: complaint. */
+bool ollama_write_messages(struct encode *encode);
+bool ollama_write_request(struct encode *encode);
+bool ollama_write_embed(struct encode *encode);
 
 enum { OLLAMA_READER_SIZE = 512 };
 void ollama_reader_begin(struct reader *reader);

@@ -1,52 +1,50 @@
 /* family.c -- what models behind OpenAI's dialect refuse, where one vendor's models differ from each other.
- *
- * COMPAT(openai, 2026-08; azure the same): models that reason take max_completion_tokens only, and of sampling nothing but the default; o3 and o4-mini
- * take no stop, the early ones no parallel_tool_calls; from gpt-5.1 on sampling is taken beside reasoning_effort "none".
- * COMPAT(xai, 2026-08): models that reason take no penalties and no stop, and few of them an effort.
  * SPDX-License-Identifier: MIT */
 #include "providers/openai/openai.h"
 
-static bool has_part(struct slice id, const char *part)
-{
-    return slice_find(id, slice_of(part)) != NULL;
-}
+/* COMPAT(openai, 2026-08; azure the same): models that reason take max_completion_tokens only, and of sampling nothing but the default; o3 and o4-mini
+ * take no stop, the early ones no parallel_tool_calls; from gpt-5.1 on sampling is taken beside reasoning_effort "none". */
+static const struct family openai_families[] = {
+    {.ids = "gpt-5*-chat*", .flags = 0},
+    {.ids = "gpt-5.#*", .flags = OPENAI_REASONS | OPENAI_SAMPLES_AT_NONE},
+    {.ids = "gpt-5*", .flags = OPENAI_REASONS},
+    {.ids = "codex-mini*", .flags = OPENAI_REASONS},
+    {.ids = "o1", .flags = OPENAI_REASONS | OPENAI_NO_PARALLEL},
+    {.ids = "o1-*", .flags = OPENAI_REASONS | OPENAI_NO_PARALLEL},
+    {.ids = "o3-mini*", .flags = OPENAI_REASONS | OPENAI_NO_PARALLEL},
+    {.ids = "o#", .flags = OPENAI_REASONS | OPENAI_NO_STOP},
+    {.ids = "o#-*", .flags = OPENAI_REASONS | OPENAI_NO_STOP},
+    {.ids = "*", .flags = 0},
+};
 
-/* "gpt-5.1", "gpt-5.4-mini": a version behind the five. */
-static bool is_pointed(struct slice id)
-{
-    return id.len > 6 && id.ptr[5] == '.' && id.ptr[6] >= '1' && id.ptr[6] <= '9';
-}
-
-static unsigned openai_model(struct slice id)
-{
-    if (slice_starts_with(id, LIT("ft:")))
-        id = (struct slice){id.ptr + 3, id.len - 3};
-    if (slice_starts_with(id, LIT("gpt-5")))
-        return has_part(id, "-chat") ? 0 : OPENAI_REASONS | (is_pointed(id) ? OPENAI_SAMPLES_AT_NONE : 0);
-    if (slice_starts_with(id, LIT("codex-mini")))
-        return OPENAI_REASONS;
-    if (id.len < 2 || id.ptr[0] != 'o' || id.ptr[1] < '1' || id.ptr[1] > '9' || (id.len > 2 && id.ptr[2] != '-'))
-        return 0;
-    bool early = id.ptr[1] == '1' || slice_starts_with(id, LIT("o3-mini"));
-    return OPENAI_REASONS | (early ? OPENAI_NO_PARALLEL : OPENAI_NO_STOP);
-}
-
-static unsigned xai_model(struct slice id)
-{
-    bool plain = has_part(id, "non-reasoning") || slice_starts_with(id, LIT("grok-2")) || slice_starts_with(id, LIT("grok-beta")) ||
-                 slice_starts_with(id, LIT("grok-vision")) || (slice_starts_with(id, LIT("grok-3")) && !has_part(id, "mini"));
-    bool fixed = slice_equals(id, LIT("grok-4")) || slice_equals(id, LIT("grok-4-latest")) || slice_equals(id, LIT("grok-4-0709")) ||
-                 slice_starts_with(id, LIT("grok-4-fast")) || slice_starts_with(id, LIT("grok-4-1-fast")) ||
-                 slice_starts_with(id, LIT("grok-code"));
-    return (plain ? 0 : OPENAI_NO_PENALTIES | OPENAI_NO_STOP) | (plain || fixed ? OPENAI_NO_EFFORT : 0);
-}
+/* COMPAT(xai, 2026-08): models that reason take no penalties and no stop, and few of them an effort. */
+static const struct family xai_families[] = {
+    {.ids = "*non-reasoning*", .flags = OPENAI_NO_EFFORT},
+    {.ids = "grok-2*", .flags = OPENAI_NO_EFFORT},
+    {.ids = "grok-beta*", .flags = OPENAI_NO_EFFORT},
+    {.ids = "grok-vision*", .flags = OPENAI_NO_EFFORT},
+    {.ids = "grok-3*mini*", .flags = OPENAI_NO_PENALTIES | OPENAI_NO_STOP},
+    {.ids = "grok-3*", .flags = OPENAI_NO_EFFORT},
+    {.ids = "grok-4", .flags = OPENAI_NO_PENALTIES | OPENAI_NO_STOP | OPENAI_NO_EFFORT},
+    {.ids = "grok-4-latest", .flags = OPENAI_NO_PENALTIES | OPENAI_NO_STOP | OPENAI_NO_EFFORT},
+    {.ids = "grok-4-0709", .flags = OPENAI_NO_PENALTIES | OPENAI_NO_STOP | OPENAI_NO_EFFORT},
+    {.ids = "grok-4-fast*", .flags = OPENAI_NO_PENALTIES | OPENAI_NO_STOP | OPENAI_NO_EFFORT},
+    {.ids = "grok-4-1-fast*", .flags = OPENAI_NO_PENALTIES | OPENAI_NO_STOP | OPENAI_NO_EFFORT},
+    {.ids = "grok-code*", .flags = OPENAI_NO_PENALTIES | OPENAI_NO_STOP | OPENAI_NO_EFFORT},
+    {.ids = "*", .flags = OPENAI_NO_PENALTIES | OPENAI_NO_STOP},
+};
 
 unsigned openai_family(const struct provider *provider, const struct model_facts *model)
 {
-    struct slice id = model->base_model.len > 0 ? model->base_model : model->model;
-    if (provider->vendor->quirks & VENDOR_OPENAI_MODELS)
-        return openai_model(id);
-    return provider->vendor->quirks & VENDOR_XAI_MODELS ? xai_model(id) : 0;
+    unsigned quirks = provider->vendor->quirks;
+    struct slice id = model_id(model), tuned = LIT("ft:");
+    if (quirks & VENDOR_XAI_MODELS)
+        return family_find(xai_families, id, 0)->flags;
+    if (!(quirks & VENDOR_OPENAI_MODELS))
+        return 0;
+    if (slice_starts_with(id, tuned))
+        id = (struct slice){id.ptr + tuned.len, id.len - tuned.len};
+    return family_find(openai_families, id, 0)->flags;
 }
 
 bool openai_refuses(unsigned family, struct slice name)

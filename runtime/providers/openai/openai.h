@@ -9,7 +9,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_OPENAI_OPENAI_H
 #define PROVIDERS_OPENAI_OPENAI_H
-#include "providers/provider.h"
+#include "providers/encode.h"
 
 /* The bodies that share one scan: chat completions, (legacy) completions, embeddings, and the gateway's own POST /completion. */
 enum openai_body { OPENAI_CHAT, OPENAI_COMPLETION, OPENAI_EMBEDDING, OPENAI_SIMPLE };
@@ -30,6 +30,9 @@ enum {
     OPENAI_NO_PARALLEL = 8,
     OPENAI_NO_PENALTIES = 16,
     OPENAI_NO_EFFORT = 32,
+    /* Of a request: */
+    OPENAI_FOREIGN = 64,       /* the client speaks another dialect: opaque parts and extras are words of that one */
+    OPENAI_NO_DEVELOPER = 128, /* this role is said as system */
 };
 unsigned openai_family(const struct provider *provider, const struct model_facts *model);
 bool openai_refuses(unsigned family, struct slice name);
@@ -45,9 +48,8 @@ int openai_plain_edits(struct slice body, const struct facts *facts, const struc
 
 bool openai_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint);
 /* {"type":"image_url",…} */
-void openai_write_image(struct buffer *out, const struct part *part);
-bool openai_write_request(const struct chat *chat, const struct provider *provider, const struct model_facts *model, struct arena *arena,
-                          struct buffer *out, struct buffer *dropped, struct complaint *complaint);
+void openai_write_image(struct encode *encode, const struct part *part);
+bool openai_write_request(struct encode *encode);
 
 /* A key or a word, also when it is spelt with escapes: a provider decodes them, and we must not read less than it does. */
 static inline bool openai_is(struct slice raw, struct slice plain)
