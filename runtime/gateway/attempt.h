@@ -63,8 +63,6 @@ void attempt_cancel(struct attempt *attempt);
 /* Its end is told to the walk although the connection did not end: the provider's end marker was seen, or its head was a refusal whose words had
  * their time. False: there is nothing to tell. */
 bool attempt_conclude(struct attempt *attempt);
-/* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
-void attempt_note_key(struct attempt *attempt, struct failure *failure);
 /* True: memory ran out, so that is what failed, whatever it looked like; *failure says so. */
 bool attempt_note_memory(const struct attempt *attempt, struct failure *failure);
 /* What its provider may bill for it: what was counted; else an estimate of what came, or of the prompt alone where it was sent whole and nothing

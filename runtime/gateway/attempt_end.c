@@ -13,7 +13,8 @@ static void log_refused_key(const struct attempt *attempt, const struct failure 
               log_number("status", failure->status), log_number("set_aside_s", aside_us / US_PER_S));
 }
 
-void attempt_note_key(struct attempt *attempt, struct failure *failure)
+/* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
+static void note_key(struct attempt *attempt, struct failure *failure)
 {
     const struct provider *provider = attempt->target->provider;
     struct key_state *const *pool = attempt->request->config->key_pools[provider->index];
@@ -40,12 +41,39 @@ bool attempt_note_memory(const struct attempt *attempt, struct failure *failure)
     return true;
 }
 
+/* A request is read whole or not at all. */
+static bool was_sent(const struct attempt *attempt)
+{
+    return attempt->sent_us > 0 || attempt->status > 0;
+}
+
+/* -1: it is not known, and what was reserved stands. */
+static int64_t tokens_used(const struct attempt *attempt)
+{
+    if (attempt->request->route->wire->operation == OPERATION_COUNT)
+        return 0; /* no provider bills a count */
+    struct usage usage = attempt_billed(attempt, attempt->capacity.tokens);
+    if (usage.known && (attempt->answer.usage.known || attempt->answer.content || attempt->left))
+        return usage_total(&usage);
+    bool refused = attempt->failed && (attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED);
+    return refused ? 0 : -1;
+}
+
+/* What the attempt took of its target's limits and did not use. Again does nothing. */
+static void give_back(struct attempt *attempt)
+{
+    if (attempt->capacity.count == 0)
+        return;
+    bool sent = was_sent(attempt) && !(attempt->failed && attempt->failure.sent == SENT_NOT);
+    capacity_give_back(attempt->request->worker, &attempt->capacity, sent, sent ? tokens_used(attempt) : 0);
+}
+
 void attempt_settle_health(struct attempt *attempt, bool ok, bool neutral)
 {
     if (attempt->settled)
         return;
     attempt->settled = true;
-    attempt_give_back(attempt);
+    give_back(attempt);
     if (attempt->target->health == NULL)
         return;
     const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
@@ -79,7 +107,7 @@ void attempt_note_failure(struct attempt *attempt, const struct failure *failure
     attempt->failure = *failure;
     bool starved = attempt_note_memory(attempt, &attempt->failure);
     failure_hide(&attempt->failure, attempt->target->provider, attempt->access_token, &attempt->request->arena);
-    attempt_note_key(attempt, &attempt->failure);
+    note_key(attempt, &attempt->failure);
     attempt_note_token(attempt);
     attempt_hang_up(attempt);
     bool renewed = attempt->access_token.len > 0 && failure->kind == FAILURE_AUTH; /* there is a new one soon */
@@ -119,30 +147,4 @@ struct usage attempt_billed(const struct attempt *attempt, int64_t reserved)
     usage.billed = false;
     usage.total = -1;
     return usage;
-}
-
-/* What it took of its target's limits. A request is read whole or not at all. */
-static bool was_sent(const struct attempt *attempt)
-{
-    return attempt->sent_us > 0 || attempt->status > 0;
-}
-
-/* -1: it is not known, and what was reserved stands. */
-static int64_t tokens_used(const struct attempt *attempt)
-{
-    if (attempt->request->route->wire->operation == OPERATION_COUNT)
-        return 0; /* no provider bills a count */
-    struct usage usage = attempt_billed(attempt, attempt->capacity.tokens);
-    if (usage.known && (attempt->answer.usage.known || attempt->answer.content || attempt->left))
-        return usage_total(&usage);
-    bool refused = attempt->failed && (attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED);
-    return refused ? 0 : -1;
-}
-
-void attempt_give_back(struct attempt *attempt)
-{
-    if (attempt->capacity.count == 0)
-        return;
-    bool sent = was_sent(attempt) && !(attempt->failed && attempt->failure.sent == SENT_NOT);
-    capacity_give_back(attempt->request->worker, &attempt->capacity, sent, sent ? tokens_used(attempt) : 0);
 }

@@ -19,7 +19,6 @@ void attempt_estimate(struct attempt *attempt);
 void attempt_settle_health(struct attempt *attempt, bool ok, bool neutral);
 /* What a failure says of its key, its token and its target; the connection is of no use any more. */
 void attempt_note_failure(struct attempt *attempt, const struct failure *failure);
-void attempt_give_back(struct attempt *attempt); /* what it took of its target's limits and did not use. Again does nothing */
 
 /* ---- attempt_refusal.c */
 bool attempt_was_refused(const struct attempt *attempt); /* its head came, and is no 2xx */

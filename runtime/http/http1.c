@@ -386,12 +386,6 @@ void http1_init(struct http1 *http1)
     buffer_init(&http1->head_bytes, HTTP1_HEAD_MAX);
 }
 
-void http1_reset(struct http1 *http1)
-{
-    buffer_free(&http1->head_bytes);
-    http1_init(http1);
-}
-
 void http1_free(struct http1 *http1)
 {
     buffer_free(&http1->head_bytes);

@@ -41,11 +41,10 @@ struct http1 {
     unsigned line_bytes, lines; /* of the head, of a chunk's size line, of the trailer */
     unsigned char state, digits, interim, last;
     bool has_body, chunked, until_close;
-    bool head_request; /* may be set after init or reset: the answer to HEAD has no body whatever its head says */
+    bool head_request; /* may be set after init: the answer to HEAD has no body whatever its head says */
 };
 
 void http1_init(struct http1 *http1);
-void http1_reset(struct http1 *http1); /* ready for the next response on the same connection; keeps no memory */
 void http1_free(struct http1 *http1);
 void http1_feed(struct http1 *http1, struct slice bytes); /* valid until HTTP1_MORE, HTTP1_END or HTTP1_ERROR came back */
 enum http1_piece http1_next(struct http1 *http1, struct http1_head *head, struct slice *data);

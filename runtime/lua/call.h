@@ -66,7 +66,6 @@ void call_set_string_metatable(lua_State *L);
 /* Pushes the read-only environment that every sandboxed chunk of this state gets (made once per state). Its `require` asks the function
  * kept under the registry key "gateway.require" (set by sandbox_set_require; called with the name, returns the module or raises). */
 void sandbox_push_environment(lua_State *L);
-void sandbox_set_require(lua_State *L); /* pops a function */
 /* Compiles text (mode "t" only) with the sandbox environment as _ENV. Leaves the function, or an error message and false. */
 MUST_USE bool sandbox_compile(lua_State *L, const char *text, size_t len, const char *chunkname);
 

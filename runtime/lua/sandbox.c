@@ -358,7 +358,8 @@ void sandbox_push_environment(lua_State *L)
     lua_rawsetp(L, LUA_REGISTRYINDEX, &environment_key);
 }
 
-void sandbox_set_require(lua_State *L)
+/* Pops a function. */
+static void sandbox_set_require(lua_State *L)
 {
     lua_setfield(L, LUA_REGISTRYINDEX, require_name);
 }

@@ -120,7 +120,6 @@ static inline bool script_holds(const struct script *script, const struct target
 
 /* ---- target.c; all may raise */
 void target_open(lua_State *L, struct script *script); /* fills refs.proxies, lookup, lists */
-void target_push(lua_State *L, struct script *script, const struct target *target);
 void target_push_list(lua_State *L, struct script *script, const struct request *request);
 void target_push_unfit(lua_State *L, struct script *script, const struct request *request);
 /* The table behind a list of ours at `index`: pushes it and returns true; else pushes nothing. */

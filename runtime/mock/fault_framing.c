@@ -55,7 +55,8 @@ static void endless_stream(const struct mock_call *call, struct mock_script *scr
     buffer_free(&event);
 }
 
-void mock_insert_headers(struct mock_script *script, struct slice lines)
+/* Puts more lines behind the status line. */
+static void insert_headers(struct mock_script *script, struct slice lines)
 {
     struct buffer whole;
     const char *end = slice_find(buffer_slice(&script->bytes), LIT("\r\n"));
@@ -77,20 +78,20 @@ static void many_headers(const struct mock_call *call, struct mock_script *scrip
     buffer_init(&lines, 4 * 1024 * 1024);
     for (unsigned i = 0; i < MANY_HEADERS; i++)
         buffer_printf(&lines, "X-Header-%u: value\r\n", i);
-    mock_insert_headers(script, buffer_slice(&lines));
+    insert_headers(script, buffer_slice(&lines));
     buffer_free(&lines);
 }
 
 static void two_lengths(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    mock_insert_headers(script, script->chunked ? LIT("Content-Length: 5\r\nContent-Length: 7\r\n") : LIT("Content-Length: 5\r\n"));
+    insert_headers(script, script->chunked ? LIT("Content-Length: 5\r\nContent-Length: 7\r\n") : LIT("Content-Length: 5\r\n"));
 }
 
 static void compressed(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    mock_insert_headers(script, LIT("Content-Encoding: gzip\r\n"));
+    insert_headers(script, LIT("Content-Encoding: gzip\r\n"));
 }
 
 /* What a chunk's size line can get wrong; behind three events, or as the whole answer. */
@@ -274,7 +275,7 @@ static void same_lengths(const struct mock_call *call, struct mock_script *scrip
 static void length_and_chunks(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    mock_insert_headers(script, script->chunked ? LIT("Content-Length: 5\r\n") : LIT("Transfer-Encoding: chunked\r\n"));
+    insert_headers(script, script->chunked ? LIT("Content-Length: 5\r\n") : LIT("Transfer-Encoding: chunked\r\n"));
 }
 
 /* ---------------------------------------------------------------- lines of a head that are none */
@@ -282,31 +283,31 @@ static void length_and_chunks(const struct mock_call *call, struct mock_script *
 static void nul_header(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    mock_insert_headers(script, LIT("X-Odd: a\0b\r\n"));
+    insert_headers(script, LIT("X-Odd: a\0b\r\n"));
 }
 
 static void no_colon(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    mock_insert_headers(script, LIT("X-Odd\r\n"));
+    insert_headers(script, LIT("X-Odd\r\n"));
 }
 
 static void blank_colon(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    mock_insert_headers(script, LIT("X-Odd : a\r\n"));
+    insert_headers(script, LIT("X-Odd : a\r\n"));
 }
 
 static void folded(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    mock_insert_headers(script, LIT("X-Odd: a\r\n b\r\n"));
+    insert_headers(script, LIT("X-Odd: a\r\n b\r\n"));
 }
 
 static void bare_lf(const struct mock_call *call, struct mock_script *script, int64_t number)
 {
     (void)call, (void)number;
-    mock_insert_headers(script, LIT("X-Odd: a\n"));
+    insert_headers(script, LIT("X-Odd: a\n"));
 }
 
 /* One line of `number` KB. */
@@ -319,7 +320,7 @@ static void long_header(const struct mock_call *call, struct mock_script *script
     for (int64_t i = 0; i < number * 64 && i < 64 * 1024; i++)
         buffer_append_lit(&line, "aaaaaaaaaaaaaaaa");
     buffer_append_lit(&line, "\r\n");
-    mock_insert_headers(script, buffer_slice(&line));
+    insert_headers(script, buffer_slice(&line));
     buffer_free(&line);
 }
 

@@ -157,8 +157,6 @@ struct mock_reply {
     unsigned huge_bytes; /* >0: one more event this large */
 };
 
-/* A value that fits a JSON schema: its required members only. */
-void mock_sample(struct slice schema, struct buffer *out);
 /* What a good provider would say. */
 void mock_reply_make(struct mock_reply *reply, const struct mock_call *call);
 void mock_reply_free(struct mock_reply *reply);
@@ -192,8 +190,6 @@ void mock_keep_pieces(struct mock_script *script, int64_t count, enum mock_end e
 int64_t mock_with_events(const struct mock_script *script, int64_t events);
 /* Puts bytes in the place of the whole answer. */
 void mock_replace(struct mock_script *script, struct slice bytes, int status, enum mock_end end);
-/* Puts more lines behind the status line. */
-void mock_insert_headers(struct mock_script *script, struct slice lines);
 /* Two segments: `at` bytes, and a moment later the rest. */
 void mock_split(struct mock_script *script, int64_t at);
 /* What a piece says, without the framing of its chunk. */

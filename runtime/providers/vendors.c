@@ -192,16 +192,6 @@ const struct vendor *vendor_find(struct slice name)
     return NULL;
 }
 
-const struct wire *wire_find(struct slice name)
-{
-    static const struct wire *const wires[] = {&wire_openai, &wire_completions, &wire_embeddings,  &wire_responses,
-                                               &wire_simple, &wire_anthropic,   &wire_count_tokens};
-    for (unsigned i = 0; i < sizeof wires / sizeof *wires; i++)
-        if (slice_equals(name, slice_of(wires[i]->name)))
-            return wires[i];
-    return NULL;
-}
-
 const struct wire *vendor_wire(const struct vendor *vendor, const struct wire *client)
 {
     for (unsigned i = 0; i < 4 && vendor->also[i] != NULL; i++)

@@ -90,5 +90,4 @@ extern const struct wire wire_openai, wire_completions, wire_embeddings, wire_re
 extern const struct wire wire_simple;                                         /* clients only: POST /completion */
 extern const struct wire wire_gemini, wire_cohere, wire_ollama, wire_bedrock; /* providers only */
 
-const struct wire *wire_find(struct slice name); /* NULL unknown */
 #endif

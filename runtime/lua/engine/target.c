@@ -431,7 +431,7 @@ static void forget_former(lua_State *L, struct script *script, const struct targ
     lua_rawseti(L, -2, -place);
 }
 
-void target_push(lua_State *L, struct script *script, const struct target *target)
+static void push_target(lua_State *L, struct script *script, const struct target *target)
 {
     lua_Integer place = (lua_Integer)target->index + 1;
     luaL_checkstack(L, 16, "target");
@@ -514,7 +514,7 @@ static void push_new_list(lua_State *L, struct script *script, struct target *co
 {
     lua_createtable(L, (int)count, 0);
     for (unsigned i = 0; i < count; i++) {
-        target_push(L, script, targets[i]);
+        push_target(L, script, targets[i]);
         lua_rawseti(L, -2, i + 1);
     }
     freeze_list(L, "request.targets");
@@ -560,7 +560,7 @@ static void push_unfit(lua_State *L, struct script *script, const struct unfit *
                                         "leaderboard", "context",  "max_output", "max_temperature", "capabilities", "latency",  NULL};
     lua_newtable(L);
     lua_createtable(L, 0, 6);
-    target_push(L, script, unfit->target);
+    push_target(L, script, unfit->target);
     lua_pushstring(L, unfit->reason);
     lua_pushcclosure(L, read_unfit, 2);
     lua_setfield(L, -2, "__index");
@@ -632,7 +632,7 @@ static void make_all(lua_State *L, struct script *script)
 {
     struct config *config = script->config;
     for (unsigned i = 0; i < config->listed_target_count; i++) {
-        target_push(L, script, config->targets[i]);
+        push_target(L, script, config->targets[i]);
         lua_pop(L, 1);
     }
     for (unsigned i = 0; i < config->model_count; i++) {
@@ -651,7 +651,7 @@ static int make_proxy(lua_State *L)
     if (place < 1 || place > (lua_Integer)atomic_load(&script->config->target_count) ||
         !script_holds(script, script->config->targets[place - 1]))
         return 0;
-    target_push(L, script, script->config->targets[place - 1]);
+    push_target(L, script, script->config->targets[place - 1]);
     return 1;
 }
 

@@ -100,7 +100,8 @@ static int reader_error(lua_State *L)
 
 static int reader_reset(lua_State *L)
 {
-    http1_reset(check_reader(L));
+    http1_free(check_reader(L));
+    http1_init(check_reader(L));
     return 0;
 }
 
