@@ -134,7 +134,7 @@ struct config {
     bool has_admin_key;
     uint8_t admin_digest[SHA256_BYTES];
 
-    struct walk_limits limits; /* attempts, replay_uncertain, the six deadlines, back-off */
+    struct walk_settings walk; /* attempts, replay_uncertain, the six deadlines, back-off */
     struct health_settings health;
     size_t body_limit;
     size_t memory_limit;   /* what the process may hold; 0: not said */

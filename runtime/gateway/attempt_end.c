@@ -120,7 +120,7 @@ static bool was_cut_short(const struct attempt *attempt)
     const struct request *request = attempt->request;
     const struct walk_attempt *walked = &request->walk.attempts[attempt->number];
     bool counted = attempt->answer.ended || (attempt->answer.usage.known && attempt->answer.finish != FINISH_NONE);
-    bool own_time = walked->failure.deadline == DEADLINE_TOTAL && request->walk.limits.total_us == request->time_us;
+    bool own_time = walked->failure.deadline == DEADLINE_TOTAL && request->walk.settings.total_us == request->time_us;
     return !counted && (attempt->left || (own_time && attempt->answer.content));
 }
 

@@ -77,7 +77,7 @@ static void read_wishes(struct request *request)
     request->strategy = strategy.len > 0 ? strategy : request->config->strategy;
     request->preference = preference;
     request->fallback = facts->fallback != 0;
-    request->replayable = facts->replayable && request->config->limits.replay_uncertain;
+    request->replayable = facts->replayable && request->config->walk.replay_uncertain;
 }
 
 /* ---------------------------------------------------------------- the model */

@@ -16,15 +16,15 @@ bool request_is_large(const struct request *request)
 }
 
 /* What the pool has to give now. */
-void request_look_at_pool(const struct request *request, struct walk_limits *limits)
+void request_look_at_pool(const struct request *request, struct walk_settings *settings)
 {
-    limits->frugal = !model_has_spare(request->stats);
-    limits->hedge = request->fallback && model_has_hedge(request->stats);
+    settings->frugal = !model_has_spare(request->stats);
+    settings->hedge = request->fallback && model_has_hedge(request->stats);
 }
 
 void request_event(struct request *request, const struct walk_event *event)
 {
-    request_look_at_pool(request, &request->walk.limits);
+    request_look_at_pool(request, &request->walk.settings);
     walk_event(&request->walk, event, loop_now_us(request->worker->loop));
 }
 

@@ -132,7 +132,7 @@ struct request {
 /* Its body is above 64 KB: it goes when no attempt can need it any more (body.h). */
 bool request_is_large(const struct request *request);
 /* What its pool has to give now. */
-void request_look_at_pool(const struct request *request, struct walk_limits *limits);
+void request_look_at_pool(const struct request *request, struct walk_settings *settings);
 /* Reports an event of an attempt to the walk, without draining it. */
 void request_event(struct request *request, const struct walk_event *event);
 /* What it may use at most, as far as can be said before it was answered: what limits reserve. */

@@ -225,18 +225,18 @@ static const int64_t PING_US = 15 * US_PER_S;
 
 static void begin_walk(struct request *request)
 {
-    struct walk_limits limits = request->config->limits;
-    limits.stream = request->facts.stream;
-    limits.replay_uncertain = limits.replay_uncertain && request->replayable;
-    request_look_at_pool(request, &limits);
-    limits.fallback = request->fallback;
-    limits.ping_us = PING_US;
-    limits.seed = worker_random64(request->worker);
-    if (request->time_us > 0 && (limits.total_us == 0 || request->time_us < limits.total_us))
-        limits.total_us = request->time_us;
+    struct walk_settings settings = request->config->walk;
+    settings.stream = request->facts.stream;
+    settings.replay_uncertain = settings.replay_uncertain && request->replayable;
+    request_look_at_pool(request, &settings);
+    settings.fallback = request->fallback;
+    settings.ping_us = PING_US;
+    settings.seed = worker_random64(request->worker);
+    if (request->time_us > 0 && (settings.total_us == 0 || request->time_us < settings.total_us))
+        settings.total_us = request->time_us;
     request->timer.due = on_timer;
     request->drain = drain;
-    walk_begin(&request->walk, &limits, loop_now_us(request->worker->loop));
+    walk_begin(&request->walk, &settings, loop_now_us(request->worker->loop));
     request->walk_begun = true;
 }
 

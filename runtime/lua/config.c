@@ -437,22 +437,22 @@ static int take_word(lua_State *L, const char *key, const char *const *words)
     return found;
 }
 
-static void take_limits(lua_State *L, struct config *config)
+static void take_deadlines(lua_State *L, struct config *config)
 {
-    struct walk_limits *limits = &config->limits;
-    *limits = (struct walk_limits){
+    struct walk_settings *settings = &config->walk;
+    *settings = (struct walk_settings){
         .hedge = true, .backoff_base_us = US_PER_S / 10, .backoff_max_us = 5 * US_PER_S, .retry_after_max_us = 10 * US_PER_S};
     enter(L, "timeouts");
-    limits->connect_us = take_us(L, "connect");
-    limits->tls_us = take_us(L, "tls");
-    limits->headers_us = take_us(L, "headers");
-    limits->first_token_us = take_us(L, "first_token");
-    limits->idle_us = take_us(L, "idle");
-    limits->total_us = take_us(L, "total");
+    settings->connect_us = take_us(L, "connect");
+    settings->tls_us = take_us(L, "tls");
+    settings->headers_us = take_us(L, "headers");
+    settings->first_token_us = take_us(L, "first_token");
+    settings->idle_us = take_us(L, "idle");
+    settings->total_us = take_us(L, "total");
     lua_pop(L, 1);
     enter(L, "retry");
-    limits->attempts = (unsigned)take_int(L, "attempts");
-    limits->replay_uncertain = take_bool(L, "uncertain");
+    settings->attempts = (unsigned)take_int(L, "attempts");
+    settings->replay_uncertain = take_bool(L, "uncertain");
     lua_pop(L, 1);
     enter(L, "breaker");
     config->health.failures = (unsigned)take_int(L, "failures");
@@ -510,7 +510,7 @@ static int build(lua_State *L) /* (checked table, struct build) */
     take_targets(L, config);
     take_models(L, config);
     take_users(L, config);
-    take_limits(L, config);
+    take_deadlines(L, config);
     take_rest(L, config);
     take_board(L, config);
     if (config->arena.overflow)

@@ -101,7 +101,7 @@ void walk_stop(struct walk *walk, int64_t now_us)
 static void client_left(struct walk *walk, int64_t now_us)
 {
     for (unsigned i = 0; i < walk->attempt_count; i++) {
-        if (walk->attempts[i].state != (walk->limits.stream ? ATTEMPT_STREAMING : ATTEMPT_HEADERS))
+        if (walk->attempts[i].state != (walk->settings.stream ? ATTEMPT_STREAMING : ATTEMPT_HEADERS))
             continue;
         cancel_others(walk, i, now_us);
         walk->stage = STAGE_LEFT;
@@ -123,7 +123,7 @@ static void commit(struct walk *walk, unsigned number, int64_t now_us)
     attempt->content_us = now_us;
     attempt->content_due_us = attempt->hedge_due_us = NEVER;
     walk->stage = STAGE_COMMITTED;
-    walk->ping_due_us = after(now_us, walk->limits.ping_us);
+    walk->ping_due_us = after(now_us, walk->settings.ping_us);
     walk_push(walk, ACTION_COMMIT, number);
     cancel_others(walk, number, now_us);
 }
@@ -134,19 +134,19 @@ static void advance(struct walk *walk, struct walk_attempt *attempt, enum attemp
     if (state <= attempt->state)
         return;
     if (state == ATTEMPT_TLS)
-        attempt->phase_due_us = after(now_us, walk->limits.tls_us);
+        attempt->phase_due_us = after(now_us, walk->settings.tls_us);
     else if (state == ATTEMPT_REFUSED)
         attempt->phase_due_us = after(now_us, WALK_REFUSAL_US);
     else if (state == ATTEMPT_HEADERS) /* of a stream first_token goes on */
-        attempt->phase_due_us = walk->limits.stream ? NEVER : after(now_us, walk->limits.idle_us);
+        attempt->phase_due_us = walk->settings.stream ? NEVER : after(now_us, walk->settings.idle_us);
     else if (attempt->state < ATTEMPT_SENDING)
-        attempt->phase_due_us = after(now_us, walk->limits.headers_us);
+        attempt->phase_due_us = after(now_us, walk->settings.headers_us);
     attempt->state = state;
 }
 
 static void attempt_done(struct walk *walk, unsigned number, int64_t now_us)
 {
-    if (walk->limits.stream)
+    if (walk->settings.stream)
         commit(walk, number, now_us); /* an answer that ended without any content is still an answer */
     else
         walk->attempts[number].content_us = now_us;
@@ -179,11 +179,11 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
     if (event->attempt >= walk->attempt_count || !is_running(&walk->attempts[event->attempt]))
         return; /* late word from an attempt that has ended */
     struct walk_attempt *attempt = &walk->attempts[event->attempt];
-    bool is_body = attempt->state == ATTEMPT_HEADERS && !walk->limits.stream;
+    bool is_body = attempt->state == ATTEMPT_HEADERS && !walk->settings.stream;
     if ((attempt->state == ATTEMPT_STREAMING || is_body) && (event->kind == WALK_CHUNK || event->kind == WALK_CONTENT)) {
-        attempt->phase_due_us = after(now_us, walk->limits.idle_us);
+        attempt->phase_due_us = after(now_us, walk->settings.idle_us);
         if (event->wrote)
-            walk->ping_due_us = after(now_us, walk->limits.ping_us);
+            walk->ping_due_us = after(now_us, walk->settings.ping_us);
         return; /* later than before: the wake given covers it */
     }
     walk->dirty = true;
@@ -204,8 +204,8 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
         advance(walk, attempt, ATTEMPT_REFUSED, now_us);
         break;
     case WALK_CONTENT:
-        if (walk->limits.stream) {
-            attempt->phase_due_us = after(now_us, walk->limits.idle_us);
+        if (walk->settings.stream) {
+            attempt->phase_due_us = after(now_us, walk->settings.idle_us);
             commit(walk, event->attempt, now_us);
         }
         break;
@@ -222,13 +222,13 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
 
 /* ---------------------------------------------------------------- calls from outside */
 
-void walk_begin(struct walk *walk, const struct walk_limits *limits, int64_t now_us)
+void walk_begin(struct walk *walk, const struct walk_settings *settings, int64_t now_us)
 {
-    walk->limits = *limits;
-    if (walk->limits.attempts < 1)
-        walk->limits.attempts = 1;
-    else if (walk->limits.attempts > WALK_ATTEMPTS_MAX)
-        walk->limits.attempts = WALK_ATTEMPTS_MAX;
+    walk->settings = *settings;
+    if (walk->settings.attempts < 1)
+        walk->settings.attempts = 1;
+    else if (walk->settings.attempts > WALK_ATTEMPTS_MAX)
+        walk->settings.attempts = WALK_ATTEMPTS_MAX;
     walk->plan.count = 0;
     walk->attempt_count = walk->next_step = 0;
     walk->stage = STAGE_NEW;
@@ -237,9 +237,9 @@ void walk_begin(struct walk *walk, const struct walk_limits *limits, int64_t now
     walk->dirty = true;
     walk->exhausted = false;
     walk->began_us = now_us;
-    walk->total_due_us = after(now_us, limits->total_us);
+    walk->total_due_us = after(now_us, settings->total_us);
     walk->retry_due_us = walk->ping_due_us = walk->wake_us = NEVER;
-    walk->random = limits->seed;
+    walk->random = settings->seed;
     walk->failure = failure_make(FAILURE_NONE, SLICE_NONE);
     walk->queue_head = walk->queue_tail = 0;
 }
@@ -318,7 +318,7 @@ bool walk_is_committed(const struct walk *walk)
 {
     if (walk->stage == STAGE_COMMITTED)
         return true;
-    for (unsigned i = 0; i < walk->attempt_count && walk->limits.stream; i++)
+    for (unsigned i = 0; i < walk->attempt_count && walk->settings.stream; i++)
         if (walk->attempts[i].content_us > 0)
             return true;
     return false;

@@ -42,7 +42,7 @@ enum { WALK_ATTEMPTS_MAX = 8, PLAN_STEPS_MAX = 32, WALK_REFUSAL_US = 1000000, WA
 /* One step of a plan. */
 struct step {
     unsigned target;        /* index of a target in the config of this generation */
-    int64_t first_token_us; /* 0: the limits' */
+    int64_t first_token_us; /* 0: the settings' */
     int64_t timeout_us;     /* each attempt of this step as a whole; 0: none but total. Firing it leaves failure.deadline NONE */
     int64_t hedge_after_us; /* start the next step as well when no content came by then; 0: never. At most two run at a time */
     unsigned retries;       /* more attempts at this very target, after a back-off */
@@ -54,7 +54,7 @@ struct plan {
 };
 
 /* What the config says, for this request. */
-struct walk_limits {
+struct walk_settings {
     unsigned attempts;     /* in all: 1 .. WALK_ATTEMPTS_MAX, clamped */
     bool stream;           /* commit at first content; otherwise at the complete answer */
     bool replay_uncertain; /* after an attempt that may have been done one more may follow */
@@ -150,7 +150,7 @@ enum { WALK_QUEUE_MAX = 3 * WALK_ATTEMPTS_MAX + 3 };
 
 /* Below 4 KB: one lives in every request. */
 struct walk {
-    struct walk_limits limits;
+    struct walk_settings settings;
     struct plan plan;
     struct walk_attempt attempts[WALK_ATTEMPTS_MAX];
     unsigned attempt_count;
@@ -175,7 +175,7 @@ struct walk {
 };
 
 /* Starts the total deadline. The walk lives inside the request and needs no free. */
-void walk_begin(struct walk *walk, const struct walk_limits *limits, int64_t now_us);
+void walk_begin(struct walk *walk, const struct walk_settings *settings, int64_t now_us);
 /* Hands over a plan: the first one, or recover's answer to ASK; ignored at any other time. Steps whose target already failed in
  * this request are skipped; when none is left, FAIL with the failure ASK showed (without one, an empty first plan: POLICY_BAD_PLAN). */
 void walk_plan(struct walk *walk, const struct plan *plan, int64_t now_us);

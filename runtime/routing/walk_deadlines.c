@@ -43,7 +43,7 @@ static struct failure make_timeout(const struct walk *walk, const struct walk_at
     struct failure failure = failure_make(FAILURE_TIMEOUT, slice_of(deadline_message(deadline)));
     failure.deadline = deadline;
     if (attempt != NULL) {
-        failure.phase = phase_of(attempt->state, walk->limits.stream);
+        failure.phase = phase_of(attempt->state, walk->settings.stream);
         failure.sent = sent_of(attempt->state);
     }
     return failure;
@@ -123,7 +123,7 @@ void walk_time_has_come(struct walk *walk, int64_t now_us)
     if (walk->stage == STAGE_RUNNING && walk->retry_due_us <= now_us)
         walk_start(walk, walk->attempts[walk->retry_of].step, false, false, now_us);
     if (walk->stage == STAGE_COMMITTED && walk->ping_due_us <= now_us) {
-        walk->ping_due_us = after(now_us, walk->limits.ping_us);
+        walk->ping_due_us = after(now_us, walk->settings.ping_us);
         walk_push(walk, ACTION_PING, NO_ATTEMPT);
     }
 }

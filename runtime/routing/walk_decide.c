@@ -32,7 +32,7 @@ static unsigned count_uncertain(const struct walk *walk)
 
 static bool is_used_up(const struct walk *walk)
 {
-    return walk->attempt_count >= walk->limits.attempts || count_uncertain(walk) > (walk->limits.replay_uncertain ? 1u : 0u);
+    return walk->attempt_count >= walk->settings.attempts || count_uncertain(walk) > (walk->settings.replay_uncertain ? 1u : 0u);
 }
 
 static bool may_start(const struct walk *walk, int64_t now_us)
@@ -51,7 +51,7 @@ unsigned walk_next_startable(const struct walk *walk)
 void walk_start(struct walk *walk, unsigned index, bool hedge, bool fresh, int64_t now_us)
 {
     const struct step *step = &walk->plan.steps[index];
-    const struct walk_limits *limits = &walk->limits;
+    const struct walk_settings *limits = &walk->settings;
     unsigned number = walk->attempt_count++;
     struct walk_attempt *attempt = &walk->attempts[number];
     *attempt = (struct walk_attempt){
@@ -72,7 +72,7 @@ void walk_start(struct walk *walk, unsigned index, bool hedge, bool fresh, int64
 void walk_start_hedge(struct walk *walk, int64_t now_us)
 {
     unsigned step = walk_next_startable(walk);
-    if (walk->limits.hedge && !walk->limits.frugal && walk->in_flight == 1 && step < walk->plan.count && may_start(walk, now_us) &&
+    if (walk->settings.hedge && !walk->settings.frugal && walk->in_flight == 1 && step < walk->plan.count && may_start(walk, now_us) &&
         count_uncertain(walk) == 0)
         walk_start(walk, step, true, false, now_us);
 }
@@ -81,10 +81,10 @@ void walk_start_hedge(struct walk *walk, int64_t now_us)
 
 static int64_t back_off(struct walk *walk, unsigned tries)
 {
-    int64_t most = walk->limits.backoff_base_us;
-    for (unsigned i = 0; i < tries && most < walk->limits.backoff_max_us; i++)
+    int64_t most = walk->settings.backoff_base_us;
+    for (unsigned i = 0; i < tries && most < walk->settings.backoff_max_us; i++)
         most *= 2;
-    most = earlier(most, walk->limits.backoff_max_us);
+    most = earlier(most, walk->settings.backoff_max_us);
     return most > 0 ? (int64_t)(random_next(&walk->random) % ((uint64_t)most + 1)) : 0;
 }
 
@@ -118,8 +118,8 @@ static bool try_same_target(struct walk *walk, unsigned number, bool reused, int
         return true;
     }
     unsigned tries = walk_count_tries(walk, attempt->step, false);
-    if (walk->limits.frugal || (failure_row(failure->kind)->follows & FAILURE_RETRY) == 0 ||
-        tries > walk->plan.steps[attempt->step].retries || failure->retry_after_us > walk->limits.retry_after_max_us)
+    if (walk->settings.frugal || (failure_row(failure->kind)->follows & FAILURE_RETRY) == 0 ||
+        tries > walk->plan.steps[attempt->step].retries || failure->retry_after_us > walk->settings.retry_after_max_us)
         return false;
     int64_t delay = back_off(walk, tries - 1);
     if (delay < failure->retry_after_us)
@@ -163,7 +163,7 @@ bool walk_may_start(const struct walk *walk)
 
 bool walk_has_other(const struct walk *walk)
 {
-    return walk->limits.fallback && walk_next_startable(walk) < walk->plan.count;
+    return walk->settings.fallback && walk_next_startable(walk) < walk->plan.count;
 }
 
 bool walk_is_exhausted(const struct walk *walk)

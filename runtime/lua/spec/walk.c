@@ -1,6 +1,6 @@
 /* walk.c -- gateway/walk for specs and for gateway.testing, which walks plans with this very machine.
  *
- * walk.new(limits, now) gives a walk with the methods plan(steps, now), give_up(now), event(kind, attempt, now [, failure | wrote]),
+ * walk.new(settings, now) gives a walk with the methods plan(steps, now), give_up(now), event(kind, attempt, now [, failure | wrote]),
  * next() -> action or nil, rest(), attempts(), over(), committed(), exhausted(), due(attempt, now). At this door times are seconds, attempts count from 1,
  * names are those policies see: kind, phase, sent, retry_after_s; a failure may carry `reused` and `other_key` (flags). An unknown key raises: a
  * misspelt limit must not look like a kept one.
@@ -58,24 +58,24 @@ struct field {
     size_t offset;
 };
 
-static const struct field limit_fields[] = {
-    {"attempts", FIELD_COUNT, offsetof(struct walk_limits, attempts)},
-    {"stream", FIELD_FLAG, offsetof(struct walk_limits, stream)},
-    {"replay_uncertain", FIELD_FLAG, offsetof(struct walk_limits, replay_uncertain)},
-    {"fallback", FIELD_FLAG, offsetof(struct walk_limits, fallback)},
-    {"hedge", FIELD_FLAG, offsetof(struct walk_limits, hedge)},
-    {"frugal", FIELD_FLAG, offsetof(struct walk_limits, frugal)},
-    {"connect", FIELD_SECONDS, offsetof(struct walk_limits, connect_us)},
-    {"tls", FIELD_SECONDS, offsetof(struct walk_limits, tls_us)},
-    {"headers", FIELD_SECONDS, offsetof(struct walk_limits, headers_us)},
-    {"first_token", FIELD_SECONDS, offsetof(struct walk_limits, first_token_us)},
-    {"idle", FIELD_SECONDS, offsetof(struct walk_limits, idle_us)},
-    {"total", FIELD_SECONDS, offsetof(struct walk_limits, total_us)},
-    {"backoff_base", FIELD_SECONDS, offsetof(struct walk_limits, backoff_base_us)},
-    {"backoff_max", FIELD_SECONDS, offsetof(struct walk_limits, backoff_max_us)},
-    {"retry_after_max", FIELD_SECONDS, offsetof(struct walk_limits, retry_after_max_us)},
-    {"ping", FIELD_SECONDS, offsetof(struct walk_limits, ping_us)},
-    {"seed", FIELD_SEED, offsetof(struct walk_limits, seed)},
+static const struct field settings_fields[] = {
+    {"attempts", FIELD_COUNT, offsetof(struct walk_settings, attempts)},
+    {"stream", FIELD_FLAG, offsetof(struct walk_settings, stream)},
+    {"replay_uncertain", FIELD_FLAG, offsetof(struct walk_settings, replay_uncertain)},
+    {"fallback", FIELD_FLAG, offsetof(struct walk_settings, fallback)},
+    {"hedge", FIELD_FLAG, offsetof(struct walk_settings, hedge)},
+    {"frugal", FIELD_FLAG, offsetof(struct walk_settings, frugal)},
+    {"connect", FIELD_SECONDS, offsetof(struct walk_settings, connect_us)},
+    {"tls", FIELD_SECONDS, offsetof(struct walk_settings, tls_us)},
+    {"headers", FIELD_SECONDS, offsetof(struct walk_settings, headers_us)},
+    {"first_token", FIELD_SECONDS, offsetof(struct walk_settings, first_token_us)},
+    {"idle", FIELD_SECONDS, offsetof(struct walk_settings, idle_us)},
+    {"total", FIELD_SECONDS, offsetof(struct walk_settings, total_us)},
+    {"backoff_base", FIELD_SECONDS, offsetof(struct walk_settings, backoff_base_us)},
+    {"backoff_max", FIELD_SECONDS, offsetof(struct walk_settings, backoff_max_us)},
+    {"retry_after_max", FIELD_SECONDS, offsetof(struct walk_settings, retry_after_max_us)},
+    {"ping", FIELD_SECONDS, offsetof(struct walk_settings, ping_us)},
+    {"seed", FIELD_SEED, offsetof(struct walk_settings, seed)},
     {NULL, FIELD_FLAG, 0},
 };
 
@@ -254,11 +254,11 @@ static void push_attempt(lua_State *L, const struct walk_attempt *attempt)
 static int walk_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
-    struct walk_limits limits = {0};
-    read_fields(L, 1, limit_fields, &limits, "limits");
+    struct walk_settings settings = {0};
+    read_fields(L, 1, settings_fields, &settings, "settings");
     int64_t now_us = check_us(L, 2);
     struct walk *walk = lua_newuserdatauv(L, sizeof(*walk), 1);
-    walk_begin(walk, &limits, now_us);
+    walk_begin(walk, &settings, now_us);
     lua_newtable(L);
     lua_setiuservalue(L, -2, 1);
     luaL_setmetatable(L, WALK_TYPE);
