@@ -36,7 +36,7 @@ OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
 MODULE   = $(filter-out $(PROCESS),$(SOURCES)) $(SPEC)
 EMBEDDED = $(sort $(filter-out lua/gateway/testing.lua,$(wildcard lua/gateway/*.lua)))
 
-.PHONY: all run test unit e2e sdk night check bench asan tsan fuzz lint layers modules sizes lines format format-check clean deps test-deps check-deps bench-deps install help
+.PHONY: all reference run test unit e2e sdk night check bench asan tsan fuzz lint layers modules sizes lines format format-check clean deps test-deps check-deps bench-deps install help
 all: $(BUILD)/gateway $(BUILD)/lua/gateway/runtime.so
 
 help:
@@ -75,6 +75,18 @@ $(BUILD)/obj/embedded.o: $(BUILD)/obj/embedded.c
 	@$(CC) $(ALL_CFLAGS) -c -o $@ $<
 
 -include $(OBJECTS:.o=.d) $(SPEC:runtime/%.c=$(BUILD)/obj/%.d)
+
+# Where the fields of the config go in C, and their reference: both are made from lua/gateway/fields.lua.
+$(BUILD)/obj/config_fields.h: lua/gateway/fields.lua
+	@mkdir -p $(@D)
+	@$(LUA) -e 'io.write(dofile("$<").as_c())' > $@.new && mv $@.new $@
+
+$(BUILD)/obj/lua/config.o: $(BUILD)/obj/config_fields.h
+$(BUILD)/obj/lua/config.o: ALL_CFLAGS += -I$(BUILD)/obj
+
+reference:
+	@$(LUA) -e 'io.write(dofile("lua/gateway/fields.lua").with_reference(io.read "a"))' < examples/README.md > $(BUILD)/README.md
+	@cp $(BUILD)/README.md examples/README.md
 
 # ---------------------------------------------------------------- use
 

@@ -5,7 +5,6 @@
 -- Values that come from the environment are text: numbers and booleans are taken in words too.
 -- SPDX-License-Identifier: MIT
 
-local spelling = require "gateway.spelling"
 local units = require "gateway.units"
 
 local check = {}
@@ -37,7 +36,8 @@ local fail = check.fail
 local SECRETS = { "^keys$", "^keys%[%d+%]$", "^admin$", "^providers$", "^providers%.[^.]+$", "%.key$", "%.key%[%d+%]$", "%.sha256$",
   "^providers%..*%.headers", "^providers%..*%.credentials$", "_key$", "_key_id$", "_token$", "_url$", "%.proxy$" }
 
-local function is_secret(path)
+--- Is nothing to be repeated that stands at `path`?
+function check.is_secret(path)
   for _, pattern in ipairs(SECRETS) do
     if path:find(pattern) then
       return true
@@ -47,11 +47,12 @@ end
 
 --- What was given at `path`, as a message may show it.
 local function shown_at(path, value)
-  return is_secret(path) and value ~= nil and "a " .. type(value) or shown(value)
+  return check.is_secret(path) and value ~= nil and "a " .. type(value) or shown(value)
 end
 
-local function found(path, key)
-  return is_secret(path) and "a name" or "the key " .. shown(key)
+--- The same of a key.
+function check.found_at(path, key)
+  return check.is_secret(path) and "a name" or "the key " .. shown(key)
 end
 
 local function expected(path, what, value)
@@ -197,7 +198,7 @@ function check.list(item, what)
     local places, list = {}, {}
     for key in next, value do
       if math.type(key) ~= "integer" or key < 1 or key > 1e6 then
-        fail(path, "expected %s, found %s", what or "a list", found(path, key))
+        fail(path, "expected %s, found %s", what or "a list", check.found_at(path, key))
       end
       places[#places + 1] = key
     end
@@ -221,47 +222,6 @@ function check.words(item)
       value = items
     end
     return list(value, path)
-  end
-end
-
---- What a table may hold: name -> check, or { check, default }. `later`: name -> what it will be, refused until then, since a
--- setting that does nothing is worse than none.
-function check.fields(value, path, schema, later)
-  is_table(value, path, "a table")
-  for key in next, value do
-    if type(key) ~= "string" or not schema[key] then
-      if later and later[key] then
-        fail(join(path, key), "%s", later[key])
-      end
-      local known = check.sorted_keys(schema)
-      if type(key) ~= "string" then
-        fail(path, "expected names (%s), found %s", table.concat(known, ", "), found(path, key))
-      end
-      local hint = spelling.hint(key, known)
-      if is_secret(path) and not key:find "^[%a_]+$" then
-        fail(path, "expected one of %s, found another name", table.concat(known, ", "))
-      end
-      fail(join(path, key:sub(1, 60)), "nobody knows this name%s",
-        hint ~= "" and hint or ": expected one of " .. table.concat(known, ", "))
-    end
-  end
-  local checked = {}
-  for _, key in ipairs(check.sorted_keys(schema)) do
-    local rule = schema[key]
-    local given = rawget(value, key)
-    if given ~= nil then
-      checked[key] = (type(rule) == "table" and rule[1] or rule)(given, join(path, key))
-    elseif type(rule) == "table" then
-      checked[key] = rule[2]
-    end
-  end
-  return checked
-end
-
---- A check of tables with these fields; not given at all: as if it were empty.
-function check.table(schema, later)
-  return function(value, path)
-    return check.fields(value, path, schema, later)
   end
 end
 

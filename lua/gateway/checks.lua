@@ -5,7 +5,9 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local fields = require "gateway.fields"
 local runtime = require "gateway.runtime"
+local schema = require "gateway.schema"
 
 local checks = {}
 
@@ -36,18 +38,15 @@ local function check_statuses(value, path)
   return list
 end
 
-local CHECK = {
-  path = check_path, every = { check.duration_between("1s", "1h"), 10 }, timeout = check.duration_between("10ms", "60s"),
-  expect = { check_statuses, {} }, fall = { check.count(1, 100), 3 }, rise = { check.count(1, 100), 2 },
-}
-
+local CHECK = schema.of(fields.check, { path = check_path, ["status or list of statuses"] = check_statuses })
 local TIMEOUT = 2
 
 function checks.of_config(value, path)
-  local entry = check.fields(value, path, CHECK)
+  local entry = schema.check(value, path, CHECK)
   if entry.timeout and entry.timeout > entry.every then
     fail(join(path, "timeout"), "expected no more than `every`, %gs, got %gs", entry.every, entry.timeout)
   end
+  entry.expect = entry.expect or {}
   entry.timeout = entry.timeout or math.min(TIMEOUT, entry.every)
   return entry
 end

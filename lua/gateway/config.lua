@@ -6,6 +6,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local fields = require "gateway.fields"
 local hosts = require "gateway.hosts"
 local keys = require "gateway.keys"
 local leaderboard = require "gateway.leaderboard"
@@ -14,6 +15,7 @@ local models = require "gateway.models"
 local price_table = require "gateway.price_table"
 local prices = require "gateway.prices"
 local providers = require "gateway.providers"
+local schema = require "gateway.schema"
 local spelling = require "gateway.spelling"
 local twins = require "gateway.twins"
 
@@ -68,48 +70,24 @@ local function check_workers(value, path)
   return value == "auto" and 0 or check.count(1, 64)(value, path)
 end
 
-local seconds, seconds_or_never = check.duration, check.duration_or_zero
-
--- A table that may be left out has the defaults of its fields.
-local TIMEOUTS = {
-  connect = { seconds, 2 }, tls = { seconds, 5 }, headers = { seconds, 300 }, first_token = { seconds_or_never, 60 },
-  idle = { seconds_or_never, 60 }, total = { seconds, 600 },
-}
-local RETRY = { attempts = { check.count(1, 8), 3 }, uncertain = { check.boolean, true } }
-local BREAKER = { failures = { check.count(1, 1000), 5 }, open = { seconds, 5 } }
-local LOG = {
-  level = { check.one_of("debug", "info", "warn", "error"), "info" }, format = { check.one_of("json", "text"), "unset" },
-  bodies = { check.boolean, false },
-}
-
 local function as_it_is(value)
   return value
 end
 
-local TOP = {
-  listen = check_listen, workers = { check_workers, 0 }, open = { check.boolean, false }, providers = as_it_is, models = { as_it_is, {} },
-  policy = check_policy, strategy = { keys.check_name, "round_robin" }, keys = { keys.check, {} },
-  admin = { check.table { key = keys.check_key }, {} }, timeouts = check.table(TIMEOUTS), retry = check.table(RETRY),
-  breaker = check.table(BREAKER), cors = { hosts.check_cors, { origins = {}, any = false } }, hosts = { hosts.check_names, {} },
-  proxies = { hosts.check_proxies, {} },
-  body_limit = { check.size(1024, 1 << 30), 32 << 20 }, memory = { check.size(1 << 20, 1 << 50), 0 },
-  drain = { seconds_or_never, 600 }, drain_delay = { seconds_or_never, 0 }, log = check.table(LOG), settings = { check.plain, {} },
-  leaderboard = as_it_is, prices = as_it_is,
-}
+local TOP = schema.of(fields.top, {
+  address = check_listen, ["whole number, or \"auto\""] = check_workers, providers = as_it_is, models = as_it_is,
+  ["file of a policy"] = check_policy, name = keys.check_name, ["list of keys"] = keys.check, origins = hosts.check_cors,
+  ["list of host names"] = hosts.check_names, ["list of networks"] = hosts.check_proxies, ["file, URL or { url, every }"] = as_it_is,
+  file = as_it_is, ["key of 8 to 512 characters"] = keys.check_key,
+})
 local LATER = {
   cache = "this version has no response cache", otel = "this version sends no traces", redis = "this version shares nothing through Redis",
   database = "this version keeps nothing in a database",
   limits = "limits of users are made in policies (policies/tiers.lua), those of providers and targets stand in their own `limits`",
 }
 
---- Where the defaults of a table that was left out come from.
-local OPTIONAL = { timeouts = TIMEOUTS, retry = RETRY, breaker = BREAKER, log = LOG }
-
 local function check_all(raw, options)
-  local top = check.fields(raw, "", TOP, LATER)
-  for name, schema in pairs(OPTIONAL) do
-    top[name] = top[name] or check.fields({}, name, schema)
-  end
+  local top = schema.check(raw, "", TOP, LATER)
   top.listen = top.listen or default_listen(options.env)
   top.listen.is_loopback = is_loopback(top.listen.host)
   if not top.listen.is_loopback and #top.keys == 0 and not top.open then

@@ -4,6 +4,7 @@
 
 local check = require "gateway.check"
 local is_network = require("gateway.runtime").text.is_network
+local schema = require "gateway.schema"
 
 local hosts = {}
 
@@ -40,8 +41,10 @@ local function check_origins(value, path)
   return { list = list, any = #list < #found }
 end
 
+local CORS = schema.of({ { "origins", "origins", default = {} } }, { origins = check_origins })
+
 function hosts.check_cors(value, path)
-  local origins = check.fields(value, path, { origins = { check_origins, { list = {}, any = false } } }).origins
+  local origins = schema.check(value, path, CORS).origins
   return { origins = origins.list, any = origins.any }
 end
 

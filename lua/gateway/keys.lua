@@ -4,7 +4,9 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local fields = require "gateway.fields"
 local runtime = require "gateway.runtime"
+local schema = require "gateway.schema"
 
 local keys = {}
 
@@ -68,13 +70,13 @@ local function check_time(value, path)
   return ((days * 24 + hour) * 60 + minute) * 60 + second
 end
 
-local KEY = {
-  key = keys.check_key, sha256 = check_sha256, user = keys.check_name, tier = { keys.check_name, "default" }, name = keys.check_name,
-  models = check.words(keys.check_name), expires = check_time, metadata = check.plain,
-}
+local KEY = schema.of(fields.user, {
+  ["key of 8 to 512 characters"] = keys.check_key, ["64 hex digits"] = check_sha256, name = keys.check_name,
+  ["list of patterns"] = check.words(keys.check_name), time = check_time,
+})
 
 local function check_user(value, path)
-  local entry = check.fields(value, path, KEY)
+  local entry = schema.check(value, path, KEY)
   if (entry.key == nil) == (entry.sha256 == nil) then
     fail(path, entry.key and "expected key or sha256, not both" or
       "expected key or sha256: is the environment variable set that it is read from?")

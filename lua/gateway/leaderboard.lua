@@ -8,6 +8,7 @@
 
 local check = require "gateway.check"
 local runtime = require "gateway.runtime"
+local schema = require "gateway.schema"
 local url = require "gateway.url"
 
 local leaderboard = {}
@@ -55,10 +56,12 @@ local function check_url(value, path)
   return { url = value, origin = origin, path = value:match "^%a+://[^/]+(/.*)$" or "/" }
 end
 
-local BY_URL = { url = check_url, every = { check.duration_between("1s", "7d"), 3600 } }
+local BY_URL = schema.of({
+  { "url", "URL" }, { "every", "duration between", least = "1s", most = "7d", default = "1h" },
+}, { URL = check_url })
 
 local function by_url(value, path, fetched)
-  local entry = check.fields(value, path, BY_URL)
+  local entry = schema.check(value, path, BY_URL)
   if not entry.url then
     fail(join(path, "url"), "expected where the board is: \"https://host/board.json\"")
   end

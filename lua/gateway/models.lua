@@ -6,6 +6,7 @@
 
 local check = require "gateway.check"
 local runtime = require "gateway.runtime"
+local schema = require "gateway.schema"
 local spelling = require "gateway.spelling"
 local target = require "gateway.target"
 
@@ -53,7 +54,7 @@ local function check_item(state, item, path)
         said[key] = value
       end
     end
-    said = check.fields(said, path, target.FIELDS)
+    said = schema.check(said, path, target.FIELDS)
   end
   local prefix, id
   if type(name) == "string" and #name <= 264 and not name:find "[%c ]" then

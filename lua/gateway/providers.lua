@@ -4,9 +4,11 @@
 local adapter = require "gateway.adapter"
 local check = require "gateway.check"
 local checks = require "gateway.checks"
+local fields = require "gateway.fields"
 local limits = require "gateway.limits"
 local places = require "gateway.places"
 local runtime = require "gateway.runtime"
+local schema = require "gateway.schema"
 local spelling = require "gateway.spelling"
 local target = require "gateway.target"
 local url = require "gateway.url"
@@ -71,15 +73,9 @@ local function check_model_facts(value, path)
     elseif not runtime.text.is_model_name(id) then
       fail(path, "expected an id without empty, '.' and '..' segments, got %s", check.shown(id))
     end
-    models[id] = check.fields(facts, join(path, id), target.FIELDS)
+    models[id] = schema.check(facts, join(path, id), target.FIELDS)
   end
   return models
-end
-
-local EFFORTS = { "minimal", "low", "medium", "high", "xhigh" }
-local BUDGETS = {}
-for _, effort in ipairs(EFFORTS) do
-  BUDGETS[effort] = check.count(1, 1e7)
 end
 
 --- on, off, or alone: on while no other provider is.
@@ -87,19 +83,10 @@ local function check_enabled(value, path)
   return value == "alone" and "alone" or check.boolean(value, path)
 end
 
-local PROVIDER = {
-  kind = check.string, key = check_keys, base_url = check.string, enabled = { check_enabled, true }, headers = { check_headers, {} },
-  proxy = check_proxy, api_version = check.string, default_max_tokens = check.count(1, 1e7), empty_text_placeholder = check.string,
-  drop_params = { check.boolean, true }, reasoning_budgets = { check.table(BUDGETS), {} }, models = { check_model_facts, {} },
-  timeout = check.duration, first_token = check.duration, limits = limits.of_config, check = checks.of_config,
-  region = check.string, project = check.string, location = check.string, credentials = check.string,
-  access_key_id = check_key, secret_access_key = check_key, session_token = check_key, include_thoughts = { check.boolean, false },
-  default_input_type = check.one_of("search_document", "search_query", "classification", "clustering"),
-}
--- What lua/gateway/places.lua may look up for a provider.
-local LOOKED_UP = { "origin", "path", "api_version", "dated_api", "region", "project", "location", "access_key_id", "secret_access_key",
-  "session_token", "credential" }
-
+local PROVIDER = schema.of(fields.provider, {
+  ["key or list of keys"] = check_keys, ["true, false or \"alone\""] = check_enabled, headers = check_headers, URL = check_proxy,
+  ["facts of models"] = check_model_facts, limits = limits.of_config, ["health check"] = checks.of_config, key = check_key,
+})
 --- A file of Lua: loaded here to see whether it can be, and once more by every script.
 local function adapter_of(file, path, context)
   local options, message = { file = file }, "adapters cannot be read here"
@@ -162,19 +149,20 @@ local function check_provider(name, value, path, context)
   if not name:find "^%w[%w._%-]*$" or #name > 64 then
     fail(path, "expected a name of letters, digits, '.', '_' and '-'")
   end
-  local entry = check.fields(value, path, PROVIDER)
+  local entry = schema.check(value, path, PROVIDER)
   local vendor = vendor_of(name, entry, path, context)
-  local provider = {
-    name = name, kind = vendor.name, adapter = vendor.adapter, is_vendors = entry.base_url == nil or vendor.base_url == nil,
-    keys = find_keys(entry, vendor, context.env),
-    headers = entry.headers, proxy = entry.proxy, api_version = entry.api_version, default_max_tokens = entry.default_max_tokens,
-    empty_text_placeholder = entry.empty_text_placeholder, drop_params = entry.drop_params, models = entry.models,
-    include_thoughts = entry.include_thoughts, limits = entry.limits, default_input_type = entry.default_input_type,
-    reasoning_budgets = {}, defaults = { timeout = entry.timeout, first_token = entry.first_token }, alone = entry.enabled == "alone",
-  }
-  for i, effort in ipairs(EFFORTS) do
-    provider.reasoning_budgets[i] = entry.reasoning_budgets[effort] or 0
+  local provider, budgets = {}, {}
+  for key, item in pairs(entry) do
+    provider[key] = item
   end
+  provider.name, provider.kind, provider.adapter, provider.alone = name, vendor.name, vendor.adapter, entry.enabled == "alone"
+  provider.is_vendors = entry.base_url == nil or vendor.base_url == nil
+  provider.keys = find_keys(entry, vendor, context.env)
+  provider.defaults = { timeout = entry.timeout, first_token = entry.first_token }
+  for i, row in ipairs(fields.budgets) do
+    budgets[i] = entry.reasoning_budgets[row[1]] or 0
+  end
+  provider.reasoning_budgets = budgets
   if entry.enabled == false then
     return provider, "enabled = false"
   end
@@ -185,9 +173,12 @@ local function check_provider(name, value, path, context)
   if not place then
     return provider, off
   end
-  for _, field in ipairs(LOOKED_UP) do
-    provider[field] = place[field]
+  for _, row in ipairs(fields.provider) do
+    if row.place then
+      provider[row[1]] = place[row[1]]
+    end
   end
+  provider.credential = place.credential
   provider.check = entry.check and checks.at(entry.check, provider)
   return provider, why_off(provider, vendor, entry)
 end

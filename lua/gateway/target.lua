@@ -5,8 +5,10 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local fields = require "gateway.fields"
 local leaderboard = require "gateway.leaderboard"
 local limits = require "gateway.limits"
+local schema = require "gateway.schema"
 
 local target = {}
 
@@ -53,18 +55,20 @@ local function capability_bits(known, said)
 end
 
 local PRICES = { "input", "output", "cache_read", "cache_write" }
-local USD_MAX = 1e6
+local check_usd = check.number(0, 1e6)
+local BY_NAME = schema.of({
+  { "input", "usd" }, { "output", "usd" }, { "cache_read", "usd" }, { "cache_write", "usd" },
+}, { usd = check_usd })
 
 --- USD per million tokens, by name or in this order: input, output, cache_read, cache_write.
 local function check_price(value, path)
   if type(value) ~= "table" then
     check.expected(path, "{ input, output, cache_read, cache_write } in USD per million tokens", value)
   end
-  local usd, price, named = check.number(0, USD_MAX), {}, {}
+  local price = {}
   for i, name in ipairs(PRICES) do
-    named[name] = usd
     if rawget(value, i) ~= nil then
-      price[name] = usd(value[i], join(path, i))
+      price[name] = check_usd(value[i], join(path, i))
     end
   end
   local rest = {}
@@ -73,7 +77,7 @@ local function check_price(value, path)
       rest[key] = item
     end
   end
-  for name, item in pairs(check.fields(rest, path, named)) do
+  for name, item in pairs(schema.check(rest, path, BY_NAME)) do
     price[name] = item
   end
   if not price.input or not price.output then
@@ -83,12 +87,7 @@ local function check_price(value, path)
 end
 
 --- What an item of `models` may say.
-target.FIELDS = {
-  weight = check.number(0, 1e6), priority = check.count(-1e6, 1e6), quality = check.number(-1e6, 1e6),
-  leaderboard = check.number(-1e6, 1e6), price = check_price, context = check.count(1, 1e9), max_output = check.count(1, 1e9),
-  max_temperature = check.number(0, 100), capabilities = check_capabilities, timeout = check.duration, first_token = check.duration,
-  base_model = check.string, limits = limits.of_config,
-}
+target.FIELDS = schema.of(fields.target, { prices = check_price, capabilities = check_capabilities, limits = limits.of_config })
 
 local function without_date(id)
   return id:match "^(.+)%-%d%d%d%d%-%d%d%-%d%d$" or id:match "^(.+)%-%d%d%d%d%d%d%d%d$"

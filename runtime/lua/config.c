@@ -13,6 +13,49 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+/* One row of lua/gateway/fields.lua: the field of the checked table, and where it goes. */
+struct config_field {
+    const char *name;
+    enum {
+        TAKE_TEXT = 1,
+        TAKE_FLAG,
+        TAKE_NUMBER,
+        TAKE_INT64,
+        TAKE_UNSIGNED,
+        TAKE_INT,
+        TAKE_SIZE,
+        TAKE_SECONDS,
+        TAKE_TEXTS,
+        TAKE_INTS,
+        TAKE_INNER
+    } take;
+    size_t at, count_at;              /* TAKE_TEXTS: where the length goes; TAKE_INTS: how many there are at most */
+    const char *words;                /* for an enum, in its order: each ends with a NUL, the last with two */
+    const struct config_field *inner; /* the field is a table of these, which go into the same struct */
+};
+
+/* An enum is an unsigned. */
+#define TAKE_OF(member)                                                                                                                    \
+    _Generic((member), struct slice: TAKE_TEXT, bool: TAKE_FLAG, double: TAKE_NUMBER, int64_t: TAKE_INT64, unsigned: TAKE_UNSIGNED,        \
+        int: TAKE_INT, size_t: TAKE_SIZE, int64_t *: TAKE_INTS)
+#define FIELD(name, type, member, words)                                                                                                   \
+    {                                                                                                                                      \
+        name, TAKE_OF(((type *)NULL)->member), offsetof(type, member), sizeof(((type *)NULL)->member) / sizeof(int64_t), words, NULL       \
+    }
+#define SECONDS(name, type, member, words)                                                                                                 \
+    {                                                                                                                                      \
+        name, TAKE_SECONDS, offsetof(type, member), 0, words, NULL                                                                         \
+    }
+#define COUNTED(name, type, member, count)                                                                                                 \
+    {                                                                                                                                      \
+        name, TAKE_TEXTS, offsetof(type, member), offsetof(type, count), NULL, NULL                                                        \
+    }
+#define INNER(name, fields)                                                                                                                \
+    {                                                                                                                                      \
+        name, TAKE_INNER, 0, 0, NULL, fields                                                                                               \
+    }
+#include "config_fields.h"
+
 enum { METADATA_MAX = 64 * 1024, METADATA_DEPTH = 32 };
 
 struct build {
@@ -27,26 +70,6 @@ struct build {
 static struct slice take_string(lua_State *L, struct config *config, const char *key)
 {
     return field_copy(L, -1, key, &config->arena);
-}
-
-static double take_number(lua_State *L, const char *key, double otherwise)
-{
-    return field_number(L, -1, key, otherwise);
-}
-
-static int64_t take_int(lua_State *L, const char *key)
-{
-    return field_int(L, -1, key, 0);
-}
-
-static int64_t take_us(lua_State *L, const char *key)
-{
-    return us_of_seconds(field_number(L, -1, key, 0));
-}
-
-static bool take_bool(lua_State *L, const char *key)
-{
-    return field_bool(L, -1, key);
 }
 
 /* Pushes a table that must be there; returns its length. */
@@ -79,6 +102,85 @@ static struct slice *take_strings(lua_State *L, struct config *config, const cha
     return list;
 }
 
+static unsigned word_at(lua_State *L, const char *words)
+{
+    struct slice said = to_slice(L, -1);
+    unsigned place = 0;
+    for (; *words != '\0' && !slice_equals(slice_of(words), said); words += strlen(words) + 1)
+        place++;
+    if (*words == '\0')
+        luaL_error(L, "config: '%s' is none of the words", said.ptr);
+    return place;
+}
+
+static void take_ints(lua_State *L, int64_t *list, size_t max)
+{
+    for (size_t i = 0; i < max; i++) {
+        if (lua_rawgeti(L, -1, (lua_Integer)i + 1) == LUA_TNUMBER)
+            list[i] = lua_tointeger(L, -1);
+        lua_pop(L, 1);
+    }
+}
+
+static void take_fields(lua_State *L, struct config *config, const struct config_field *field, void *into);
+
+/* The value at the top. */
+static void take_value(lua_State *L, struct config *config, const struct config_field *field, void *into)
+{
+    char *at = (char *)into + field->at;
+    struct slice text = to_slice(L, -1);
+    switch (field->take) {
+    case TAKE_TEXT:
+        *(struct slice *)(void *)at = text.ptr == NULL ? text : arena_copy(&config->arena, text);
+        break;
+    case TAKE_FLAG:
+        *(bool *)at = lua_toboolean(L, -1);
+        break;
+    case TAKE_NUMBER:
+        *(double *)(void *)at = lua_tonumber(L, -1);
+        break;
+    case TAKE_INT64:
+        *(int64_t *)(void *)at = lua_tointeger(L, -1);
+        break;
+    case TAKE_UNSIGNED:
+        *(unsigned *)(void *)at = field->words == NULL ? (unsigned)lua_tointeger(L, -1) : word_at(L, field->words);
+        break;
+    case TAKE_INT:
+        *(int *)(void *)at = (int)lua_tointeger(L, -1);
+        break;
+    case TAKE_SIZE:
+        *(size_t *)(void *)at = (size_t)lua_tointeger(L, -1);
+        break;
+    case TAKE_SECONDS:
+        *(int64_t *)(void *)at = us_of_seconds(lua_tonumber(L, -1));
+        break;
+    case TAKE_INTS:
+        take_ints(L, (int64_t *)(void *)at, field->count_at);
+        break;
+    case TAKE_INNER:
+        take_fields(L, config, field->inner, into);
+        break;
+    case TAKE_TEXTS:
+        break;
+    }
+}
+
+/* The fields of the table at the top. One that is not there leaves its member as it is. */
+static void take_fields(lua_State *L, struct config *config, const struct config_field *field, void *into)
+{
+    luaL_checkstack(L, 8, "config");
+    for (; field->name != NULL; field++) {
+        if (field->take == TAKE_TEXTS) {
+            unsigned *count = (unsigned *)(void *)((char *)into + field->count_at);
+            *(struct slice **)(void *)((char *)into + field->at) = take_strings(L, config, field->name, count);
+            continue;
+        }
+        if (lua_getfield(L, -1, field->name) != LUA_TNIL)
+            take_value(L, config, field, into);
+        lua_pop(L, 1);
+    }
+}
+
 /* ---------------------------------------------------------------- providers and targets */
 
 static void take_headers(lua_State *L, struct config *config, struct provider *provider)
@@ -106,21 +208,8 @@ static const struct google_credential *take_credential(lua_State *L, struct conf
 {
     struct google_credential *credential = NULL;
     if (lua_getfield(L, -1, "credential") == LUA_TTABLE) {
-        struct slice kind = take_string(L, config, "kind");
         credential = take_memory(L, config, 1, sizeof *credential);
-        credential->kind = slice_equals(kind, LIT("service_account"))   ? GOOGLE_SERVICE_ACCOUNT
-                           : slice_equals(kind, LIT("authorized_user")) ? GOOGLE_USER
-                                                                        : GOOGLE_METADATA;
-        credential->origin = take_string(L, config, "origin");
-        credential->path = take_string(L, config, "path");
-        credential->token_uri = take_string(L, config, "token_uri");
-        credential->client_email = take_string(L, config, "client_email");
-        credential->private_key = take_string(L, config, "private_key");
-        credential->private_key_id = take_string(L, config, "private_key_id");
-        credential->client_id = take_string(L, config, "client_id");
-        credential->client_secret = take_string(L, config, "client_secret");
-        credential->refresh_token = take_string(L, config, "refresh_token");
-        credential->quota_project = take_string(L, config, "quota_project");
+        take_fields(L, config, credential_fields, credential);
     }
     lua_pop(L, 1);
     return credential;
@@ -129,7 +218,6 @@ static const struct google_credential *take_credential(lua_State *L, struct conf
 static void take_provider(lua_State *L, struct config *config, struct provider *provider)
 {
     struct slice kind = take_string(L, config, "kind");
-    provider->name = take_string(L, config, "name");
     if (lua_getfield(L, -1, "adapter") == LUA_TTABLE)
         provider->vendor = adapter_vendor(L, config);
     else
@@ -137,32 +225,11 @@ static void take_provider(lua_State *L, struct config *config, struct provider *
     lua_pop(L, 1);
     if (provider->vendor == NULL)
         luaL_error(L, "config: unknown vendor '%s'", kind.ptr);
-    provider->origin = take_string(L, config, "origin");
-    provider->path = take_string(L, config, "path");
-    provider->proxy = take_string(L, config, "proxy");
-    provider->keys = take_strings(L, config, "keys", &provider->key_count);
     provider->credential = take_credential(L, config);
     take_headers(L, config, provider);
-    provider->api_version = take_string(L, config, "api_version");
-    provider->dated_api = take_bool(L, "dated_api");
-    provider->is_vendors = take_bool(L, "is_vendors");
-    provider->region = take_string(L, config, "region");
-    provider->project = take_string(L, config, "project");
-    provider->location = take_string(L, config, "location");
-    provider->access_key_id = take_string(L, config, "access_key_id");
-    provider->secret_access_key = take_string(L, config, "secret_access_key");
-    provider->session_token = take_string(L, config, "session_token");
-    provider->default_input_type = take_string(L, config, "default_input_type");
-    provider->include_thoughts = take_bool(L, "include_thoughts");
-    provider->default_max_tokens = take_int(L, "default_max_tokens");
-    provider->empty_text_placeholder = take_string(L, config, "empty_text_placeholder");
-    provider->drop_params = take_bool(L, "drop_params");
+    take_fields(L, config, provider_fields, provider);
     enter(L, "reasoning_budgets");
-    for (unsigned i = 0; i < sizeof provider->reasoning_budgets / sizeof *provider->reasoning_budgets; i++) {
-        lua_rawgeti(L, -1, i + 1);
-        provider->reasoning_budgets[i] = lua_tointeger(L, -1);
-        lua_pop(L, 1);
-    }
+    take_ints(L, provider->reasoning_budgets, sizeof provider->reasoning_budgets / sizeof(int64_t));
     lua_pop(L, 1);
 }
 
@@ -185,11 +252,7 @@ static struct check *take_check(lua_State *L, struct config *config, const struc
     struct check *check = NULL;
     if (lua_getfield(L, -1, "check") == LUA_TTABLE) {
         check = take_memory(L, config, 1, sizeof *check);
-        check->path = take_string(L, config, "path");
-        check->every_us = take_us(L, "every");
-        check->timeout_us = take_us(L, "timeout");
-        check->fall = (unsigned)take_int(L, "fall");
-        check->rise = (unsigned)take_int(L, "rise");
+        take_fields(L, config, check_fields, check);
         unsigned count = enter(L, "expect");
         while (check->status_count < count && check->status_count < CHECK_STATUSES_MAX) {
             lua_rawgeti(L, -1, check->status_count + 1);
@@ -209,7 +272,7 @@ static void take_board(lua_State *L, struct config *config)
     if (lua_getfield(L, -1, "board") == LUA_TTABLE) {
         config->board.url = take_string(L, config, "url");
         config->board.origin = take_string(L, config, "origin");
-        config->board.every_us = take_us(L, "every");
+        config->board.every_us = us_of_seconds(field_number(L, -1, "every", 0));
         if (!config_write_board(config, take_string(L, config, "path")))
             luaL_error(L, "config: it is too large");
     }
@@ -230,7 +293,8 @@ static void take_providers(lua_State *L, struct config *config)
         take_provider(L, config, provider);
         config->provider_limits[i] = take_limit(L, config);
         enter(L, "defaults");
-        config->provider_times[i] = (struct provider_times){take_us(L, "timeout"), take_us(L, "first_token")};
+        config->provider_times[i] = (struct provider_times){us_of_seconds(field_number(L, -1, "timeout", 0)),
+                                                            us_of_seconds(field_number(L, -1, "first_token", 0))};
         lua_pop(L, 1);
         config->checks[i] = take_check(L, config, provider);
         if (provider->origin.len == 0)
@@ -251,42 +315,18 @@ static void take_providers(lua_State *L, struct config *config)
     lua_pop(L, 1);
 }
 
-static void take_facts(lua_State *L, struct config *config, struct target *target)
-{
-    target->weight = take_number(L, "weight", target->weight);
-    target->quality = take_number(L, "quality", 0);
-    target->leaderboard = take_number(L, "leaderboard", 0);
-    target->max_temperature = take_number(L, "max_temperature", target->max_temperature);
-    target->priority = (int64_t)take_number(L, "priority", 1);
-    target->context = take_int(L, "context");
-    target->model.max_output = take_int(L, "max_output");
-    target->model.capabilities = (unsigned)take_int(L, "capabilities");
-    target->model.base_model = take_string(L, config, "base_model");
-    target->timeout_us = take_us(L, "timeout");
-    target->first_token_us = take_us(L, "first_token");
-    struct slice makes = take_string(L, config, "makes");
-    target->makes = slice_equals(makes, LIT("vectors")) ? MAKES_VECTORS : slice_equals(makes, LIT("text")) ? MAKES_TEXT : MAKES_ANYTHING;
-    enter(L, "price");
-    for (unsigned i = 0; i < PRICE_LIST; i++) {
-        lua_rawgeti(L, -1, i + 1);
-        target->price[i] = lua_isnil(L, -1) ? -1 : lua_tointeger(L, -1);
-        lua_pop(L, 1);
-    }
-    lua_pop(L, 1);
-}
-
 static void take_targets(lua_State *L, struct config *config)
 {
     unsigned count = enter(L, "targets");
     for (unsigned i = 0; i < count; i++) {
         lua_rawgeti(L, -1, i + 1);
-        int64_t provider = take_int(L, "provider");
+        int64_t provider = field_int(L, -1, "provider", 0);
         if (provider < 1 || provider > config->provider_count)
             luaL_error(L, "config: target %d has no provider", (int)i + 1);
         struct target *target = config_add_target(config, &config->providers[provider - 1], take_string(L, config, "model"));
         if (target == NULL)
             luaL_error(L, "config: there are too many targets");
-        take_facts(L, config, target);
+        take_fields(L, config, target_fields, target);
         config_limit_target(config, target, "target", target->name, take_limit(L, config));
         if (!config_write_heads(config, target))
             luaL_error(L, "config: the headers of provider %s are too long", target->provider->name.ptr);
@@ -303,7 +343,7 @@ static void take_models(lua_State *L, struct config *config)
         struct model *model = &config->models[i];
         lua_rawgeti(L, -1, i + 1);
         model->name = take_string(L, config, "name");
-        model->from_catalog = take_bool(L, "from_catalog");
+        model->from_catalog = field_bool(L, -1, "from_catalog");
         model->target_count = enter(L, "targets");
         model->targets = take_memory(L, config, model->target_count, sizeof *model->targets);
         for (unsigned t = 0; t < model->target_count; t++) {
@@ -404,11 +444,7 @@ static void take_users(lua_State *L, struct config *config)
     for (unsigned i = 0; i < config->user_count; i++) {
         struct user *user = &config->users[i];
         lua_rawgeti(L, -1, i + 1);
-        user->id = take_string(L, config, "user");
-        user->tier = take_string(L, config, "tier");
-        user->name = take_string(L, config, "name");
-        user->models = take_strings(L, config, "models", &user->model_count);
-        user->expires_wall_us = take_us(L, "expires");
+        take_fields(L, config, user_fields, user);
         user->metadata_json = take_metadata(L, config);
         user->index = i;
         if (!take_digest(L, user->digest))
@@ -426,70 +462,18 @@ static void take_users(lua_State *L, struct config *config)
 
 /* ---------------------------------------------------------------- the rest */
 
-static int take_word(lua_State *L, const char *key, const char *const *words)
-{
-    int found = 0;
-    lua_getfield(L, -1, key);
-    for (int i = 0; words[i] != NULL; i++)
-        if (lua_type(L, -1) == LUA_TSTRING && strcmp(lua_tostring(L, -1), words[i]) == 0)
-            found = i;
-    lua_pop(L, 1);
-    return found;
-}
-
-static void take_deadlines(lua_State *L, struct config *config)
-{
-    struct walk_settings *settings = &config->walk;
-    *settings = (struct walk_settings){
-        .hedge = true, .backoff_base_us = US_PER_S / 10, .backoff_max_us = 5 * US_PER_S, .retry_after_max_us = 10 * US_PER_S};
-    enter(L, "timeouts");
-    settings->connect_us = take_us(L, "connect");
-    settings->tls_us = take_us(L, "tls");
-    settings->headers_us = take_us(L, "headers");
-    settings->first_token_us = take_us(L, "first_token");
-    settings->idle_us = take_us(L, "idle");
-    settings->total_us = take_us(L, "total");
-    lua_pop(L, 1);
-    enter(L, "retry");
-    settings->attempts = (unsigned)take_int(L, "attempts");
-    settings->replay_uncertain = take_bool(L, "uncertain");
-    lua_pop(L, 1);
-    enter(L, "breaker");
-    config->health.failures = (unsigned)take_int(L, "failures");
-    config->health.open_us = take_us(L, "open");
-    lua_pop(L, 1);
-}
-
 static void take_rest(lua_State *L, struct config *config)
 {
-    static const char *const levels[] = {"debug", "info", "warn", "error", NULL}, *const formats[] = {"json", "text", "unset", NULL};
-    enter(L, "listen");
-    config->listen_host = take_string(L, config, "host");
-    config->listen_port = (int)take_int(L, "port");
-    config->listen_is_loopback = take_bool(L, "is_loopback");
-    lua_pop(L, 1);
-    config->workers = (unsigned)take_int(L, "workers");
-    config->open = take_bool(L, "open");
-    config->body_limit = (size_t)take_int(L, "body_limit");
-    config->memory_limit = (size_t)take_int(L, "memory");
-    config->drain_us = take_us(L, "drain");
-    config->drain_delay_us = take_us(L, "drain_delay");
-    config->strategy = take_string(L, config, "strategy");
-    enter(L, "log");
-    config->log_level = (enum log_level)take_word(L, "level", levels);
-    config->log_format = (enum log_format)take_word(L, "format", formats);
-    config->log_bodies = take_bool(L, "bodies");
-    lua_pop(L, 1);
-    enter(L, "cors");
-    config->cors_origins = take_strings(L, config, "origins", &config->cors_count);
-    config->cors_any = take_bool(L, "any");
-    lua_pop(L, 1);
-    config->hosts = take_strings(L, config, "hosts", &config->host_count);
-    struct slice *proxies = take_strings(L, config, "proxies", &config->proxy_count);
-    config->proxies = take_memory(L, config, config->proxy_count, sizeof *config->proxies);
-    for (unsigned i = 0; i < config->proxy_count; i++)
-        if (!network_parse(proxies[i], &config->proxies[i]))
-            luaL_error(L, "config: %s is no network", proxies[i].ptr);
+    config->log_format = LOG_UNSET;
+    config->walk = (struct walk_settings){
+        .hedge = true, .backoff_base_us = US_PER_S / 10, .backoff_max_us = 5 * US_PER_S, .retry_after_max_us = 10 * US_PER_S};
+    take_fields(L, config, top_fields, config);
+    unsigned count;
+    struct slice *proxies = take_strings(L, config, "proxies", &count);
+    config->proxies = take_memory(L, config, count, sizeof *config->proxies);
+    for (config->proxy_count = 0; config->proxy_count < count; config->proxy_count++)
+        if (!network_parse(proxies[config->proxy_count], &config->proxies[config->proxy_count]))
+            luaL_error(L, "config: %s is no network", proxies[config->proxy_count].ptr);
 }
 
 static struct slice directory_of(struct slice path)
@@ -510,7 +494,6 @@ static int build(lua_State *L) /* (checked table, struct build) */
     take_targets(L, config);
     take_models(L, config);
     take_users(L, config);
-    take_deadlines(L, config);
     take_rest(L, config);
     take_board(L, config);
     if (config->arena.overflow)

@@ -255,7 +255,7 @@ static int walk_new(lua_State *L)
 {
     luaL_checktype(L, 1, LUA_TTABLE);
     struct walk_settings settings = {0};
-    read_fields(L, 1, settings_fields, &settings, "settings");
+    read_fields(L, 1, settings_fields, &settings, "limits");
     int64_t now_us = check_us(L, 2);
     struct walk *walk = lua_newuserdatauv(L, sizeof(*walk), 1);
     walk_begin(walk, &settings, now_us);
