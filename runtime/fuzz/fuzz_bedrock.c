@@ -60,37 +60,6 @@ static void append_frame(struct buffer *out, struct slice line)
 
 /* ---------------------------------------------------------------- streams */
 
-static uint64_t read_frames(struct slice bytes, const struct vendor *vendor, size_t step, uint64_t seed)
-{
-    struct answer answer;
-    struct frames frames;
-    struct sse_event event;
-    answer_begin(&answer, vendor, &wire_openai, true);
-    frames_init(&frames, STREAM_AWS);
-    for (size_t at = 0; at < bytes.len;) {
-        seed = seed * 6364136223846793005u + 1442695040888963407u;
-        size_t want = step != 0 ? step : 1 + (seed >> 33) % 97, left = bytes.len - at, size = want < left ? want : left;
-        struct slice piece = own((struct slice){bytes.ptr + at, size});
-        frames_feed(&frames, piece);
-        while (frames_next(&frames, &event))
-            answer.reader->wire->read_event(answer.reader, event.name, event.data, true, NULL, NULL);
-        free((char *)piece.ptr);
-        at += size;
-    }
-    if (!frames_broken(&frames) && !frames_too_big(&frames))
-        answer.reader->wire->read_eof(answer.reader);
-    check_stream(buffer_slice(&answer.hearing.out));
-    frames_free(&frames);
-    return answer_end(&answer);
-}
-
-static void fuzz_stream(struct slice bytes, const struct vendor *vendor, uint64_t hash)
-{
-    uint64_t whole = read_frames(bytes, vendor, bytes.len, hash);
-    require(read_frames(bytes, vendor, 1, hash) == whole, "a stream byte by byte", bytes);
-    require(read_frames(bytes, vendor, 0, hash) == whole, "a stream in pieces", bytes);
-}
-
 static void fuzz_lines(struct slice text, const struct vendor *vendor, uint64_t hash)
 {
     struct buffer stream;
@@ -178,23 +147,6 @@ static void fuzz_requests(struct slice given, const struct vendor *vendor, uint6
     free((char *)body.ptr);
 }
 
-/* ---------------------------------------------------------------- whole answers */
-
-static void fuzz_whole(struct slice given, const struct vendor *vendor, const struct wire *client, enum operation operation)
-{
-    struct slice body = own(given);
-    struct answer answer;
-    answer_begin(&answer, vendor, client, false);
-    answer.reader->operation = operation;
-    answer.reader->wire->read_answer(answer.reader, body);
-    require(answer.hearing.over, "a whole answer ends or fails", body);
-    if (operation != OPERATION_COUNT)
-        require(answer.hearing.out.overflow || is_json(buffer_slice(&answer.hearing.out)), "a whole answer is JSON",
-                buffer_slice(&answer.hearing.out));
-    answer_end(&answer);
-    free((char *)body.ptr);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct slice text = {(const char *)bytes, len};
@@ -203,9 +155,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     fuzz_requests(text, vendor, hash);
     fuzz_stream(text, vendor, hash);
     fuzz_lines(text, vendor, hash);
-    fuzz_whole(text, vendor, &wire_openai, OPERATION_CHAT);
-    fuzz_whole(text, vendor, &wire_embeddings, OPERATION_EMBED);
-    fuzz_whole(text, vendor, &wire_openai, OPERATION_COUNT);
+    hear_whole(text, &wire_bedrock, vendor, &wire_openai, OPERATION_CHAT, SLICE_NONE);
+    hear_whole(text, &wire_bedrock, vendor, &wire_embeddings, OPERATION_EMBED, SLICE_NONE);
+    hear_whole(text, &wire_bedrock, vendor, &wire_openai, OPERATION_COUNT, SLICE_NONE);
     fuzz_failure(text, &wire_bedrock, hash);
     return 0;
 }

@@ -29,30 +29,6 @@ static void fuzz_client(struct slice given, const struct wire *client, const str
     free((char *)body.ptr);
 }
 
-static void fuzz_to_client(struct slice given, const struct wire *client, const struct vendor *vendor, bool stream)
-{
-    struct answer answer;
-    struct frames frames;
-    struct slice body = own(given);
-    answer_begin(&answer, vendor, client, stream);
-    if (stream) {
-        frames_init(&frames, vendor->wire->stream_form);
-        frames_feed(&frames, body);
-        read_events(&answer, &frames, true);
-        answer.reader->wire->read_eof(answer.reader);
-        if (!answer.hearing.out.overflow)
-            check_stream(buffer_slice(&answer.hearing.out));
-        frames_free(&frames);
-    } else {
-        answer.reader->wire->read_answer(answer.reader, body);
-        require(answer.hearing.over, "a whole answer ends or fails", body);
-        require(answer.hearing.out.overflow || is_json(buffer_slice(&answer.hearing.out)), "a whole answer is JSON",
-                buffer_slice(&answer.hearing.out));
-    }
-    answer_end(&answer);
-    free((char *)body.ptr);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct slice text = {(const char *)bytes, len};
@@ -60,7 +36,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     const struct wire *client = hash & 1 ? &wire_completions : &wire_simple;
     const struct vendor *vendor = vendor_find(hash & 2 ? LIT("anthropic") : LIT("deepseek"));
     fuzz_client(text, client, vendor, hash);
-    fuzz_to_client(text, client, vendor, true);
-    fuzz_to_client(text, client, vendor, false);
+    hear_stream(text, vendor->wire, vendor, client, len + 1, 1, SLICE_NONE, NULL);
+    hear_whole(text, vendor->wire, vendor, client, OPERATION_CHAT, SLICE_NONE);
     return 0;
 }

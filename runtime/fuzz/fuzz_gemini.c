@@ -43,18 +43,6 @@ static void fuzz_families(struct slice given, const struct vendor *vendor, uint6
     free((char *)body.ptr);
 }
 
-static void fuzz_operation(struct slice bytes, const struct vendor *vendor, enum operation operation)
-{
-    struct answer answer;
-    struct slice body = own(bytes);
-    answer_begin(&answer, vendor, &wire_openai, false);
-    answer.reader->operation = operation;
-    answer.reader->wire->read_answer(answer.reader, body);
-    require(answer.hearing.over, "a whole answer ends or fails", bytes);
-    answer_end(&answer);
-    free((char *)body.ptr);
-}
-
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
 {
     struct slice text = {(const char *)bytes, len};
@@ -63,8 +51,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     fuzz_request(text, vendor, hash);
     fuzz_families(text, vendor, hash >> 3);
     fuzz_answer(text, vendor, hash);
-    fuzz_operation(text, vendor, OPERATION_EMBED);
-    fuzz_operation(text, vendor, OPERATION_COUNT);
+    hear_whole(text, vendor->wire, vendor, &wire_openai, OPERATION_EMBED, SLICE_NONE);
+    hear_whole(text, vendor->wire, vendor, &wire_openai, OPERATION_COUNT, SLICE_NONE);
     fuzz_failure(text, vendor->wire, hash);
     return 0;
 }

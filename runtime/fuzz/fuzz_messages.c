@@ -104,51 +104,12 @@ static void check_order(struct slice out)
     sse_free(&sse);
 }
 
-static void begin(struct answer *answer, const struct vendor *vendor, bool stream, uint64_t hash)
-{
-    answer_begin(answer, vendor, &wire_anthropic, stream);
-    answer->hearing.writer->body = hash & 2 ? LIT("{\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}}") : LIT("{}");
-    wire_anthropic.writer_begin(answer->hearing.writer);
-}
-
-static uint64_t stream_to_client(struct slice bytes, const struct vendor *vendor, size_t step, uint64_t hash)
-{
-    struct answer answer;
-    struct frames frames;
-    struct sse_event event;
-    begin(&answer, vendor, true, hash);
-    frames_init(&frames, vendor->wire->stream_form);
-    for (size_t at = 0; at < bytes.len; at += step) {
-        struct slice piece = own((struct slice){bytes.ptr + at, bytes.len - at < step ? bytes.len - at : step});
-        frames_feed(&frames, piece);
-        read_events(&answer, &frames, true);
-        free((char *)piece.ptr);
-    }
-    if (frames_finish(&frames, &event) && event.has_data)
-        answer.reader->wire->read_event(answer.reader, event.name, event.data, true, NULL, NULL);
-    answer.reader->wire->read_eof(answer.reader);
-    if (!answer.hearing.out.overflow) {
-        check_stream(buffer_slice(&answer.hearing.out));
-        check_order(buffer_slice(&answer.hearing.out));
-    }
-    frames_free(&frames);
-    return answer_end(&answer);
-}
-
 static void fuzz_to_client(struct slice bytes, const struct vendor *vendor, uint64_t hash)
 {
-    struct answer answer;
-    uint64_t whole = stream_to_client(bytes, vendor, bytes.len + 1, hash);
-    require(stream_to_client(bytes, vendor, 7, hash) == whole, "a stream in pieces", bytes);
-
-    struct slice body = own(bytes);
-    begin(&answer, vendor, false, hash);
-    answer.reader->wire->read_answer(answer.reader, body);
-    require(answer.hearing.over, "a whole answer ends or fails", bytes);
-    require(answer.hearing.out.overflow || is_json(buffer_slice(&answer.hearing.out)), "a whole answer is JSON",
-            buffer_slice(&answer.hearing.out));
-    answer_end(&answer);
-    free((char *)body.ptr);
+    struct slice request = hash & 2 ? LIT("{\"thinking\":{\"type\":\"enabled\",\"budget_tokens\":1024}}") : LIT("{}");
+    uint64_t whole = hear_stream(bytes, vendor->wire, vendor, &wire_anthropic, bytes.len + 1, 1, request, check_order);
+    require(hear_stream(bytes, vendor->wire, vendor, &wire_anthropic, 7, 1, request, check_order) == whole, "a stream in pieces", bytes);
+    hear_whole(bytes, vendor->wire, vendor, &wire_anthropic, OPERATION_CHAT, request);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)

@@ -47,63 +47,12 @@ static void check_numbers(struct slice out)
     sse_free(&sse);
 }
 
-struct ears {
-    struct writer *writer;
-    struct buffer out;
-    bool over;
-};
-
-static void listen(void *owner, const struct event *event)
-{
-    struct ears *ears = owner;
-    require(!ears->over, "nothing follows the end or an error", event->text_raw);
-    ears->over = event->kind == EVENT_END || event->kind == EVENT_ERROR;
-    wire_responses.write_event(ears->writer, event, &ears->out);
-}
-
 /* An answer of `wire`, written for a client of this dialect whose request was the same bytes. */
-static void fuzz_written(struct slice bytes, const struct wire *wire, const struct vendor *vendor, bool stream)
+static void fuzz_written(struct slice bytes, const struct wire *wire, const struct vendor *vendor)
 {
-    struct arena arena;
-    struct ears ears = {.over = false};
-    struct slice given = own(bytes);
-    arena_init(&arena, NULL, ARENA_MAX);
-    buffer_init(&ears.out, OUT_MAX);
-    struct reader *reader = arena_zalloc(&arena, wire->reader_size);
-    ears.writer = arena_zalloc(&arena, wire_responses.writer_size);
-    require(reader != NULL && ears.writer != NULL, "memory", SLICE_NONE);
-    *reader = (struct reader){.wire = wire, .vendor = vendor, .arena = &arena, .emit = listen, .owner = &ears, .stream = stream};
-    *ears.writer = (struct writer){.wire = &wire_responses,
-                                   .arena = &arena,
-                                   .stream = stream,
-                                   .id = LIT("0123456789abcdef0123456789abcdef"),
-                                   .model = LIT("m"),
-                                   .body = is_json(given) ? given : SLICE_NONE,
-                                   .created = 1};
-    wire_responses.writer_begin(ears.writer);
-    wire->reader_begin(reader);
-    if (stream) {
-        struct sse sse;
-        struct sse_event event;
-        sse_init(&sse);
-        sse_feed(&sse, given);
-        while (sse_next(&sse, &event))
-            if (event.has_data && !ears.over)
-                wire->read_event(reader, event.name, event.data, true, NULL, NULL);
-        sse_free(&sse);
-        if (!ears.over)
-            wire->read_eof(reader);
-        check_stream(buffer_slice(&ears.out));
-        check_numbers(buffer_slice(&ears.out));
-    } else {
-        wire->read_answer(reader, given);
-        require(ears.over, "a whole answer ends or fails", bytes);
-        require(reader->failed || ears.out.overflow || is_json(buffer_slice(&ears.out)), "a whole answer is JSON", buffer_slice(&ears.out));
-    }
-    wire_responses.writer_end(ears.writer);
-    buffer_free(&ears.out);
-    arena_free(&arena);
-    free((char *)given.ptr);
+    struct slice request = is_json(bytes) ? bytes : SLICE_NONE;
+    hear_stream(bytes, wire, vendor, &wire_responses, bytes.len + 1, 1, request, check_numbers);
+    hear_whole(bytes, wire, vendor, &wire_responses, OPERATION_CHAT, request);
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
@@ -112,11 +61,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *bytes, size_t len)
     uint64_t hash = mix(14695981039346656037u, text) >> 7;
     const struct vendor *openai = vendor_find(LIT("openai")), *anthropic = vendor_find(LIT("anthropic"));
     fuzz_asked(text, hash);
-    for (unsigned stream = 0; stream < 2; stream++) {
-        fuzz_written(text, &wire_responses, openai, stream);
-        fuzz_written(text, &wire_openai, openai, stream);
-        fuzz_written(text, &wire_anthropic, anthropic, stream);
-    }
+    fuzz_written(text, &wire_responses, openai);
+    fuzz_written(text, &wire_openai, openai);
+    fuzz_written(text, &wire_anthropic, anthropic);
     fuzz_failure(text, &wire_responses, hash);
     return 0;
 }

@@ -8,7 +8,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "base/frames.h"
+#include "providers/answer.h"
 #include "providers/encode.h"
 #include "providers/provider.h"
 
@@ -153,10 +153,12 @@ static inline void fuzz_request(struct slice given, const struct vendor *vendor,
 
 /* ---------------------------------------------------------------- answers */
 
+/* An answer on its way to a client by the machine that attempts run, and what is promised of the events in its middle. */
 struct hearing {
-    struct writer *writer;
-    const struct wire *client;
-    struct buffer out;
+    struct answer answer;
+    struct arena arena;
+    struct wire wire; /* the provider's, but that what it rewrites is looked at */
+    const struct wire *spoken, *client;
     uint64_t hash;
     bool started, over;
 };
@@ -173,10 +175,7 @@ static inline void hear(void *owner, const struct event *event)
     hearing->hash = mix(hearing->hash, (struct slice){(const char *)kind, sizeof kind});
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
         hearing->hash = mix(hearing->hash, texts[i]);
-    if (event->kind == EVENT_ERROR)
-        hearing->client->write_failure(&event->failure, LIT("req"), hearing->writer->stream, &hearing->out);
-    else
-        hearing->client->write_event(hearing->writer, event, &hearing->out);
+    answer_take(&hearing->answer, event);
 }
 
 /* What the client got: whole events, each JSON or the end marker. */
@@ -193,95 +192,124 @@ static inline void check_stream(struct slice out)
     sse_free(&sse);
 }
 
-struct answer {
-    struct arena arena;
-    struct reader *reader;
-    struct hearing hearing;
-};
-
-static inline void answer_begin(struct answer *answer, const struct vendor *vendor, const struct wire *client, bool stream)
+/* What a client of the same wire would get in place of an event is whole events as well. */
+static inline void read_event_twice(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
+                                    struct slice *rewritten)
 {
-    *answer = (struct answer){.reader = NULL};
-    arena_init(&answer->arena, NULL, ARENA_MAX);
-    answer->reader = arena_zalloc(&answer->arena, vendor->wire->reader_size);
-    answer->hearing.writer = arena_zalloc(&answer->arena, client->writer_size);
-    require(answer->reader != NULL && answer->hearing.writer != NULL, "memory", SLICE_NONE);
-    *answer->reader = (struct reader){
-        .wire = vendor->wire, .vendor = vendor, .arena = &answer->arena, .emit = hear, .owner = &answer->hearing, .stream = stream};
-    *answer->hearing.writer = (struct writer){
-        .wire = client, .arena = &answer->arena, .stream = stream, .include_usage = true, .id = LIT("id"), .model = LIT("m"), .created = 1};
-    answer->hearing.client = client;
-    buffer_init(&answer->hearing.out, OUT_MAX);
-    client->writer_begin(answer->hearing.writer);
-    vendor->wire->reader_begin(answer->reader);
+    const struct hearing *hearing = reader->owner;
+    enum pass own_pass = PASS_AS_IS;
+    struct slice own_rewritten = SLICE_NONE;
+    (void)pass;
+    (void)rewritten;
+    hearing->spoken->read_event(reader, name, data, include_usage, &own_pass, &own_rewritten);
+    if (own_pass == PASS_REWRITE && is_json(data))
+        check_stream(own_rewritten);
 }
 
-static inline uint64_t answer_end(struct answer *answer)
+static inline void hearing_begin(struct hearing *hearing, const struct wire *wire, const struct vendor *vendor, const struct wire *client,
+                                 bool stream, struct slice request)
 {
-    uint64_t hash = mix(answer->hearing.hash, buffer_slice(&answer->hearing.out));
-    require(answer->reader->failed + answer->reader->ended == answer->hearing.over, "the reader knows that it is over", SLICE_NONE);
-    answer->hearing.client->writer_end(answer->hearing.writer);
-    buffer_free(&answer->hearing.out);
-    arena_free(&answer->arena);
+    *hearing = (struct hearing){.wire = *wire, .spoken = wire, .client = client};
+    hearing->wire.read_event = read_event_twice;
+    arena_init(&hearing->arena, NULL, ARENA_MAX);
+    answer_init(&hearing->answer, NULL);
+    answer_begin(&hearing->answer, wire, stream);
+    hearing->answer.stream = stream;
+    const struct reader reader = {.wire = &hearing->wire, .vendor = vendor, .arena = &hearing->arena, .stream = stream};
+    const struct writer writer = {.wire = client,
+                                  .arena = &hearing->arena,
+                                  .stream = stream,
+                                  .include_usage = true,
+                                  .id = LIT("0123456789abcdef0123456789abcdef"),
+                                  .model = LIT("m"),
+                                  .body = request,
+                                  .created = 1};
+    require(answer_open_reader(&hearing->answer, &reader) && answer_open_writer(&hearing->answer, &writer), "memory", SLICE_NONE);
+    hearing->answer.reader->emit = hear;
+    hearing->answer.reader->owner = hearing;
+}
+
+/* `good`: what came until now was no failure. */
+static inline void hearing_finish(struct hearing *hearing, bool good)
+{
+    struct answer *answer = &hearing->answer;
+    bool stream = answer->stream, whole = good && answer_finish(answer);
+    struct buffer failure;
+    require(answer->reader->failed + answer->reader->ended == hearing->over, "the reader knows that it is over", SLICE_NONE);
+    require(whole != answer->failed, "an answer is whole or has failed", SLICE_NONE);
+    require(!whole || hearing->over, "what is whole has ended", SLICE_NONE);
+    if (whole || answer->held.overflow)
+        return;
+    buffer_init(&failure, OUT_MAX);
+    answer_write_failure(hearing->client, answer->writer, &answer->failure, LIT("req"), stream, &failure);
+    if (!stream)
+        buffer_clear(&answer->held);
+    buffer_append_slice(&answer->held, buffer_slice(&failure));
+    buffer_free(&failure);
+}
+
+static inline uint64_t hearing_end(struct hearing *hearing)
+{
+    uint64_t hash = mix(hearing->hash, buffer_slice(&hearing->answer.held));
+    answer_end(&hearing->answer);
+    answer_free(&hearing->answer);
+    arena_free(&hearing->arena);
     return hash;
 }
 
-static inline void read_events(struct answer *answer, struct frames *frames, bool include_usage)
+/* A stream in pieces of `step` bytes, 0: of any sizes. `check`: what more is promised of the client's bytes, or NULL. */
+static inline uint64_t hear_stream(struct slice bytes, const struct wire *wire, const struct vendor *vendor, const struct wire *client,
+                                   size_t step, uint64_t seed, struct slice request, void (*check)(struct slice out))
 {
-    struct sse_event event;
-    struct reader *reader = answer->reader;
-    while (frames_next(frames, &event)) {
-        enum pass pass = PASS_AS_IS;
-        struct slice rewritten = SLICE_NONE;
-        if (!event.has_data)
-            continue;
-        reader->wire->read_event(reader, event.name, event.data, include_usage, &pass, &rewritten);
-        if (pass == PASS_REWRITE && is_json(event.data))
-            check_stream(rewritten);
-    }
-}
-
-static inline uint64_t read_stream(struct slice bytes, const struct vendor *vendor, size_t step, uint64_t seed)
-{
-    struct answer answer;
-    struct frames frames;
-    struct sse_event event;
-    bool include_usage = seed & 1;
-    answer_begin(&answer, vendor, &wire_openai, true);
-    frames_init(&frames, vendor->wire->stream_form);
-    for (size_t at = 0; at < bytes.len;) {
+    struct hearing hearing;
+    bool good = true;
+    hearing_begin(&hearing, wire, vendor, client, true, request);
+    hearing.answer.include_usage = seed & 1;
+    for (size_t at = 0; good && !hearing.answer.ended && at < bytes.len;) {
         seed = seed * 6364136223846793005u + 1442695040888963407u;
         size_t want = step != 0 ? step : 1 + (seed >> 33) % 97, left = bytes.len - at, size = want < left ? want : left;
         struct slice piece = own((struct slice){bytes.ptr + at, size});
-        frames_feed(&frames, piece);
-        read_events(&answer, &frames, include_usage);
+        good = answer_feed(&hearing.answer, piece);
         free((char *)piece.ptr);
         at += size;
     }
-    if (frames_finish(&frames, &event) && event.has_data)
-        answer.reader->wire->read_event(answer.reader, event.name, event.data, include_usage, NULL, NULL);
-    answer.reader->wire->read_eof(answer.reader);
-    check_stream(buffer_slice(&answer.hearing.out));
-    frames_free(&frames);
-    return answer_end(&answer);
+    hearing_finish(&hearing, good);
+    if (!hearing.answer.held.overflow) {
+        check_stream(buffer_slice(&hearing.answer.held));
+        if (check != NULL)
+            check(buffer_slice(&hearing.answer.held));
+    }
+    return hearing_end(&hearing);
 }
 
-/* As a stream in one piece, byte by byte and in pieces; as a whole answer; as a refusal. */
+static inline void hear_whole(struct slice bytes, const struct wire *wire, const struct vendor *vendor, const struct wire *client,
+                              enum operation operation, struct slice request)
+{
+    struct hearing hearing;
+    struct slice body = own(bytes);
+    hearing_begin(&hearing, wire, vendor, client, false, request);
+    hearing.answer.reader->operation = operation;
+    bool good = answer_feed(&hearing.answer, body);
+    free((char *)body.ptr);
+    hearing_finish(&hearing, good);
+    require(hearing.over, "a whole answer ends or fails", bytes);
+    if (client->operation == operation && !hearing.answer.held.overflow)
+        require(is_json(buffer_slice(&hearing.answer.held)), "a whole answer is JSON", buffer_slice(&hearing.answer.held));
+    hearing_end(&hearing);
+}
+
+/* A stream in one piece, byte by byte and in pieces. */
+static inline void fuzz_stream(struct slice bytes, const struct vendor *vendor, uint64_t hash)
+{
+    uint64_t whole = hear_stream(bytes, vendor->wire, vendor, &wire_openai, bytes.len, hash, SLICE_NONE, NULL);
+    require(hear_stream(bytes, vendor->wire, vendor, &wire_openai, 1, hash, SLICE_NONE, NULL) == whole, "a stream byte by byte", bytes);
+    require(hear_stream(bytes, vendor->wire, vendor, &wire_openai, 0, hash, SLICE_NONE, NULL) == whole, "a stream in pieces", bytes);
+}
+
 static inline void fuzz_answer(struct slice bytes, const struct vendor *vendor, uint64_t hash)
 {
-    struct answer answer;
-    uint64_t whole = read_stream(bytes, vendor, bytes.len, hash);
-    require(read_stream(bytes, vendor, 1, hash) == whole, "a stream byte by byte", bytes);
-    require(read_stream(bytes, vendor, 0, hash) == whole, "a stream in pieces", bytes);
-
-    struct slice body = own(bytes);
-    answer_begin(&answer, vendor, &wire_openai, false);
-    answer.reader->wire->read_answer(answer.reader, body);
-    require(answer.hearing.over, "a whole answer ends or fails", bytes);
-    require(answer.hearing.out.overflow || is_json(buffer_slice(&answer.hearing.out)), "a whole answer is JSON",
-            buffer_slice(&answer.hearing.out));
-    answer_end(&answer);
-    free((char *)body.ptr);
+    fuzz_stream(bytes, vendor, hash);
+    hear_whole(bytes, vendor->wire, vendor, &wire_openai, OPERATION_CHAT, SLICE_NONE);
 }
 
 /* As a request for embeddings and as the whole answer to one. */
@@ -290,26 +318,22 @@ static inline void fuzz_embeddings(struct slice given, const struct vendor *vend
     struct slice body = own(given);
     struct provider provider = provider_of(vendor);
     struct model_facts model = model_of(hash);
-    struct answer answer;
+    struct arena arena;
     struct embed embed;
     struct facts facts;
     struct complaint complaint = {FAILURE_NONE, SLICE_NONE, SLICE_NONE};
     struct buffer out, dropped;
-    answer_begin(&answer, vendor, &wire_embeddings, false);
-    answer.reader->operation = OPERATION_EMBED;
+    arena_init(&arena, NULL, ARENA_MAX);
     buffer_init(&out, OUT_MAX);
     buffer_init(&dropped, OUT_MAX);
-    struct encode encode = encode_of(NULL, &embed, &provider, &model, &answer.arena, &out, &dropped, &complaint);
-    if (wire_embeddings.read_facts(body, &answer.arena, &facts, &complaint) &&
-        wire_embeddings.read_embed(body, &answer.arena, &embed, &complaint) && vendor->wire->write_embed(&encode))
+    struct encode encode = encode_of(NULL, &embed, &provider, &model, &arena, &out, &dropped, &complaint);
+    if (wire_embeddings.read_facts(body, &arena, &facts, &complaint) && wire_embeddings.read_embed(body, &arena, &embed, &complaint) &&
+        vendor->wire->write_embed(&encode))
         require(out.overflow || is_json(buffer_slice(&out)), "a written request is JSON", buffer_slice(&out));
     else
         require(complaint.message.len > 0 && complaint.kind != FAILURE_NONE, "a refusal says why", body);
-    answer.reader->wire->read_answer(answer.reader, body);
-    require(answer.hearing.over, "a whole answer ends or fails", body);
-    require(answer.hearing.out.overflow || is_json(buffer_slice(&answer.hearing.out)), "a whole answer is JSON",
-            buffer_slice(&answer.hearing.out));
-    answer_end(&answer);
+    hear_whole(body, vendor->wire, vendor, &wire_embeddings, OPERATION_EMBED, SLICE_NONE);
+    arena_free(&arena);
     buffer_free(&out);
     buffer_free(&dropped);
     free((char *)body.ptr);
