@@ -50,10 +50,10 @@ static int64_t tokens_of_attempt(const struct request *request, const struct att
 {
     if (attempt == request->winner && request->usage.known)
         return usage_total(&request->usage);
-    if (attempt->answer.usage.known)
-        return usage_total(&attempt->answer.usage);
-    if (attempt->answer.content)
-        return request->input_tokens + (int64_t)(attempt->answer.text_bytes / BYTES_PER_TOKEN) + 1;
+    if (attempt->answer.usage.known || attempt->answer.content) {
+        const struct usage usage = attempt_billed(attempt, 0);
+        return usage_total(&usage);
+    }
     if (attempt->failed && attempt->failure.sent == SENT_REFUSED) /* also where it was cancelled meanwhile */
         return 0;
     if (walked->state == ATTEMPT_FAILED)
