@@ -20,16 +20,25 @@ static void set_collector(lua_State *L, const char *name, lua_CFunction collect)
 {
     if (luaL_newmetatable(L, name)) {
         lua_pushcfunction(L, collect);
-        lua_setfield(L, -2, "__gc");
+        lua_pushvalue(L, -1);
+        lua_setfield(L, -3, "__gc");
+        lua_setfield(L, -2, "__close");
     }
     lua_setmetatable(L, -2);
 }
 
-struct buffer *hold_buffer(lua_State *L, size_t limit)
+struct buffer *keep_buffer(lua_State *L, size_t limit)
 {
     struct buffer *buffer = lua_newuserdatauv(L, sizeof *buffer, 0);
     buffer_init(buffer, limit);
     set_collector(L, "gateway.held_buffer", collect_buffer);
+    return buffer;
+}
+
+struct buffer *hold_buffer(lua_State *L, size_t limit)
+{
+    struct buffer *buffer = keep_buffer(L, limit);
+    lua_toclose(L, -1);
     return buffer;
 }
 
@@ -38,5 +47,6 @@ struct arena *hold_arena(lua_State *L, size_t limit)
     struct arena *arena = lua_newuserdatauv(L, sizeof *arena, 0);
     arena_init(arena, NULL, limit);
     set_collector(L, "gateway.held_arena", collect_arena);
+    lua_toclose(L, -1);
     return arena;
 }

@@ -12,7 +12,7 @@
 bool evaluate_push_text(lua_State *L, const char *path, bool may_be_absent)
 {
     char why[FILE_WHY_MAX];
-    struct buffer *text = hold_buffer(L, SOURCE_FILE_MAX);
+    struct buffer *text = keep_buffer(L, SOURCE_FILE_MAX);
     bool found = file_read(path, text, why), ok = found || (may_be_absent && file_is_absent(path));
     if (ok)
         push_slice(L, found ? buffer_slice(text) : SLICE_NONE);

@@ -299,7 +299,6 @@ static int config_fetched(lua_State *L)
         push_slice(L, buffer_slice(text));
     else
         lua_pushnil(L);
-    buffer_free(text);
     return 1;
 }
 
