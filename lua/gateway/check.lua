@@ -14,15 +14,9 @@ function check.without_user(text)
   return (text:gsub("^.*@", "...@"))
 end
 
---- What was given, short enough for a message.
+--- What was given, as a message may show it.
 local function shown(value)
-  if type(value) == "string" then
-    value = check.without_user(value)
-    return #value > 40 and ("%q..."):format(value:sub(1, 40)) or ("%q"):format(value)
-  elseif type(value) == "number" or type(value) == "boolean" or value == nil then
-    return tostring(value)
-  end
-  return "a " .. type(value)
+  return units.shown(type(value) == "string" and check.without_user(value) or value)
 end
 check.shown = shown
 

@@ -3,8 +3,8 @@
 
 local adapter = require "gateway.adapter"
 local check = require "gateway.check"
-local checks = require "gateway.checks"
 local fields = require "gateway.fields"
+local health_check = require "gateway.health_check"
 local limits = require "gateway.limits"
 local places = require "gateway.places"
 local runtime = require "gateway.runtime"
@@ -85,7 +85,7 @@ end
 
 local PROVIDER = schema.of(fields.provider, {
   ["key or list of keys"] = check_keys, ["true, false or \"alone\""] = check_enabled, headers = check_headers, URL = check_proxy,
-  ["facts of models"] = check_model_facts, limits = limits.of_config, ["health check"] = checks.of_config, key = check_key,
+  ["facts of models"] = check_model_facts, limits = limits.of_config, ["health check"] = health_check.of_config, key = check_key,
 })
 --- A file of Lua: loaded here to see whether it can be, and once more by every script.
 local function adapter_of(file, path, context)
@@ -179,7 +179,7 @@ local function check_provider(name, value, path, context)
     end
   end
   provider.credential = place.credential
-  provider.check = entry.check and checks.at(entry.check, provider)
+  provider.check = entry.check and health_check.at(entry.check, provider)
   return provider, why_off(provider, vendor, entry)
 end
 

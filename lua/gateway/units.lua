@@ -24,7 +24,7 @@ local LONGEST = 366 * 86400 -- a duration beyond a year is a mistake
 local TEXT_MAX = 200
 
 --- What was given, short enough for a message.
-local function shown(value)
+function units.shown(value)
   if type(value) == "string" then
     return #value > 40 and ("%q..."):format(value:sub(1, 40)) or ("%q"):format(value)
   elseif type(value) == "number" or type(value) == "boolean" or value == nil then
@@ -34,7 +34,7 @@ local function shown(value)
 end
 
 local function expected(what, value)
-  return nil, "expected " .. what .. ", got " .. shown(value)
+  return nil, "expected " .. what .. ", got " .. units.shown(value)
 end
 
 --- "12.5ms" -> 12.5, "ms"; nil for anything else.

@@ -4,7 +4,6 @@
  * SPDX-License-Identifier: MIT */
 #include "config/config_private.h"
 #include "base/hash.h"
-#include "base/spelling.h"
 #include "config/model_name.h"
 #include <stdlib.h>
 
@@ -12,9 +11,6 @@ enum {
     ARENA_MAX = 512 * 1024 * 1024,
     SLOT_COUNT = 2 * TARGETS_MAX, /* a power of two, half full at most */
     MODEL_NAME_MAX = 200,         /* of a model that comes ad hoc */
-    HEAD_MAX = 64 * 1024,
-    NEAREST_NAMES_MAX = 1024, /* names looked at for one 404 */
-    NEAREST_LEN_MAX = 64,
 };
 
 /* ---------------------------------------------------------------- life */
@@ -137,112 +133,6 @@ struct target *config_add_target(struct config *config, struct provider *provide
     target->index = count;
     publish(config, target);
     return target;
-}
-
-/* ---------------------------------------------------------------- request heads */
-
-/* The authority of the origin: RFC 9112 3.2 wants it in Host. The embedded mock has no origin before it runs. */
-static struct slice host_of(struct slice origin)
-{
-    const char *at = origin.len == 0 ? NULL : slice_find(origin, LIT("://"));
-    return at == NULL ? LIT("localhost") : (struct slice){at + 3, origin.len - (size_t)(at + 3 - origin.ptr)};
-}
-
-static void write_own_headers(const struct provider *provider, struct buffer *out)
-{
-    for (unsigned i = 0; i < provider->header_count; i++) {
-        buffer_append_slice(out, provider->header_names[i]);
-        buffer_append_lit(out, ": ");
-        buffer_append_slice(out, provider->header_values[i]);
-        buffer_append_lit(out, "\r\n");
-    }
-}
-
-void target_write_path(const struct target *target, const struct wire *wire, enum operation operation, bool stream, struct buffer *out)
-{
-    buffer_append_slice(out, target->provider->path);
-    wire->write_path(target->provider, &target->model, operation, stream, out);
-}
-
-void target_write_head(const struct target *target, const struct wire *wire, struct slice path, bool stream, struct buffer *out)
-{
-    const struct provider *provider = target->provider;
-    buffer_append_lit(out, "POST ");
-    buffer_append_slice(out, path);
-    buffer_append_lit(out, " HTTP/1.1\r\nHost: ");
-    buffer_append_slice(out, host_of(provider->origin));
-    buffer_append_lit(out, "\r\nUser-Agent: gateway/" GATEWAY_VERSION "\r\nContent-Type: application/json\r\nAccept: ");
-    buffer_append_slice(out, stream && wire->accept_stream != NULL ? slice_of(wire->accept_stream) : LIT("application/json"));
-    buffer_append_lit(out, "\r\nAccept-Encoding: identity\r\n");
-    write_own_headers(provider, out);
-}
-
-static struct slice made_head(const struct target *target, struct arena *arena, bool stream)
-{
-    const struct provider *provider = target->provider;
-    const struct wire *wire = provider->vendor->wire;
-    struct buffer path, head;
-    buffer_init(&path, HEAD_MAX);
-    buffer_init(&head, HEAD_MAX);
-    target_write_path(target, wire, OPERATION_CHAT, stream, &path);
-    target_write_head(target, wire, buffer_slice(&path), stream, &head);
-    wire->write_auth(provider, provider->key_count == 1 ? provider->keys[0] : SLICE_NONE, &head);
-    struct slice made = head.overflow || path.overflow ? SLICE_NONE : arena_copy(arena, buffer_slice(&head));
-    buffer_free(&path);
-    buffer_free(&head);
-    return made;
-}
-
-bool config_fill_heads(struct target *target, struct arena *arena)
-{
-    const struct provider *provider = target->provider;
-    target->head_json = made_head(target, arena, false);
-    target->head_stream = made_head(target, arena, true);
-    /* A pool takes its keys in turn, a signature covers the body, and a token is renewed. */
-    target->head_has_auth = provider->key_count == 1 ||
-                            (provider->key_count == 0 && provider->vendor->wire->write_signature == NULL && provider->credential == NULL);
-    return target->head_json.len > 0 && target->head_stream.len > 0;
-}
-
-bool config_write_heads(struct config *config, struct target *target)
-{
-    return config_fill_heads(target, &config->arena);
-}
-
-static void begin_get(struct slice origin, struct slice path, struct buffer *out)
-{
-    buffer_init(out, HEAD_MAX);
-    buffer_append_lit(out, "GET ");
-    buffer_append_slice(out, path);
-    buffer_append_lit(out, " HTTP/1.1\r\nHost: ");
-    buffer_append_slice(out, host_of(origin));
-    buffer_append_lit(out, "\r\nUser-Agent: gateway/" GATEWAY_VERSION
-                           "\r\nAccept: application/json\r\nAccept-Encoding: identity\r\nConnection: close\r\n");
-}
-
-static bool end_get(struct config *config, struct buffer *head, struct slice *made)
-{
-    buffer_append_lit(head, "\r\n");
-    *made = head->overflow ? SLICE_NONE : arena_copy(&config->arena, buffer_slice(head));
-    buffer_free(head);
-    return made->len > 0;
-}
-
-/* With the first key of a pool. A signature covers a POST with a body, so a provider that signs is asked without: it answers 403, and lives. */
-bool config_write_check(struct config *config, const struct provider *provider, struct check *check)
-{
-    struct buffer head;
-    begin_get(provider->origin, check->path, &head);
-    write_own_headers(provider, &head);
-    provider->vendor->wire->write_auth(provider, provider->key_count > 0 ? provider->keys[0] : SLICE_NONE, &head);
-    return end_get(config, &head, &check->head);
-}
-
-bool config_write_board(struct config *config, struct slice path)
-{
-    struct buffer head;
-    begin_get(config->board.origin, path, &head);
-    return end_get(config, &head, &config->board.head);
 }
 
 /* ---------------------------------------------------------------- what comes ad hoc */
@@ -381,78 +271,4 @@ const struct model *config_model(struct config *config, struct slice name, struc
     if (model != NULL)
         model->targets[model->target_count++] = target;
     return model;
-}
-
-/* ---------------------------------------------------------------- near misses */
-
-static unsigned least(unsigned a, unsigned b)
-{
-    return a < b ? a : b;
-}
-
-struct near {
-    struct slice *names;
-    unsigned scores[16], count, max;
-};
-
-/* Keeps the best, in order; one that shares no more than chance would have is none. */
-static void consider(struct near *near, struct slice wanted, struct slice name)
-{
-    unsigned most = (unsigned)wanted.len / 3 + 1, score, at = near->count;
-    if (name.len > NEAREST_LEN_MAX || name.len > wanted.len + most || wanted.len > name.len + most)
-        return;
-    score = spelling_distance(wanted, name);
-    if (score > most)
-        return;
-    while (at > 0 && near->scores[at - 1] > score)
-        at--;
-    if (at >= near->max)
-        return;
-    if (near->count < near->max)
-        near->count++;
-    for (unsigned i = near->count - 1; i > at; i--) {
-        near->names[i] = near->names[i - 1];
-        near->scores[i] = near->scores[i - 1];
-    }
-    near->names[at] = name;
-    near->scores[at] = score;
-}
-
-unsigned config_nearest(const struct config *config, const struct user *user, struct slice name, struct slice *names, unsigned max)
-{
-    struct near near = {.names = names, .max = least(max, 16)};
-    unsigned left = NEAREST_NAMES_MAX;
-    bool full = name.len > 0 && memchr(name.ptr, '/', name.len) != NULL;
-    if (name.len == 0 || name.len > NEAREST_LEN_MAX)
-        return 0;
-    for (unsigned i = 0; i < config->model_count && left > 0; i++, left--)
-        if (user == NULL || user_may_use(user, config->models[i].name))
-            consider(&near, name, config->models[i].name);
-    for (unsigned i = 0; full && i < config->listed_target_count && left > 0; i++, left--)
-        if (user == NULL || user_may_use(user, config->targets[i]->name))
-            consider(&near, name, config->targets[i]->name);
-    return near.count;
-}
-
-/* ---------------------------------------------------------------- what a key may hear of */
-
-static bool leads_to(const struct model *model, const struct provider *provider)
-{
-    for (unsigned i = 0; i < model->target_count; i++)
-        if (model->targets[i]->provider == provider)
-            return true;
-    return false;
-}
-
-bool config_may_name(const struct config *config, const struct user *user, const struct provider *provider)
-{
-    if (user == NULL || user_may_begin(user, provider->name))
-        return true;
-    for (unsigned p = 0; p < 3 && provider->vendor->prefix[p] != NULL; p++)
-        if (user_may_begin(user, slice_of(provider->vendor->prefix[p])))
-            return true;
-    for (unsigned i = 0; i < config->model_count; i++)
-        if (leads_to(&config->models[i], provider) && user_may_use(user, config->models[i].name))
-            return true;
-    return false;
 }

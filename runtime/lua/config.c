@@ -246,7 +246,7 @@ static struct limit_rule *take_limit(lua_State *L, struct config *config)
     return rule;
 }
 
-/* What lua/gateway/checks.lua made of the field `check`; NULL: the provider is not asked. */
+/* What lua/gateway/health_check.lua made of the field `check`; NULL: the provider is not asked. */
 static struct check *take_check(lua_State *L, struct config *config, const struct provider *provider)
 {
     struct check *check = NULL;

@@ -9,7 +9,7 @@ local fields = require "gateway.fields"
 local runtime = require "gateway.runtime"
 local schema = require "gateway.schema"
 
-local checks = {}
+local health_check = {}
 
 local fail, join = check.fail, check.join
 
@@ -41,7 +41,7 @@ end
 local CHECK = schema.of(fields.check, { path = check_path, ["status or list of statuses"] = check_statuses })
 local TIMEOUT = 2
 
-function checks.of_config(value, path)
+function health_check.of_config(value, path)
   local entry = schema.check(value, path, CHECK)
   if entry.timeout and entry.timeout > entry.every then
     fail(join(path, "timeout"), "expected no more than `every`, %gs, got %gs", entry.every, entry.timeout)
@@ -55,9 +55,9 @@ end
 local PATHS = { ollama = "/tags" }
 
 --- The check of a provider whose place is known: with the whole path that is asked.
-function checks.at(entry, provider)
+function health_check.at(entry, provider)
   entry.path = provider.path .. (entry.path or PATHS[provider.kind] or "/models")
   return entry
 end
 
-return checks
+return health_check
