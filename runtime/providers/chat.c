@@ -82,7 +82,7 @@ bool chat_add_extra(struct chat *chat, struct arena *arena, struct slice name_ra
 
 /* ---------------------------------------------------------------- the check */
 
-/* What the parts of a conversation are called by who reads the complaint. */
+/* What the parts of a conversation are called in the dialect of the client. */
 struct words {
     struct slice messages, schema;
 };

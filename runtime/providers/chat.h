@@ -91,10 +91,10 @@ struct chat {
     struct extra **extras_tail;
     unsigned extra_count;
     struct slice
-        dropped; /* names of what read_chat itself left out (tools that another house runs), ", " between: said beside what the writer drops */
+        dropped; /* what read_chat itself left out (tools that another provider runs), as the writer names what it drops: ", " between */
 };
 
-/* The neutral form of a request for embeddings. Lists of token ids are refused by who reads it: only their own wire knows the vocabulary. */
+/* The neutral form of a request for embeddings. Lists of token ids are refused when it is read: only their own wire knows the vocabulary. */
 struct embed {
     struct slice model_raw;
     struct slice *inputs_raw;

@@ -10,7 +10,7 @@ struct complaint {
     struct slice message, param; /* static, or in the arena that was passed */
 };
 
-/* A parameter that this provider cannot be sent. Returns false, for whoever refuses with it. */
+/* A parameter that this provider cannot be sent. Always false. */
 static inline bool complaint_refuse(struct complaint *complaint, struct slice message, struct slice param)
 {
     *complaint = (struct complaint){FAILURE_UNSUPPORTED_PARAMETER, message, param};

@@ -13,9 +13,10 @@
  * Same wire on both sides: the client's bytes go on with the edits that facts/`wire->edits` declare; the answer's bytes go back as they came,
  * and the wire's reader only *taps* them (usage, finish, first content, errors).
  *
- * The rooms: chat.h the neutral request, event.h the neutral answer, facts.h what one scan of a request says, vendor.h who is asked, wire.h the table of
- * functions, reader.h and writer.h the state of an answer on its way in and out, encode.h the state of a request on its way out with turns.h and family.h;
- * failures.h, usage.h, names.h, calls.h and secrets.h are what wires share. A wire includes this file.
+ * The headers: chat.h the neutral request, event.h the neutral answer, facts.h what one scan of a request says, vendor.h who is asked, wire.h the table
+ * of functions, reader.h and writer.h the state of an answer on its way in and out, encode.h the state of a request on its way out with turns.h and
+ * family.h. Client wires read requests with scan.h and take.h. All wires share failures.h, usage.h, names.h, calls.h and secrets.h. A wire includes this
+ * file.
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_PROVIDER_H
 #define PROVIDERS_PROVIDER_H

@@ -34,7 +34,7 @@ struct reader {
 /* How one SSE event of the provider may be passed on to a client of the same wire. */
 enum pass {
     PASS_AS_IS,
-    PASS_DROP,    /* nothing for the client: a usage chunk nobody asked for */
+    PASS_DROP,    /* nothing for the client: a usage chunk that it has not asked for */
     PASS_REWRITE, /* `rewritten` holds what to send instead */
 };
 

@@ -26,7 +26,7 @@ static void put_comma(struct replay *replay, bool *first)
     *first = false;
 }
 
-/* A string of an object; of members of one name the last counts, as it does for who reads the body after us. */
+/* A string of an object; of members of one name the last counts, as it does for the provider. */
 static struct slice find_string(struct slice object, struct slice name)
 {
     struct slice key, value, found = SLICE_NONE;

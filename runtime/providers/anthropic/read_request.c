@@ -437,7 +437,7 @@ static struct slice short_user(struct arena *arena, struct slice user_raw)
     return (struct slice){hex, USER_MAX};
 }
 
-/* 0 fills the cache and says nothing: nobody else knows that, one token is the least they give. */
+/* 0 fills the cache and says nothing: no other provider knows that, one token is the least they give. */
 static struct slice max_tokens_of(struct arena *arena, struct slice number)
 {
     int64_t count;

@@ -1,7 +1,7 @@
 /* read_tools.c -- tools, formats and efforts of a request of Anthropic's dialect, for a provider that speaks another one.
  *
  * A client's own tools are functions. Those that Anthropic defines and the client runs (a shell, an editor) get the schema that the documentation
- * describes; those that Anthropic runs itself nobody else can run: they stand in an extra named "tools", so that whoever leaves them out says so.
+ * describes; those that Anthropic runs itself no other provider can run: they stand in an extra named "tools", so that a writer that leaves them out says so.
  * Sources: Anthropic's documentation of its client tools.
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic/anthropic.h"

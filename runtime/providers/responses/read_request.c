@@ -164,7 +164,7 @@ static bool read_text(struct responses_scan *scan, struct slice text)
     struct slice format = json_find(text, "format"), type = json_find_string(format, "type"), strict = json_find(format, "strict");
     struct slice verbosity = json_find(text, "verbosity");
     if (slice_equals(type, LIT("text"))) {
-        chat->format = FORMAT_NONE_GIVEN; /* what everybody does */
+        chat->format = FORMAT_NONE_GIVEN; /* as without a format */
     } else if (slice_equals(type, LIT("json_object"))) {
         chat->format = FORMAT_JSON;
     } else if (slice_equals(type, LIT("json_schema"))) {
