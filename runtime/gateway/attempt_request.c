@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt.h"
 #include "gateway/worker.h"
+#include "providers/chat_check.h"
 #include "providers/encode.h"
 #include <stdio.h>
 #include <unistd.h>

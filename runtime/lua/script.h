@@ -14,11 +14,12 @@
 #include "gateway/request.h"
 #include "gateway/engine.h"
 #include "routing/stops.h"
-#include "lua/adapter.h"
 #include "lua/call.h"
 #include "lua/order.h"
 #include <lauxlib.h>
 #include <lua.h>
+
+struct adapter_refs; /* adapter.h */
 
 enum policy_function { POLICY_ADMIT, POLICY_ROUTE, POLICY_RECOVER, POLICY_SETTLE, POLICY_COUNT };
 

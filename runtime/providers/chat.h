@@ -117,7 +117,4 @@ MUST_USE bool chat_add_extra(struct chat *chat, struct arena *arena, struct slic
 MUST_USE bool chat_keep_tools(struct chat *chat, struct arena *arena, struct slice list_json);
 /* Counts one more that is not kept. False: as above. */
 MUST_USE bool chat_count_extra(struct chat *chat, struct arena *arena, struct slice name_raw, struct complaint *complaint);
-
-/* What was read can be said in another dialect. False: *complaint names what is missing. A choice of tools without any is left out, and named. */
-MUST_USE bool chat_check(struct chat *chat, struct arena *arena, struct complaint *complaint);
 #endif

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_METER_H
 #define SHARED_METER_H
-#include "shared/limiter.h"
+#include "shared/limit_rule.h"
 
 /* A window remembers that many slots, the one of now among them: the others cover the whole window. */
 enum { METER_SLOTS = 64 };

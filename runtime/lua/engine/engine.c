@@ -10,6 +10,7 @@
 #include "gateway/record.h"
 #include "gateway/walker.h"
 #include "gateway/worker.h"
+#include "lua/adapter.h"
 #include "lua/bindings.h"
 #include "lua/engine/evaluate.h"
 #include "lua/script.h"

@@ -4,6 +4,7 @@
  * scripts as text.
  * SPDX-License-Identifier: MIT */
 #include "base/file.h"
+#include "lua/adapter.h"
 #include "lua/bindings.h"
 #include "lua/engine/embedded.h"
 #include "lua/config.h"
