@@ -3,7 +3,7 @@
 # make test       install what is missing, build, all specs: unit, end to end, SDKs
 # make night      the state machines against their models over a million random sequences each (SEQUENCES=n), 10,000 random shortages of
 #                 descriptors (SHORTAGES=n), lists of 32,000 (LENGTH=n), 100,000 requests against the table of who may (REQUESTS=n); low priority
-# make check      lint, layers, modules, sizes, format: what reads the code without running it
+# make check      lint, layers, modules, headers, sizes, format: what reads the code without running it
 # make bench      CPU per request beside nginx; writes spec/bench/
 # make sdk        real clients against the gateway: SDKs, agent frameworks, coding tools (pip, npm)
 # make asan tsan  the specs under AddressSanitizer + UBSan, or ThreadSanitizer (SPECS="FILES": of the end to end specs only these)
@@ -36,7 +36,7 @@ OBJECTS  = $(SOURCES:runtime/%.c=$(BUILD)/obj/%.o) $(BUILD)/obj/embedded.o
 MODULE   = $(filter-out $(PROCESS),$(SOURCES)) $(SPEC)
 EMBEDDED = $(sort $(filter-out lua/gateway/testing.lua,$(wildcard lua/gateway/*.lua)))
 
-.PHONY: all reference run test unit e2e sdk night check bench asan tsan fuzz lint layers modules sizes lines format format-check clean deps test-deps check-deps bench-deps install help
+.PHONY: all reference run test unit e2e sdk night check bench asan tsan fuzz lint layers modules headers sizes lines format format-check clean deps test-deps check-deps bench-deps install help
 all: $(BUILD)/gateway $(BUILD)/lua/gateway/runtime.so
 
 help:
@@ -206,7 +206,7 @@ $(BUILD)/fuzz/%: runtime/fuzz/%.c runtime/fuzz/fuzz_wire.h $(FUZZED:runtime/%.c=
 
 # ---------------------------------------------------------------- reading the code
 
-check: check-deps lint layers sizes format-check
+check: check-deps lint layers headers sizes format-check
 
 lint:
 	@echo "luacheck"; luacheck -q lua policies examples spec gateway.lua
@@ -248,6 +248,10 @@ modules:
 	@echo "modules"; grep -rE '^#include "' $(modular) --include='*.[ch]' \
 	  | sed -E -e 's#^runtime/(.*)\.[ch]:.include "(.*)\.h"#\1 \2#' -e 's#($(shared_private))_[a-z]+#\1#g' \
 	  -e 's#(providers/[a-z]+)/[a-z_0-9]+#\1#g' | awk '$$1 != $$2' | tsort > /dev/null
+
+# Each header stands alone: it includes what it needs.
+headers:
+	@echo "headers"; git ls-files 'runtime/*.h' | xargs -P 2 -n 1 $(CC) $(filter-out -M%,$(ALL_CFLAGS)) -fsyntax-only -x c
 
 # A room holds 700 lines of C, 300 of Lua, 60 of a policy.
 sizes:
