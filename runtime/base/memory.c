@@ -5,10 +5,10 @@
 #include <stdlib.h>
 #include <unistd.h>
 
-void memory_init(struct memory *memory, size_t room)
+void memory_init(struct memory *memory, size_t limit)
 {
-    memory->room = room;
-    memory->large = room / 4 * 3;
+    memory->limit = limit;
+    memory->large = limit / 4 * 3;
     atomic_init(&memory->held, 0);
     atomic_init(&memory->refused, 0);
 }
@@ -30,7 +30,7 @@ bool memory_take(struct memory *memory, size_t bytes)
 
 bool memory_take_small(struct memory *memory, size_t bytes)
 {
-    return memory == NULL || bytes == 0 || take(memory, bytes, memory->room);
+    return memory == NULL || bytes == 0 || take(memory, bytes, memory->limit);
 }
 
 void memory_add(struct memory *memory, size_t bytes)

@@ -113,7 +113,7 @@ static void note_shed(struct worker *worker)
     if (memory == NULL || now_us < worker->service->shed_said_us + US_PER_S)
         return;
     log_event(worker->gateway->log, LOG_WARN, "shedding", log_number("refused", worker->service->shed),
-              log_number("held_mb", (int64_t)(memory_held(memory) >> 20)), log_number("room_mb", (int64_t)(memory->room >> 20)),
+              log_number("held_mb", (int64_t)(memory_held(memory) >> 20)), log_number("room_mb", (int64_t)(memory->limit >> 20)),
               log_number("bodies_mb", (int64_t)(bodies_held(worker->gateway->bodies) >> 20)));
     worker->service->shed = 0;
     worker->service->shed_said_us = now_us;

@@ -89,7 +89,7 @@ int server_expect_body(struct exchange *exchange, size_t length, const char **re
         find_share(exchange);
         if (exchange->share == 0)
             return HEAD_SUFFICES;
-        if (!bodies_have_room(server->settings.bodies, exchange->share, length, loop_now_us(server->loop)))
+        if (!bodies_could_take(server->settings.bodies, exchange->share, length, loop_now_us(server->loop)))
             return 503;
     }
     exchange->promised = length;

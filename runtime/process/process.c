@@ -6,7 +6,7 @@
 #include "process/keeper.h"
 #include "net/listen.h"
 #include "mock/mock.h"
-#include "config/room.h"
+#include "config/memory_budget.h"
 #include "gateway/reload.h"
 #include "gateway/service.h"
 #include "gateway/worker.h"
@@ -160,27 +160,28 @@ static bool start_workers(const struct process *process)
     return true;
 }
 
-/* Half of the room is for request bodies. What stands by now is no longer room: of it, only what is counted already is known to `memory`. */
+/* Half of what is available is for request bodies. What the process holds by now is subtracted; the part of it that `memory` counts already is added back to its limit. */
 static bool divide_memory(struct process *process, const struct config *config, unsigned workers)
 {
     struct gateway *gateway = &process->gateway;
-    struct room found = room_find(config->memory_limit, workers + OTHER_THREADS);
+    struct memory_budget found = memory_budget_find(config->memory_limit, workers + OTHER_THREADS);
     process->memory_limit = config->memory_limit;
     process->body_limit = config->body_limit;
-    if (found.room < MEMORY_MIN) {
+    if (found.available < MEMORY_MIN) {
         refuse_start(process, "%zu MB of memory (by %s) are too few: %zu MB are taken at the start, and 8 MB more are the least; raise it",
-                     found.may >> 20, found.bound, (found.may - found.room) >> 20);
+                     found.limit >> 20, found.bound, (found.limit - found.available) >> 20);
         return false;
     }
-    process->memory.room = found.room + memory_held(&process->memory);
-    process->memory.large = process->memory.room / 4 * 3;
-    gateway->bodies = bodies_new(found.room / 2, config->body_limit);
-    log_event(gateway->log, LOG_INFO, "memory", log_number("may_mb", (int64_t)(found.may >> 20)), log_text("bound", slice_of(found.bound)),
-              log_number("room_mb", (int64_t)(found.room >> 20)), log_number("bodies_mb", (int64_t)(found.room >> 21)));
+    process->memory.limit = found.available + memory_held(&process->memory);
+    process->memory.large = process->memory.limit / 4 * 3;
+    gateway->bodies = bodies_new(found.available / 2, config->body_limit);
+    log_event(gateway->log, LOG_INFO, "memory", log_number("may_mb", (int64_t)(found.limit >> 20)),
+              log_text("bound", slice_of(found.bound)), log_number("room_mb", (int64_t)(found.available >> 20)),
+              log_number("bodies_mb", (int64_t)(found.available >> 21)));
     char message[160];
     snprintf(message, sizeof message,
              "body_limit is more than the room for bodies: bodies above %zu MB are refused; raise memory, or lower body_limit",
-             found.room >> 21);
+             found.available >> 21);
     if (bodies_largest(gateway->bodies) < config->body_limit)
         log_event(gateway->log, LOG_WARN, "memory", log_text("message", slice_of(message)));
     return true;
@@ -543,7 +544,7 @@ int process_run(const struct engine *engine, const char *path)
     char complaint[COMPLAINT_MAX] = "";
 
     raise_descriptor_limit();
-    room_prepare();
+    memory_prepare_malloc();
     memory_init(&process.memory, SIZE_MAX);
     gateway_init(gateway, engine, clock_monotonic_us(), clock_wall_us());
     gateway->memory = &process.memory;

@@ -1,4 +1,4 @@
-/* bodies.c -- see bodies.h. A lock, as it is taken for large bodies alone: once for each doubling of one.
+/* bodies.c -- see bodies.h. One lock is enough: it is taken for large bodies only, once for each doubling of one.
  * SPDX-License-Identifier: MIT */
 #include "shared/bodies.h"
 #include "base/bytes.h"
@@ -7,9 +7,9 @@
 
 enum { BUCKETS = 256 };
 
-static const int64_t WANTS_US = 5 * 1000000; /* for so long who was refused is counted among those who want room */
+static const int64_t WANTS_US = 5 * 1000000; /* for so long a refused user counts as one that waits for memory */
 
-/* One that holds some. */
+/* A user that holds some. */
 struct holder {
     struct holder *next;
     uint64_t user;
@@ -18,19 +18,19 @@ struct holder {
 
 struct bodies {
     pthread_mutex_t lock;
-    size_t room, largest, held;
+    size_t total, largest, held;
     unsigned holder_count;
     struct holder *buckets[BUCKETS];
-    uint64_t refused; /* the user refused last, and until when it is taken to wait */
+    uint64_t refused; /* the user refused last, and until when it counts as waiting */
     int64_t refused_until_us;
 };
 
-struct bodies *bodies_new(size_t room, size_t largest)
+struct bodies *bodies_new(size_t total, size_t largest)
 {
     struct bodies *bodies = xcalloc(1, sizeof *bodies);
     pthread_mutex_init(&bodies->lock, NULL);
-    bodies->room = room;
-    bodies->largest = largest < room ? largest : room;
+    bodies->total = total;
+    bodies->largest = largest < total ? largest : total;
     return bodies;
 }
 
@@ -62,13 +62,13 @@ static struct holder **find(struct bodies *bodies, uint64_t user)
     return at;
 }
 
-static bool has_room(struct bodies *bodies, uint64_t user, size_t had, size_t bytes, int64_t now_us)
+static bool may_take(struct bodies *bodies, uint64_t user, size_t had, size_t bytes, int64_t now_us)
 {
     bool others = bodies->holder_count > (had > 0 ? 1u : 0u) || (now_us < bodies->refused_until_us && bodies->refused != user);
-    size_t share = others ? bodies->room / 3 : bodies->room / 3 * 2;
+    size_t share = others ? bodies->total / 3 : bodies->total / 3 * 2;
     if (share < bodies->largest)
         share = bodies->largest;
-    bool fits = bytes <= share && had <= share - bytes && bytes <= bodies->room && bodies->held <= bodies->room - bytes;
+    bool fits = bytes <= share && had <= share - bytes && bytes <= bodies->total && bodies->held <= bodies->total - bytes;
     if (!fits) {
         bodies->refused = user;
         bodies->refused_until_us = now_us + WANTS_US;
@@ -79,7 +79,7 @@ static bool has_room(struct bodies *bodies, uint64_t user, size_t had, size_t by
 static bool take(struct bodies *bodies, uint64_t user, size_t bytes, int64_t now_us)
 {
     struct holder **at = find(bodies, user), *holder = *at;
-    if (!has_room(bodies, user, holder == NULL ? 0 : holder->held, bytes, now_us))
+    if (!may_take(bodies, user, holder == NULL ? 0 : holder->held, bytes, now_us))
         return false;
     if (holder == NULL) {
         holder = *at = calloc(1, sizeof *holder);
@@ -101,11 +101,11 @@ bool bodies_take(struct bodies *bodies, uint64_t user, size_t bytes, int64_t now
     return taken;
 }
 
-bool bodies_have_room(struct bodies *bodies, uint64_t user, size_t bytes, int64_t now_us)
+bool bodies_could_take(struct bodies *bodies, uint64_t user, size_t bytes, int64_t now_us)
 {
     pthread_mutex_lock(&bodies->lock);
     const struct holder *holder = *find(bodies, user);
-    bool fits = has_room(bodies, user, holder == NULL ? 0 : holder->held, bytes, now_us);
+    bool fits = may_take(bodies, user, holder == NULL ? 0 : holder->held, bytes, now_us);
     pthread_mutex_unlock(&bodies->lock);
     return fits;
 }

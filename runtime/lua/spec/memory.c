@@ -1,11 +1,11 @@
-/* memory.c -- the room for request bodies, and the limits of cgroups, for specs.
+/* memory.c -- the memory for request bodies, and the limits of cgroups, for specs.
  *
- *      local bodies = memory.bodies(room, largest)
+ *      local bodies = memory.bodies(total, largest)
  *      bodies:take(user, bytes, now_us) -> whether it was taken    bodies:has_room(user, bytes, now_us)
  *      bodies:give(user, bytes)    bodies:held() -> bytes
- *      memory.of_cgroup(root) -> bytes, or nil: no limit           root stands before /proc and /sys
+ *      memory.of_cgroup(root) -> bytes, or nil: no limit           root is put before /proc and /sys
  * SPDX-License-Identifier: MIT */
-#include "config/room.h"
+#include "config/memory_budget.h"
 #include "lua/spec/bindings.h"
 #include "shared/bodies.h"
 
@@ -18,9 +18,9 @@ static struct bodies *check_bodies(lua_State *L)
 
 static int new_bodies(lua_State *L)
 {
-    size_t room = (size_t)luaL_checkinteger(L, 1), largest = (size_t)luaL_checkinteger(L, 2);
+    size_t total = (size_t)luaL_checkinteger(L, 1), largest = (size_t)luaL_checkinteger(L, 2);
     struct bodies **made = lua_newuserdatauv(L, sizeof(struct bodies *), 0);
-    *made = bodies_new(room, largest);
+    *made = bodies_new(total, largest);
     luaL_setmetatable(L, BODIES);
     return 1;
 }
@@ -35,7 +35,7 @@ static int take(lua_State *L)
 static int has_room(lua_State *L)
 {
     lua_pushboolean(
-        L, bodies_have_room(check_bodies(L), (uint64_t)luaL_checkinteger(L, 2), (size_t)luaL_checkinteger(L, 3), luaL_checkinteger(L, 4)));
+        L, bodies_could_take(check_bodies(L), (uint64_t)luaL_checkinteger(L, 2), (size_t)luaL_checkinteger(L, 3), luaL_checkinteger(L, 4)));
     return 1;
 }
 
@@ -59,7 +59,7 @@ static int collect(lua_State *L)
 
 static int of_cgroup(lua_State *L)
 {
-    size_t limit = room_of_cgroup(luaL_checkstring(L, 1));
+    size_t limit = memory_limit_of_cgroup(luaL_checkstring(L, 1));
     if (limit == SIZE_MAX)
         lua_pushnil(L);
     else

@@ -1,6 +1,6 @@
-/* room.c -- see room.h.
+/* memory_budget.c -- see memory_budget.h.
  * SPDX-License-Identifier: MIT */
-#include "config/room.h"
+#include "config/memory_budget.h"
 #include <malloc.h>
 #include <stdbool.h>
 #include <stdint.h>
@@ -27,7 +27,7 @@ static size_t read_number(const char *path)
     return number == 0 || number >= (unsigned long long)INT64_MAX / 2 ? SIZE_MAX : (size_t)number;
 }
 
-/* The group's own limit and those of all above it. In a container the path may be one of the host's: the mount's own root is looked at as well. */
+/* The group's own limit and those of all above it. In a container the path may be one of the host's, so the root of the mount is read as well. */
 static size_t smallest_upwards(const char *root, const char *mount, char *group, const char *name)
 {
     char path[PATH_MAX_LEN];
@@ -62,7 +62,7 @@ static size_t limit_of_line(const char *root, char *line)
     return controllers[0] == '\0' ? smallest_upwards(root, "/sys/fs/cgroup", group, "memory.max") : SIZE_MAX;
 }
 
-size_t room_of_cgroup(const char *root)
+size_t memory_limit_of_cgroup(const char *root)
 {
     char path[PATH_MAX_LEN], line[PATH_MAX_LEN];
     size_t smallest = SIZE_MAX;
@@ -97,11 +97,11 @@ static size_t held(bool addresses)
     return read ? (size_t)(addresses ? size : resident) * (size_t)sysconf(_SC_PAGESIZE) : 0;
 }
 
-struct room room_find(size_t configured, unsigned threads)
+struct memory_budget memory_budget_find(size_t configured, unsigned threads)
 {
     size_t ram = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)sysconf(_SC_PAGESIZE);
-    size_t cgroup = room_of_cgroup(""), addresses = address_limit(), smallest = ram;
-    struct room found = {.may = configured, .bound = configured > 0 ? "config" : "RAM"};
+    size_t cgroup = memory_limit_of_cgroup(""), addresses = address_limit(), smallest = ram;
+    struct memory_budget found = {.limit = configured, .bound = configured > 0 ? "config" : "RAM"};
     if (cgroup < smallest) {
         smallest = cgroup;
         found.bound = configured > 0 ? found.bound : "cgroup";
@@ -111,18 +111,18 @@ struct room room_find(size_t configured, unsigned threads)
         found.bound = configured > 0 ? found.bound : "RLIMIT_AS";
     }
     if (configured == 0)
-        found.may = smallest / 10 * 8;
+        found.limit = smallest / 10 * 8;
     bool counts_addresses = addresses == smallest && addresses != SIZE_MAX && configured == 0;
     size_t taken = held(counts_addresses) + (counts_addresses ? threads * (size_t)STACK_BYTES : 0);
-    found.room = found.may > taken ? found.may - taken : 0;
-    if (found.room < TIGHT)
+    found.available = found.limit > taken ? found.limit - taken : 0;
+    if (found.available < TIGHT)
         mallopt(M_MMAP_THRESHOLD,
-                512 * 1024); /* what large bodies took goes back at once, at the price of a page fault for each page of the next */
+                512 * 1024); /* large bodies are given back to the system at once; the price is a page fault for each page of the next */
     return found;
 }
 
-/* Each thread's own heap would reserve 64 MB of addresses. */
-void room_prepare(void)
+/* Each thread's own malloc arena would reserve 64 MB of address space. */
+void memory_prepare_malloc(void)
 {
     if (address_limit() != SIZE_MAX)
         mallopt(M_ARENA_MAX, 1);
