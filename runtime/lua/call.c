@@ -540,10 +540,13 @@ lua_State *call_new_state(struct memory *memory)
 {
     struct blocks *blocks = blocks_new(memory);
     lua_State *L = blocks == NULL ? NULL : lua_newstate(from_blocks, blocks);
-    if (L != NULL)
+    if (L != NULL) {
         lua_atpanic(L, panic);
-    else if (blocks != NULL)
+        if (SANITIZED > 1)
+            lua_gc(L, LUA_GCINC, 1, 1000, 8); /* all the time, so that what C kept without an anchor is found */
+    } else if (blocks != NULL) {
         blocks_free(blocks);
+    }
     return L;
 }
 

@@ -325,6 +325,7 @@ static void push_questions(lua_State *L, struct pipeline_run *run)
     struct script_refs *refs = &run->script->refs;
     run->script->deciding = run;
     run->box = request_push_box(L, run);
+    lua_pushvalue(L, -1); /* one stays for put_run: the other is gone once the question ends in a tail call */
     lua_createtable(L, 0, 8);
     for (int i = 0; i < 2; i++) {
         if (refs->policy[i] == LUA_NOREF)
