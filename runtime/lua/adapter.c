@@ -146,6 +146,7 @@ static void take_dropped(lua_State *L, const struct adapter_call *call, int inde
             buffer_append_lit(call->dropped, ", ");
         for (size_t c = 0; c < name.len && c < 64; c++) /* it goes into a header */
             buffer_append_byte(call->dropped, name.ptr[c] > ' ' && name.ptr[c] < 127 && name.ptr[c] != ',' ? name.ptr[c] : '_');
+        lua_pop(L, 1);
     }
 }
 

@@ -159,9 +159,9 @@ static int string_gmatch(lua_State *L)
     luaL_checklstring(L, 1, &len);
     text = luaL_checklstring(L, 2, &pattern_len);
     compile(L, &pattern, text, pattern_len, false);
+    lua_settop(L, 3);
     lua_pushinteger(L, (lua_Integer)offset_of(luaL_optinteger(L, 3, 1), len));
     lua_replace(L, 3);
-    lua_settop(L, 3);
     lua_pushinteger(L, -1);
     lua_pushcclosure(L, gmatch_next, 4);
     return 1;
