@@ -167,9 +167,9 @@ void buffer_append_byte(struct buffer *buffer, char byte)
     buffer_append(buffer, &byte, 1);
 }
 
-void buffer_append_int(struct buffer *buffer, int64_t number)
+struct slice digits_of(int64_t number, char digits[DIGITS_MAX])
 {
-    char digits[20], *at = digits + sizeof digits; /* "-9223372036854775808" */
+    char *const end = digits + DIGITS_MAX, *at = end;
     uint64_t left = number < 0 ? 0 - (uint64_t)number : (uint64_t)number;
     do {
         *--at = (char)('0' + left % 10);
@@ -177,7 +177,27 @@ void buffer_append_int(struct buffer *buffer, int64_t number)
     } while (left > 0);
     if (number < 0)
         *--at = '-';
-    buffer_append(buffer, at, (size_t)(digits + sizeof digits - at));
+    return (struct slice){at, (size_t)(end - at)};
+}
+
+void buffer_append_int(struct buffer *buffer, int64_t number)
+{
+    buffer_append_slice(buffer, DIGITS(number));
+}
+
+void buffer_fill(struct buffer *buffer, const char *template, const struct slice *values)
+{
+    for (const char *hole; (hole = strchr(template, '%')) != NULL; template = hole + 1, values++) {
+        size_t before = (size_t)(hole - template);
+        char *to = buffer_reserve(buffer, before + values->len);
+        if (to == NULL)
+            return;
+        memcpy(to, template, before);
+        if (values->len > 0)
+            memcpy(to + before, values->ptr, values->len);
+        buffer->len += before + values->len;
+    }
+    buffer_append_slice(buffer, slice_of(template));
 }
 
 void buffer_printf(struct buffer *buffer, const char *format, ...)

@@ -75,6 +75,13 @@ void buffer_append_slice(struct buffer *buffer, struct slice text);
 #define buffer_append_lit(buffer, s) buffer_append((buffer), (s), sizeof(s) - 1)
 void buffer_append_byte(struct buffer *buffer, char byte);
 void buffer_append_int(struct buffer *buffer, int64_t number);
+/* Appends the template; each % in it becomes the next of the slices, as it stands: buffer_write(out, "{\"id\":\"%\"}", id). */
+#define buffer_write(buffer, template, ...) buffer_fill((buffer), (template), (const struct slice[]){__VA_ARGS__})
+void buffer_fill(struct buffer *buffer, const char *template, const struct slice *values);
+/* A number as one of them; it lives as long as the block it stands in. */
+enum { DIGITS_MAX = 20 }; /* "-9223372036854775808" */
+#define DIGITS(number) digits_of((number), (char[DIGITS_MAX]){0})
+struct slice digits_of(int64_t number, char digits[DIGITS_MAX]);
 /* printf into the buffer: for places that are not hot. */
 void buffer_printf(struct buffer *buffer, const char *format, ...) __attribute__((format(printf, 2, 3)));
 /* Drops `count` bytes from the front (memmove). */

@@ -67,6 +67,7 @@ bool answer_open_writer(struct answer *answer, const struct writer *given)
     if (writer == NULL)
         return false;
     *writer = *given;
+    writer_open(writer);
     writer->wire->writer_begin(writer);
     return true;
 }

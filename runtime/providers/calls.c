@@ -59,12 +59,3 @@ void nesting_follow(struct nesting *nesting, struct slice piece)
         nest(nesting, byte);
     }
 }
-
-struct slice writer_call_id(const struct writer *writer, const struct event *event)
-{
-    enum { CHARS = 20 };
-    if (event->id_raw.len > 0)
-        return event->id_raw;
-    return arena_printf(writer->arena, "call_%.*s%02u%02u", (int)(writer->id.len < CHARS ? writer->id.len : CHARS), writer->id.ptr,
-                        event->choice % 100, event->tool % 100);
-}

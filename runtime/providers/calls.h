@@ -18,7 +18,4 @@ struct nesting {
     bool in_string, escaped, closed; /* closed: a whole object or list was there */
 };
 void nesting_follow(struct nesting *nesting, struct slice piece);
-
-/* The id of an EVENT_TOOL_BEGIN for the client: the provider's, or one made from the answer's own id, new for every answer. In the writer's arena. */
-struct slice writer_call_id(const struct writer *writer, const struct event *event);
 #endif

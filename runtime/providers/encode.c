@@ -4,15 +4,6 @@
 
 /* ---------------------------------------------------------------- pieces of JSON */
 
-void encode_fill(struct encode *encode, const char *template, const struct slice *values)
-{
-    for (const char *hole; (hole = strchr(template, '%')) != NULL; template = hole + 1) {
-        buffer_append(encode->out, template, (size_t)(hole - template));
-        buffer_append_slice(encode->out, *values++);
-    }
-    buffer_append_slice(encode->out, slice_of(template));
-}
-
 void encode_comma(struct encode *encode)
 {
     json_append_comma(encode->out, &encode->first);

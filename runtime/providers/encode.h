@@ -31,9 +31,7 @@ struct encode {
 
 /* ---------------------------------------------------------------- pieces of JSON */
 
-/* Appends the template; each % in it becomes the next of the slices, as it stands: "\"id\":\"%\"" with an id. */
-#define encode_write(encode, template, ...) encode_fill((encode), (template), (const struct slice[]){__VA_ARGS__})
-void encode_fill(struct encode *encode, const char *template, const struct slice *values);
+#define encode_write(encode, template, ...) buffer_write((encode)->out, template, __VA_ARGS__)
 
 void encode_comma(struct encode *encode); /* unless this is the first of its object or list */
 void encode_key(struct encode *encode, const char *name);

@@ -12,11 +12,6 @@ static bool add(int64_t *sum, int64_t tokens, int64_t price)
     return !__builtin_mul_overflow(tokens, price, &part) && !__builtin_add_overflow(*sum, part, sum);
 }
 
-static int64_t at_least_zero(int64_t count)
-{
-    return count > 0 ? count : 0;
-}
-
 const int64_t *price_rates(const int64_t *price, int64_t prompt)
 {
     return price[PRICE_ABOVE] > 0 && prompt > price[PRICE_ABOVE] ? price + PRICE_LONG : price;
@@ -28,7 +23,7 @@ int64_t usage_cost_pico(const struct usage *usage, const int64_t *price)
     if (usage->billed)
         return usage->cost_pico; /* who sends the bill knows best */
     if (price != NULL)
-        price = price_rates(price, at_least_zero(usage->input) + at_least_zero(usage->cache_read) + at_least_zero(usage->cache_write));
+        price = price_rates(price, usage_count(usage->input) + usage_count(usage->cache_read) + usage_count(usage->cache_write));
     if (!usage->known || price == NULL || price[PRICE_INPUT] < 0 || (price[PRICE_OUTPUT] < 0 && usage->output > 0))
         return -1; /* embeddings have no output to be priced */
     /* A cache without a price of its own costs what plain input costs. */
@@ -48,8 +43,7 @@ void usage_take_count(struct slice object, const char *name, int64_t *into)
 
 int64_t usage_total(const struct usage *usage)
 {
-    return at_least_zero(usage->input) + at_least_zero(usage->cache_read) + at_least_zero(usage->cache_write) +
-           at_least_zero(usage->output);
+    return usage_count(usage->input) + usage_count(usage->cache_read) + usage_count(usage->cache_write) + usage_count(usage->output);
 }
 
 bool usage_adds_up(const struct usage *usage)

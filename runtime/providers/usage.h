@@ -32,6 +32,11 @@ const int64_t *price_rates(const int64_t *price, int64_t prompt);
 int64_t usage_cost_pico(const struct usage *usage, const int64_t *price);
 /* A count that a provider says; where it says none, what is there stays. */
 void usage_take_count(struct slice object, const char *name, int64_t *into);
+/* A count for a dialect that knows no -1. */
+static inline int64_t usage_count(int64_t count)
+{
+    return count > 0 ? count : 0;
+}
 /* All tokens of it. */
 int64_t usage_total(const struct usage *usage);
 /* The provider's own total is ours, or it gave none. */

@@ -21,7 +21,16 @@ struct writer {
     int64_t created;         /* seconds */
     int64_t estimated_input; /* tokens of the prompt, before the provider says */
     const int64_t *price;    /* a price list, in pico-dollars per token; -1 unpriced; NULL in specs */
+    /* Set by writer_open and writer_takes: */
+    struct slice model_raw; /* the provider's name of the model, else `model`, escaped */
+    struct usage usage;
 };
+
+void writer_open(struct writer *writer); /* before its wire's writer_begin */
+/* True: the event only says what model, time or usage the answer has, and is taken. */
+bool writer_takes(struct writer *writer, const struct event *event);
+/* The id of an EVENT_TOOL_BEGIN for the client: the provider's, or one made from the answer's own id, new for every answer. In the writer's arena. */
+struct slice writer_call_id(const struct writer *writer, const struct event *event);
 
 enum { WRITTEN_CHOICES_MAX = 32 }; /* choices of an answer that is written anew; attempt_request.c refuses what asks for more */
 #endif

@@ -91,7 +91,7 @@ bool anthropic_read_tools(struct take *take);
 void anthropic_read_format(struct chat *chat, struct arena *arena, struct slice format_json);
 void anthropic_read_effort(struct chat *chat, struct slice effort_raw);
 
-enum { ANTHROPIC_WRITER_SIZE = 384 };
+enum { ANTHROPIC_WRITER_SIZE = 400 };
 void anthropic_writer_begin(struct writer *writer);
 void anthropic_write_event(struct writer *writer, const struct event *event, struct buffer *out);
 void anthropic_writer_end(struct writer *writer);

@@ -32,7 +32,6 @@ struct anthropic_writer {
     bool started, thinks, silent, refused, lost;
     enum finish finish;
     struct slice stop_sequence;
-    struct usage usage;
 };
 
 _Static_assert(sizeof(struct anthropic_writer) <= ANTHROPIC_WRITER_SIZE, "anthropic.h: ANTHROPIC_WRITER_SIZE");
@@ -58,19 +57,17 @@ void anthropic_writer_begin(struct writer *writer)
     struct anthropic_writer *self = (struct anthropic_writer *)writer;
     self->id = writer->id;
     self->model = json_escape(writer->arena, writer->asked.len > 0 ? writer->asked : writer->model);
-    self->usage = USAGE_UNKNOWN;
     take_wishes(self, writer->body);
 }
 
-/* OpenAI's prefix makes room for ours; an id that begins as ours does is kept. */
-static void put_id(const struct anthropic_writer *self, struct buffer *out)
+/* {"id":…,"type":"message",…,"content":[; OpenAI's prefix makes room for ours, an id that begins as ours does is kept. */
+static void put_head(const struct anthropic_writer *self, struct buffer *out)
 {
     struct slice id = self->id, theirs = LIT("chatcmpl-");
     if (slice_starts_with(id, theirs))
         id = (struct slice){id.ptr + theirs.len, id.len - theirs.len};
-    buffer_append_slice(out, slice_starts_with(id, LIT("msg_")) ? LIT("\"") : LIT("\"msg_"));
-    buffer_append_slice(out, id);
-    buffer_append_byte(out, '"');
+    buffer_write(out, "{\"id\":\"%%\",\"type\":\"message\",\"role\":\"assistant\",\"model\":\"%\",\"content\":[",
+                 slice_starts_with(id, LIT("msg_")) ? LIT("") : LIT("msg_"), id, self->model);
 }
 
 /* Ids of calls come back in the history, where the API takes letters, digits, '_' and '-' only. */
@@ -87,44 +84,32 @@ static struct slice call_id(const struct anthropic_writer *self, const struct ev
     return text == NULL ? SLICE_NONE : (struct slice){text, id.len};
 }
 
-static const char *stop_reason(const struct anthropic_writer *self)
+static struct slice stop_reason(const struct anthropic_writer *self)
 {
-    static const char *const names[] = {"end_turn", "end_turn", "max_tokens", "tool_use", "refusal"};
+    static const struct slice names[] = {LIT("end_turn"), LIT("end_turn"), LIT("max_tokens"), LIT("tool_use"), LIT("refusal")};
     if (self->silent)
-        return "max_tokens";
+        return LIT("max_tokens");
     if (self->refused)
-        return "refusal";
-    return self->stop_sequence.len > 0 && self->finish == FINISH_STOP ? "stop_sequence" : names[self->finish];
+        return LIT("refusal");
+    return self->stop_sequence.len > 0 && self->finish == FINISH_STOP ? LIT("stop_sequence") : names[self->finish];
 }
 
 /* "stop_reason":…,"stop_sequence":… */
 static void put_stop(const struct anthropic_writer *self, struct buffer *out)
 {
-    buffer_printf(out, "\"stop_reason\":\"%s\",\"stop_sequence\":", stop_reason(self));
-    if (self->stop_sequence.len > 0)
-        json_append_quoted(out, self->stop_sequence);
-    else
-        buffer_append_lit(out, "null");
-}
-
-static void put_count(struct buffer *out, const char *name, int64_t count)
-{
-    buffer_printf(out, "\"%s\":%lld", name, (long long)(count > 0 ? count : 0));
+    struct slice sequence = self->stop_sequence;
+    buffer_write(out, sequence.len > 0 ? "\"stop_reason\":\"%\",\"stop_sequence\":\"%\"" : "\"stop_reason\":\"%\",\"stop_sequence\":null%",
+                 stop_reason(self), sequence);
 }
 
 /* {…}; input excludes what was cached, here as in struct usage. */
-static void put_usage(const struct anthropic_writer *self, struct buffer *out)
+static void put_usage(const struct writer *writer, struct buffer *out)
 {
-    const struct usage *usage = &self->usage;
-    buffer_append_byte(out, '{');
-    put_count(out, "input_tokens", usage->known ? usage->input : self->base.estimated_input);
-    buffer_append_byte(out, ',');
-    put_count(out, "cache_creation_input_tokens", usage->cache_write);
-    buffer_append_byte(out, ',');
-    put_count(out, "cache_read_input_tokens", usage->cache_read);
-    buffer_append_byte(out, ',');
-    put_count(out, "output_tokens", usage->output);
-    buffer_append_byte(out, '}');
+    const struct usage *usage = &writer->usage;
+    int64_t input = usage_count(usage->known ? usage->input : writer->estimated_input);
+    buffer_write(out, "{\"input_tokens\":%,\"cache_creation_input_tokens\":%,\"cache_read_input_tokens\":%,\"output_tokens\":%}",
+                 DIGITS(input), DIGITS(usage_count(usage->cache_write)), DIGITS(usage_count(usage->cache_read)),
+                 DIGITS(usage_count(usage->output)));
 }
 
 /* ---------------------------------------------------------------- blocks */
@@ -170,20 +155,6 @@ static void drop_first(struct anthropic_writer *self)
 
 /* ---------------------------------------------------------------- streamed */
 
-static void begin_event(struct buffer *out, const char *name)
-{
-    struct slice text = slice_of(name);
-    buffer_append_lit(out, "event: ");
-    buffer_append_slice(out, text);
-    buffer_append_lit(out, "\ndata: {\"type\":");
-    json_append_quoted(out, text);
-}
-
-static void end_event(struct buffer *out)
-{
-    buffer_append_lit(out, "}\n\n");
-}
-
 static void put_ping(struct buffer *out)
 {
     buffer_append_slice(out, slice_of(wire_anthropic.ping));
@@ -194,65 +165,52 @@ static void begin_stream(struct anthropic_writer *self, struct buffer *out)
     if (self->started)
         return;
     self->started = true;
-    begin_event(out, "message_start");
-    buffer_append_lit(out, ",\"message\":{\"id\":");
-    put_id(self, out);
-    buffer_append_lit(out, ",\"type\":\"message\",\"role\":\"assistant\",\"model\":");
-    json_append_quoted(out, self->model);
-    buffer_append_lit(out, ",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":");
-    put_usage(self, out);
-    buffer_append_byte(out, '}');
-    end_event(out);
+    buffer_append_lit(out, "event: message_start\ndata: {\"type\":\"message_start\",\"message\":");
+    put_head(self, out);
+    buffer_append_lit(out, "],\"stop_reason\":null,\"stop_sequence\":null,\"usage\":");
+    put_usage(&self->base, out);
+    buffer_append_lit(out, "}}\n\n");
     put_ping(out);
 }
 
-static void put_delta(const struct anthropic_writer *self, struct buffer *out, const char *type, const char *member, struct slice raw)
+static void put_delta(const struct anthropic_writer *self, struct buffer *out, struct slice type, struct slice member, struct slice raw)
 {
-    if (raw.len == 0)
-        return;
-    begin_event(out, "content_block_delta");
-    buffer_append_lit(out, ",\"index\":");
-    buffer_append_int(out, self->index);
-    buffer_append_lit(out, ",\"delta\":{\"type\":");
-    json_append_quoted(out, slice_of(type));
-    buffer_append_byte(out, ',');
-    json_append_quoted(out, slice_of(member));
-    buffer_append_byte(out, ':');
-    json_append_quoted(out, raw);
-    buffer_append_byte(out, '}');
-    end_event(out);
+    if (raw.len > 0)
+        buffer_write(out,
+                     "event: content_block_delta\ndata: {\"type\":\"content_block_delta\",\"index\":%,"
+                     "\"delta\":{\"type\":\"%\",\"%\":\"%\"}}\n\n",
+                     DIGITS(self->index), type, member, raw);
 }
 
 static void put_piece(const struct anthropic_writer *self, const struct block *block, struct slice piece, struct buffer *out)
 {
     if (block->kind == BLOCK_TEXT)
-        put_delta(self, out, "text_delta", "text", piece);
+        put_delta(self, out, LIT("text_delta"), LIT("text"), piece);
     else if (block->kind == BLOCK_THINKING)
-        put_delta(self, out, "thinking_delta", "thinking", piece);
+        put_delta(self, out, LIT("thinking_delta"), LIT("thinking"), piece);
     else if (block->kind == BLOCK_TOOL)
-        put_delta(self, out, "input_json_delta", "partial_json", piece);
+        put_delta(self, out, LIT("input_json_delta"), LIT("partial_json"), piece);
+}
+
+/* {…}; of a call only what stands before its arguments. */
+static void put_block(struct buffer *out, const struct block *block, struct slice text, struct slice signature)
+{
+    if (block->kind == BLOCK_TEXT)
+        buffer_write(out, "{\"type\":\"text\",\"text\":\"%\"}", text);
+    else if (block->kind == BLOCK_THINKING)
+        buffer_write(out, "{\"type\":\"thinking\",\"thinking\":\"%\",\"signature\":\"%\"}", text, signature);
+    else if (block->kind == BLOCK_REDACTED)
+        buffer_write(out, "{\"type\":\"redacted_thinking\",\"data\":\"%\"}", buffer_slice(&block->text));
+    else
+        buffer_write(out, "{\"type\":\"tool_use\",\"id\":\"%\",\"name\":\"%\",\"input\":", block->id, block->name);
 }
 
 static void begin_block(const struct anthropic_writer *self, struct block *block, struct buffer *out)
 {
-    begin_event(out, "content_block_start");
-    buffer_printf(out, ",\"index\":%u,\"content_block\":", self->index);
-    if (block->kind == BLOCK_TEXT) {
-        buffer_append_lit(out, "{\"type\":\"text\",\"text\":\"\"}");
-    } else if (block->kind == BLOCK_THINKING) {
-        buffer_append_lit(out, "{\"type\":\"thinking\",\"thinking\":\"\",\"signature\":\"\"}");
-    } else if (block->kind == BLOCK_REDACTED) {
-        buffer_append_lit(out, "{\"type\":\"redacted_thinking\",\"data\":");
-        json_append_quoted(out, buffer_slice(&block->text));
-        buffer_append_byte(out, '}');
-    } else {
-        buffer_append_lit(out, "{\"type\":\"tool_use\",\"id\":");
-        json_append_quoted(out, block->id);
-        buffer_append_lit(out, ",\"name\":");
-        json_append_quoted(out, block->name);
-        buffer_append_lit(out, ",\"input\":{}}");
-    }
-    end_event(out);
+    buffer_write(out,
+                 "event: content_block_start\ndata: {\"type\":\"content_block_start\",\"index\":%,\"content_block\":", DIGITS(self->index));
+    put_block(out, block, SLICE_NONE, SLICE_NONE);
+    buffer_append_slice(out, block->kind == BLOCK_TOOL ? LIT("{}}}\n\n") : LIT("}\n\n"));
     block->begun = true;
     put_piece(self, block, buffer_slice(&block->text), out);
     buffer_free(&block->text);
@@ -261,10 +219,8 @@ static void begin_block(const struct anthropic_writer *self, struct block *block
 static void end_block(struct anthropic_writer *self, const struct block *block, struct buffer *out)
 {
     if (block->kind == BLOCK_THINKING)
-        put_delta(self, out, "signature_delta", "signature", block->signature);
-    begin_event(out, "content_block_stop");
-    buffer_printf(out, ",\"index\":%u", self->index);
-    end_event(out);
+        put_delta(self, out, LIT("signature_delta"), LIT("signature"), block->signature);
+    buffer_write(out, "event: content_block_stop\ndata: {\"type\":\"content_block_stop\",\"index\":%}\n\n", DIGITS(self->index));
     self->index++;
 }
 
@@ -289,65 +245,27 @@ static void advance(struct anthropic_writer *self, struct buffer *out)
 
 static void end_stream(struct anthropic_writer *self, struct buffer *out)
 {
-    begin_event(out, "message_delta");
-    buffer_append_lit(out, ",\"delta\":{");
+    buffer_append_lit(out, "event: message_delta\ndata: {\"type\":\"message_delta\",\"delta\":{");
     put_stop(self, out);
     buffer_append_lit(out, "},\"usage\":");
-    put_usage(self, out);
-    end_event(out);
-    begin_event(out, "message_stop");
-    end_event(out);
+    put_usage(&self->base, out);
+    buffer_append_lit(out, "}\n\nevent: message_stop\ndata: {\"type\":\"message_stop\"}\n\n");
 }
 
 /* ---------------------------------------------------------------- whole */
 
-/* Arguments that are no object would break the client: they are handed over in one, as the text they are. */
+/* …}: arguments that are no object would break the client: they are handed over in one, as the text they are. */
 static void put_input(const struct anthropic_writer *self, struct slice args_raw, struct buffer *out)
 {
-    struct slice input = json_unescape(self->base.arena, args_raw);
+    struct slice input = slice_trim(json_unescape(self->base.arena, args_raw));
     struct json json;
-    if (slice_trim(input).len == 0) {
-        buffer_append_lit(out, "{}");
-        return;
-    }
     json_init(&json, input, JSON_DEPTH_MAX - 8); /* room for what stands around it */
-    if (json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json)) {
-        buffer_append_slice(out, slice_trim(input));
-        return;
-    }
-    buffer_append_lit(out, "{\"_raw\":");
-    json_append_quoted(out, args_raw);
-    buffer_append_byte(out, '}');
-}
-
-static void put_block(const struct anthropic_writer *self, const struct block *block, struct buffer *out)
-{
-    struct slice text = buffer_slice(&block->text);
-    switch (block->kind) {
-    case BLOCK_TEXT:
-        buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
-        json_append_quoted(out, text);
-        break;
-    case BLOCK_THINKING:
-        buffer_append_lit(out, "{\"type\":\"thinking\",\"thinking\":");
-        json_append_quoted(out, text);
-        buffer_append_lit(out, ",\"signature\":");
-        json_append_quoted(out, block->signature);
-        break;
-    case BLOCK_REDACTED:
-        buffer_append_lit(out, "{\"type\":\"redacted_thinking\",\"data\":");
-        json_append_quoted(out, text);
-        break;
-    case BLOCK_TOOL:
-        buffer_append_lit(out, "{\"type\":\"tool_use\",\"id\":");
-        json_append_quoted(out, block->id);
-        buffer_append_lit(out, ",\"name\":");
-        json_append_quoted(out, block->name);
-        buffer_append_lit(out, ",\"input\":");
-        put_input(self, text, out);
-        break;
-    }
-    buffer_append_byte(out, '}');
+    if (input.len == 0)
+        buffer_append_lit(out, "{}}");
+    else if (json_peek(&json) == JSON_OBJECT && json_skip(&json, NULL) && json_finish(&json))
+        buffer_write(out, "%}", input);
+    else
+        buffer_write(out, "{\"_raw\":\"%\"}}", args_raw);
 }
 
 static bool is_unsigned(const struct block *block)
@@ -359,26 +277,22 @@ static bool is_unsigned(const struct block *block)
 static void put_answer(struct anthropic_writer *self, struct buffer *out)
 {
     bool first = true;
-    buffer_append_lit(out, "{\"id\":");
-    put_id(self, out);
-    buffer_append_lit(out, ",\"type\":\"message\",\"role\":\"assistant\",\"model\":");
-    json_append_quoted(out, self->model);
-    buffer_append_lit(out, ",\"content\":[");
+    put_head(self, out);
     for (int round = 0; round < 2; round++) {
         for (const struct block *block = self->first; block != NULL; block = block->next) {
             self->lost |= buffer_has_hole(&block->text, out);
             if (is_unsigned(block) != (round == 0))
                 continue;
-            if (!first)
-                buffer_append_byte(out, ',');
-            first = false;
-            put_block(self, block, out);
+            json_append_comma(out, &first);
+            put_block(out, block, buffer_slice(&block->text), block->signature);
+            if (block->kind == BLOCK_TOOL)
+                put_input(self, buffer_slice(&block->text), out);
         }
     }
     buffer_append_lit(out, "],");
     put_stop(self, out);
     buffer_append_lit(out, ",\"usage\":");
-    put_usage(self, out);
+    put_usage(&self->base, out);
     buffer_append_byte(out, '}');
 }
 
@@ -520,7 +434,7 @@ void anthropic_write_event(struct writer *writer, const struct event *event, str
     if (event->kind == EVENT_START && event->id_raw.len > 0 && !self->started)
         self->id = arena_copy(writer->arena, event->id_raw);
     if (event->kind == EVENT_USAGE)
-        self->usage = event->usage;
+        writer->usage = event->usage;
     if (event->kind == EVENT_USAGE || event->kind == EVENT_ERROR)
         return;
     if (event->kind == EVENT_PING) {

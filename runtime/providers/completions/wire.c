@@ -85,64 +85,26 @@ struct choice {
 
 struct completions_writer {
     struct writer base;
-    struct slice id, model;
-    int64_t created;
-    struct usage usage;
+    struct slice id;
     struct choice *choices; /* whole answers: released at the end */
 };
+
+static const struct slice object = LIT("text_completion");
 
 static void writer_begin(struct writer *writer)
 {
     struct completions_writer *self = (struct completions_writer *)writer;
     self->id = arena_printf(writer->arena, "cmpl-%.*s", (int)writer->id.len, writer->id.ptr);
-    self->model = json_escape(writer->arena, writer->model);
-    self->created = writer->created;
-    self->usage = USAGE_UNKNOWN;
 }
 
-static void take_start(struct completions_writer *self, const struct event *event)
+static struct slice finish_name(enum finish finish)
 {
-    if (event->model_raw.len > 0)
-        self->model = arena_copy(self->base.arena, event->model_raw);
-    if (event->created > 0)
-        self->created = event->created;
+    return finish == FINISH_LENGTH ? LIT("length") : finish == FINISH_CONTENT_FILTER ? LIT("content_filter") : LIT("stop");
 }
 
-static const char *finish_name(enum finish finish)
+static void put_choice(struct buffer *out, unsigned index, struct slice text)
 {
-    return finish == FINISH_LENGTH ? "length" : finish == FINISH_CONTENT_FILTER ? "content_filter" : "stop";
-}
-
-static void put_head(const struct completions_writer *self, struct buffer *out)
-{
-    buffer_append_lit(out, "{\"id\":\"");
-    buffer_append_slice(out, self->id);
-    buffer_append_lit(out, "\",\"object\":\"text_completion\",\"created\":");
-    buffer_append_int(out, self->created);
-    buffer_append_lit(out, ",\"model\":\"");
-    buffer_append_slice(out, self->model);
-    buffer_append_lit(out, "\",\"choices\":[");
-}
-
-static void put_choice(struct buffer *out, unsigned index, struct slice text, const char *finish)
-{
-    buffer_append_lit(out, "{\"text\":\"");
-    buffer_append_slice(out, text);
-    buffer_append_lit(out, "\",\"index\":");
-    buffer_append_int(out, index);
-    buffer_append_lit(out, ",\"logprobs\":null,\"finish_reason\":");
-    if (finish == NULL)
-        buffer_append_lit(out, "null}");
-    else
-        buffer_printf(out, "\"%s\"}", finish);
-}
-
-static void put_tail(const struct completions_writer *self, bool usage, struct buffer *out)
-{
-    buffer_append_byte(out, ']');
-    if (usage && self->usage.known)
-        openai_put_usage(out, &self->usage);
-    buffer_append_byte(out, '}');
+    buffer_write(out, "{\"text\":\"%\",\"index\":%,\"logprobs\":null,\"finish_reason\":", text, DIGITS(index));
 }
 
 /* A refusal is all that this dialect's client gets to read. */
@@ -154,28 +116,22 @@ static bool is_text(const struct event *event)
 static void put_chunk(const struct completions_writer *self, const struct event *event, struct buffer *out)
 {
     buffer_append_lit(out, "data: ");
-    put_head(self, out);
-    put_choice(out, event->choice, is_text(event) ? event->text_raw : SLICE_NONE,
-               event->kind == EVENT_FINISH ? finish_name(event->finish) : NULL);
-    put_tail(self, false, out);
-    buffer_append_lit(out, "\n\n");
+    openai_put_head(&self->base, self->id, object, out);
+    put_choice(out, event->choice, is_text(event) ? event->text_raw : SLICE_NONE);
+    if (event->kind == EVENT_FINISH)
+        buffer_write(out, "\"%\"}]}\n\n", finish_name(event->finish));
+    else
+        buffer_append_lit(out, "null}]}\n\n");
 }
 
 static void write_streamed(struct completions_writer *self, const struct event *event, struct buffer *out)
 {
     if (is_text(event) || event->kind == EVENT_FINISH)
-        return put_chunk(self, event, out);
-    if (event->kind == EVENT_PING)
-        return buffer_append_slice(out, slice_of(self->base.wire->ping));
-    if (event->kind != EVENT_END)
-        return;
-    if (self->base.include_usage && self->usage.known) {
-        buffer_append_lit(out, "data: ");
-        put_head(self, out);
-        put_tail(self, true, out);
-        buffer_append_lit(out, "\n\n");
-    }
-    buffer_append_lit(out, "data: [DONE]\n\n");
+        put_chunk(self, event, out);
+    else if (event->kind == EVENT_PING)
+        buffer_append_slice(out, slice_of(self->base.wire->ping));
+    else if (event->kind == EVENT_END)
+        openai_put_stream_end(&self->base, self->id, object, out);
 }
 
 static struct choice *choice_of(struct completions_writer *self, unsigned index)
@@ -207,29 +163,30 @@ static void write_whole(struct completions_writer *self, const struct event *eve
         choice->finish = event->finish;
     if (event->kind != EVENT_END)
         return;
+    bool first = true;
     choice_of(self, 0);
-    put_head(self, out);
-    for (unsigned i = 0, written = 0; self->choices != NULL && i < CHOICES_MAX; i++) {
+    openai_put_head(&self->base, self->id, object, out);
+    for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX; i++) {
         if (!self->choices[i].used)
             continue;
-        if (written++ > 0)
-            buffer_append_byte(out, ',');
-        put_choice(out, i, buffer_slice(&self->choices[i].text), finish_name(self->choices[i].finish));
+        json_append_comma(out, &first);
+        put_choice(out, i, buffer_slice(&self->choices[i].text));
+        buffer_write(out, "\"%\"}", finish_name(self->choices[i].finish));
         out->overflow |= buffer_has_hole(&self->choices[i].text, out); /* an answer with a hole is none */
     }
     out->overflow |= self->choices == NULL;
-    put_tail(self, true, out);
+    buffer_append_byte(out, ']');
+    openai_put_usage(&self->base, out);
+    buffer_append_byte(out, '}');
     writer_end(&self->base);
 }
 
 static void write_event(struct writer *writer, const struct event *event, struct buffer *out)
 {
     struct completions_writer *self = (struct completions_writer *)writer;
-    if (event->kind == EVENT_START)
-        take_start(self, event);
-    else if (event->kind == EVENT_USAGE)
-        self->usage = event->usage;
-    else if (writer->stream)
+    if (writer_takes(writer, event))
+        return;
+    if (writer->stream)
         write_streamed(self, event, out);
     else
         write_whole(self, event, out);

@@ -84,7 +84,12 @@ void openai_refine_failure(struct reader *reader, int status, struct slice body,
 void openai_writer_begin(struct writer *writer);
 void openai_write_event(struct writer *writer, const struct event *event, struct buffer *out);
 /* ,"usage":{…} */
-void openai_put_usage(struct buffer *out, const struct usage *usage);
+/* {"id":…,"choices":[ */
+void openai_put_head(const struct writer *writer, struct slice id, struct slice object, struct buffer *out);
+/* ,"usage":{…}; nothing where it is not known. */
+void openai_put_usage(const struct writer *writer, struct buffer *out);
+/* The chunk of the usage, if the client asked for it, and [DONE]. */
+void openai_put_stream_end(const struct writer *writer, struct slice id, struct slice object, struct buffer *out);
 void openai_write_failure(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
 void openai_writer_end(struct writer *writer);
 int openai_failure_status(const struct failure *failure);

@@ -7,9 +7,11 @@
 
 enum { CHOICES_MAX = WRITTEN_CHOICES_MAX, CALLS_SEEN = 512, TEXT_MAX = 64 * 1024 * 1024 };
 
+enum piece { TEXT, REASONING, REFUSAL, CALLS, BLOCKS, LOGPROBS, PIECES };
+
 /* What is gathered of one choice of a whole answer. */
 struct choice {
-    struct buffer text, reasoning, refusal, calls, blocks, logprobs;
+    struct buffer pieces[PIECES];
     unsigned open_call;                     /* tool + 1 of the call whose arguments are being written, 0: none */
     struct slice call_signature, signature; /* Google's: of the open call, of the text */
     bool args;                              /* of the open call, some came */
@@ -19,9 +21,7 @@ struct choice {
 
 struct openai_writer {
     struct writer base;
-    struct slice id, model;
-    int64_t created;
-    struct usage usage;
+    struct slice id;
     uint32_t began;         /* bit per choice: its role was sent */
     uint32_t *open_calls;   /* streamed: a bit per choice and call whose arguments were empty so far; in the arena */
     bool lost;              /* a piece had no place: an answer with a hole is none */
@@ -30,82 +30,74 @@ struct openai_writer {
 
 _Static_assert(sizeof(struct openai_writer) <= OPENAI_WRITER_SIZE, "openai.h: OPENAI_WRITER_SIZE");
 
+static struct slice make_id(struct arena *arena, struct slice id)
+{
+    bool own = slice_starts_with(id, LIT("chatcmpl-"));
+    return own ? arena_copy(arena, id) : arena_printf(arena, "chatcmpl-%.*s", (int)id.len, id.ptr);
+}
+
 void openai_writer_begin(struct writer *writer)
 {
-    struct openai_writer *self = (struct openai_writer *)writer;
-    bool whole = slice_starts_with(writer->id, LIT("chatcmpl-"));
-    self->id = arena_printf(writer->arena, whole ? "%.*s" : "chatcmpl-%.*s", (int)writer->id.len, writer->id.ptr);
-    self->model = json_escape(writer->arena, writer->model);
-    self->created = writer->created;
-    self->usage = USAGE_UNKNOWN;
+    ((struct openai_writer *)writer)->id = make_id(writer->arena, writer->id);
 }
 
-static void take_start(struct openai_writer *self, const struct event *event)
+static struct slice finish_name(enum finish finish)
 {
-    if (event->id_raw.len > 0) {
-        bool own = slice_starts_with(event->id_raw, LIT("chatcmpl-"));
-        self->id = own ? arena_copy(self->base.arena, event->id_raw)
-                       : arena_printf(self->base.arena, "chatcmpl-%.*s", (int)event->id_raw.len, event->id_raw.ptr);
-    }
-    if (event->model_raw.len > 0)
-        self->model = arena_copy(self->base.arena, event->model_raw);
-    if (event->created > 0)
-        self->created = event->created;
-}
-
-static const char *finish_name(enum finish finish)
-{
-    static const char *const names[] = {"stop", "stop", "length", "tool_calls", "content_filter"};
+    static const struct slice names[] = {LIT("stop"), LIT("stop"), LIT("length"), LIT("tool_calls"), LIT("content_filter")};
     return names[finish];
 }
 
-/* The wire's counts include the cached ones. */
-void openai_put_usage(struct buffer *out, const struct usage *usage)
+void openai_put_head(const struct writer *writer, struct slice id, struct slice object, struct buffer *out)
 {
-    int64_t read = usage->cache_read > 0 ? usage->cache_read : 0, written = usage->cache_write > 0 ? usage->cache_write : 0;
-    int64_t prompt = (usage->input > 0 ? usage->input : 0) + read + written, completion = usage->output > 0 ? usage->output : 0;
-    buffer_append_lit(out, ",\"usage\":{\"prompt_tokens\":");
-    buffer_append_int(out, prompt);
-    buffer_append_lit(out, ",\"completion_tokens\":");
-    buffer_append_int(out, completion);
-    buffer_append_lit(out, ",\"total_tokens\":");
-    buffer_append_int(out, prompt + completion);
-    if (usage->cache_read >= 0 || usage->cache_write >= 0) {
-        buffer_append_lit(out, ",\"prompt_tokens_details\":{\"cached_tokens\":");
-        buffer_append_int(out, read);
-        if (usage->cache_write >= 0) {
-            buffer_append_lit(out, ",\"cache_write_tokens\":");
-            buffer_append_int(out, written);
-        }
+    buffer_write(out, "{\"id\":\"%\",\"object\":\"%\",\"created\":%,\"model\":\"%\",\"choices\":[", id, object, DIGITS(writer->created),
+                 writer->model_raw);
+}
+
+/* The wire's counts include the cached ones. */
+static void put_usage(const struct usage *usage, struct buffer *out)
+{
+    int64_t read = usage_count(usage->cache_read), written = usage_count(usage->cache_write);
+    int64_t prompt = usage_count(usage->input) + read + written, completion = usage_count(usage->output);
+    buffer_write(out, ",\"usage\":{\"prompt_tokens\":%,\"completion_tokens\":%,\"total_tokens\":%", DIGITS(prompt), DIGITS(completion),
+                 DIGITS(prompt + completion));
+    if (usage->cache_read >= 0 || usage->cache_write >= 0)
+        buffer_write(out, ",\"prompt_tokens_details\":{\"cached_tokens\":%", DIGITS(read));
+    if (usage->cache_write >= 0)
+        buffer_write(out, ",\"cache_write_tokens\":%", DIGITS(written));
+    if (usage->cache_read >= 0 || usage->cache_write >= 0)
         buffer_append_byte(out, '}');
-    }
-    if (usage->reasoning >= 0) {
-        buffer_append_lit(out, ",\"completion_tokens_details\":{\"reasoning_tokens\":");
-        buffer_append_int(out, usage->reasoning);
-        buffer_append_byte(out, '}');
-    }
+    if (usage->reasoning >= 0)
+        buffer_write(out, ",\"completion_tokens_details\":{\"reasoning_tokens\":%}", DIGITS(usage->reasoning));
     buffer_append_byte(out, '}');
+}
+
+void openai_put_usage(const struct writer *writer, struct buffer *out)
+{
+    if (writer->usage.known)
+        put_usage(&writer->usage, out);
+}
+
+void openai_put_stream_end(const struct writer *writer, struct slice id, struct slice object, struct buffer *out)
+{
+    if (writer->include_usage && writer->usage.known) {
+        buffer_append_lit(out, "data: ");
+        openai_put_head(writer, id, object, out);
+        buffer_append_byte(out, ']');
+        openai_put_usage(writer, out);
+        buffer_append_lit(out, "}\n\n");
+    }
+    buffer_append_lit(out, "data: [DONE]\n\n");
 }
 
 /* ---------------------------------------------------------------- streamed */
 
-static void begin_chunk(struct openai_writer *self, struct buffer *out)
-{
-    buffer_append_lit(out, "data: {\"id\":");
-    json_append_quoted(out, self->id);
-    buffer_append_lit(out, ",\"object\":\"chat.completion.chunk\",\"created\":");
-    buffer_append_int(out, self->created);
-    buffer_append_lit(out, ",\"model\":");
-    json_append_quoted(out, self->model);
-    buffer_append_lit(out, ",\"choices\":[");
-}
+static const struct slice chunk = LIT("chat.completion.chunk");
 
 static void begin_delta(struct openai_writer *self, unsigned choice, struct buffer *out)
 {
-    begin_chunk(self, out);
-    buffer_append_lit(out, "{\"index\":");
-    buffer_append_int(out, choice);
-    buffer_append_lit(out, ",\"delta\":{");
+    buffer_append_lit(out, "data: ");
+    openai_put_head(&self->base, self->id, chunk, out);
+    buffer_write(out, "{\"index\":%,\"delta\":{", DIGITS(choice));
 }
 
 static void end_delta(struct buffer *out)
@@ -125,59 +117,49 @@ static void put_role(struct openai_writer *self, unsigned choice, struct buffer 
     end_delta(out);
 }
 
-/* ,"extra_content":{"google":{"thought_signature":…}} */
-static void put_signature(struct buffer *out, struct slice signature)
-{
-    if (signature.len == 0)
-        return;
-    buffer_append_lit(out, ",\"extra_content\":{\"google\":{\"thought_signature\":");
-    json_append_quoted(out, signature);
-    buffer_append_lit(out, "}}");
-}
-
-static void put_piece(struct openai_writer *self, const struct event *event, struct slice name, struct buffer *out)
+/* A delta of a choice that has said its role. */
+static void begin_piece(struct openai_writer *self, const struct event *event, struct buffer *out)
 {
     put_role(self, event->choice, out);
     begin_delta(self, event->choice, out);
-    json_append_quoted(out, name);
-    buffer_append_byte(out, ':');
-    json_append_quoted(out, event->text_raw);
+}
+
+static void put_signature(struct buffer *out, struct slice signature)
+{
+    if (signature.len > 0)
+        buffer_write(out, ",\"extra_content\":{\"google\":{\"thought_signature\":\"%\"}}", signature);
+}
+
+static void put_text(struct openai_writer *self, const struct event *event, struct slice name, struct buffer *out)
+{
+    begin_piece(self, event, out);
+    buffer_write(out, "\"%\":\"%\"", name, event->text_raw);
     put_signature(out, event->signature_raw);
     end_delta(out);
 }
 
 static void put_block(struct buffer *out, const struct event *event)
 {
-    if (event->kind == EVENT_REDACTED) {
-        buffer_append_lit(out, "{\"type\":\"redacted_thinking\",\"data\":");
-        json_append_quoted(out, event->data_raw);
-    } else {
-        buffer_append_lit(out, "{\"type\":\"thinking\",\"thinking\":");
-        json_append_quoted(out, event->text_raw);
-        buffer_append_lit(out, ",\"signature\":");
-        json_append_quoted(out, event->signature_raw);
-    }
-    buffer_append_byte(out, '}');
+    if (event->kind == EVENT_REDACTED)
+        buffer_write(out, "{\"type\":\"redacted_thinking\",\"data\":\"%\"}", event->data_raw);
+    else
+        buffer_write(out, "{\"type\":\"thinking\",\"thinking\":\"%\",\"signature\":\"%\"}", event->text_raw, event->signature_raw);
+}
+
+static void put_call_begin(struct openai_writer *self, const struct event *event, struct buffer *out)
+{
+    begin_piece(self, event, out);
+    buffer_write(out, "\"tool_calls\":[{\"index\":%,\"id\":\"%\",\"type\":\"function\",\"function\":{\"name\":\"%\",\"arguments\":\"\"}",
+                 DIGITS(event->tool), writer_call_id(&self->base, event), event->name_raw);
+    put_signature(out, event->signature_raw);
+    buffer_append_lit(out, "}]");
+    end_delta(out);
 }
 
 static void put_call_piece(struct openai_writer *self, const struct event *event, struct slice arguments, struct buffer *out)
 {
     begin_delta(self, event->choice, out);
-    buffer_append_lit(out, "\"tool_calls\":[{\"index\":");
-    buffer_append_int(out, event->tool);
-    if (event->kind == EVENT_TOOL_BEGIN) {
-        buffer_append_lit(out, ",\"id\":");
-        json_append_quoted(out, writer_call_id(&self->base, event));
-        buffer_append_lit(out, ",\"type\":\"function\",\"function\":{\"name\":");
-        json_append_quoted(out, event->name_raw);
-        buffer_append_lit(out, ",\"arguments\":\"\"}");
-        put_signature(out, event->signature_raw);
-        buffer_append_lit(out, "}]");
-    } else {
-        buffer_append_lit(out, ",\"function\":{\"arguments\":");
-        json_append_quoted(out, arguments);
-        buffer_append_lit(out, "}}]");
-    }
+    buffer_write(out, "\"tool_calls\":[{\"index\":%,\"function\":{\"arguments\":\"%\"}}]", DIGITS(event->tool), arguments);
     end_delta(out);
 }
 
@@ -196,9 +178,8 @@ static void stream_call(struct openai_writer *self, const struct event *event, s
 {
     uint32_t unseen = 0, *open = open_bits(self, event, &unseen), bit = 1u << event->tool % 32;
     if (event->kind == EVENT_TOOL_BEGIN) {
-        put_role(self, event->choice, out);
         *open |= bit;
-        put_call_piece(self, event, SLICE_NONE, out);
+        put_call_begin(self, event, out);
     } else if (event->kind == EVENT_TOOL_ARGS) {
         *open &= ~bit;
         put_call_piece(self, event, event->text_raw, out);
@@ -211,8 +192,7 @@ static void stream_call(struct openai_writer *self, const struct event *event, s
 /* On a chunk of their own, on one line: an LF between tokens would end the data line. */
 static void put_logprobs(struct openai_writer *self, const struct event *event, struct buffer *out)
 {
-    put_role(self, event->choice, out);
-    begin_delta(self, event->choice, out);
+    begin_piece(self, event, out);
     buffer_append_lit(out, "},\"logprobs\":{\"content\":");
     for (size_t i = 0; i < event->data_raw.len; i++)
         buffer_append_byte(out, event->data_raw.ptr[i] == '\n' || event->data_raw.ptr[i] == '\r' ? ' ' : event->data_raw.ptr[i]);
@@ -223,15 +203,14 @@ static void stream_event(struct openai_writer *self, const struct event *event, 
 {
     switch (event->kind) {
     case EVENT_TEXT:
-        return put_piece(self, event, LIT("content"), out);
+        return put_text(self, event, LIT("content"), out);
     case EVENT_REASONING:
-        return put_piece(self, event, LIT("reasoning_content"), out);
+        return put_text(self, event, LIT("reasoning_content"), out);
     case EVENT_REFUSAL:
-        return put_piece(self, event, LIT("refusal"), out);
+        return put_text(self, event, LIT("refusal"), out);
     case EVENT_SIGNATURE:
     case EVENT_REDACTED:
-        put_role(self, event->choice, out);
-        begin_delta(self, event->choice, out);
+        begin_piece(self, event, out);
         buffer_append_lit(out, "\"thinking_blocks\":[");
         put_block(out, event);
         buffer_append_byte(out, ']');
@@ -243,22 +222,13 @@ static void stream_event(struct openai_writer *self, const struct event *event, 
     case EVENT_LOGPROBS:
         return put_logprobs(self, event, out);
     case EVENT_FINISH:
-        put_role(self, event->choice, out);
-        begin_delta(self, event->choice, out);
-        buffer_printf(out, "},\"finish_reason\":\"%s\"}]}\n\n", finish_name(event->finish));
-        return;
+        begin_piece(self, event, out);
+        return buffer_write(out, "},\"finish_reason\":\"%\"}]}\n\n", finish_name(event->finish));
     case EVENT_PING:
         buffer_append_slice(out, slice_of(self->base.wire->ping));
         return;
     case EVENT_END:
-        if (self->base.include_usage && self->usage.known) {
-            begin_chunk(self, out);
-            buffer_append_byte(out, ']');
-            openai_put_usage(out, &self->usage);
-            buffer_append_lit(out, "}\n\n");
-        }
-        buffer_append_lit(out, "data: [DONE]\n\n");
-        return;
+        return openai_put_stream_end(&self->base, self->id, chunk, out);
     default:
         return;
     }
@@ -270,12 +240,8 @@ static struct choice *choice_of(struct openai_writer *self, unsigned index)
 {
     if (self->choices == NULL) {
         self->choices = arena_zalloc(self->base.arena, sizeof *self->choices * CHOICES_MAX);
-        for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX; i++) {
-            struct buffer *buffers[] = {&self->choices[i].text,  &self->choices[i].reasoning, &self->choices[i].refusal,
-                                        &self->choices[i].calls, &self->choices[i].blocks,    &self->choices[i].logprobs};
-            for (unsigned k = 0; k < sizeof buffers / sizeof *buffers; k++)
-                buffer_init_counted(buffers[k], TEXT_MAX, arena_memory(self->base.arena));
-        }
+        for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX * PIECES; i++)
+            buffer_init_counted(&self->choices[i / PIECES].pieces[i % PIECES], TEXT_MAX, arena_memory(self->base.arena));
     }
     if (self->choices == NULL || index >= CHOICES_MAX) {
         self->lost = true;
@@ -285,13 +251,23 @@ static struct choice *choice_of(struct openai_writer *self, unsigned index)
     return &self->choices[index];
 }
 
+/* Where the next member of a list goes. */
+static struct buffer *list_of(struct choice *choice, enum piece piece)
+{
+    struct buffer *list = &choice->pieces[piece];
+    if (list->len > 0)
+        buffer_append_byte(list, ',');
+    return list;
+}
+
 static void close_call(struct choice *choice)
 {
+    struct buffer *calls = &choice->pieces[CALLS];
     if (choice->open_call == 0)
         return;
-    buffer_append_slice(&choice->calls, choice->args ? LIT("\"}") : LIT("{}\"}"));
-    put_signature(&choice->calls, choice->call_signature);
-    buffer_append_byte(&choice->calls, '}');
+    buffer_append_slice(calls, choice->args ? LIT("\"}") : LIT("{}\"}"));
+    put_signature(calls, choice->call_signature);
+    buffer_append_byte(calls, '}');
     choice->open_call = 0;
 }
 
@@ -299,23 +275,15 @@ static void gather_call(struct openai_writer *self, struct choice *choice, const
 {
     if (event->kind == EVENT_TOOL_END)
         return close_call(choice);
-    if (event->kind == EVENT_TOOL_ARGS) { /* pieces of several calls are not mixed in whole answers */
-        if (choice->open_call != event->tool + 1) {
-            self->lost = true;
-            return;
-        }
-        buffer_append_slice(&choice->calls, event->text_raw);
-        choice->args = true;
-        return;
+    if (event->kind == EVENT_TOOL_ARGS) {
+        bool mixed = choice->open_call != event->tool + 1; /* with the pieces of another call: a whole answer cannot say so */
+        self->lost |= mixed;
+        choice->args |= !mixed;
+        return buffer_append_slice(&choice->pieces[CALLS], mixed ? SLICE_NONE : event->text_raw);
     }
     close_call(choice);
-    if (choice->calls.len > 0)
-        buffer_append_byte(&choice->calls, ',');
-    buffer_append_lit(&choice->calls, "{\"id\":");
-    json_append_quoted(&choice->calls, writer_call_id(&self->base, event));
-    buffer_append_lit(&choice->calls, ",\"type\":\"function\",\"function\":{\"name\":");
-    json_append_quoted(&choice->calls, event->name_raw);
-    buffer_append_lit(&choice->calls, ",\"arguments\":\"");
+    buffer_write(list_of(choice, CALLS), "{\"id\":\"%\",\"type\":\"function\",\"function\":{\"name\":\"%\",\"arguments\":\"",
+                 writer_call_id(&self->base, event), event->name_raw);
     choice->open_call = event->tool + 1;
     choice->args = false;
     choice->call_signature = arena_copy(self->base.arena, event->signature_raw);
@@ -327,20 +295,16 @@ static void gather(struct openai_writer *self, struct choice *choice, const stru
     case EVENT_TEXT:
         if (event->signature_raw.len > 0)
             choice->signature = arena_copy(self->base.arena, event->signature_raw);
-        return buffer_append_slice(&choice->text, event->text_raw);
+        return buffer_append_slice(&choice->pieces[TEXT], event->text_raw);
     case EVENT_REASONING:
-        return buffer_append_slice(&choice->reasoning, event->text_raw);
+        return buffer_append_slice(&choice->pieces[REASONING], event->text_raw);
     case EVENT_REFUSAL:
-        return buffer_append_slice(&choice->refusal, event->text_raw);
+        return buffer_append_slice(&choice->pieces[REFUSAL], event->text_raw);
     case EVENT_SIGNATURE:
     case EVENT_REDACTED:
-        if (choice->blocks.len > 0)
-            buffer_append_byte(&choice->blocks, ',');
-        return put_block(&choice->blocks, event);
+        return put_block(list_of(choice, BLOCKS), event);
     case EVENT_LOGPROBS:
-        if (choice->logprobs.len > 0)
-            buffer_append_byte(&choice->logprobs, ',');
-        return buffer_append_slice(&choice->logprobs, (struct slice){event->data_raw.ptr + 1, event->data_raw.len - 2});
+        return buffer_append(list_of(choice, LOGPROBS), event->data_raw.ptr + 1, event->data_raw.len - 2);
     case EVENT_FINISH:
         choice->finish = event->finish;
         return;
@@ -349,104 +313,67 @@ static void gather(struct openai_writer *self, struct choice *choice, const stru
     }
 }
 
-static bool has_hole(const struct choice *choice, struct buffer *out)
+/* With the template around it; null, or the name left out where `otherwise` is empty, when nothing was gathered. */
+static void put_gathered(struct buffer *out, const struct choice *choice, enum piece piece, const char *template, struct slice otherwise)
 {
-    const struct buffer *parts[] = {&choice->text,  &choice->reasoning, &choice->refusal,
-                                    &choice->calls, &choice->blocks,    &choice->logprobs};
-    bool hole = false;
-    for (size_t i = 0; i < sizeof parts / sizeof parts[0]; i++)
-        hole |= buffer_has_hole(parts[i], out);
-    return hole;
+    struct slice text = buffer_slice(&choice->pieces[piece]);
+    if (text.len > 0)
+        buffer_write(out, template, text);
+    else
+        buffer_append_slice(out, otherwise);
 }
 
 static void put_choice(struct buffer *out, unsigned index, struct choice *choice)
 {
     close_call(choice);
-    buffer_append_lit(out, "{\"index\":");
-    buffer_append_int(out, index);
-    buffer_append_lit(out, ",\"message\":{\"role\":\"assistant\",\"content\":");
-    if (choice->text.len == 0 && (choice->calls.len > 0 || choice->refusal.len > 0))
-        buffer_append_lit(out, "null");
-    else
-        json_append_quoted(out, buffer_slice(&choice->text));
-    buffer_append_lit(out, ",\"refusal\":");
-    if (choice->refusal.len > 0)
-        json_append_quoted(out, buffer_slice(&choice->refusal));
-    else
-        buffer_append_lit(out, "null");
-    if (choice->reasoning.len > 0) {
-        buffer_append_lit(out, ",\"reasoning_content\":");
-        json_append_quoted(out, buffer_slice(&choice->reasoning));
-    }
-    if (choice->blocks.len > 0) {
-        buffer_append_lit(out, ",\"thinking_blocks\":[");
-        buffer_append_slice(out, buffer_slice(&choice->blocks));
-        buffer_append_byte(out, ']');
-    }
-    if (choice->calls.len > 0) {
-        buffer_append_lit(out, ",\"tool_calls\":[");
-        buffer_append_slice(out, buffer_slice(&choice->calls));
-        buffer_append_byte(out, ']');
-    }
+    bool said_else = choice->pieces[CALLS].len > 0 || choice->pieces[REFUSAL].len > 0;
+    buffer_write(out, "{\"index\":%,\"message\":{\"role\":\"assistant\"", DIGITS(index));
+    put_gathered(out, choice, TEXT, ",\"content\":\"%\"", said_else ? LIT(",\"content\":null") : LIT(",\"content\":\"\""));
+    put_gathered(out, choice, REFUSAL, ",\"refusal\":\"%\"", LIT(",\"refusal\":null"));
+    put_gathered(out, choice, REASONING, ",\"reasoning_content\":\"%\"", SLICE_NONE);
+    put_gathered(out, choice, BLOCKS, ",\"thinking_blocks\":[%]", SLICE_NONE);
+    put_gathered(out, choice, CALLS, ",\"tool_calls\":[%]", SLICE_NONE);
     put_signature(out, choice->signature);
-    buffer_append_lit(out, "},\"logprobs\":");
-    if (choice->logprobs.len > 0) {
-        buffer_append_lit(out, "{\"content\":[");
-        buffer_append_slice(out, buffer_slice(&choice->logprobs));
-        buffer_append_lit(out, "],\"refusal\":null}");
-    } else {
-        buffer_append_lit(out, "null");
-    }
-    buffer_printf(out, ",\"finish_reason\":\"%s\"}", finish_name(choice->finish));
+    put_gathered(out, choice, LOGPROBS, "},\"logprobs\":{\"content\":[%],\"refusal\":null}", LIT("},\"logprobs\":null"));
+    buffer_write(out, ",\"finish_reason\":\"%\"}", finish_name(choice->finish));
 }
 
-static void free_choice(struct choice *choice)
+/* What a whole answer gathered; without an EVENT_END when the attempt failed. */
+void openai_writer_end(struct writer *writer)
 {
-    buffer_free(&choice->text);
-    buffer_free(&choice->reasoning);
-    buffer_free(&choice->refusal);
-    buffer_free(&choice->calls);
-    buffer_free(&choice->blocks);
-    buffer_free(&choice->logprobs);
+    struct openai_writer *self = (struct openai_writer *)writer;
+    for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX * PIECES; i++)
+        buffer_free(&self->choices[i / PIECES].pieces[i % PIECES]);
 }
 
 static void put_answer(struct openai_writer *self, struct buffer *out)
 {
     bool first = true;
     choice_of(self, 0);
-    buffer_append_lit(out, "{\"id\":");
-    json_append_quoted(out, self->id);
-    buffer_append_lit(out, ",\"object\":\"chat.completion\",\"created\":");
-    buffer_append_int(out, self->created);
-    buffer_append_lit(out, ",\"model\":");
-    json_append_quoted(out, self->model);
-    buffer_append_lit(out, ",\"choices\":[");
+    openai_put_head(&self->base, self->id, LIT("chat.completion"), out);
     for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX; i++) {
-        if (self->choices[i].used) {
-            if (!first)
-                buffer_append_byte(out, ',');
-            first = false;
-            put_choice(out, i, &self->choices[i]);
-            self->lost |= has_hole(&self->choices[i], out);
-        }
-        free_choice(&self->choices[i]);
+        struct choice *choice = &self->choices[i];
+        if (!choice->used)
+            continue;
+        json_append_comma(out, &first);
+        put_choice(out, i, choice);
+        for (unsigned piece = 0; piece < PIECES; piece++)
+            self->lost |= buffer_has_hole(&choice->pieces[piece], out);
     }
     buffer_append_byte(out, ']');
-    if (self->usage.known)
-        openai_put_usage(out, &self->usage);
+    openai_put_usage(&self->base, out);
     buffer_append_byte(out, '}');
     out->overflow |= self->lost;
+    openai_writer_end(&self->base);
 }
 
 void openai_write_event(struct writer *writer, const struct event *event, struct buffer *out)
 {
     struct openai_writer *self = (struct openai_writer *)writer;
-    if (event->kind == EVENT_START)
-        return take_start(self, event);
-    if (event->kind == EVENT_USAGE) {
-        self->usage = event->usage;
+    if (event->kind == EVENT_START && event->id_raw.len > 0)
+        self->id = make_id(writer->arena, event->id_raw);
+    if (writer_takes(writer, event))
         return;
-    }
     if (writer->stream)
         return stream_event(self, event, out);
     if (event->kind == EVENT_END)
@@ -454,12 +381,4 @@ void openai_write_event(struct writer *writer, const struct event *event, struct
     struct choice *choice = event->kind == EVENT_PING || event->kind == EVENT_ERROR ? NULL : choice_of(self, event->choice);
     if (choice != NULL)
         gather(self, choice, event);
-}
-
-/* What a whole answer gathered, when no EVENT_END came: the attempt failed. */
-void openai_writer_end(struct writer *writer)
-{
-    struct openai_writer *self = (struct openai_writer *)writer;
-    for (unsigned i = 0; self->choices != NULL && i < CHOICES_MAX; i++)
-        free_choice(&self->choices[i]);
 }

@@ -71,9 +71,7 @@ struct responses_writer {
     struct writer base;
     struct responses_echo echo;
     bool brief; /* the echo is too large to be repeated in each event */
-    struct slice id, model;
-    int64_t created;
-    struct usage usage;
+    struct slice id;
     enum finish finish;
     struct responses_item *items, **tail;
     struct call_slots calls;
@@ -89,6 +87,8 @@ struct responses_writer {
 
 /* ,"logprobs":[…] */
 void responses_put_logprobs(struct buffer *out, const struct responses_item *item);
+/* {…}: the text of an item as its part, with the text that is given. */
+void responses_put_part(struct buffer *out, const struct responses_item *item, struct slice text);
 void responses_put_item(struct buffer *out, const struct responses_item *item, struct slice status);
 /* The whole object; `failure` NULL unless the status is "failed". */
 void responses_put_object(const struct responses_writer *self, struct slice status, const struct failure *failure, struct buffer *out);

@@ -13,9 +13,6 @@ void responses_writer_begin(struct writer *writer)
 {
     struct responses_writer *self = (struct responses_writer *)writer;
     self->id = arena_printf(writer->arena, "resp_%.*s", (int)writer->id.len, writer->id.ptr);
-    self->model = json_escape(writer->arena, writer->model);
-    self->created = writer->created;
-    self->usage = USAGE_UNKNOWN;
     self->tail = &self->items;
     responses_read_echo(self);
 }
@@ -33,13 +30,8 @@ void responses_writer_end(struct writer *writer)
 
 static void begin_event(struct responses_writer *self, const char *name, struct buffer *out)
 {
-    size_t len = strlen(name);
-    buffer_append_lit(out, "event: response.");
-    buffer_append(out, name, len);
-    buffer_append_lit(out, "\ndata: {\"type\":\"response.");
-    buffer_append(out, name, len);
-    buffer_append_lit(out, "\",\"sequence_number\":");
-    buffer_append_int(out, self->sequence++);
+    struct slice type = slice_of(name);
+    buffer_write(out, "event: response.%\ndata: {\"type\":\"response.%\",\"sequence_number\":%", type, type, DIGITS(self->sequence++));
 }
 
 static void end_event(struct buffer *out)
@@ -61,9 +53,7 @@ static void put_item_event(struct responses_writer *self, const char *name, cons
                            struct buffer *out)
 {
     begin_event(self, name, out);
-    buffer_append_lit(out, ",\"output_index\":");
-    buffer_append_int(out, item->index);
-    buffer_append_lit(out, ",\"item\":");
+    buffer_write(out, ",\"output_index\":%,\"item\":", DIGITS(item->index));
     responses_put_item(out, item, status);
     end_event(out);
 }
@@ -73,25 +63,15 @@ static void begin_piece(struct responses_writer *self, const char *name, const s
                         struct buffer *out)
 {
     begin_event(self, name, out);
-    buffer_append_lit(out, ",\"item_id\":");
-    json_append_quoted(out, item->id);
-    buffer_append_lit(out, ",\"output_index\":");
-    buffer_append_int(out, item->index);
-    if (index != NULL) {
-        buffer_append_lit(out, ",\"");
-        buffer_append(out, index, strlen(index));
-        buffer_append_lit(out, "\":0");
-    }
+    buffer_write(out, index == NULL ? ",\"item_id\":\"%\",\"output_index\":%" : ",\"item_id\":\"%\",\"output_index\":%,\"%\":0", item->id,
+                 DIGITS(item->index), slice_of(index));
 }
 
 static void put_text_event(struct responses_writer *self, const char *name, const struct responses_item *item, const char *index,
                            const char *member, struct slice text, struct buffer *out)
 {
     begin_piece(self, name, item, index, out);
-    buffer_append_lit(out, ",\"");
-    buffer_append(out, member, strlen(member));
-    buffer_append_lit(out, "\":");
-    json_append_quoted(out, text);
+    buffer_write(out, ",\"%\":\"%\"", slice_of(member), text);
     if (item->kind == ITEM_TEXT && strcmp(member, "delta") == 0)
         buffer_append_lit(out, ",\"logprobs\":[]"); /* they come with the whole */
     else if (item->kind == ITEM_TEXT)
@@ -102,17 +82,9 @@ static void put_text_event(struct responses_writer *self, const char *name, cons
 static void put_part_event(struct responses_writer *self, const char *name, const struct responses_item *item, struct slice text,
                            struct buffer *out)
 {
-    bool reasoning = item->kind == ITEM_REASONING;
-    begin_piece(self, name, item, reasoning ? "summary_index" : "content_index", out);
-    buffer_append_slice(out, reasoning                    ? LIT(",\"part\":{\"type\":\"summary_text\",\"text\":")
-                             : item->kind == ITEM_REFUSAL ? LIT(",\"part\":{\"type\":\"refusal\",\"refusal\":")
-                                                          : LIT(",\"part\":{\"type\":\"output_text\",\"text\":"));
-    json_append_quoted(out, text);
-    if (item->kind == ITEM_TEXT) {
-        buffer_append_lit(out, ",\"annotations\":[]");
-        responses_put_logprobs(out, item);
-    }
-    buffer_append_byte(out, '}');
+    begin_piece(self, name, item, item->kind == ITEM_REASONING ? "summary_index" : "content_index", out);
+    buffer_append_lit(out, ",\"part\":");
+    responses_put_part(out, item, text);
     end_event(out);
 }
 
@@ -175,14 +147,9 @@ static void put_call_done(struct responses_writer *self, const struct responses_
 {
     const struct names *names = names_of(item);
     begin_piece(self, names->done, item, NULL, out);
-    if (item->kind == ITEM_CALL) {
-        buffer_append_lit(out, ",\"name\":");
-        json_append_quoted(out, item->name);
-    }
-    buffer_append_lit(out, ",\"");
-    buffer_append(out, names->whole, strlen(names->whole));
-    buffer_append_lit(out, "\":");
-    json_append_quoted(out, item->kind == ITEM_CUSTOM ? item->input : buffer_slice(&item->text));
+    if (item->kind == ITEM_CALL)
+        buffer_write(out, ",\"name\":\"%\"", item->name);
+    buffer_write(out, ",\"%\":\"%\"", slice_of(names->whole), item->kind == ITEM_CUSTOM ? item->input : buffer_slice(&item->text));
     end_event(out);
 }
 
@@ -397,14 +364,6 @@ static void finish(struct responses_writer *self, struct buffer *out)
     responses_writer_end(&self->base);
 }
 
-static void take_start(struct responses_writer *self, const struct event *event)
-{
-    if (event->model_raw.len > 0)
-        self->model = arena_copy(self->base.arena, event->model_raw);
-    if (event->created > 0)
-        self->created = event->created;
-}
-
 static void fail(struct responses_writer *self, const struct event *event, struct buffer *out)
 {
     if (!self->began)
@@ -415,11 +374,9 @@ static void fail(struct responses_writer *self, const struct event *event, struc
 void responses_write_event(struct writer *writer, const struct event *event, struct buffer *out)
 {
     struct responses_writer *self = (struct responses_writer *)writer;
-    if (event->choice > 0)
-        return; /* this dialect has one answer */
+    if (event->choice > 0 || writer_takes(writer, event)) /* this dialect has one answer */
+        return;
     switch (event->kind) {
-    case EVENT_START:
-        return take_start(self, event);
     case EVENT_TEXT:
         return take_text(self, event, ITEM_TEXT, out);
     case EVENT_REASONING:
@@ -438,9 +395,6 @@ void responses_write_event(struct writer *writer, const struct event *event, str
     case EVENT_TOOL_ARGS:
     case EVENT_TOOL_END:
         return take_call(self, event, out);
-    case EVENT_USAGE:
-        self->usage = event->usage;
-        return;
     case EVENT_FINISH:
         self->finish = event->finish;
         begin(self, out);

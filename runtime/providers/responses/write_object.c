@@ -10,56 +10,42 @@ enum { ECHO_MAX = 128 * 1024 };
 /* And a request longer than this does not stay for the sake of its echo, but where that is longer still. */
 enum { LONG_BODY = 64 * 1024, ECHO_KEPT_MAX = 1024 * 1024 };
 
-static void keep_echo(struct responses_writer *self, struct slice *const *values, unsigned count)
+static void keep_echo(struct responses_writer *self)
 {
+    enum { COUNT = sizeof self->echo / sizeof(struct slice) };
+    struct slice *values = (struct slice *)&self->echo; /* it has no other members */
     size_t total = 0;
     if (self->brief)
         self->echo.instructions = self->echo.text = SLICE_NONE;
-    for (unsigned i = 0; i < count; i++)
-        total += values[i]->len;
+    for (unsigned i = 0; i < COUNT; i++)
+        total += values[i].len;
     self->base.needs_body = total > ECHO_KEPT_MAX;
-    for (unsigned i = 0; i < count && !self->base.needs_body; i++)
-        if (values[i]->len > 0)
-            *values[i] = arena_copy(self->base.arena, *values[i]);
+    for (unsigned i = 0; i < COUNT && !self->base.needs_body; i++)
+        if (values[i].len > 0)
+            values[i] = arena_copy(self->base.arena, values[i]);
 }
 
 void responses_read_echo(struct responses_writer *self)
 {
     struct responses_echo *echo = &self->echo;
-    enum { COUNT = 15 };
-    const struct slice names[COUNT] = {
-        LIT("instructions"),
-        LIT("max_output_tokens"),
-        LIT("parallel_tool_calls"),
-        LIT("reasoning"),
-        LIT("temperature"),
-        LIT("text"),
-        LIT("tool_choice"),
-        LIT("tools"),
-        LIT("top_p"),
-        LIT("user"),
-        LIT("metadata"),
-        LIT("service_tier"),
-        LIT("safety_identifier"),
-        LIT("prompt_cache_key"),
-        LIT("top_logprobs"),
-    };
-    struct slice *const values[COUNT] = {
-        &echo->instructions,
-        &echo->max_output_tokens,
-        &echo->parallel_tool_calls,
-        &echo->reasoning,
-        &echo->temperature,
-        &echo->text,
-        &echo->tool_choice,
-        &echo->tools,
-        &echo->top_p,
-        &echo->user,
-        &echo->metadata,
-        &echo->service_tier,
-        &echo->safety_identifier,
-        &echo->prompt_cache_key,
-        &echo->top_logprobs,
+    const struct {
+        struct slice name, *value;
+    } known[] = {
+        {LIT("instructions"), &echo->instructions},
+        {LIT("max_output_tokens"), &echo->max_output_tokens},
+        {LIT("parallel_tool_calls"), &echo->parallel_tool_calls},
+        {LIT("reasoning"), &echo->reasoning},
+        {LIT("temperature"), &echo->temperature},
+        {LIT("text"), &echo->text},
+        {LIT("tool_choice"), &echo->tool_choice},
+        {LIT("tools"), &echo->tools},
+        {LIT("top_p"), &echo->top_p},
+        {LIT("user"), &echo->user},
+        {LIT("metadata"), &echo->metadata},
+        {LIT("service_tier"), &echo->service_tier},
+        {LIT("safety_identifier"), &echo->safety_identifier},
+        {LIT("prompt_cache_key"), &echo->prompt_cache_key},
+        {LIT("top_logprobs"), &echo->top_logprobs},
     };
     struct json json;
     struct slice key, value;
@@ -67,12 +53,12 @@ void responses_read_echo(struct responses_writer *self)
     if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
         return;
     while (json_member(&json, &key) && json_skip(&json, &value))
-        for (unsigned i = 0; i < COUNT; i++)
-            if (openai_is(key, names[i]) && !slice_equals(value, LIT("null")))
-                *values[i] = value;
+        for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
+            if (openai_is(key, known[i].name) && !slice_equals(value, LIT("null")))
+                *known[i].value = value;
     self->brief = self->base.stream && echo->instructions.len + echo->tools.len + echo->text.len > ECHO_MAX;
     if (self->base.body.len > LONG_BODY)
-        keep_echo(self, values, COUNT);
+        keep_echo(self);
 }
 
 static void read_tools(struct responses_writer *self)
@@ -115,9 +101,7 @@ static void put_value(struct buffer *out, struct slice json)
 
 static void member(struct buffer *out, const char *name, struct slice json, struct slice otherwise)
 {
-    buffer_append_lit(out, ",\"");
-    buffer_append(out, name, strlen(name));
-    buffer_append_lit(out, "\":");
+    buffer_write(out, ",\"%\":", slice_of(name));
     put_value(out, json.len > 0 ? json : otherwise);
 }
 
@@ -130,110 +114,79 @@ void responses_put_logprobs(struct buffer *out, const struct responses_item *ite
     buffer_append_byte(out, ']');
 }
 
-static void put_part(struct buffer *out, const struct responses_item *item)
+void responses_put_part(struct buffer *out, const struct responses_item *item, struct slice text)
 {
-    if (item->kind == ITEM_REFUSAL) {
-        buffer_append_lit(out, "{\"type\":\"refusal\",\"refusal\":");
-        json_append_quoted(out, buffer_slice(&item->text));
-        buffer_append_byte(out, '}');
-        return;
-    }
-    buffer_append_lit(out, "{\"type\":\"output_text\",\"text\":");
-    json_append_quoted(out, buffer_slice(&item->text));
-    buffer_append_lit(out, ",\"annotations\":[]");
+    if (item->kind == ITEM_REASONING)
+        return buffer_write(out, "{\"type\":\"summary_text\",\"text\":\"%\"}", text);
+    if (item->kind == ITEM_REFUSAL)
+        return buffer_write(out, "{\"type\":\"refusal\",\"refusal\":\"%\"}", text);
+    buffer_write(out, "{\"type\":\"output_text\",\"text\":\"%\",\"annotations\":[]", text);
     responses_put_logprobs(out, item);
     buffer_append_byte(out, '}');
 }
 
 static void put_reasoning(struct buffer *out, const struct responses_item *item)
 {
-    buffer_append_lit(out, ",\"type\":\"reasoning\",\"summary\":[");
-    if (item->text.len > 0) {
-        buffer_append_lit(out, "{\"type\":\"summary_text\",\"text\":");
-        json_append_quoted(out, buffer_slice(&item->text));
-        buffer_append_byte(out, '}');
-    }
+    buffer_append_lit(out, "\"type\":\"reasoning\",\"summary\":[");
+    if (item->text.len > 0)
+        responses_put_part(out, item, buffer_slice(&item->text));
     buffer_append_byte(out, ']');
-    if (item->encrypted.len > 0) {
-        buffer_append_lit(out, ",\"encrypted_content\":");
-        json_append_quoted(out, item->encrypted);
-    }
-    buffer_append_byte(out, '}');
+    if (item->encrypted.len > 0)
+        buffer_write(out, ",\"encrypted_content\":\"%\"", item->encrypted);
 }
 
 /* An item that was only begun has nothing in it yet. */
+static void put_message(struct buffer *out, const struct responses_item *item, struct slice status)
+{
+    buffer_write(out, "\"type\":\"message\",\"status\":\"%\",\"role\":\"assistant\",\"content\":[", status);
+    if (!slice_equals(status, LIT("in_progress")))
+        responses_put_part(out, item, buffer_slice(&item->text));
+    buffer_append_byte(out, ']');
+}
+
 void responses_put_item(struct buffer *out, const struct responses_item *item, struct slice status)
 {
-    bool custom = item->kind == ITEM_CUSTOM, empty = slice_equals(status, LIT("in_progress"));
-    buffer_append_lit(out, "{\"id\":");
-    json_append_quoted(out, item->id);
-    if (item->kind == ITEM_REASONING) {
+    buffer_write(out, "{\"id\":\"%\",", item->id);
+    if (item->kind == ITEM_REASONING)
         put_reasoning(out, item);
-        return;
-    }
-    buffer_append_lit(out, ",\"type\":");
-    json_append_quoted(out, custom ? LIT("custom_tool_call") : item->kind == ITEM_CALL ? LIT("function_call") : LIT("message"));
-    buffer_append_lit(out, ",\"status\":");
-    json_append_quoted(out, status);
-    if (item->kind == ITEM_TEXT || item->kind == ITEM_REFUSAL) {
-        buffer_append_lit(out, ",\"role\":\"assistant\",\"content\":[");
-        if (!empty)
-            put_part(out, item);
-        buffer_append_lit(out, "]}");
-        return;
-    }
-    buffer_append_lit(out, ",\"call_id\":");
-    json_append_quoted(out, item->call_id);
-    buffer_append_lit(out, ",\"name\":");
-    json_append_quoted(out, item->name);
-    buffer_append_slice(out, custom ? LIT(",\"input\":") : LIT(",\"arguments\":"));
-    json_append_quoted(out, custom ? item->input : buffer_slice(&item->text));
+    else if (item->kind == ITEM_CUSTOM)
+        buffer_write(out, "\"type\":\"custom_tool_call\",\"status\":\"%\",\"call_id\":\"%\",\"name\":\"%\",\"input\":\"%\"", status,
+                     item->call_id, item->name, item->input);
+    else if (item->kind == ITEM_CALL)
+        buffer_write(out, "\"type\":\"function_call\",\"status\":\"%\",\"call_id\":\"%\",\"name\":\"%\",\"arguments\":\"%\"", status,
+                     item->call_id, item->name, buffer_slice(&item->text));
+    else
+        put_message(out, item, status);
     buffer_append_byte(out, '}');
 }
 
-static void put_output(const struct responses_writer *self, struct buffer *out)
+static void put_items(const struct responses_writer *self, struct buffer *out)
 {
-    buffer_append_lit(out, ",\"output\":[");
+    bool first = true;
     for (const struct responses_item *item = self->items; item != NULL; item = item->next) {
-        if (item != self->items)
-            buffer_append_byte(out, ',');
+        json_append_comma(out, &first);
         responses_put_item(out, item, item->done && item->complete ? LIT("completed") : LIT("incomplete"));
     }
-    buffer_append_byte(out, ']');
 }
 
 /* ---------------------------------------------------------------- the object */
 
-static int64_t known(int64_t count)
-{
-    return count > 0 ? count : 0;
-}
-
 /* The wire's counts include the cached ones. */
 static void put_usage(struct buffer *out, const struct usage *usage)
 {
-    int64_t read = known(usage->cache_read), written = known(usage->cache_write), input = known(usage->input) + read + written;
-    buffer_append_lit(out, ",\"usage\":{\"input_tokens\":");
-    buffer_append_int(out, input);
-    buffer_append_lit(out, ",\"input_tokens_details\":{\"cached_tokens\":");
-    buffer_append_int(out, read);
-    buffer_append_lit(out, ",\"cache_write_tokens\":");
-    buffer_append_int(out, written);
-    buffer_append_lit(out, "},\"output_tokens\":");
-    buffer_append_int(out, known(usage->output));
-    buffer_append_lit(out, ",\"output_tokens_details\":{\"reasoning_tokens\":");
-    buffer_append_int(out, known(usage->reasoning));
-    buffer_append_lit(out, "},\"total_tokens\":");
-    buffer_append_int(out, input + known(usage->output));
-    buffer_append_byte(out, '}');
+    int64_t read = usage_count(usage->cache_read), written = usage_count(usage->cache_write), output = usage_count(usage->output);
+    int64_t input = usage_count(usage->input) + read + written;
+    buffer_write(out,
+                 ",\"usage\":{\"input_tokens\":%,\"input_tokens_details\":{\"cached_tokens\":%,\"cache_write_tokens\":%},"
+                 "\"output_tokens\":%,\"output_tokens_details\":{\"reasoning_tokens\":%},\"total_tokens\":%}",
+                 DIGITS(input), DIGITS(read), DIGITS(written), DIGITS(output), DIGITS(usage_count(usage->reasoning)),
+                 DIGITS(input + output));
 }
 
 static void put_error(struct buffer *out, const struct failure *failure)
 {
-    if (failure == NULL) {
-        buffer_append_lit(out, ",\"error\":null");
-        return;
-    }
+    if (failure == NULL)
+        return buffer_append_lit(out, ",\"error\":null");
     buffer_append_lit(out, ",\"error\":{\"code\":");
     json_append_string(out, responses_failure_code(failure));
     buffer_append_lit(out, ",\"message\":");
@@ -289,28 +242,21 @@ static void put_echo(const struct responses_writer *self, struct buffer *out)
 
 void responses_put_object(const struct responses_writer *self, struct slice status, const struct failure *failure, struct buffer *out)
 {
-    bool begun = slice_equals(status, LIT("in_progress"));
-    buffer_append_lit(out, "{\"id\":");
-    json_append_quoted(out, self->id);
-    buffer_append_lit(out, ",\"object\":\"response\",\"created_at\":");
-    buffer_append_int(out, self->created);
-    buffer_append_lit(out, ",\"status\":");
-    json_append_quoted(out, status);
+    bool begun = slice_equals(status, LIT("in_progress")), filtered = self->finish == FINISH_CONTENT_FILTER;
+    buffer_write(out, "{\"id\":\"%\",\"object\":\"response\",\"created_at\":%,\"status\":\"%\"", self->id, DIGITS(self->base.created),
+                 status);
     put_error(out, failure);
     if (slice_equals(status, LIT("incomplete")))
-        buffer_append_slice(out, self->finish == FINISH_CONTENT_FILTER ? LIT(",\"incomplete_details\":{\"reason\":\"content_filter\"}")
-                                                                       : LIT(",\"incomplete_details\":{\"reason\":\"max_output_tokens\"}"));
+        buffer_write(out, ",\"incomplete_details\":{\"reason\":\"%\"}", filtered ? LIT("content_filter") : LIT("max_output_tokens"));
     else
         buffer_append_lit(out, ",\"incomplete_details\":null");
-    buffer_append_lit(out, ",\"model\":");
-    json_append_quoted(out, self->model);
-    if (begun)
-        buffer_append_lit(out, ",\"output\":[]");
-    else
-        put_output(self, out);
+    buffer_write(out, ",\"model\":\"%\",\"output\":[", self->base.model_raw);
+    if (!begun)
+        put_items(self, out);
+    buffer_append_byte(out, ']');
     put_echo(self, out);
-    if (!begun && self->usage.known)
-        put_usage(out, &self->usage);
+    if (!begun && self->base.usage.known)
+        put_usage(out, &self->base.usage);
     else
         buffer_append_lit(out, ",\"usage\":null");
     buffer_append_byte(out, '}');

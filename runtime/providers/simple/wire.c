@@ -31,16 +31,12 @@ static bool read_chat(struct slice body, struct arena *arena, struct chat *chat,
 
 struct simple_writer {
     struct writer base;
-    struct slice model;
-    struct usage usage;
     struct buffer text; /* a whole answer's: released at the end */
 };
 
 static void writer_begin(struct writer *writer)
 {
     struct simple_writer *self = (struct simple_writer *)writer;
-    self->model = json_escape(writer->arena, writer->model);
-    self->usage = USAGE_UNKNOWN;
     buffer_init_counted(&self->text, TEXT_MAX, arena_memory(writer->arena));
 }
 
@@ -70,18 +66,11 @@ static void put_dollars(struct buffer *out, int64_t pico)
 static void put_answer(struct simple_writer *self, struct buffer *out)
 {
     const struct writer *base = &self->base;
-    int64_t cost = usage_cost_pico(&self->usage, base->price);
-    buffer_append_lit(out, "{\"content\":");
-    json_append_quoted(out, buffer_slice(&self->text));
-    buffer_append_lit(out, ",\"model\":");
-    json_append_quoted(out, self->model);
-    buffer_append_lit(out, ",\"provider\":");
+    int64_t cost = usage_cost_pico(&base->usage, base->price);
+    buffer_write(out, "{\"content\":\"%\",\"model\":\"%\",\"provider\":", buffer_slice(&self->text), base->model_raw);
     json_append_string(out, base->provider);
-    if (self->usage.known)
-        openai_put_usage(out, &self->usage);
-    else
-        buffer_append_lit(out, ",\"usage\":null");
-    buffer_append_lit(out, ",\"cost_usd\":");
+    openai_put_usage(base, out);
+    buffer_append_slice(out, base->usage.known ? LIT(",\"cost_usd\":") : LIT(",\"usage\":null,\"cost_usd\":"));
     if (cost < 0)
         buffer_append_lit(out, "null");
     else
@@ -95,25 +84,20 @@ static void put_answer(struct simple_writer *self, struct buffer *out)
 
 static void write_streamed(const struct writer *writer, const struct event *event, struct buffer *out)
 {
-    if ((event->kind == EVENT_TEXT || event->kind == EVENT_REFUSAL) && event->text_raw.len > 0) {
-        buffer_append_lit(out, "data: {\"content\": ");
-        json_append_quoted(out, event->text_raw);
-        buffer_append_lit(out, "}\n\n");
-    } else if (event->kind == EVENT_PING) {
+    if ((event->kind == EVENT_TEXT || event->kind == EVENT_REFUSAL) && event->text_raw.len > 0)
+        buffer_write(out, "data: {\"content\": \"%\"}\n\n", event->text_raw);
+    else if (event->kind == EVENT_PING)
         buffer_append_slice(out, slice_of(writer->wire->ping));
-    } else if (event->kind == EVENT_END) {
+    else if (event->kind == EVENT_END)
         buffer_append_lit(out, "data: [DONE]\n\n");
-    }
 }
 
 static void write_event(struct writer *writer, const struct event *event, struct buffer *out)
 {
     struct simple_writer *self = (struct simple_writer *)writer;
-    if (event->kind == EVENT_START && event->model_raw.len > 0)
-        self->model = arena_copy(writer->arena, event->model_raw);
-    else if (event->kind == EVENT_USAGE)
-        self->usage = event->usage;
-    else if (writer->stream)
+    if (writer_takes(writer, event))
+        return;
+    if (writer->stream)
         write_streamed(writer, event, out);
     else if (event->kind == EVENT_TEXT || event->kind == EVENT_REFUSAL)
         buffer_append_slice(&self->text, event->text_raw);
