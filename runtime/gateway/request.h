@@ -114,9 +114,7 @@ struct request {
     struct slice labels_json;           /* what settle returned: ,"name":value members */
 
     /* the script's */
-    void *script_state;  /* the pipeline's coroutine */
-    int script_ref;      /* the request handle */
-    bool script_waiting; /* the pipeline is suspended, in request_walk or request_wait */
+    void *script_state; /* the pipeline's run, with its coroutine; NULL: none */
 
     bool in_script, wants_resume; /* it is running; it must be resumed when it returns */
     bool released;                /* request_release was called while it was running */

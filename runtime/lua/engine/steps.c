@@ -304,7 +304,7 @@ static int64_t soonest_us(struct pipeline_run *run)
     return soonest;
 }
 
-/* Nobody can serve it: for ever, or just now. */
+/* No target can serve it, ever or just now. */
 static void refuse_unfit(struct pipeline_run *run)
 {
     struct request *request = run->request;
@@ -360,9 +360,8 @@ static enum routed check_route(lua_State *L, struct pipeline_run *run)
 
 static int route_again(lua_State *L, int status, lua_KContext context);
 
-static int wait_for_room(lua_State *L, struct pipeline_run *run)
+static int wait_for_capacity(lua_State *L, struct pipeline_run *run)
 {
-    run->request->script_waiting = true;
     return call_sleep(L, run, route_again);
 }
 
@@ -375,7 +374,7 @@ static int route(lua_State *L, struct pipeline_run *run)
         lua_settop(L, 1);
         request_forget_lists(L, 1);
         if (request->target_count == 0 && wait_queue_holds(&request->wait))
-            return wait_for_room(L, run); /* in the place it had */
+            return wait_for_capacity(L, run); /* in the place it had */
         if (request->target_count == 0 && (request->capacity_in_us < 0 || request->wait_over)) {
             refuse_unfit(run);
             return 0;
@@ -384,7 +383,7 @@ static int route(lua_State *L, struct pipeline_run *run)
             return 0;
         enum routed routed = lua_isnil(L, 3) && plan_take_targets(L, run, 2) ? ROUTED : check_route(L, run);
         if (routed == ROUTE_WAITS)
-            return wait_for_room(L, run);
+            return wait_for_capacity(L, run);
         if (routed == ROUTE_REFUSED)
             return 0;
         if (asked == ROUTE_ASKED_MAX || capacity_hold(request, run->script->config->targets[run->plan.steps[0].target]))
@@ -396,16 +395,15 @@ static int route(lua_State *L, struct pipeline_run *run)
     return 1;
 }
 
-/* There is room, or the wait is over, or the request. */
+/* A target has capacity again, or the wait is over, or the request. */
 static int route_again(lua_State *L, int status, lua_KContext context)
 {
     struct pipeline_run *run = (struct pipeline_run *)context;
     (void)status;
-    run->request->script_waiting = false;
     return run->request->over ? 0 : route(L, run);
 }
 
-/* steps.route(request) -> plan | nothing; sleeps where the policy lets the request wait until a target has room */
+/* steps.route(request) -> plan | nothing; sleeps where the policy lets the request wait until a target has capacity */
 static int step_route(lua_State *L)
 {
     struct pipeline_run *run = request_run(L, 1);
@@ -461,7 +459,6 @@ static int attempt_ended(lua_State *L, int status, lua_KContext context)
 {
     struct pipeline_run *run = (struct pipeline_run *)context;
     (void)status;
-    run->request->script_waiting = false;
     if (run->request->over || run->request->ask == NULL)
         return 0;
     lua_settop(L, 1);
@@ -477,7 +474,6 @@ static int step_attempt(lua_State *L)
     if (run->request->over)
         return 0;
     run->request->step = "attempt";
-    run->request->script_waiting = true;
     if (lua_touserdata(L, 2) == &run->plan)
         request_walk(run->request, &run->plan);
     else
