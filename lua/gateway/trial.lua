@@ -1,4 +1,4 @@
---- What a policy does with a made request, before it serves real ones: a mistake refuses it (runtime/gateway/trial.c makes the requests).
+--- What a policy does with a made request, before it serves real ones: a mistake refuses it (runtime/process/trial.c makes the requests).
 -- SPDX-License-Identifier: MIT
 
 local ask = require "gateway.ask"

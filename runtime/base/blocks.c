@@ -1,6 +1,6 @@
 /* blocks.c -- blocks of memory by their size.
  *
- * Who gives a block back says how large it is, so a block needs no header and finding its list takes one shift. Under a sanitizer every
+ * The caller that gives a block back says how large it is, so a block needs no header and finding its list takes one shift. Under a sanitizer every
  * block comes from malloc, so that it sees them.
  * SPDX-License-Identifier: MIT */
 #include "base/blocks.h"

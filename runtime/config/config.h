@@ -80,8 +80,8 @@ struct model {
     unsigned target_count;
     struct slice *off; /* names of those that its list has and whose provider is off */
     unsigned off_count;
-    bool from_catalog;         /* nobody named it in the config: the catalog did */
-    struct model_stats *stats; /* shared by name; NULL: nobody listed it */
+    bool from_catalog;         /* named by the catalog, not by the config */
+    struct model_stats *stats; /* shared by name; NULL: it is not listed */
 };
 
 struct provider_status {        /* providers that are off, for the start message and /health */
@@ -157,7 +157,7 @@ struct config {
 };
 
 MUST_USE struct config *config_new(void);
-/* A new target with plain facts: everything allowed, nothing priced. NULL when there are TARGETS_MAX. Whoever made it calls
+/* A new target with plain facts: everything allowed, nothing priced. NULL when there are TARGETS_MAX. The caller calls
  * config_write_heads once its facts stand. Two may have one name (other facts in another list of `models`): config_target finds
  * the first. While loading only. */
 MUST_USE struct target *config_add_target(struct config *config, struct provider *provider, struct slice model);

@@ -1,7 +1,7 @@
 /* made.c -- targets that are made when a client first names them. See config.h.
  *
  * All of it is under the config's ad_hoc_lock. A made target keeps its place and its memory for as long as the config lives; when all places are taken the
- * one that was named longest ago, and that no request holds, is made anew under another name. So who looks at made targets holds them, or has the lock.
+ * one that was named longest ago, and that no request holds, is made anew under another name. So code that looks at a made target holds it, or has the lock.
  * SPDX-License-Identifier: MIT */
 #include "base/hash.h"
 #include "base/list.h"

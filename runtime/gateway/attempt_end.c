@@ -4,7 +4,7 @@
 #include "gateway/capacity.h"
 #include "gateway/worker.h"
 
-/* Somebody has to see to it: nothing else mends a key. Which one, without telling it. */
+/* An operator has to act: nothing else mends a key. The line says which one it is, and not the key. */
 static void log_refused_key(const struct attempt *attempt, const struct failure *failure, int64_t aside_us)
 {
     const struct provider *provider = attempt->target->provider;

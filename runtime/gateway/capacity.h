@@ -9,7 +9,7 @@
 
 /* Would this request fit there now? Takes nothing. *wait_us: how long until it might (-1: never). */
 bool capacity_has(const struct request *request, const struct target *target, int64_t *wait_us);
-/* Takes it for the attempt that will begin with this target. Between looking and beginning other workers look as well: who holds it is sure of it.
+/* Takes it for the attempt that will begin with this target. Between looking and beginning other workers look as well; what is held is sure.
  * False: there is none any more. */
 MUST_USE bool capacity_hold(struct request *request, const struct target *target);
 /* What was held for nothing goes back. Again does nothing. */

@@ -35,7 +35,7 @@ struct gateway {
     struct limiter *limiter;
     struct copies *copies; /* of what is fetched */
     struct memory *memory; /* the budget of the process; NULL where none is kept (check, explain) */
-    struct bodies *bodies; /* who holds how much of the room for request bodies; NULL as well */
+    struct bodies *bodies; /* how much of the memory for request bodies each user holds; NULL as well */
     struct trust *trust;
     struct generation *current; /* guarded by swap_lock; `number` tells workers that it changed */
     atomic_uint number;

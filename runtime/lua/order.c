@@ -184,7 +184,7 @@ static void merge_sort(struct ranked *list, struct ranked *spare, int n)
     }
 }
 
-/* Those within `margin` of the best take turns at being first; all of them while nothing is known of anybody. */
+/* Those within `margin` of the best take turns at being first; all of them while nothing is known of any. */
 static int count_equals(const struct ranked *list, int n, double margin)
 {
     int equals = 0;

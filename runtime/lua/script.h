@@ -77,7 +77,7 @@ struct pipeline_run {
     struct pipeline_run *next;
 };
 
-/* What `request` holds in Lua: made anew for each request, so that who keeps it finds it closed. */
+/* What `request` holds in Lua: made anew for each request, so that a policy that keeps it finds it closed. */
 struct box {
     struct pipeline_run *run; /* NULL: over */
 };
@@ -129,7 +129,7 @@ bool target_push_behind(lua_State *L, int index);
 /* ---- live.c; none raises */
 const struct health_view *target_view(struct script *script, const struct target *target);
 const struct health_glance *target_glance(struct script *script, const struct target *target);
-/* How long the request that is deciding would take there; NAN where nothing is known of anybody. */
+/* How long the request that is deciding would take there; NAN where nothing is known of any target. */
 double target_expected_ms(struct script *script, const struct target *target);
 
 /* ---- plan.c */

@@ -9,7 +9,7 @@ struct load {
     unsigned scripts; /* 0: as many as the config says */
     unsigned number;
     struct sources **refused; /* NULL, or where the sources of what was refused are left: to be watched, and freed, by the caller */
-    bool untried;             /* the policy need not pass its trial (trial.h): who looks into a mistake must be able to */
+    bool untried;             /* the policy need not pass its trial (trial.h): `explain` must show a mistake, not refuse it */
 };
 
 /* Reads and tries everything aside, with one script per worker. NULL: complaint, nothing changed. */

@@ -1,7 +1,7 @@
 /* secrets.c -- what is known to be secret, taken out of what others say of it.
  *
  * A provider that refuses a key likes to repeat it: whole, in part, or inside a header that it quotes in base64. Words that merely look
- * like keys are failures.c's business; here the secret itself is known, and any piece of it that is long enough to help somebody goes.
+ * like keys are failures.c's business; here the secret itself is known, and any piece of it that is long enough to be of use goes.
  * SPDX-License-Identifier: MIT */
 #include "providers/secrets.h"
 #include "providers/vendor.h"

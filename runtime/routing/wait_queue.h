@@ -1,8 +1,8 @@
-/* wait_queue.h -- who waits for room at a provider, and who is next: a pure state machine, one per worker.
+/* wait_queue.h -- which request waits for capacity at a provider, and which is next: a pure state machine, one per worker.
  *
  * Bounded. Lower classes go first; inside a class users take turns, and each user's own go in the order they came. Entries of one lane wait for
- * the same room: when the first of them does not fit, those behind it in that lane are not tried, so that a large request is not overtaken for
- * ever by small ones, and other lanes go on. It reads no clock and decides nothing: its owner asks who to try, tries, and says what came of it.
+ * the same capacity: when the first of them does not fit, those behind it in that lane are not tried, so that a large request is not overtaken for
+ * ever by small ones, and other lanes go on. It reads no clock and decides nothing: its owner asks which to try, tries, and says what came of it.
  *
  *     wait_queue_round(queue);
  *     while ((entry = wait_queue_next(queue, now)) != NULL)

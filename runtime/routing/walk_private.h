@@ -1,4 +1,4 @@
-/* walk_private.h -- the rooms of the walk: what is tried after a failure and beside it (walk_decide.c), deadlines (walk_deadlines.c), events, ends and
+/* walk_private.h -- what the files of the walk share: what is tried after a failure and beside it (walk_decide.c), deadlines (walk_deadlines.c), events, ends and
  * calls from outside (walk.c). Private to walk*.c.
  * SPDX-License-Identifier: MIT */
 #ifndef ROUTING_WALK_PRIVATE_H

@@ -19,7 +19,7 @@ struct named {
 struct named_kind {
     size_t size;     /* of a whole record */
     int64_t kept_us; /* how long a record is kept that is not held */
-    /* Who holds a record names it all the while: its age counts from its release, and it is not in the line before. Else from when it was found. */
+    /* A record that is held counts as named all the while: its age begins at its release, and it is not in the line before. Else it begins when it was found. */
     bool is_named_while_held;
     bool (*is_idle)(struct named *, int64_t now_us); /* nothing would be lost with it; else it is kept longer. NULL: always */
     void (*fini)(struct named *);                    /* gives up what a record owns. NULL: nothing */

@@ -1,4 +1,4 @@
-/* embedded.h -- the files of lua/gateway as text inside the program; the Makefile writes the table (build/embedded.c).
+/* embedded.h -- the files of lua/gateway as text inside the program; the Makefile writes the table (build/obj/embedded.c).
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_EMBEDDED_H
 #define LUA_EMBEDDED_H

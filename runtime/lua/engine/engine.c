@@ -1,8 +1,8 @@
 /* engine.c -- scripts: one Lua state per worker and generation; a coroutine per request, kept and used again.
  *
  * The pipeline is the gateway's own code and runs without a budget; policies run through steps.c. A coroutine sleeps only in
- * steps.attempt, and in steps.route while it waits for room. When it ends, well or badly, the request is recorded once, its handle closed and the request released: nothing else
- * ends a request.
+ * steps.attempt, and in steps.route while it waits for capacity. When it ends, well or badly, the request is recorded once, its handle is closed
+ * and the request is released: nothing else ends a request.
  * SPDX-License-Identifier: MIT */
 #include "lua/engine/engine.h"
 #include "gateway/identify.h"

@@ -443,7 +443,7 @@ static int read_all(lua_State *L)
     lua_settop(L, RAW);
     if (!check(L, reading, RAW, TEXT, ENV))
         return complain(L, reading);
-    if (sources->shortage != NULL) { /* who could do without the file cannot do without the machine */
+    if (sources->shortage != NULL) { /* a config may do without a file that is not there, but not without memory or descriptors */
         lua_pushstring(L, sources->shortage);
         return complain(L, reading);
     }

@@ -1,13 +1,12 @@
-/* anthropic.h -- the pieces of wire_anthropic. Private to anthropic*.c; bedrock*.c asks it what a Claude model accepts.
+/* anthropic.h -- what the files of wire_anthropic share: with each other, and with bedrock, which asks what a Claude model accepts. All others go through wire.h.
  *
- * Towards providers:                                        Towards clients:
- *   anthropic/family.c   what each model family accepts       anthropic/scan_request.c    the scan of a request
- *   anthropic/write_request.c  struct chat -> request               anthropic/read_request.c     request -> struct chat
- *   anthropic/write_messages.c  messages of a request                anthropic/read_tools.c    its tools and formats
- *   anthropic/write_file.c     its pictures and files               anthropic/write_answer.c    writing an answer
- *   anthropic/write_schema.c   schemas it accepts                   anthropic/failure.c  writing an error
- *   anthropic/read_answer.c   reading an answer                    anthropic/edit_request.c   edits of its bytes
- * Both: anthropic/count.c, POST /v1/messages/count_tokens
+ *   family.c          what each model family accepts              scan_request.c  the scan of a request
+ *   write_request.c   struct chat -> request                      read_request.c  request -> struct chat
+ *   write_messages.c  messages of a request                       read_tools.c    its tools and formats
+ *   write_file.c      its pictures and files                      edit_request.c  edits of the client's bytes
+ *   write_schema.c    schemas it accepts                          write_answer.c  writing an answer
+ *   read_answer.c     reading an answer                           failure.c       writing an error
+ *   count.c           POST /v1/messages/count_tokens, both ways
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_ANTHROPIC_ANTHROPIC_H
 #define PROVIDERS_ANTHROPIC_ANTHROPIC_H

@@ -1,8 +1,8 @@
-/* bedrock.h -- the pieces of wire_bedrock. Private to bedrock*.c; everybody else goes through provider.h.
+/* bedrock.h -- what the files of wire_bedrock share. All others go through wire.h.
  *
- *   bedrock/family.c    what each family of models accepts     bedrock/read_answer.c   answers, streamed and whole
- *   bedrock/write_request.c   struct chat -> request                 bedrock/failure.c   refusals and exceptions
- *   bedrock/write_messages.c   messages of a request                  bedrock/embed.c    embeddings, whose bodies are each family's own
+ *   family.c          what each family of models accepts   read_answer.c  answers, streamed and whole
+ *   write_request.c   struct chat -> request               failure.c      refusals and exceptions
+ *   write_messages.c  messages of a request                embed.c        embeddings, whose bodies are each family's own
  *
  * What a Claude model accepts is asked from anthropic/family.c: it is the same model.
  * SPDX-License-Identifier: MIT */

@@ -1,7 +1,7 @@
-/* cohere.h -- the pieces of wire_cohere. Private to cohere*.c; everybody else goes through provider.h.
+/* cohere.h -- what the files of wire_cohere share. All others go through wire.h.
  *
- *   cohere/write_request.c   struct chat -> request        cohere/read_answer.c   answers, streamed and whole
- *   cohere/write_messages.c   messages of a request         cohere/embed.c    embeddings
+ *   write_request.c   struct chat -> request   read_answer.c  answers, streamed and whole
+ *   write_messages.c  messages of a request    embed.c        embeddings
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_COHERE_COHERE_H
 #define PROVIDERS_COHERE_COHERE_H

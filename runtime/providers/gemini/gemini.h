@@ -1,9 +1,9 @@
-/* gemini.h -- the pieces of wire_gemini: Google's Gemini API and Vertex AI. Private to gemini*.c; everybody else goes through provider.h.
+/* gemini.h -- what the files of wire_gemini share: Google's Gemini API and Vertex AI. All others go through wire.h.
  *
- *   gemini/family.c    what each model family accepts           gemini/read_answer.c   reading an answer, whole and streamed
- *   gemini/write_request.c   struct chat -> request, but its turns    gemini/embed.c    embeddings and counts of tokens, both ways
- *   gemini/write_messages.c   the turns of a request                   gemini/failure.c    reading a refusal
- *   gemini/write_schema.c    JSON Schema -> the OpenAPI subset
+ *   family.c          what each model family accepts          read_answer.c  reading an answer, whole and streamed
+ *   write_request.c   struct chat -> request, but its turns   embed.c        embeddings and counts of tokens, both ways
+ *   write_messages.c  the turns of a request                  failure.c      reading a refusal
+ *   write_schema.c    JSON Schema -> the OpenAPI subset
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_GEMINI_GEMINI_H
 #define PROVIDERS_GEMINI_GEMINI_H

@@ -1,7 +1,7 @@
-/* ollama.h -- the pieces of wire_ollama. Private to ollama*.c; everybody else goes through provider.h.
+/* ollama.h -- what the files of wire_ollama share. All others go through wire.h.
  *
- *   ollama/write_request.c   struct chat -> request        ollama/read_answer.c   answers, streamed and whole
- *   ollama/write_messages.c   messages of a request
+ *   write_request.c   struct chat -> request   read_answer.c  answers, streamed and whole
+ *   write_messages.c  messages of a request
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_OLLAMA_OLLAMA_H
 #define PROVIDERS_OLLAMA_OLLAMA_H

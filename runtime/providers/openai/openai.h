@@ -1,11 +1,11 @@
-/* openai.h -- the pieces of wire_openai, each in a file of its own. Private to openai*.c; everybody else goes through provider.h.
+/* openai.h -- what the files of wire_openai share: with each other, and with the wires that build on it (completions, embeddings, simple, responses, cohere).
+ * All others go through wire.h.
  *
- *   openai/scan_request.c    the scan of a request                 openai/read_answer.c       reading an answer
- *   openai/read_request.c  request -> struct chat                openai/write_answer.c        writing an answer
- *   openai/write_request.c   struct chat -> request                completions/wire.c  the wire of POST /v1/completions
- *   openai/failure.c  failures, both ways                   embeddings/wire.c   the wire of POST /v1/embeddings
- *   simple/wire.c          POST /completion                      openai/family.c       what a vendor's models refuse
- *   openai/usage.c    counts of tokens
+ *   scan_request.c   the scan of a request           read_answer.c   reading an answer
+ *   read_request.c   request -> struct chat          write_answer.c  writing an answer
+ *   edit_request.c   edits of the client's bytes     failure.c       failures, both ways
+ *   write_request.c  struct chat -> request          usage.c         counts of tokens
+ *   family.c         what a vendor's models refuse
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_OPENAI_OPENAI_H
 #define PROVIDERS_OPENAI_OPENAI_H

@@ -1,8 +1,9 @@
-/* responses.h -- the pieces of wire_responses (OpenAI's POST /v1/responses), each in a file of its own. Private to responses*.c.
+/* responses.h -- what the files of wire_responses (OpenAI's POST /v1/responses) share. All others go through wire.h.
  *
- *   responses/scan_request.c    the scan of a request              responses/write_answer.c    writing an answer: items and their events
- *   responses/read_request.c  request -> struct chat             responses/write_object.c   the response object and what it echoes
- *   responses/read_items.c    input items -> messages            responses/read_answer.c   reading an answer
+ *   scan_request.c  the scan of a request         write_answer.c  writing an answer: items and their events
+ *   read_request.c  request -> struct chat        write_object.c  the response object and what it echoes
+ *   read_items.c    input items -> messages       read_answer.c   reading an answer
+ *   edit_request.c  edits of the client's bytes
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_RESPONSES_RESPONSES_H
 #define PROVIDERS_RESPONSES_RESPONSES_H
@@ -10,7 +11,7 @@
 #include "providers/openai/openai.h"
 
 /* Signatures of other providers' reasoning travel as `encrypted_content` of reasoning items: the client gives them back untouched, and the prefix
- * says whose they are. What carries none of these was made by somebody else. */
+ * says whose they are. What carries none of these is another provider's. */
 #define RESPONSES_CLAUDE          "claude:"          /* signature of a thinking block; its text is the summary */
 #define RESPONSES_CLAUDE_REDACTED "claude-redacted:" /* an opaque thinking block */
 #define RESPONSES_GEMINI          "gemini:"          /* thought signature of the call that follows */
