@@ -386,6 +386,14 @@ bool json_element(struct json *json)
     return next_item(json, false);
 }
 
+struct json json_list(struct slice text)
+{
+    struct json json;
+    json_init(&json, text, JSON_DEPTH_MAX);
+    json_array(&json);
+    return json;
+}
+
 /* A value that is not an object or array, or the opening of one. */
 static inline bool scan_value(struct json *json)
 {
@@ -428,6 +436,11 @@ bool json_skip(struct json *json, struct slice *raw)
         *raw = (struct slice){begin, (size_t)(json->at - begin)};
     json->first = false;
     return true;
+}
+
+bool json_next(struct json *json, struct slice *raw)
+{
+    return json_element(json) && json_skip(json, raw);
 }
 
 bool json_finish(struct json *json)

@@ -39,6 +39,9 @@ bool json_object(struct json *json);                    /* enters { */
 bool json_member(struct json *json, struct slice *key); /* next key, raw; false behind the last one ('}' consumed) or at an error */
 bool json_array(struct json *json);                     /* enters [ */
 bool json_element(struct json *json);                   /* true: a value follows; false behind the last one or at an error */
+/* The text of a list, to be walked by json_next; as one of no values where it is none. */
+struct json json_list(struct slice text);
+bool json_next(struct json *json, struct slice *raw); /* the next value of a list, as json_skip gives it */
 /* Of these four what could not be read is empty, or false. */
 bool json_string(struct json *json, struct slice *raw);
 bool json_number(struct json *json, struct slice *raw); /* the digits as they stand */

@@ -193,24 +193,20 @@ static inline void check_stream(struct slice out)
 }
 
 /* What a client of the same wire would get in place of an event is whole events as well. */
-static inline void read_event_twice(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                                    struct slice *rewritten)
+static inline void read_event_passing(struct reader *reader, struct slice name, struct slice data)
 {
     const struct hearing *hearing = reader->owner;
-    enum pass own_pass = PASS_AS_IS;
-    struct slice own_rewritten = SLICE_NONE;
-    (void)pass;
-    (void)rewritten;
-    hearing->spoken->read_event(reader, name, data, include_usage, &own_pass, &own_rewritten);
-    if (own_pass == PASS_REWRITE && is_json(data))
-        check_stream(own_rewritten);
+    reader->passes = true;
+    hearing->spoken->read_event(reader, name, data);
+    if (reader->pass == PASS_REWRITE && is_json(data))
+        check_stream(reader->rewritten);
 }
 
 static inline void hearing_begin(struct hearing *hearing, const struct wire *wire, const struct vendor *vendor, const struct wire *client,
                                  bool stream, struct slice request)
 {
     *hearing = (struct hearing){.wire = *wire, .spoken = wire, .client = client};
-    hearing->wire.read_event = read_event_twice;
+    hearing->wire.read_event = read_event_passing;
     arena_init(&hearing->arena, NULL, ARENA_MAX);
     answer_init(&hearing->answer, NULL);
     answer_begin(&hearing->answer, wire, stream);

@@ -393,20 +393,15 @@ static void read_pieces(struct reader *reader, struct slice pieces)
     while (pieces.len > 0 && !reader->failed && !reader->ended) {
         const char *end = memchr(pieces.ptr, '\n', pieces.len); /* each ends with one, and JSON of ours holds none */
         size_t len = (size_t)(end - pieces.ptr);
-        wire_openai.read_event(reader, SLICE_NONE, (struct slice){pieces.ptr, len}, true, NULL, NULL);
+        wire_openai.read_event(reader, SLICE_NONE, (struct slice){pieces.ptr, len});
         pieces = (struct slice){end + 1, pieces.len - len - 1};
     }
 }
 
-static void read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten)
+static void read_event(struct reader *reader, struct slice name, struct slice data)
 {
     struct buffer out;
-    (void)include_usage;
-    (void)rewritten;
-    if (pass != NULL)
-        *pass = PASS_DROP;
-    if (reader->failed || reader->ended || slice_trim(data).len == 0)
+    if (slice_trim(data).len == 0)
         return;
     buffer_init(&out, out_max(data.len));
     struct adapter_call call = {.adapter = adapter_of(reader->vendor),
@@ -418,7 +413,7 @@ static void read_event(struct reader *reader, struct slice name, struct slice da
     if (!call_adapter(&call))
         fail(reader, &call);
     else if (call.invalid)
-        wire_openai.read_event(reader, SLICE_NONE, data, true, NULL, NULL); /* it says what is wrong with it */
+        wire_openai.read_event(reader, SLICE_NONE, data); /* it says what is wrong with it */
     else
         read_pieces(reader, buffer_slice(&out));
     buffer_free(&out);
@@ -485,7 +480,6 @@ const struct vendor *adapter_vendor(lua_State *L, struct config *config)
         .write_auth = write_auth,
         .write_request = write_request,
         .reader_size = wire_openai.reader_size,
-        .reader_begin = wire_openai.reader_begin,
         .read_event = read_event,
         .read_answer = read_answer,
         .read_eof = wire_openai.read_eof,

@@ -57,7 +57,7 @@ bool answer_open_reader(struct answer *answer, const struct reader *given)
     *reader = *given;
     reader->emit = answer_take;
     reader->owner = answer;
-    reader->wire->reader_begin(reader);
+    reader->usage = USAGE_UNKNOWN;
     return true;
 }
 
@@ -235,20 +235,22 @@ static bool lacks_lf(const struct answer *answer, struct slice raw)
 
 static void read_one(struct answer *answer, const struct sse_event *event, struct slice *run)
 {
-    enum pass pass = PASS_AS_IS;
-    struct slice rewritten = SLICE_NONE;
+    struct reader *reader = answer->reader;
     bool passes = answer->writer == NULL;
     if (!event->has_data) { /* a comment keeps the client's line alive too, once it has one; other fields say nothing */
         if (passes && answer->send != NULL && slice_starts_with(event->raw, LIT(":")))
             pass_event(answer, event, PASS_AS_IS, SLICE_NONE, run);
         return;
     }
-    answer->reader->wire->read_event(answer->reader, event->name, event->data, answer->include_usage, passes ? &pass : NULL,
-                                     passes ? &rewritten : NULL);
+    reader->passes = passes;
+    reader->include_usage = answer->include_usage;
+    reader->pass = PASS_AS_IS;
+    if (!reader->failed && !reader->ended)
+        reader->wire->read_event(reader, event->name, event->data);
     if (!passes || answer->failed)
         return;
-    pass_event(answer, event, pass, rewritten, run);
-    if (pass == PASS_AS_IS && lacks_lf(answer, event->raw)) {
+    pass_event(answer, event, reader->pass, reader->rewritten, run);
+    if (reader->pass == PASS_AS_IS && lacks_lf(answer, event->raw)) {
         pass_on(answer, *run);
         pass_on(answer, LIT("\n"));
         *run = SLICE_NONE;
@@ -289,6 +291,12 @@ bool answer_feed(struct answer *answer, struct slice bytes)
     return !answer->failed;
 }
 
+static void end_without_marker(struct reader *reader)
+{
+    if (reader->wire->read_eof != NULL && !reader->failed && !reader->ended)
+        reader->wire->read_eof(reader);
+}
+
 static void finish_stream(struct answer *answer)
 {
     struct sse_event event;
@@ -300,7 +308,7 @@ static void finish_stream(struct answer *answer)
             pass_on(answer, LIT("\n\n"));
     }
     if (!answer->ended && !answer->failed) {
-        answer->reader->wire->read_eof(answer->reader);
+        end_without_marker(answer->reader);
         if (answer->ended && answer->writer == NULL)
             pass_on(answer, slice_of(answer->reader->wire->end_marker)); /* the provider left it out; clients wait for it */
     }

@@ -25,6 +25,7 @@ void reader_emit(struct reader *reader, const struct event *event)
     if (reader->failed || reader->ended)
         return;
     reader->content |= event_is_content(event);
+    reader->emitted++;
     reader->emit(reader->owner, event);
 }
 
@@ -40,17 +41,38 @@ void reader_fail_incomplete(struct reader *reader, const char *message)
     reader_fail(reader, failure_make(FAILURE_UNAVAILABLE, slice_of(message)), SENT_UNCERTAIN);
 }
 
+void reader_start(struct reader *reader, struct slice id_raw, struct slice model_raw, int64_t created)
+{
+    if (!reader->started)
+        reader_emit(reader, &(struct event){.kind = EVENT_START, .id_raw = id_raw, .model_raw = model_raw, .created = created});
+    reader->started = true;
+}
+
 void reader_end(struct reader *reader)
 {
+    if (reader->usage.known)
+        reader_emit(reader, &(struct event){.kind = EVENT_USAGE, .usage = reader->usage});
     reader_emit(reader, &(struct event){.kind = EVENT_END});
     reader->ended |= !reader->failed;
 }
 
-void reader_end_with(struct reader *reader, const struct usage *usage)
+void reader_grow_call(struct reader *reader, unsigned choice, unsigned tool, struct slice arguments_raw)
 {
-    if (usage->known)
-        reader_emit(reader, &(struct event){.kind = EVENT_USAGE, .usage = *usage});
-    reader_end(reader);
+    if (arguments_raw.len > 0)
+        reader_emit(reader, &(struct event){.kind = EVENT_TOOL_ARGS, .choice = choice, .tool = tool, .text_raw = arguments_raw});
+}
+
+void reader_end_call(struct reader *reader, unsigned choice, unsigned tool)
+{
+    reader_emit(reader, &(struct event){.kind = EVENT_TOOL_END, .choice = choice, .tool = tool});
+}
+
+struct slice reader_arguments(struct reader *reader, struct slice object_json)
+{
+    if (object_json.len <= 2 || object_json.ptr[0] != '{')
+        return SLICE_NONE;
+    struct slice text = json_escape(reader->arena, json_compact(reader->arena, object_json));
+    return slice_equals(text, LIT("{}")) ? SLICE_NONE : text;
 }
 
 void reader_emit_text(struct reader *reader, enum event_kind kind, unsigned choice, struct slice text_raw)
@@ -78,7 +100,19 @@ bool reader_takes_object(struct reader *reader, struct slice body, struct slice 
     return !reader->failed;
 }
 
-void reader_ignore_eof(struct reader *reader)
+bool reader_takes_event(struct reader *reader, struct slice data, const char *message)
 {
-    (void)reader;
+    if (slice_trim(data).len == 0)
+        return false;
+    if (!json_is_object(data))
+        reader_fail_incomplete(reader, message);
+    return !reader->failed;
+}
+
+enum finish finish_find(const struct finish_word *words, unsigned count, struct slice reason_raw, enum finish otherwise)
+{
+    for (unsigned i = 0; i < count; i++)
+        if (json_is(reason_raw, words[i].word))
+            return words[i].finish;
+    return otherwise;
 }

@@ -41,6 +41,18 @@ void usage_take_count(struct slice object, const char *name, int64_t *into)
         *into = count;
 }
 
+void usage_make_disjoint(struct usage *usage)
+{
+    int64_t *const cached[] = {&usage->cache_read, &usage->cache_write};
+    for (unsigned i = 0; i < 2 && usage->input >= 0; i++) {
+        if (*cached[i] > usage->input)
+            *cached[i] = usage->input;
+        usage->input -= usage_count(*cached[i]);
+    }
+    if (usage->reasoning > usage->output)
+        usage->reasoning = usage->output;
+}
+
 int64_t usage_total(const struct usage *usage)
 {
     return usage_count(usage->input) + usage_count(usage->cache_read) + usage_count(usage->cache_write) + usage_count(usage->output);

@@ -37,6 +37,8 @@ static inline int64_t usage_count(int64_t count)
 {
     return count > 0 ? count : 0;
 }
+/* For counts whose input includes what was cached. A provider's nonsense (more cached than there was) is cut, never negative. */
+void usage_make_disjoint(struct usage *usage);
 /* All tokens of it. */
 int64_t usage_total(const struct usage *usage);
 /* The provider's own total is ours, or it gave none. */

@@ -4,12 +4,9 @@
 
 static bool is_vector(struct slice text)
 {
-    struct json json;
+    struct json json = json_list(text);
     struct slice digits;
     bool any = false;
-    json_init(&json, text, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return false;
     while (json_element(&json)) {
         if (json_peek(&json) != JSON_NUMBER || !json_number(&json, &digits))
             return false;
@@ -18,18 +15,21 @@ static bool is_vector(struct slice text)
     return any && json_finish(&json);
 }
 
+bool reader_emit_vector(struct reader *reader, unsigned index, struct slice numbers_json)
+{
+    if (!is_vector(numbers_json))
+        return false;
+    reader->emit(reader->owner, &(struct event){.kind = EVENT_VECTOR, .choice = index, .data_raw = numbers_json});
+    return true;
+}
+
 bool reader_emit_vectors(struct reader *reader, struct slice list_json)
 {
-    struct json json;
+    struct json json = json_list(list_json);
     struct slice vector;
     unsigned count = 0;
-    json_init(&json, list_json, JSON_DEPTH_MAX);
-    if (list_json.len == 0 || json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return false;
-    while (json_element(&json) && json_skip(&json, &vector)) {
-        if (!is_vector(vector))
+    while (json_next(&json, &vector))
+        if (!reader_emit_vector(reader, count++, vector))
             return false;
-        reader->emit(reader->owner, &(struct event){.kind = EVENT_VECTOR, .choice = count++, .data_raw = vector});
-    }
     return count > 0;
 }

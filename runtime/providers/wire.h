@@ -64,14 +64,13 @@ struct wire {
     int (*edits)(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                  struct arena *arena, struct edit edits[EDITS_MAX]);
     size_t reader_size;
-    void (*reader_begin)(struct reader *reader); /* the struct reader part is filled by the caller, the rest is zero */
-    /* One event of the provider's stream (SSE event, NDJSON line, AWS frame): emits neutral events. `pass`/`rewritten` (may be NULL): what a client of this same wire gets. include_usage: that client asked for usage */
-    void (*read_event)(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten);
+    /* One event of the provider's stream (SSE event, NDJSON line, AWS frame): emits neutral events. Not called behind a failure or an end. */
+    void (*read_event)(struct reader *reader, struct slice name, struct slice data);
     /* A whole 2xx body: emits the same events a stream would. A body that is not a complete answer emits EVENT_ERROR. reader->operation says what was
      * asked. */
     void (*read_answer)(struct reader *reader, struct slice body);
-    /* The stream's bytes ended: emits EVENT_END when this wire allows an end without marker (openai: finish was seen), else nothing. */
+    /* The stream's bytes ended: emits EVENT_END when this wire allows an end without marker (openai: finish was seen), else nothing. NULL:
+     * it never does. */
     void (*read_eof)(struct reader *reader);
     /* A non-2xx answer: its class by status, headers (by look-up), text. Fills everything but phase. `sent` is REFUSED. */
     void (*read_failure)(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,

@@ -46,9 +46,7 @@ bool anthropic_write_count(struct encode *encode);
 void anthropic_write_auth(const struct provider *provider, struct slice key, struct buffer *out);
 
 enum { ANTHROPIC_READER_SIZE = 512 };
-void anthropic_reader_begin(struct reader *reader);
-void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                          struct slice *rewritten);
+void anthropic_read_event(struct reader *reader, struct slice name, struct slice data);
 void anthropic_read_answer(struct reader *reader, struct slice body);
 void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
                             int64_t wall_us, struct arena *arena, struct failure *failure);

@@ -23,18 +23,11 @@ struct anthropic_reader {
     struct reader base;
     struct block block; /* the open one: blocks do not overlap on this wire */
     unsigned tools;
-    bool started, json_tool, finished;
-    struct usage usage;
+    bool json_tool, finished;
     struct arena_text thinking; /* of the open block, gathered for EVENT_SIGNATURE; its room is used again */
 };
 
 _Static_assert(sizeof(struct anthropic_reader) <= ANTHROPIC_READER_SIZE, "anthropic.h: ANTHROPIC_READER_SIZE");
-
-void anthropic_reader_begin(struct reader *reader)
-{
-    struct anthropic_reader *self = (struct anthropic_reader *)reader;
-    self->usage = USAGE_UNKNOWN;
-}
 
 /* ---------------------------------------------------------------- usage and the end */
 
@@ -71,14 +64,11 @@ static void add_count(struct slice object, const char *name, int64_t *sum)
 /* A context that was compacted on the way: the counts at the top leave out what that took. Not so where another model took over, which they follow. */
 static void take_iterations(struct anthropic_reader *self, struct slice iterations)
 {
-    struct json json;
+    struct json json = json_list(iterations);
     struct slice entry;
     int64_t input = 0, output = 0;
     bool compacted = false;
-    json_init(&json, iterations, JSON_DEPTH_MAX);
-    if (iterations.len == 0 || iterations.ptr[0] != '[' || !json_array(&json))
-        return;
-    while (json_element(&json) && json_skip(&json, &entry)) {
+    while (json_next(&json, &entry)) {
         struct slice type = json_find_string(entry, "type");
         if (slice_equals(type, LIT("fallback_message")))
             return;
@@ -88,49 +78,39 @@ static void take_iterations(struct anthropic_reader *self, struct slice iteratio
         add_count(entry, "input_tokens", &input);
         add_count(entry, "output_tokens", &output);
     }
-    if (!compacted || input < self->usage.input || output < self->usage.output || input > COUNT_MAX || output > COUNT_MAX)
+    if (!compacted || input < self->base.usage.input || output < self->base.usage.output || input > COUNT_MAX || output > COUNT_MAX)
         return;
-    self->usage.input = input;
-    self->usage.output = output;
+    self->base.usage.input = input;
+    self->base.usage.output = output;
 }
 
 static void take_usage(struct anthropic_reader *self, struct slice usage)
 {
     if (usage.len == 0 || usage.ptr[0] != '{')
         return;
-    take_count(usage, "input_tokens", &self->usage.input);
-    take_count(usage, "output_tokens", &self->usage.output);
+    take_count(usage, "input_tokens", &self->base.usage.input);
+    take_count(usage, "output_tokens", &self->base.usage.output);
     struct slice written = json_find(usage, "cache_creation");
     if (is_null(json_find(usage, "cache_creation_input_tokens")) && written.len > 0 && written.ptr[0] == '{') {
-        self->usage.cache_write = 0; /* told by lifetime only */
-        add_count(written, "ephemeral_5m_input_tokens", &self->usage.cache_write);
-        add_count(written, "ephemeral_1h_input_tokens", &self->usage.cache_write);
+        self->base.usage.cache_write = 0; /* told by lifetime only */
+        add_count(written, "ephemeral_5m_input_tokens", &self->base.usage.cache_write);
+        add_count(written, "ephemeral_1h_input_tokens", &self->base.usage.cache_write);
     }
-    take_cached(usage, "cache_read_input_tokens", &self->usage.cache_read);
-    take_cached(usage, "cache_creation_input_tokens", &self->usage.cache_write);
+    take_cached(usage, "cache_read_input_tokens", &self->base.usage.cache_read);
+    take_cached(usage, "cache_creation_input_tokens", &self->base.usage.cache_write);
     take_iterations(self, json_find(usage, "iterations"));
     struct slice details = json_find(usage, "output_tokens_details");
     if (details.len > 0)
-        take_count(details, "thinking_tokens", &self->usage.reasoning);
-    self->usage.known = self->usage.input >= 0 && self->usage.output >= 0;
+        take_count(details, "thinking_tokens", &self->base.usage.reasoning);
+    self->base.usage.known = self->base.usage.input >= 0 && self->base.usage.output >= 0;
 }
 
-static enum finish finish_of(struct slice reason)
-{
-    static const struct {
-        struct slice name;
-        enum finish finish;
-    } known[] = {
-        {LIT("max_tokens"), FINISH_LENGTH},
-        {LIT("model_context_window_exceeded"), FINISH_LENGTH},
-        {LIT("tool_use"), FINISH_TOOL_CALLS},
-        {LIT("refusal"), FINISH_CONTENT_FILTER},
-    };
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (slice_equals(reason, known[i].name))
-            return known[i].finish;
-    return FINISH_STOP; /* end_turn, stop_sequence, pause_turn */
-}
+static const struct finish_word finishes[] = {
+    {LIT("max_tokens"), FINISH_LENGTH},
+    {LIT("model_context_window_exceeded"), FINISH_LENGTH},
+    {LIT("tool_use"), FINISH_TOOL_CALLS},
+    {LIT("refusal"), FINISH_CONTENT_FILTER},
+};
 
 /* `object` carries stop_reason, and perhaps stop_sequence and stop_details. */
 static void take_finish(struct anthropic_reader *self, struct slice object)
@@ -138,7 +118,7 @@ static void take_finish(struct anthropic_reader *self, struct slice object)
     struct slice reason = json_find_string(object, "stop_reason");
     if (reason.len == 0 || self->finished)
         return;
-    enum finish finish = finish_of(reason);
+    enum finish finish = FINISH_OF(finishes, reason, FINISH_STOP); /* end_turn, stop_sequence, pause_turn */
     if (finish == FINISH_TOOL_CALLS && self->json_tool && self->tools == 0)
         finish = FINISH_STOP; /* the only tool was ours */
     struct slice explanation = json_find_string(json_find(object, "stop_details"), "explanation");
@@ -151,16 +131,24 @@ static void take_finish(struct anthropic_reader *self, struct slice object)
 
 static void start(struct anthropic_reader *self, struct slice message)
 {
-    if (self->started)
+    if (self->base.started)
         return;
-    self->started = true;
-    reader_emit(
-        &self->base,
-        &(struct event){.kind = EVENT_START, .id_raw = json_find_string(message, "id"), .model_raw = json_find_string(message, "model")});
+    reader_start(&self->base, json_find_string(message, "id"), json_find_string(message, "model"), 0);
     take_usage(self, json_find(message, "usage"));
 }
 
 /* ---------------------------------------------------------------- blocks */
+
+static void grow_tool(struct anthropic_reader *self, struct slice piece)
+{
+    if (self->block.whole)
+        return;
+    self->block.grew |= piece.len > 0;
+    if (self->block.kind == BLOCK_JSON)
+        reader_emit_text(&self->base, EVENT_TEXT, 0, piece);
+    else
+        reader_grow_call(&self->base, 0, self->block.tool, piece);
+}
 
 static void begin_tool(struct anthropic_reader *self, struct slice block)
 {
@@ -177,15 +165,8 @@ static void begin_tool(struct anthropic_reader *self, struct slice block)
                                                  .id_raw = json_find_string(block, "id"),
                                                  .name_raw = name_unfit(&self->base, name, &anthropic_names)});
     }
-    if (input.len <= 2 || input.ptr[0] != '{')
-        return;
-    struct slice args = json_escape(self->base.arena, json_compact(self->base.arena, input));
-    if (slice_equals(args, LIT("{}")))
-        return;
-    self->block.grew = self->block.whole = true;
-    reader_emit(
-        &self->base,
-        &(struct event){.kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = self->block.tool, .text_raw = args});
+    grow_tool(self, reader_arguments(&self->base, input));
+    self->block.whole = self->block.grew;
 }
 
 static void keep_thinking(struct anthropic_reader *self, struct slice text)
@@ -203,9 +184,9 @@ static void keep_signature(struct anthropic_reader *self, struct slice more)
 static void end_block(struct anthropic_reader *self)
 {
     if (self->block.kind == BLOCK_TOOL)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = self->block.tool});
+        reader_end_call(&self->base, 0, self->block.tool);
     else if (self->block.kind == BLOCK_JSON && !self->block.grew)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
+        reader_emit_text(&self->base, EVENT_TEXT, 0, LIT("{}"));
     else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0 && !self->block.lost)
         reader_emit(&self->base, &(struct event){.kind = EVENT_SIGNATURE,
                                                  .text_raw = {self->thinking.ptr, self->thinking.len},
@@ -215,37 +196,23 @@ static void end_block(struct anthropic_reader *self)
 
 static void begin_block(struct anthropic_reader *self, struct slice block)
 {
-    struct slice type = json_find_string(block, "type"), text;
+    struct slice type = json_find_string(block, "type");
     end_block(self); /* one that was left open is over when the next one begins */
     self->block = (struct block){.kind = BLOCK_OTHER};
     self->thinking.len = 0;
     if (slice_equals(type, LIT("text"))) {
         self->block.kind = BLOCK_TEXT;
-        text = json_find_string(block, "text");
-        if (text.len > 0)
-            reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = text});
+        reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(block, "text"));
     } else if (slice_equals(type, LIT("tool_use"))) {
         begin_tool(self, block);
     } else if (slice_equals(type, LIT("thinking"))) {
         self->block.kind = BLOCK_THINKING;
-        text = json_find_string(block, "thinking");
         keep_signature(self, json_find_string(block, "signature"));
-        keep_thinking(self, text);
-        if (text.len > 0)
-            reader_emit(&self->base, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
+        keep_thinking(self, json_find_string(block, "thinking"));
+        reader_emit_text(&self->base, EVENT_REASONING, 0, json_find_string(block, "thinking"));
     } else if (slice_equals(type, LIT("redacted_thinking"))) {
         reader_emit(&self->base, &(struct event){.kind = EVENT_REDACTED, .data_raw = json_find_string(block, "data")});
     }
-}
-
-static void grow_tool(struct anthropic_reader *self, struct slice piece)
-{
-    if (piece.len == 0 || self->block.whole)
-        return;
-    self->block.grew = true;
-    reader_emit(&self->base, &(struct event){.kind = self->block.kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS,
-                                             .tool = self->block.tool,
-                                             .text_raw = piece});
 }
 
 static void grow_block(struct anthropic_reader *self, struct slice delta)
@@ -318,22 +285,15 @@ void anthropic_read_failure(int status, struct slice body, struct slice (*header
 
 /* ---------------------------------------------------------------- the two ways in */
 
-void anthropic_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                          struct slice *rewritten)
+void anthropic_read_event(struct reader *reader, struct slice name, struct slice data)
 {
     struct anthropic_reader *self = (struct anthropic_reader *)reader;
-    (void)include_usage;
-    (void)rewritten;
-    if (pass != NULL)
-        *pass = PASS_AS_IS;
-    if (reader->failed || reader->ended || slice_trim(data).len == 0)
+    if (!reader_takes_event(reader, data, "an event of the provider's stream is not JSON"))
         return;
-    if (!json_is_object(data))
-        return reader_fail_incomplete(&self->base, "an event of the provider's stream is not JSON");
     struct slice type = json_find_string(data, "type"); /* repeats the event's name */
     if (type.len == 0)
         type = name;
-    if (!self->started && (slice_starts_with(type, LIT("content_")) || slice_equals(type, LIT("message_delta"))))
+    if (!self->base.started && (slice_starts_with(type, LIT("content_")) || slice_equals(type, LIT("message_delta"))))
         reader_fail_incomplete(&self->base, "the provider's stream does not begin with message_start");
     else if (slice_equals(type, LIT("content_block_delta")))
         grow_block(self, json_find(data, "delta"));
@@ -348,7 +308,7 @@ void anthropic_read_event(struct reader *reader, struct slice name, struct slice
         take_finish(self, json_find(data, "delta"));
     } else if (slice_equals(type, LIT("message_stop"))) {
         if (self->finished)
-            reader_end_with(&self->base, &self->usage);
+            reader_end(&self->base);
         else
             reader_fail_incomplete(&self->base, "the provider's stream ended without a stop reason");
     } else if (slice_equals(type, LIT("error"))) {
@@ -360,12 +320,9 @@ void anthropic_read_event(struct reader *reader, struct slice name, struct slice
 
 static void read_content(struct anthropic_reader *self, struct slice content)
 {
-    struct json json;
+    struct json json = json_list(content);
     struct slice block;
-    json_init(&json, content, JSON_DEPTH_MAX);
-    if (!json_array(&json))
-        return;
-    while (json_element(&json) && json_skip(&json, &block)) {
+    while (json_next(&json, &block)) {
         begin_block(self, block);
         end_block(self);
     }
@@ -374,10 +331,10 @@ static void read_content(struct anthropic_reader *self, struct slice content)
 /* {"input_tokens": N} */
 static void read_count(struct anthropic_reader *self, struct slice body)
 {
-    take_count(body, "input_tokens", &self->usage.input);
-    self->usage.known = self->usage.input >= 0;
-    if (self->usage.known)
-        reader_end_with(&self->base, &self->usage);
+    take_count(body, "input_tokens", &self->base.usage.input);
+    self->base.usage.known = self->base.usage.input >= 0;
+    if (self->base.usage.known)
+        reader_end(&self->base);
     else
         reader_fail_incomplete(&self->base, "the provider's answer has no count of tokens");
 }
@@ -400,5 +357,5 @@ void anthropic_read_answer(struct reader *reader, struct slice body)
     take_finish(self, text);
     if (!self->finished)
         return reader_fail_incomplete(&self->base, "the provider's answer has no stop reason");
-    reader_end_with(&self->base, &self->usage);
+    reader_end(&self->base);
 }

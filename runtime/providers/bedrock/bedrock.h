@@ -51,9 +51,7 @@ bool bedrock_write_count(struct encode *encode);
 bool bedrock_write_embed(struct encode *encode);
 
 enum { BEDROCK_READER_SIZE = 512 };
-void bedrock_reader_begin(struct reader *reader);
-void bedrock_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                        struct slice *rewritten);
+void bedrock_read_event(struct reader *reader, struct slice name, struct slice data);
 void bedrock_read_answer(struct reader *reader, struct slice body);
 void bedrock_read_eof(struct reader *reader);
 /* An answer to an embedding's request: EVENT_VECTOR for each and EVENT_USAGE. False: it is not one. */

@@ -60,54 +60,17 @@ bool bedrock_write_embed(struct encode *encode)
 
 /* ---------------------------------------------------------------- answers */
 
-static bool is_vector(struct slice text)
-{
-    struct json json;
-    struct slice digits;
-    bool any = false;
-    json_init(&json, text, JSON_DEPTH_MAX);
-    if (text.len == 0 || json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return false;
-    while (json_element(&json)) {
-        if (json_peek(&json) != JSON_NUMBER || !json_number(&json, &digits))
-            return false;
-        any = true;
-    }
-    return any && json_finish(&json);
-}
-
-static bool emit_vector(struct reader *reader, unsigned index, struct slice numbers_json)
-{
-    if (!is_vector(numbers_json))
-        return false;
-    reader->emit(reader->owner, &(struct event){.kind = EVENT_VECTOR, .choice = index, .data_raw = numbers_json});
-    return true;
-}
-
 /* Titan: {"embedding":[…],"inputTextTokenCount":n}. Cohere: {"embeddings":[[…],…]}, or by type {"embeddings":{"float":[[…],…]}}; it counts no tokens. */
 bool bedrock_read_vectors(struct reader *reader, struct slice body)
 {
-    struct slice one = json_find(body, "embedding"), many = json_find(body, "embeddings"), vector;
-    struct usage usage = USAGE_UNKNOWN;
-    struct json json;
-    unsigned count = 0;
+    struct slice one = json_find(body, "embedding"), many = json_find(body, "embeddings");
     if (one.len > 0) {
-        usage_take_count(body, "inputTextTokenCount", &usage.input);
-        usage.known = usage.input >= 0;
-        usage.output = 0;
-        if (!emit_vector(reader, 0, one))
-            return false;
-        if (usage.known)
-            reader->emit(reader->owner, &(struct event){.kind = EVENT_USAGE, .usage = usage});
-        return true;
+        usage_take_count(body, "inputTextTokenCount", &reader->usage.input);
+        reader->usage.known = reader->usage.input >= 0;
+        reader->usage.output = 0;
+        return reader_emit_vector(reader, 0, one);
     }
     if (many.len > 0 && many.ptr[0] == '{')
         many = json_find(many, "float");
-    json_init(&json, many, JSON_DEPTH_MAX);
-    if (many.len == 0 || json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return false;
-    while (json_element(&json) && json_skip(&json, &vector))
-        if (!emit_vector(reader, count++, vector))
-            return false;
-    return count > 0;
+    return reader_emit_vectors(reader, many);
 }

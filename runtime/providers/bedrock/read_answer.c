@@ -24,17 +24,10 @@ struct bedrock_reader {
     struct reader base;
     struct block *open, *spare;
     unsigned open_count, tools;
-    bool started, json_tool, finished;
-    struct usage usage;
+    bool json_tool, finished;
 };
 
 _Static_assert(sizeof(struct bedrock_reader) <= BEDROCK_READER_SIZE, "bedrock.h: BEDROCK_READER_SIZE");
-
-void bedrock_reader_begin(struct reader *reader)
-{
-    struct bedrock_reader *self = (struct bedrock_reader *)reader;
-    self->usage = USAGE_UNKNOWN;
-}
 
 /* ---------------------------------------------------------------- usage and the end */
 
@@ -43,40 +36,29 @@ static void take_usage(struct bedrock_reader *self, struct slice usage)
 {
     if (usage.len == 0 || usage.ptr[0] != '{')
         return;
-    usage_take_count(usage, "inputTokens", &self->usage.input);
-    usage_take_count(usage, "outputTokens", &self->usage.output);
-    usage_take_count(usage, "cacheReadInputTokens", &self->usage.cache_read);
-    usage_take_count(usage, "cacheWriteInputTokens", &self->usage.cache_write);
-    usage_take_count(usage, "totalTokens", &self->usage.total);
-    self->usage.known = self->usage.input >= 0 && self->usage.output >= 0;
+    usage_take_count(usage, "inputTokens", &self->base.usage.input);
+    usage_take_count(usage, "outputTokens", &self->base.usage.output);
+    usage_take_count(usage, "cacheReadInputTokens", &self->base.usage.cache_read);
+    usage_take_count(usage, "cacheWriteInputTokens", &self->base.usage.cache_write);
+    usage_take_count(usage, "totalTokens", &self->base.usage.total);
+    self->base.usage.known = self->base.usage.input >= 0 && self->base.usage.output >= 0;
 }
 
-/* FINISH_NONE: no reason that is known to be an end. */
-static enum finish finish_of(struct slice reason)
-{
-    static const struct {
-        struct slice name;
-        enum finish finish;
-    } known[] = {
-        {LIT("end_turn"), FINISH_STOP},
-        {LIT("stop_sequence"), FINISH_STOP},
-        {LIT("max_tokens"), FINISH_LENGTH},
-        {LIT("model_context_window_exceeded"), FINISH_LENGTH},
-        {LIT("tool_use"), FINISH_TOOL_CALLS},
-        {LIT("guardrail_intervened"), FINISH_CONTENT_FILTER},
-        {LIT("content_filtered"), FINISH_CONTENT_FILTER},
-        {LIT("refusal"), FINISH_CONTENT_FILTER},
-    };
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (slice_equals(reason, known[i].name))
-            return known[i].finish;
-    return FINISH_NONE;
-}
+static const struct finish_word finishes[] = {
+    {LIT("end_turn"), FINISH_STOP},
+    {LIT("stop_sequence"), FINISH_STOP},
+    {LIT("max_tokens"), FINISH_LENGTH},
+    {LIT("model_context_window_exceeded"), FINISH_LENGTH},
+    {LIT("tool_use"), FINISH_TOOL_CALLS},
+    {LIT("guardrail_intervened"), FINISH_CONTENT_FILTER},
+    {LIT("content_filtered"), FINISH_CONTENT_FILTER},
+    {LIT("refusal"), FINISH_CONTENT_FILTER},
+};
 
 /* False: the answer failed. */
 static bool take_finish(struct bedrock_reader *self, struct slice reason)
 {
-    enum finish finish = finish_of(reason);
+    enum finish finish = FINISH_OF(finishes, reason, FINISH_NONE);
     if (self->finished)
         return true;
     if (finish == FINISH_NONE) {
@@ -93,14 +75,6 @@ static bool take_finish(struct bedrock_reader *self, struct slice reason)
     self->finished = true;
     reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .finish = finish});
     return true;
-}
-
-/* There is no id and no model in these answers. */
-static void start(struct bedrock_reader *self)
-{
-    if (!self->started)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_START});
-    self->started = true;
 }
 
 /* ---------------------------------------------------------------- blocks */
@@ -136,9 +110,9 @@ static void end_block(struct bedrock_reader *self, struct block *block)
 {
     struct block **at = &self->open;
     if (block->kind == BLOCK_TOOL)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = block->tool});
+        reader_end_call(&self->base, 0, block->tool);
     else if (block->kind == BLOCK_JSON && !block->grew)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = LIT("{}")});
+        reader_emit_text(&self->base, EVENT_TEXT, 0, LIT("{}"));
     else if (block->kind == BLOCK_THINKING && block->signature.len > 0 && !block->lost)
         reader_emit(&self->base, &(struct event){.kind = EVENT_SIGNATURE,
                                                  .text_raw = {block->text.ptr, block->text.len},
@@ -171,11 +145,11 @@ static struct block *begin_tool(struct bedrock_reader *self, int64_t index, stru
 
 static void grow_tool(struct bedrock_reader *self, struct block *block, struct slice piece)
 {
-    if (piece.len == 0)
-        return;
-    block->grew = true;
-    reader_emit(&self->base,
-                &(struct event){.kind = block->kind == BLOCK_JSON ? EVENT_TEXT : EVENT_TOOL_ARGS, .tool = block->tool, .text_raw = piece});
+    block->grew |= piece.len > 0;
+    if (block->kind == BLOCK_JSON)
+        reader_emit_text(&self->base, EVENT_TEXT, 0, piece);
+    else
+        reader_grow_call(&self->base, 0, block->tool, piece);
 }
 
 static void keep_thinking(struct bedrock_reader *self, struct block *block, struct slice text)
@@ -245,7 +219,7 @@ static void on_metadata(struct bedrock_reader *self, struct slice data)
 {
     take_usage(self, json_find(data, "usage"));
     if (self->finished)
-        reader_end_with(&self->base, &self->usage);
+        reader_end(&self->base);
 }
 
 static bool is_exception(struct slice name)
@@ -260,29 +234,22 @@ static bool is_of_answer(struct slice name)
            slice_equals(name, LIT("contentBlockStop")) || slice_equals(name, LIT("messageStop"));
 }
 
-void bedrock_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                        struct slice *rewritten)
+void bedrock_read_event(struct reader *reader, struct slice name, struct slice data)
 {
     struct bedrock_reader *self = (struct bedrock_reader *)reader;
     int64_t index = 0;
-    (void)include_usage;
-    (void)rewritten;
-    if (pass != NULL)
-        *pass = PASS_AS_IS;
-    if (reader->failed || reader->ended)
-        return;
     if (is_exception(name))
         return reader_fail(&self->base, bedrock_exception(name, data, reader->arena), SENT_REFUSED);
     if (!json_is_object(data)) /* the frame of an error has text; so would a damaged one */
         return reader_fail(&self->base, bedrock_exception(name, data, reader->arena), SENT_UNCERTAIN);
     usage_take_count(data, "contentBlockIndex", &index);
     if (slice_equals(name, LIT("messageStart"))) {
-        start(self);
+        reader_start(&self->base, SLICE_NONE, SLICE_NONE, 0); /* there is no id and no model in these answers */
     } else if (slice_equals(name, LIT("metadata"))) {
         on_metadata(self, data);
     } else if (!is_of_answer(name)) {
         return; /* what is new is passed over */
-    } else if (!self->started) {
+    } else if (!self->base.started) {
         reader_fail_incomplete(&self->base, "the provider's stream does not begin with messageStart");
     } else if (self->finished) {
         reader_fail_incomplete(&self->base, "the provider's stream goes on behind messageStop");
@@ -303,8 +270,8 @@ void bedrock_read_event(struct reader *reader, struct slice name, struct slice d
 void bedrock_read_eof(struct reader *reader)
 {
     struct bedrock_reader *self = (struct bedrock_reader *)reader;
-    if (self->finished && !reader->failed && !reader->ended)
-        reader_end_with(&self->base, &self->usage);
+    if (self->finished)
+        reader_end(&self->base);
 }
 
 /* ---------------------------------------------------------------- whole answers */
@@ -312,12 +279,9 @@ void bedrock_read_eof(struct reader *reader)
 /* A text with its sources: what is read aloud are the texts. */
 static void read_cited(struct bedrock_reader *self, struct slice content)
 {
-    struct json json;
+    struct json json = json_list(content);
     struct slice piece;
-    json_init(&json, content, JSON_DEPTH_MAX);
-    if (content.len == 0 || !json_array(&json))
-        return;
-    while (json_element(&json) && json_skip(&json, &piece))
+    while (json_next(&json, &piece))
         reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(piece, "text"));
 }
 
@@ -326,12 +290,8 @@ static void read_block(struct bedrock_reader *self, struct slice text)
     struct slice tool_use = json_find(text, "toolUse"), reasoning = json_find(text, "reasoningContent");
     struct block *block = NULL;
     if (tool_use.len > 0) {
-        struct slice input = json_find(tool_use, "input"), args;
-        if ((block = begin_tool(self, 0, tool_use)) == NULL)
-            return;
-        args = input.len > 2 && input.ptr[0] == '{' ? json_escape(self->base.arena, json_compact(self->base.arena, input)) : SLICE_NONE;
-        if (!slice_equals(args, LIT("{}")))
-            grow_tool(self, block, args);
+        if ((block = begin_tool(self, 0, tool_use)) != NULL)
+            grow_tool(self, block, reader_arguments(&self->base, json_find(tool_use, "input")));
     } else if (reasoning.len > 0) {
         take_redacted(self, reasoning);
         struct slice reasoning_text = json_find(reasoning, "reasoningText");
@@ -348,27 +308,26 @@ static void read_block(struct bedrock_reader *self, struct slice text)
 static void read_chat(struct bedrock_reader *self, struct slice body)
 {
     struct slice content = json_find(json_find(json_find(body, "output"), "message"), "content"), block;
-    struct json json;
-    json_init(&json, content, JSON_DEPTH_MAX);
-    if (content.len == 0 || !json_array(&json))
+    struct json json = json_list(content);
+    if (content.len == 0 || content.ptr[0] != '[')
         return reader_fail_incomplete(&self->base, "the provider's answer has no content");
-    start(self);
-    while (json_element(&json) && json_skip(&json, &block))
+    reader_start(&self->base, SLICE_NONE, SLICE_NONE, 0);
+    while (json_next(&json, &block))
         read_block(self, block);
     if (!take_finish(self, json_find_string(body, "stopReason")))
         return;
     take_usage(self, json_find(body, "usage"));
-    reader_end_with(&self->base, &self->usage);
+    reader_end(&self->base);
 }
 
 static void read_count(struct bedrock_reader *self, struct slice body)
 {
-    usage_take_count(body, "inputTokens", &self->usage.input);
-    self->usage.known = self->usage.input >= 0;
-    if (!self->usage.known)
+    usage_take_count(body, "inputTokens", &self->base.usage.input);
+    self->base.usage.known = self->base.usage.input >= 0;
+    if (!self->base.usage.known)
         return reader_fail_incomplete(&self->base, "the provider's answer has no count of tokens");
-    start(self);
-    reader_end_with(&self->base, &self->usage);
+    reader_start(&self->base, SLICE_NONE, SLICE_NONE, 0);
+    reader_end(&self->base);
 }
 
 void bedrock_read_answer(struct reader *reader, struct slice body)
@@ -384,9 +343,9 @@ void bedrock_read_answer(struct reader *reader, struct slice body)
         return read_count(self, text);
     if (reader->operation == OPERATION_CHAT)
         return read_chat(self, text);
-    start(self);
+    reader_start(&self->base, SLICE_NONE, SLICE_NONE, 0);
     if (bedrock_read_vectors(reader, text))
-        reader_end_with(&self->base, &self->usage);
+        reader_end(&self->base);
     else
         reader_fail_incomplete(&self->base, "the provider's answer has no embedding");
 }

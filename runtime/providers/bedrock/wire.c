@@ -74,7 +74,6 @@ const struct wire wire_bedrock = {
     .write_embed = bedrock_write_embed,
     .write_count = bedrock_write_count,
     .reader_size = BEDROCK_READER_SIZE,
-    .reader_begin = bedrock_reader_begin,
     .read_event = bedrock_read_event,
     .read_answer = bedrock_read_answer,
     .read_eof = bedrock_read_eof,

@@ -15,9 +15,7 @@ bool cohere_write_request(struct encode *encode);
 bool cohere_write_embed(struct encode *encode);
 
 enum { COHERE_READER_SIZE = 1024 };
-void cohere_reader_begin(struct reader *reader);
-void cohere_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten);
+void cohere_read_event(struct reader *reader, struct slice name, struct slice data);
 void cohere_read_answer(struct reader *reader, struct slice body);
 /* An answer to an embedding's request: EVENT_VECTOR for each. False: it is not one. */
 bool cohere_read_vectors(struct reader *reader, struct slice body);

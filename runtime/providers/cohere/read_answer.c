@@ -17,17 +17,9 @@ struct cohere_reader {
     struct reader base;
     struct tool_call open[OPEN_MAX];
     unsigned open_count, tools;
-    bool started;
-    struct usage usage;
 };
 
 _Static_assert(sizeof(struct cohere_reader) <= COHERE_READER_SIZE, "cohere.h: COHERE_READER_SIZE");
-
-void cohere_reader_begin(struct reader *reader)
-{
-    struct cohere_reader *self = (struct cohere_reader *)reader;
-    self->usage = USAGE_UNKNOWN;
-}
 
 /* An object that has the provider's words in it. */
 static void fail_with(struct cohere_reader *self, struct slice object)
@@ -47,27 +39,16 @@ static void take_usage(struct cohere_reader *self, struct slice usage)
     int64_t input = json_find_count(tokens, "input_tokens"), cached = json_find_count(usage, "cached_tokens");
     if (input < 0)
         return;
-    self->usage.cache_read = cached <= input ? cached : -1;
-    self->usage.input = input - (self->usage.cache_read > 0 ? self->usage.cache_read : 0);
-    self->usage.output = json_find_count(tokens, "output_tokens");
-    self->usage.known = self->usage.output >= 0;
+    self->base.usage.cache_read = cached <= input ? cached : -1;
+    self->base.usage.input = input - (self->base.usage.cache_read > 0 ? self->base.usage.cache_read : 0);
+    self->base.usage.output = json_find_count(tokens, "output_tokens");
+    self->base.usage.known = self->base.usage.output >= 0;
 }
 
-/* FINISH_NONE: no reason that is known to be an end. */
-static enum finish finish_of(struct slice reason)
-{
-    static const struct {
-        struct slice name;
-        enum finish finish;
-    } known[] = {
-        {LIT("COMPLETE"), FINISH_STOP},        {LIT("STOP_SEQUENCE"), FINISH_STOP},         {LIT("MAX_TOKENS"), FINISH_LENGTH},
-        {LIT("TOOL_CALL"), FINISH_TOOL_CALLS}, {LIT("ERROR_TOXIC"), FINISH_CONTENT_FILTER},
-    };
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (json_raw_equals(reason, known[i].name))
-            return known[i].finish;
-    return FINISH_NONE;
-}
+static const struct finish_word finishes[] = {
+    {LIT("COMPLETE"), FINISH_STOP},        {LIT("STOP_SEQUENCE"), FINISH_STOP},         {LIT("MAX_TOKENS"), FINISH_LENGTH},
+    {LIT("TOOL_CALL"), FINISH_TOOL_CALLS}, {LIT("ERROR_TOXIC"), FINISH_CONTENT_FILTER},
+};
 
 /* A reason that says that the answer failed; `object` may say more. */
 static void fail_finish(struct cohere_reader *self, struct slice reason, struct slice object)
@@ -89,22 +70,14 @@ static void fail_finish(struct cohere_reader *self, struct slice reason, struct 
 static void end(struct cohere_reader *self, struct slice object)
 {
     struct slice reason = json_find_string(object, "finish_reason");
-    enum finish finish = finish_of(reason);
+    enum finish finish = FINISH_OF(finishes, reason, FINISH_NONE);
     if (finish == FINISH_NONE)
         return fail_finish(self, reason, object);
     if (finish == FINISH_STOP && self->tools > 0 && json_raw_equals(reason, LIT("COMPLETE")))
         finish = FINISH_TOOL_CALLS; /* calls are to be run, whatever the model says */
     reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .finish = finish});
     take_usage(self, json_find(object, "usage"));
-    reader_end_with(&self->base, &self->usage);
-}
-
-/* There is no model and no time in these answers. */
-static void start(struct cohere_reader *self, struct slice id)
-{
-    if (!self->started)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_START, .id_raw = id});
-    self->started = true;
+    reader_end(&self->base);
 }
 
 /* ---------------------------------------------------------------- texts and calls */
@@ -120,7 +93,7 @@ static void end_call(struct cohere_reader *self, unsigned at)
 {
     unsigned tool = self->open[at].tool;
     self->open[at] = self->open[--self->open_count];
-    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = tool});
+    reader_end_call(&self->base, 0, tool);
 }
 
 /* The one of that index, else none: open_count. */
@@ -135,8 +108,8 @@ static unsigned find_call(const struct cohere_reader *self, int64_t index)
 /* A tool without parameters may have null for arguments, as a value or as its text. */
 static void grow_call(struct cohere_reader *self, unsigned at, struct slice arguments)
 {
-    if (arguments.len > 0 && !slice_equals(arguments, LIT("null")))
-        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = self->open[at].tool, .text_raw = arguments});
+    if (!slice_equals(arguments, LIT("null")))
+        reader_grow_call(&self->base, 0, self->open[at].tool, arguments);
 }
 
 static void begin_call(struct cohere_reader *self, int64_t index, struct slice call)
@@ -189,29 +162,22 @@ static void on_unknown(struct cohere_reader *self, struct slice type, struct sli
         fail_with(self, data);
 }
 
-void cohere_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten)
+void cohere_read_event(struct reader *reader, struct slice name, struct slice data)
 {
     struct cohere_reader *self = (struct cohere_reader *)reader;
     (void)name; /* the data repeats it */
-    (void)include_usage;
-    (void)rewritten;
-    if (pass != NULL)
-        *pass = PASS_AS_IS;
-    if (reader->failed || reader->ended || slice_trim(data).len == 0)
+    if (!reader_takes_event(reader, data,
+                            slice_equals(slice_trim(data), LIT("[DONE]")) ? "the provider's stream ended without message-end"
+                                                                          : "an event of the provider's stream is not JSON"))
         return;
-    if (!json_is_object(data))
-        return reader_fail_incomplete(&self->base, slice_equals(slice_trim(data), LIT("[DONE]"))
-                                                       ? "the provider's stream ended without message-end"
-                                                       : "an event of the provider's stream is not JSON");
     struct slice type = json_find_string(data, "type"), delta = json_find(data, "delta"), message = json_find(delta, "message");
     bool content = slice_starts_with(type, LIT("content-")), call = slice_starts_with(type, LIT("tool-call-"));
     bool plan = json_raw_equals(type, LIT("tool-plan-delta")), over = json_raw_equals(type, LIT("message-end"));
     if (json_raw_equals(type, LIT("message-start")))
-        start(self, json_find_string(data, "id"));
-    else if (over && !self->started && finish_of(json_find_string(delta, "finish_reason")) == FINISH_NONE)
+        reader_start(&self->base, json_find_string(data, "id"), SLICE_NONE, 0); /* there is no model and no time in these answers */
+    else if (over && !self->base.started && FINISH_OF(finishes, json_find_string(delta, "finish_reason"), FINISH_NONE) == FINISH_NONE)
         fail_finish(self, json_find_string(delta, "finish_reason"), delta); /* it failed before it began */
-    else if (!self->started && (content || call || plan || over))
+    else if (!self->base.started && (content || call || plan || over))
         reader_fail_incomplete(&self->base, "the provider's stream does not begin with message-start");
     else if (content)
         take_content(self, json_find(message, "content"));
@@ -229,23 +195,17 @@ void cohere_read_event(struct reader *reader, struct slice name, struct slice da
 
 static void read_blocks(struct cohere_reader *self, struct slice content)
 {
-    struct json json;
+    struct json json = json_list(content);
     struct slice block;
-    json_init(&json, content, JSON_DEPTH_MAX);
-    if (content.len == 0 || json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return;
-    while (json_element(&json) && json_skip(&json, &block))
+    while (json_next(&json, &block))
         take_content(self, block);
 }
 
 static void read_calls(struct cohere_reader *self, struct slice calls)
 {
-    struct json json;
+    struct json json = json_list(calls);
     struct slice call;
-    json_init(&json, calls, JSON_DEPTH_MAX);
-    if (calls.len == 0 || json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return;
-    while (json_element(&json) && json_skip(&json, &call)) {
+    while (json_next(&json, &call)) {
         begin_call(self, 0, call);
         if (self->open_count > 0)
             end_call(self, 0);
@@ -260,7 +220,7 @@ static void read_chat(struct cohere_reader *self, struct slice body)
             return fail_with(self, body);
         return reader_fail_incomplete(&self->base, "the provider's answer has no message");
     }
-    start(self, json_find_string(body, "id"));
+    reader_start(&self->base, json_find_string(body, "id"), SLICE_NONE, 0);
     reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(message, "content")); /* one string, as in a request */
     read_blocks(self, json_find(message, "content"));
     reader_emit_text(&self->base, EVENT_REASONING, 0, json_find_string(message, "tool_plan"));
@@ -270,13 +230,13 @@ static void read_chat(struct cohere_reader *self, struct slice body)
 
 static void read_embed(struct cohere_reader *self, struct slice body)
 {
-    start(self, SLICE_NONE);
+    reader_start(&self->base, SLICE_NONE, SLICE_NONE, 0);
     if (!cohere_read_vectors(&self->base, body))
         return reader_fail_incomplete(&self->base, "the provider's answer has no embeddings");
-    self->usage.input = json_find_count(json_find(json_find(body, "meta"), "billed_units"), "input_tokens");
-    self->usage.output = 0;
-    self->usage.known = self->usage.input >= 0;
-    reader_end_with(&self->base, &self->usage);
+    self->base.usage.input = json_find_count(json_find(json_find(body, "meta"), "billed_units"), "input_tokens");
+    self->base.usage.output = 0;
+    self->base.usage.known = self->base.usage.input >= 0;
+    reader_end(&self->base);
 }
 
 void cohere_read_answer(struct reader *reader, struct slice body)

@@ -41,10 +41,8 @@ const struct wire wire_cohere = {
     .write_request = cohere_write_request,
     .write_embed = cohere_write_embed,
     .reader_size = COHERE_READER_SIZE,
-    .reader_begin = cohere_reader_begin,
     .read_event = cohere_read_event,
     .read_answer = cohere_read_answer,
-    .read_eof = reader_ignore_eof,
     .read_failure = read_failure,
     .accept_stream = "text/event-stream",
 };

@@ -217,7 +217,6 @@ const struct wire wire_completions = {
     .write_auth = openai_write_auth,
     .edits = openai_plain_edits,
     .reader_size = OPENAI_READER_SIZE,
-    .reader_begin = openai_reader_begin,
     .read_event = openai_read_event,
     .read_answer = openai_read_answer,
     .read_eof = openai_read_eof,

@@ -292,61 +292,27 @@ static bool write_embed(struct encode *encode)
     return true;
 }
 
-static void reader_begin(struct reader *reader)
-{
-    (void)reader;
-}
-
-static void emit(struct reader *reader, const struct event *event)
-{
-    reader->failed |= event->kind == EVENT_ERROR;
-    reader->ended |= event->kind == EVENT_END;
-    reader->emit(reader->owner, event);
-}
-
-static void fail(struct reader *reader, const char *what)
-{
-    struct event event = {.kind = EVENT_ERROR, .failure = failure_make(FAILURE_UNAVAILABLE, slice_of(what))};
-    event.failure.sent = SENT_UNCERTAIN;
-    emit(reader, &event);
-}
-
 /* The vectors are passed on as they stand in the body; here they are only found to be there. */
 static void read_answer(struct reader *reader, struct slice body)
 {
-    struct json json;
     struct slice text = slice_trim(body), data = json_find(text, "data"), usage = json_find(text, "usage");
-    json_init(&json, text, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_OBJECT || !json_skip(&json, NULL) || !json_finish(&json))
-        return fail(reader, "the provider's answer is not valid JSON");
+    if (!json_is_object(text))
+        return reader_fail_incomplete(reader, "the provider's answer is not valid JSON");
     if (data.len < 3 || data.ptr[0] != '[')
-        return fail(reader, "the provider's answer has no embeddings");
-    emit(reader, &(struct event){.kind = EVENT_START, .model_raw = json_find_string(text, "model")});
-    struct event counted = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
-    if (json_to_count(json_find(usage, "prompt_tokens"), &counted.usage.input)) {
-        counted.usage.output = 0;
-        counted.usage.known = true;
-        emit(reader, &counted);
-    }
-    emit(reader, &(struct event){.kind = EVENT_END});
+        return reader_fail_incomplete(reader, "the provider's answer has no embeddings");
+    reader_start(reader, SLICE_NONE, json_find_string(text, "model"), 0);
+    usage_take_count(usage, "prompt_tokens", &reader->usage.input);
+    reader->usage.known = reader->usage.input >= 0;
+    reader->usage.output = 0;
+    reader_end(reader);
 }
 
 /* Embeddings are never streamed. */
-static void read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten)
+static void read_event(struct reader *reader, struct slice name, struct slice data)
 {
     (void)name;
     (void)data;
-    (void)include_usage;
-    (void)pass;
-    (void)rewritten;
-    if (!reader->failed && !reader->ended)
-        fail(reader, "the provider streams where one answer was asked for");
-}
-
-static void read_eof(struct reader *reader)
-{
-    (void)reader;
+    reader_fail_incomplete(reader, "the provider streams where one answer was asked for");
 }
 
 const struct wire wire_embeddings = {
@@ -365,10 +331,8 @@ const struct wire wire_embeddings = {
     .write_embed = write_embed,
     .edits = edits,
     .reader_size = sizeof(struct reader),
-    .reader_begin = reader_begin,
     .read_event = read_event,
     .read_answer = read_answer,
-    .read_eof = read_eof,
     .read_failure = openai_read_failure,
     .refine_failure = openai_refine_failure,
     .accept_stream = "text/event-stream",

@@ -142,29 +142,26 @@ static bool read_vector(struct gemini_reader *self, unsigned index, struct slice
 
 void gemini_read_vectors(struct gemini_reader *self, struct slice text)
 {
-    struct json json;
     struct slice list = json_find(text, "embeddings"), one;
     int64_t tokens = 0, said;
     unsigned count = 0;
     if (list.len == 0)
         list = json_find(text, "predictions");
-    json_init(&json, list, JSON_DEPTH_MAX);
-    if (list.len < 3 || list.ptr[0] != '[' || !json_array(&json))
+    struct json json = json_list(list);
+    if (list.len < 3 || list.ptr[0] != '[')
         return reader_fail_incomplete(&self->base, "the provider's answer has no embeddings");
-    reader_emit(&self->base, &(struct event){.kind = EVENT_START});
-    self->started = true;
-    while (json_element(&json) && json_skip(&json, &one))
+    reader_start(&self->base, SLICE_NONE, SLICE_NONE, 0);
+    while (json_next(&json, &one))
         if (!read_vector(self, count++, one, &tokens))
             return reader_fail_incomplete(&self->base, "one of the provider's embeddings has no values");
     if (json_to_count(json_find(json_find(text, "usageMetadata"), "promptTokenCount"), &said))
         tokens = said;
-    self->usage = USAGE_UNKNOWN;
     if (tokens >= 0) {
-        self->usage.input = tokens;
-        self->usage.output = 0;
-        self->usage.known = true;
+        self->base.usage.input = tokens;
+        self->base.usage.output = 0;
+        self->base.usage.known = true;
     }
-    reader_end_with(&self->base, &self->usage);
+    reader_end(&self->base);
 }
 
 void gemini_read_count(struct gemini_reader *self, struct slice text)
@@ -172,10 +169,8 @@ void gemini_read_count(struct gemini_reader *self, struct slice text)
     int64_t tokens;
     if (!json_to_count(json_find(text, "totalTokens"), &tokens))
         return reader_fail_incomplete(&self->base, "the provider's answer has no count of tokens");
-    self->usage = USAGE_UNKNOWN;
-    self->usage.input = tokens;
-    self->usage.known = true;
-    reader_emit(&self->base, &(struct event){.kind = EVENT_START});
-    self->started = true;
-    reader_end_with(&self->base, &self->usage);
+    self->base.usage.input = tokens;
+    self->base.usage.known = true;
+    reader_start(&self->base, SLICE_NONE, SLICE_NONE, 0);
+    reader_end(&self->base);
 }

@@ -64,13 +64,10 @@ struct gemini_choice {
 struct gemini_reader {
     struct reader base;
     struct gemini_choice choices[GEMINI_CHOICES_MAX];
-    struct usage usage;
-    bool started, blocked;
+    bool blocked;
 };
 
-void gemini_reader_begin(struct reader *reader);
-void gemini_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten);
+void gemini_read_event(struct reader *reader, struct slice name, struct slice data);
 void gemini_read_answer(struct reader *reader, struct slice body);
 void gemini_read_eof(struct reader *reader);
 void gemini_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,

@@ -5,11 +5,6 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/gemini/gemini.h"
 
-void gemini_reader_begin(struct reader *reader)
-{
-    ((struct gemini_reader *)reader)->usage = USAGE_UNKNOWN;
-}
-
 /* An error where an answer was expected. */
 static void fail_with(struct gemini_reader *self, struct slice text, struct slice error)
 {
@@ -25,12 +20,9 @@ static void fail_with(struct gemini_reader *self, struct slice text, struct slic
 /* Of one modality in a list of { modality, tokenCount }; -1: it is not there. */
 static int64_t modality_of(struct slice list, struct slice modality)
 {
-    struct json json;
+    struct json json = json_list(list);
     struct slice one;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    if (list.len == 0 || list.ptr[0] != '[' || !json_array(&json))
-        return -1;
-    while (json_element(&json) && json_skip(&json, &one))
+    while (json_next(&json, &one))
         if (slice_equals(json_find_string(one, "modality"), modality))
             return json_find_count(one, "tokenCount");
     return -1;
@@ -85,12 +77,11 @@ static void read_call(struct gemini_reader *self, unsigned index, struct slice c
                           .name_raw = name_unfit(&self->base, name, &gemini_names),
                           .signature_raw = signature};
     reader_emit(&self->base, &event);
-    struct slice text = args.len > 2 && args.ptr[0] == '{' ? json_escape(arena, json_compact(arena, args)) : SLICE_NONE;
-    if (args.len > 2 && args.ptr[0] == '{' && text.len == 0)
+    struct slice text = reader_arguments(&self->base, args);
+    if (arena->overflow)
         return reader_fail_incomplete(&self->base, "the arguments of the provider's tool call are larger than can be held");
-    if (text.len > 2)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_ARGS, .choice = index, .tool = event.tool, .text_raw = text});
-    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .choice = index, .tool = event.tool});
+    reader_grow_call(&self->base, index, event.tool, text);
+    reader_end_call(&self->base, index, event.tool);
 }
 
 /* A picture, as Markdown with the data in its address: the one form that every client's text can carry. */
@@ -120,12 +111,9 @@ static void read_part(struct gemini_reader *self, unsigned index, struct slice p
 
 static void read_parts(struct gemini_reader *self, unsigned index, struct slice parts)
 {
-    struct json json;
+    struct json json = json_list(parts); /* absent when all went into thinking, or was filtered */
     struct slice part;
-    json_init(&json, parts, JSON_DEPTH_MAX);
-    if (parts.len == 0 || parts.ptr[0] != '[' || !json_array(&json))
-        return; /* absent when all went into thinking, or was filtered */
-    while (!self->base.failed && json_element(&json) && json_skip(&json, &part))
+    while (!self->base.failed && json_next(&json, &part))
         if (part.ptr[0] == '{')
             read_part(self, index, part);
 }
@@ -134,34 +122,24 @@ static void read_parts(struct gemini_reader *self, unsigned index, struct slice 
 
 /* FINISH_NONE: the model failed. A call that it could not get right (MALFORMED_FUNCTION_CALL …) ends the answer like any other reason that is no limit:
  * what was said until then stands. */
-static enum finish finish_of(struct slice reason)
-{
-    static const struct {
-        struct slice name;
-        enum finish finish;
-    } known[] = {
-        {LIT("MAX_TOKENS"), FINISH_LENGTH},
-        {LIT("CONTINUATION"), FINISH_LENGTH},
-        {LIT("SAFETY"), FINISH_CONTENT_FILTER},
-        {LIT("RECITATION"), FINISH_CONTENT_FILTER},
-        {LIT("LANGUAGE"), FINISH_CONTENT_FILTER},
-        {LIT("BLOCKLIST"), FINISH_CONTENT_FILTER},
-        {LIT("PROHIBITED_CONTENT"), FINISH_CONTENT_FILTER},
-        {LIT("SPII"), FINISH_CONTENT_FILTER},
-        {LIT("IMAGE_SAFETY"), FINISH_CONTENT_FILTER},
-        {LIT("IMAGE_PROHIBITED_CONTENT"), FINISH_CONTENT_FILTER},
-        {LIT("IMAGE_RECITATION"), FINISH_CONTENT_FILTER},
-        {LIT("MODEL_ARMOR"), FINISH_CONTENT_FILTER},
-        {LIT("ESCALATION"), FINISH_CONTENT_FILTER},
-        {LIT("PUP_LIMITED_DISABLED"), FINISH_CONTENT_FILTER},
-        {LIT("MALFORMED_RESPONSE"), FINISH_NONE},
-        {LIT("MISSING_THOUGHT_SIGNATURE"), FINISH_NONE},
-    };
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (json_raw_equals(reason, known[i].name))
-            return known[i].finish;
-    return FINISH_STOP; /* STOP, OTHER, NO_IMAGE, UNEXPECTED_TOOL_CALL …: the answer ended there */
-}
+static const struct finish_word finishes[] = {
+    {LIT("MAX_TOKENS"), FINISH_LENGTH},
+    {LIT("CONTINUATION"), FINISH_LENGTH},
+    {LIT("SAFETY"), FINISH_CONTENT_FILTER},
+    {LIT("RECITATION"), FINISH_CONTENT_FILTER},
+    {LIT("LANGUAGE"), FINISH_CONTENT_FILTER},
+    {LIT("BLOCKLIST"), FINISH_CONTENT_FILTER},
+    {LIT("PROHIBITED_CONTENT"), FINISH_CONTENT_FILTER},
+    {LIT("SPII"), FINISH_CONTENT_FILTER},
+    {LIT("IMAGE_SAFETY"), FINISH_CONTENT_FILTER},
+    {LIT("IMAGE_PROHIBITED_CONTENT"), FINISH_CONTENT_FILTER},
+    {LIT("IMAGE_RECITATION"), FINISH_CONTENT_FILTER},
+    {LIT("MODEL_ARMOR"), FINISH_CONTENT_FILTER},
+    {LIT("ESCALATION"), FINISH_CONTENT_FILTER},
+    {LIT("PUP_LIMITED_DISABLED"), FINISH_CONTENT_FILTER},
+    {LIT("MALFORMED_RESPONSE"), FINISH_NONE},
+    {LIT("MISSING_THOUGHT_SIGNATURE"), FINISH_NONE},
+};
 
 static void read_candidate(struct gemini_reader *self, struct slice candidate)
 {
@@ -174,7 +152,7 @@ static void read_candidate(struct gemini_reader *self, struct slice candidate)
     read_parts(self, (unsigned)index, json_find(json_find(candidate, "content"), "parts"));
     if (reason.len == 0 || self->base.failed)
         return;
-    choice->finish = finish_of(reason);
+    choice->finish = FINISH_OF(finishes, reason, FINISH_STOP); /* STOP, OTHER, NO_IMAGE, UNEXPECTED_TOOL_CALL …: it ended there */
     if (choice->finish == FINISH_NONE)
         reader_fail(&self->base,
                     failure_make(FAILURE_UNAVAILABLE, arena_printf(self->base.arena, "the model's answer could not be used (%.*s)",
@@ -184,12 +162,9 @@ static void read_candidate(struct gemini_reader *self, struct slice candidate)
 
 static void read_candidates(struct gemini_reader *self, struct slice list)
 {
-    struct json json;
+    struct json json = json_list(list);
     struct slice one;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    if (list.len == 0 || list.ptr[0] != '[' || !json_array(&json))
-        return;
-    while (!self->base.failed && json_element(&json) && json_skip(&json, &one))
+    while (!self->base.failed && json_next(&json, &one))
         if (one.ptr[0] == '{')
             read_candidate(self, one);
 }
@@ -203,7 +178,7 @@ static bool is_complete(const struct gemini_reader *self)
             return false;
         any |= self->choices[i].used;
     }
-    return self->started && any;
+    return self->base.started && any;
 }
 
 static void finish(struct gemini_reader *self)
@@ -218,7 +193,7 @@ static void finish(struct gemini_reader *self)
         if (choice->used)
             reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .choice = i, .finish = why});
     }
-    reader_end_with(&self->base, &self->usage);
+    reader_end(&self->base);
 }
 
 /* ---------------------------------------------------------------- the ways in */
@@ -228,13 +203,8 @@ static void read_response(struct gemini_reader *self, struct slice text)
     struct slice error = gemini_error_of(text);
     if (error.len > 0)
         return fail_with(self, text, error);
-    if (!self->started) {
-        self->started = true;
-        reader_emit(&self->base, &(struct event){.kind = EVENT_START,
-                                                 .id_raw = json_find_string(text, "responseId"),
-                                                 .model_raw = json_find_string(text, "modelVersion")});
-    }
-    take_usage(json_find(text, "usageMetadata"), &self->usage);
+    reader_start(&self->base, json_find_string(text, "responseId"), json_find_string(text, "modelVersion"), 0);
+    take_usage(json_find(text, "usageMetadata"), &self->base.usage);
     read_candidates(self, json_find(text, "candidates"));
     self->blocked |= json_find_string(json_find(text, "promptFeedback"), "blockReason").len > 0;
 }
@@ -252,9 +222,8 @@ static bool read_responses(struct gemini_reader *self, struct slice text)
         read_response(self, text);
         return true;
     }
-    json_init(&json, text, JSON_DEPTH_MAX);
-    json_array(&json);
-    while (!self->base.failed && json_element(&json) && json_skip(&json, &one)) {
+    json = json_list(text);
+    while (!self->base.failed && json_next(&json, &one)) {
         if (one.ptr[0] != '{')
             return false;
         read_response(self, one);
@@ -262,17 +231,12 @@ static bool read_responses(struct gemini_reader *self, struct slice text)
     return true;
 }
 
-void gemini_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten)
+void gemini_read_event(struct reader *reader, struct slice name, struct slice data)
 {
     struct gemini_reader *self = (struct gemini_reader *)reader;
     struct slice text = slice_trim(data);
-    (void)name; /* events have none */
-    (void)include_usage;
-    (void)rewritten;
-    if (pass != NULL)
-        *pass = PASS_AS_IS;
-    if (reader->failed || reader->ended || text.len == 0 || slice_equals(text, LIT("[DONE]"))) /* proxies say that; the API does not */
+    (void)name;                                             /* events have none */
+    if (text.len == 0 || slice_equals(text, LIT("[DONE]"))) /* proxies say that; the API does not */
         return;
     if (!read_responses(self, text))
         reader_fail_incomplete(&self->base, "an event of the provider's stream is not JSON");
@@ -281,7 +245,7 @@ void gemini_read_event(struct reader *reader, struct slice name, struct slice da
 void gemini_read_eof(struct reader *reader)
 {
     struct gemini_reader *self = (struct gemini_reader *)reader;
-    if (!reader->failed && !reader->ended && is_complete(self))
+    if (is_complete(self))
         finish(self);
 }
 

@@ -102,7 +102,6 @@ const struct wire wire_gemini = {
     .write_embed = gemini_write_embed,
     .write_count = gemini_write_count,
     .reader_size = sizeof(struct gemini_reader),
-    .reader_begin = gemini_reader_begin,
     .read_event = gemini_read_event,
     .read_answer = gemini_read_answer,
     .read_eof = gemini_read_eof,

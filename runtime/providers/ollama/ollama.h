@@ -21,8 +21,6 @@ bool ollama_write_request(struct encode *encode);
 bool ollama_write_embed(struct encode *encode);
 
 enum { OLLAMA_READER_SIZE = 512 };
-void ollama_reader_begin(struct reader *reader);
-void ollama_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten);
+void ollama_read_event(struct reader *reader, struct slice name, struct slice data);
 void ollama_read_answer(struct reader *reader, struct slice body);
 #endif

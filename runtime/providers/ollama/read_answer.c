@@ -8,15 +8,9 @@
 struct ollama_reader {
     struct reader base;
     unsigned tools;
-    bool started;
 };
 
 _Static_assert(sizeof(struct ollama_reader) <= OLLAMA_READER_SIZE, "ollama.h: OLLAMA_READER_SIZE");
-
-void ollama_reader_begin(struct reader *reader)
-{
-    (void)reader;
-}
 
 /* ---------------------------------------------------------------- when it was */
 
@@ -59,46 +53,36 @@ static int64_t seconds_of(struct slice text)
 /* There is no id in these answers. */
 static void start(struct ollama_reader *self, struct slice line)
 {
-    if (!self->started)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_START,
-                                                 .model_raw = json_find_string(line, "model"),
-                                                 .created = seconds_of(json_find_string(line, "created_at"))});
-    self->started = true;
+    if (!self->base.started)
+        reader_start(&self->base, SLICE_NONE, json_find_string(line, "model"), seconds_of(json_find_string(line, "created_at")));
 }
 
 /* ---------------------------------------------------------------- texts and calls */
 
 static void take_call(struct ollama_reader *self, struct slice call)
 {
-    struct slice function = json_find(call, "function"), arguments = json_find(function, "arguments"), text = SLICE_NONE;
+    struct slice function = json_find(call, "function"), arguments = json_find(function, "arguments");
     unsigned tool = self->tools++;
     reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
                                              .tool = tool,
                                              .id_raw = json_find_string(call, "id"),
                                              .name_raw = json_find_string(function, "name")});
-    if (arguments.len > 2 && arguments.ptr[0] == '{') {
-        struct slice object = json_compact(self->base.arena, arguments);
-        text = slice_equals(object, LIT("{}")) ? SLICE_NONE : json_escape(self->base.arena, object);
-        if (self->base.arena->overflow)
-            return reader_fail_incomplete(&self->base, "the provider's answer is too large");
-    } else if (arguments.len > 2 && arguments.ptr[0] == '"') { /* look-alikes that write them as OpenAI does */
-        text = (struct slice){arguments.ptr + 1, arguments.len - 2};
-    }
-    if (text.len > 0)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = tool, .text_raw = text});
-    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = tool});
+    struct slice text = arguments.len > 2 && arguments.ptr[0] == '"' /* look-alikes write them as OpenAI does */
+                            ? (struct slice){arguments.ptr + 1, arguments.len - 2}
+                            : reader_arguments(&self->base, arguments);
+    if (self->base.arena->overflow)
+        return reader_fail_incomplete(&self->base, "the provider's answer is too large");
+    reader_grow_call(&self->base, 0, tool, text);
+    reader_end_call(&self->base, 0, tool);
 }
 
 static void take_message(struct ollama_reader *self, struct slice message)
 {
-    struct slice calls = json_find(message, "tool_calls"), call;
-    struct json json;
+    struct json json = json_list(json_find(message, "tool_calls"));
+    struct slice call;
     reader_emit_text(&self->base, EVENT_REASONING, 0, json_find_string(message, "thinking"));
     reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(message, "content"));
-    json_init(&json, calls, JSON_DEPTH_MAX);
-    if (calls.len == 0 || calls.ptr[0] != '[' || !json_array(&json))
-        return;
-    while (json_element(&json) && json_skip(&json, &call))
+    while (json_next(&json, &call))
         take_call(self, call);
 }
 
@@ -117,13 +101,11 @@ static int64_t count_of(struct slice line, const char *name, bool *any)
 
 static void take_usage(struct ollama_reader *self, struct slice line)
 {
-    struct event event = {.kind = EVENT_USAGE, .usage = USAGE_UNKNOWN};
+    struct usage *usage = &self->base.usage;
     bool any = false;
-    event.usage.input = count_of(line, "prompt_eval_count", &any);
-    event.usage.output = count_of(line, "eval_count", &any);
-    event.usage.known = (any || !self->base.content) && event.usage.input >= 0 && event.usage.output >= 0;
-    if (event.usage.known)
-        reader_emit(&self->base, &event);
+    usage->input = count_of(line, "prompt_eval_count", &any);
+    usage->output = count_of(line, "eval_count", &any);
+    usage->known = (any || !self->base.content) && usage->input >= 0 && usage->output >= 0;
 }
 
 /* A model that was only loaded or unloaded (no messages) stopped; so did one that gives no reason. */
@@ -177,20 +159,11 @@ static void take_line(struct ollama_reader *self, struct slice line)
         end(self, line);
 }
 
-void ollama_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten)
+void ollama_read_event(struct reader *reader, struct slice name, struct slice data)
 {
-    struct ollama_reader *self = (struct ollama_reader *)reader;
     (void)name;
-    (void)include_usage;
-    (void)rewritten;
-    if (pass != NULL)
-        *pass = PASS_AS_IS;
-    if (reader->failed || reader->ended || slice_trim(data).len == 0)
-        return;
-    if (!json_is_object(data))
-        return reader_fail_incomplete(&self->base, "a line of the provider's stream is not JSON");
-    take_line(self, data);
+    if (reader_takes_event(reader, data, "a line of the provider's stream is not JSON"))
+        take_line((struct ollama_reader *)reader, data);
 }
 
 /* ---------------------------------------------------------------- whole answers */

@@ -30,10 +30,8 @@ const struct wire wire_ollama = {
     .write_request = ollama_write_request,
     .write_embed = ollama_write_embed,
     .reader_size = OLLAMA_READER_SIZE,
-    .reader_begin = ollama_reader_begin,
     .read_event = ollama_read_event,
     .read_answer = ollama_read_answer,
-    .read_eof = reader_ignore_eof,
     .read_failure = read_failure,
     .accept_stream = "application/x-ndjson",
 };

@@ -68,9 +68,7 @@ static const struct name_rule openai_names = {.allowed = "_-", .max = 64};
 
 /* Room for the private structs; checked where they are defined. */
 enum { OPENAI_READER_SIZE = 640, OPENAI_WRITER_SIZE = 320 };
-void openai_reader_begin(struct reader *reader);
-void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten);
+void openai_read_event(struct reader *reader, struct slice name, struct slice data);
 void openai_read_answer(struct reader *reader, struct slice body);
 void openai_read_eof(struct reader *reader);
 void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,

@@ -16,7 +16,6 @@ struct tool_call {
 
 struct openai_reader {
     struct reader base;
-    bool started, usage_seen;
     uint32_t began, finished; /* bit per choice */
     uint32_t has_calls;       /* bit per choice */
     unsigned tool_count[CHOICES_MAX];
@@ -29,45 +28,20 @@ struct openai_reader {
     char *shape;
     size_t prefix_len, suffix_len;
     unsigned shape_choice;
-    unsigned emitted;       /* events of the chunk being read */
     struct slice last_text; /* the last EVENT_TEXT among them */
 };
 
 _Static_assert(sizeof(struct openai_reader) <= OPENAI_READER_SIZE, "openai.h: OPENAI_READER_SIZE");
 
-void openai_reader_begin(struct reader *reader)
-{
-    (void)reader;
-}
-
-/* A chunk may fail in its middle: what it still says is not heard. */
-static void emit(struct openai_reader *self, const struct event *event)
-{
-    self->emitted++;
-    reader_emit(&self->base, event);
-}
-
-/* ---------------------------------------------------------------- usage */
-
-static void emit_usage(struct openai_reader *self, const struct usage *usage)
-{
-    struct event event = {.kind = EVENT_USAGE, .usage = *usage};
-    self->usage_seen = true;
-    emit(self, &event);
-}
-
 /* ---------------------------------------------------------------- pieces of text and calls */
 
 static void emit_text(struct openai_reader *self, enum event_kind kind, unsigned choice, struct slice text)
 {
-    struct event event = {.kind = kind, .choice = choice, .text_raw = text};
-    if (text.len == 0)
-        return;
-    if (kind == EVENT_TEXT) {
+    if (kind == EVENT_TEXT && text.len > 0) {
         self->last_text = text;
         self->shape_choice = choice;
     }
-    emit(self, &event);
+    reader_emit_text(&self->base, kind, choice, text);
 }
 
 /* Mistral: content as a list of chunks: {"type":"thinking","thinking":[{"type":"text",…}]} and {"type":"text","text":…}. */
@@ -75,20 +49,13 @@ static void read_content_list(struct openai_reader *self, struct json *json, uns
 {
     struct slice raw;
     json_array(json);
-    while (json_element(json)) {
-        if (!json_skip(json, &raw))
-            return;
-        struct slice thinking = json_find(raw, "thinking");
-        if (thinking.len == 0) {
+    while (json_next(json, &raw)) {
+        struct slice thinking = json_find(raw, "thinking"), piece;
+        struct json inner = json_list(thinking);
+        if (thinking.len == 0)
             emit_text(self, EVENT_TEXT, choice, json_find_string(raw, "text"));
-            continue;
-        }
-        struct json inner;
-        struct slice piece;
-        json_init(&inner, thinking, JSON_DEPTH_MAX);
-        if (json_peek(&inner) == JSON_ARRAY && json_array(&inner))
-            while (json_element(&inner) && json_skip(&inner, &piece))
-                emit_text(self, EVENT_REASONING, choice, json_find_string(piece, "text"));
+        while (json_next(&inner, &piece))
+            emit_text(self, EVENT_REASONING, choice, json_find_string(piece, "text"));
     }
 }
 
@@ -164,7 +131,7 @@ static struct tool_call *begin_call(struct openai_reader *self, unsigned choice,
                           .id_raw = call->id,
                           .name_raw = name_unfit(&self->base, piece->name, &openai_names),
                           .signature_raw = piece->signature};
-    emit(self, &event);
+    reader_emit(&self->base, &event);
     return call;
 }
 
@@ -173,7 +140,7 @@ static void end_calls(struct openai_reader *self, unsigned choice)
 {
     for (unsigned i = 0; (self->has_calls & 1u << choice) && i < self->call_count; i++)
         if (self->calls[i].choice == choice)
-            emit(self, &(struct event){.kind = EVENT_TOOL_END, .choice = choice, .tool = self->calls[i].tool});
+            reader_end_call(&self->base, choice, self->calls[i].tool);
 }
 
 static void read_call(struct openai_reader *self, struct json *json, unsigned choice, unsigned position)
@@ -196,10 +163,8 @@ static void read_call(struct openai_reader *self, struct json *json, unsigned ch
     struct tool_call *call = find_call(self, choice, &piece, position);
     if (call == NULL)
         call = begin_call(self, choice, &piece, position);
-    if (call == NULL || piece.arguments.len == 0)
-        return;
-    struct event event = {.kind = EVENT_TOOL_ARGS, .choice = choice, .tool = call->tool, .text_raw = piece.arguments};
-    emit(self, &event);
+    if (call != NULL)
+        reader_grow_call(&self->base, choice, call->tool, piece.arguments);
 }
 
 static void read_calls(struct openai_reader *self, struct json *json, unsigned choice)
@@ -262,27 +227,17 @@ static void read_message(struct openai_reader *self, struct json *json, unsigned
 
 /* ---------------------------------------------------------------- choices */
 
-/* FINISH_NONE: unknown. `error` finishes say that the model failed. */
-static enum finish finish_of(struct slice reason, bool *error)
-{
-    static const struct {
-        struct slice name;
-        enum finish finish;
-    } known[] = {
-        {LIT("stop"), FINISH_STOP},
-        {LIT("length"), FINISH_LENGTH},
-        {LIT("tool_calls"), FINISH_TOOL_CALLS},
-        {LIT("function_call"), FINISH_TOOL_CALLS},
-        {LIT("content_filter"), FINISH_CONTENT_FILTER},
-        {LIT("eos"), FINISH_STOP},            /* COMPAT(together, 2026-04) */
-        {LIT("model_length"), FINISH_LENGTH}, /* COMPAT(mistral, 2026-06) */
-    };
-    for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
-        if (openai_is(reason, known[i].name))
-            return known[i].finish;
-    *error = openai_is(reason, LIT("error")) || openai_is(reason, LIT("insufficient_system_resource"));
-    return FINISH_STOP;
-}
+static const struct finish_word finishes[] = {
+    {LIT("stop"), FINISH_STOP},
+    {LIT("length"), FINISH_LENGTH},
+    {LIT("tool_calls"), FINISH_TOOL_CALLS},
+    {LIT("function_call"), FINISH_TOOL_CALLS},
+    {LIT("content_filter"), FINISH_CONTENT_FILTER},
+    {LIT("eos"), FINISH_STOP},            /* COMPAT(together, 2026-04) */
+    {LIT("model_length"), FINISH_LENGTH}, /* COMPAT(mistral, 2026-06) */
+    {LIT("error"), FINISH_NONE},          /* the model failed */
+    {LIT("insufficient_system_resource"), FINISH_NONE},
+};
 
 /* What one chunk turned out to hold, for passing it on. */
 struct chunk {
@@ -295,7 +250,6 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
 {
     struct slice key, reason = SLICE_NONE, logprobs = SLICE_NONE;
     int64_t choice = position;
-    bool error = false;
     json_object(json); /* every server puts the index before the delta */
     while (json_member(json, &key)) {
         if (openai_is(key, LIT("index")))
@@ -318,20 +272,17 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
     self->began |= 1u << choice;
     struct slice list = json_find(logprobs, "content");
     if (list.len > 2 && list.ptr[0] == '[' && json->error == JSON_OK)
-        emit(self, &(struct event){.kind = EVENT_LOGPROBS, .choice = (unsigned)choice, .data_raw = list});
+        reader_emit(&self->base, &(struct event){.kind = EVENT_LOGPROBS, .choice = (unsigned)choice, .data_raw = list});
     if (reason.len == 0 || (self->finished & 1u << choice) || json->error != JSON_OK)
         return;
-    enum finish finish = finish_of(reason, &error);
-    if (error) {
-        reader_fail(&self->base, failure_make(FAILURE_UNAVAILABLE, LIT("the provider says that the model failed")), SENT_REFUSED);
-        return;
-    }
+    enum finish finish = FINISH_OF(finishes, reason, FINISH_STOP);
+    if (finish == FINISH_NONE)
+        return reader_fail(&self->base, failure_make(FAILURE_UNAVAILABLE, LIT("the provider says that the model failed")), SENT_REFUSED);
     if (finish == FINISH_STOP && (self->has_calls & 1u << choice))
         finish = FINISH_TOOL_CALLS;
     end_calls(self, (unsigned)choice);
     self->finished |= 1u << choice;
-    struct event event = {.kind = EVENT_FINISH, .choice = (unsigned)choice, .finish = finish};
-    emit(self, &event);
+    reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .choice = (unsigned)choice, .finish = finish});
 }
 
 static bool read_choices(struct openai_reader *self, struct json *json)
@@ -370,15 +321,6 @@ static void fail_with(struct openai_reader *self, struct slice body)
 }
 
 /* ---------------------------------------------------------------- a chunk, an answer */
-
-static void start(struct openai_reader *self, struct slice id, struct slice model, int64_t created)
-{
-    if (self->started)
-        return;
-    self->started = true;
-    struct event event = {.kind = EVENT_START, .id_raw = id, .model_raw = model, .created = created};
-    emit(self, &event);
-}
 
 /* COMPAT(groq, 2026-08): usage and errors of a stream may stand here and nowhere else. */
 static void read_x_groq(struct openai_reader *self, struct json *json, struct chunk *chunk, struct usage *usage)
@@ -451,14 +393,14 @@ static void read_body(struct openai_reader *self, struct slice data, struct chun
         return fail_with(self, data);
     /* COMPAT(azure, 2026-08): a first chunk that names nothing and lists no choice only says what filters found. */
     if (id.len + model.len > 0 || !slice_equals(choices, LIT("[]")) || chunk->has_usage)
-        start(self, id, model, created);
+        reader_start(&self->base, id, model, created);
     if (choices_at.start != NULL) {
         chunk->no_choices = json_peek(&choices_at) == JSON_ARRAY;
         chunk->has_choices = read_choices(self, &choices_at);
         chunk->no_choices &= !chunk->has_choices;
     }
     if (chunk->has_usage && !self->base.failed)
-        emit_usage(self, &usage);
+        reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = usage});
 }
 
 /* Bytes of a chunk, on one line: an LF between its tokens would end the data line. */
@@ -470,11 +412,11 @@ static char *put_line(char *to, const char *from, size_t len)
 }
 
 /* The chunk without its usage: nobody asked for it. */
-static void cut_usage(struct openai_reader *self, struct slice data, const struct chunk *chunk, enum pass *pass, struct slice *rewritten)
+static void cut_usage(struct openai_reader *self, struct slice data, const struct chunk *chunk)
 {
     static const char before[] = "data: ", after[] = "\n\n";
     size_t behind = chunk->usage.at + chunk->usage.len, room = sizeof before + data.len + sizeof after;
-    *pass = PASS_DROP;
+    self->base.pass = PASS_DROP;
     if (!chunk->has_choices)
         return;
     if (room > self->rewritten_size) {
@@ -482,7 +424,7 @@ static void cut_usage(struct openai_reader *self, struct slice data, const struc
         self->rewritten_size = self->rewritten == NULL ? 0 : 2 * room;
     }
     if (self->rewritten == NULL) {
-        *pass = PASS_AS_IS; /* no room to cut: usage too many is better than a piece of the answer too few */
+        self->base.pass = PASS_AS_IS; /* no room to cut: usage too many is better than a piece of the answer too few */
         return;
     }
     char *to = self->rewritten;
@@ -490,8 +432,8 @@ static void cut_usage(struct openai_reader *self, struct slice data, const struc
     to = put_line(to + sizeof before - 1, data.ptr, chunk->usage.at);
     to = put_line(to, data.ptr + behind, data.len - behind);
     memcpy(to, after, sizeof after - 1);
-    *rewritten = (struct slice){self->rewritten, (size_t)(to + sizeof after - 1 - self->rewritten)};
-    *pass = PASS_REWRITE;
+    self->base.rewritten = (struct slice){self->rewritten, (size_t)(to + sizeof after - 1 - self->rewritten)};
+    self->base.pass = PASS_REWRITE;
 }
 
 /* Remembers what stood around the text of a chunk that said nothing else. */
@@ -499,7 +441,7 @@ static void learn_shape(struct openai_reader *self, struct slice data)
 {
     struct slice text = self->last_text;
     self->prefix_len = 0;
-    if (self->emitted != 1 || text.len == 0 || text.ptr < data.ptr || text.ptr + text.len > data.ptr + data.len)
+    if (self->base.emitted != 1 || text.len == 0 || text.ptr < data.ptr || text.ptr + text.len > data.ptr + data.len)
         return;
     if (data.len - text.len > SHAPE_MAX)
         return;
@@ -523,17 +465,12 @@ static bool has_shape(const struct openai_reader *self, struct slice data, struc
            memcmp(text->ptr + text->len, self->shape + self->prefix_len, self->suffix_len) == 0 && json_is_plain(*text);
 }
 
-void openai_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                       struct slice *rewritten)
+void openai_read_event(struct reader *reader, struct slice name, struct slice data)
 {
     struct openai_reader *self = (struct openai_reader *)reader;
     struct chunk chunk = {.has_choices = false};
-    if (pass != NULL)
-        *pass = PASS_AS_IS;
-    if (reader->failed || reader->ended)
-        return;
     if (slice_starts_with(data, LIT("[DONE]"))) {
-        if (self->started)
+        if (self->base.started)
             reader_end(&self->base);
         else
             reader_fail_incomplete(&self->base, "the provider's stream ended before it began");
@@ -544,7 +481,7 @@ void openai_read_event(struct reader *reader, struct slice name, struct slice da
         return emit_text(self, EVENT_TEXT, self->shape_choice, text);
     if (slice_trim(data).len == 0)
         return;
-    self->emitted = 0;
+    self->base.emitted = 0;
     self->last_text = SLICE_NONE;
     chunk.has_error = slice_equals(name, LIT("error")); /* COMPAT(vllm, 2026-08): its data need not have a member `error` */
     read_body(self, data, &chunk);
@@ -552,19 +489,19 @@ void openai_read_event(struct reader *reader, struct slice name, struct slice da
         return;
     if (!chunk.has_usage)
         learn_shape(self, data);
-    if (pass == NULL)
+    if (!reader->passes)
         return;
-    if (chunk.no_choices && !(include_usage && chunk.has_usage))
-        *pass = PASS_DROP; /* clients take choices[0] without looking; what is listed beside none is not for them */
-    else if (!include_usage && chunk.has_usage)
-        cut_usage(self, data, &chunk, pass, rewritten);
+    if (chunk.no_choices && !(reader->include_usage && chunk.has_usage))
+        reader->pass = PASS_DROP; /* clients take choices[0] without looking; what is listed beside none is not for them */
+    else if (!reader->include_usage && chunk.has_usage)
+        cut_usage(self, data, &chunk);
 }
 
 /* Some servers leave the reason out of a whole answer, which is complete by its framing. */
 static void finish_unsaid(struct openai_reader *self)
 {
     end_calls(self, 0);
-    emit(self, &(struct event){.kind = EVENT_FINISH, .finish = self->has_calls ? FINISH_TOOL_CALLS : FINISH_STOP});
+    reader_emit(&self->base, &(struct event){.kind = EVENT_FINISH, .finish = self->has_calls ? FINISH_TOOL_CALLS : FINISH_STOP});
 }
 
 void openai_read_answer(struct reader *reader, struct slice body)

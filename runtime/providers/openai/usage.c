@@ -35,22 +35,13 @@ static void read_details(struct json *json, struct usage *usage, bool prompt)
     }
 }
 
-/* The wire's counts include what was cached; ours are disjoint. A provider's nonsense (more cached than there was) is cut, never negative.
- * COMPAT(xai, 2026-08): there it means that what was cached was counted apart. */
-static void make_disjoint(const struct vendor *vendor, struct usage *usage)
+/* COMPAT(xai, 2026-08): there, more cached than there was means that it was counted apart. */
+static void add_apart(struct usage *usage)
 {
-    int64_t *const cached[] = {&usage->cache_read, &usage->cache_write};
-    if ((vendor->quirks & VENDOR_REASONING_APART) && usage->input >= 0 && usage->cache_read > usage->input)
+    if (usage->input >= 0 && usage->cache_read > usage->input)
         usage->input += usage->cache_read;
-    for (unsigned i = 0; i < 2 && usage->input >= 0; i++) {
-        if (*cached[i] > usage->input)
-            *cached[i] = usage->input;
-        usage->input -= *cached[i] > 0 ? *cached[i] : 0;
-    }
-    if ((vendor->quirks & VENDOR_REASONING_APART) && usage->reasoning > 0 && usage->output >= 0)
+    if (usage->reasoning > 0 && usage->output >= 0)
         usage->output += usage->reasoning;
-    if (usage->reasoning > usage->output)
-        usage->reasoning = usage->output;
 }
 
 /* COMPAT(openrouter, 2026-08): dollars. */
@@ -98,6 +89,8 @@ bool openai_read_usage(const struct vendor *vendor, struct json *json, struct us
     if (usage->output < 0 && usage->input >= 0 && usage->total >= usage->input) /* COMPAT(vllm, 2026-08): null for none */
         usage->output = usage->total - usage->input;
     usage->known = usage->input >= 0 && usage->output >= 0;
-    make_disjoint(vendor, usage);
+    if (vendor->quirks & VENDOR_REASONING_APART)
+        add_apart(usage);
+    usage_make_disjoint(usage);
     return usage->known;
 }

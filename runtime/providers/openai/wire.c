@@ -78,7 +78,6 @@ const struct wire wire_openai = {
     .write_request = openai_write_request,
     .edits = openai_edits,
     .reader_size = OPENAI_READER_SIZE,
-    .reader_begin = openai_reader_begin,
     .read_event = openai_read_event,
     .read_answer = openai_read_answer,
     .read_eof = openai_read_eof,

@@ -15,17 +15,11 @@ struct tool_call {
 
 struct responses_reader {
     struct reader base;
-    bool started;
     struct tool_call *calls; /* in the arena, made at the first call */
     unsigned call_count;
 };
 
 _Static_assert(sizeof(struct responses_reader) <= RESPONSES_READER_SIZE, "responses.h: RESPONSES_READER_SIZE");
-
-void responses_reader_begin(struct reader *reader)
-{
-    (void)reader;
-}
 
 /* `body` holds the error, or is it. */
 static void fail_with(struct responses_reader *self, struct slice body)
@@ -37,36 +31,18 @@ static void fail_with(struct responses_reader *self, struct slice body)
 
 /* ---------------------------------------------------------------- usage and finish */
 
-/* The wire's counts include what was cached; ours are disjoint. A provider's nonsense (more cached than there was) is cut, never negative. */
-static void make_disjoint(struct usage *usage)
-{
-    int64_t *const cached[] = {&usage->cache_read, &usage->cache_write};
-    for (unsigned i = 0; i < 2 && usage->input >= 0; i++) {
-        if (*cached[i] > usage->input)
-            *cached[i] = usage->input;
-        usage->input -= *cached[i] > 0 ? *cached[i] : 0;
-    }
-    if (usage->reasoning > usage->output)
-        usage->reasoning = usage->output;
-}
-
 static void read_usage(struct responses_reader *self, struct slice object)
 {
-    struct usage usage = USAGE_UNKNOWN;
-    if (object.len == 0 || object.ptr[0] != '{')
-        return;
+    struct usage *usage = &self->base.usage;
     struct slice in = json_find(object, "input_tokens_details"), out = json_find(object, "output_tokens_details");
-    usage_take_count(object, "input_tokens", &usage.input);
-    usage_take_count(object, "output_tokens", &usage.output);
-    usage_take_count(object, "total_tokens", &usage.total);
-    usage_take_count(in, "cached_tokens", &usage.cache_read);
-    usage_take_count(in, "cache_write_tokens", &usage.cache_write);
-    usage_take_count(out, "reasoning_tokens", &usage.reasoning);
-    if (usage.input < 0 || usage.output < 0)
-        return;
-    usage.known = true;
-    make_disjoint(&usage);
-    reader_emit(&self->base, &(struct event){.kind = EVENT_USAGE, .usage = usage});
+    usage_take_count(object, "input_tokens", &usage->input);
+    usage_take_count(object, "output_tokens", &usage->output);
+    usage_take_count(object, "total_tokens", &usage->total);
+    usage_take_count(in, "cached_tokens", &usage->cache_read);
+    usage_take_count(in, "cache_write_tokens", &usage->cache_write);
+    usage_take_count(out, "reasoning_tokens", &usage->reasoning);
+    usage->known = usage->input >= 0 && usage->output >= 0;
+    usage_make_disjoint(usage);
 }
 
 /* ---------------------------------------------------------------- items */
@@ -104,7 +80,7 @@ static void grow_call(struct responses_reader *self, struct tool_call *call, str
     if (call->ended || arguments.len == 0)
         return;
     call->grew = true;
-    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_ARGS, .tool = tool_of(self, call), .text_raw = arguments});
+    reader_grow_call(&self->base, 0, tool_of(self, call), arguments);
 }
 
 /* The text of a custom tool as the arguments of the function that stands for it. */
@@ -123,7 +99,7 @@ static void end_call(struct responses_reader *self, struct tool_call *call, stru
                   slice_equals(json_find_string(item, "type"), LIT("custom_tool_call")) ? wrap_input(self, json_find_string(item, "input"))
                                                                                         : json_find_string(item, "arguments"));
     call->ended = true;
-    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_END, .tool = tool_of(self, call)});
+    reader_end_call(&self->base, 0, tool_of(self, call));
 }
 
 static bool is_call(struct slice type)
@@ -133,17 +109,12 @@ static bool is_call(struct slice type)
 
 static void emit_texts(struct responses_reader *self, enum event_kind kind, struct slice list)
 {
-    struct json json;
+    struct json json = json_list(list);
     struct slice part;
-    if (list.len == 0 || list.ptr[0] != '[')
-        return;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    json_array(&json);
-    while (json_element(&json) && json_skip(&json, &part)) {
+    while (json_next(&json, &part)) {
         struct slice refusal = kind == EVENT_TEXT ? json_find_string(part, "refusal") : SLICE_NONE;
         struct slice text = refusal.len > 0 ? refusal : json_find_string(part, "text");
-        if (text.len > 0)
-            reader_emit(&self->base, &(struct event){.kind = refusal.len > 0 ? EVENT_REFUSAL : kind, .text_raw = text});
+        reader_emit_text(&self->base, refusal.len > 0 ? EVENT_REFUSAL : kind, 0, text);
     }
 }
 
@@ -165,13 +136,9 @@ static void read_item(struct responses_reader *self, struct slice item, int64_t 
 
 static void read_output(struct responses_reader *self, struct slice list)
 {
-    struct json json;
+    struct json json = json_list(list);
     struct slice item;
-    if (list.len == 0 || list.ptr[0] != '[')
-        return;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    json_array(&json);
-    for (int64_t index = 0; json_element(&json) && json_skip(&json, &item); index++)
+    for (int64_t index = 0; json_next(&json, &item); index++)
         read_item(self, item, index);
 }
 
@@ -180,14 +147,8 @@ static void read_output(struct responses_reader *self, struct slice list)
 static void start(struct responses_reader *self, struct slice response)
 {
     int64_t created = 0;
-    if (self->started)
-        return;
-    self->started = true;
     usage_take_count(response, "created_at", &created);
-    reader_emit(&self->base, &(struct event){.kind = EVENT_START,
-                                             .id_raw = json_find_string(response, "id"),
-                                             .model_raw = json_find_string(response, "model"),
-                                             .created = created});
+    reader_start(&self->base, json_find_string(response, "id"), json_find_string(response, "model"), created);
 }
 
 /* The end, by the object's own status: what is neither completed nor incomplete failed. */
@@ -255,8 +216,7 @@ static bool read_said(struct slice data, struct said *said)
 static void read_delta(struct responses_reader *self, const struct said *said, enum event_kind kind)
 {
     start(self, SLICE_NONE);
-    if (said->delta.len > 0)
-        reader_emit(&self->base, &(struct event){.kind = kind, .text_raw = said->delta});
+    reader_emit_text(&self->base, kind, 0, said->delta);
 }
 
 static void read_item_event(struct responses_reader *self, const struct said *said, bool done)
@@ -279,18 +239,13 @@ static void read_arguments(struct responses_reader *self, const struct said *sai
         grow_call(self, call, said->delta);
 }
 
-void responses_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                          struct slice *rewritten)
+void responses_read_event(struct reader *reader, struct slice name, struct slice data)
 {
     struct responses_reader *self = (struct responses_reader *)reader;
     struct said said;
     (void)name; /* the data repeats it */
-    (void)include_usage;
-    (void)rewritten;
-    if (pass != NULL)
-        *pass = PASS_AS_IS;
     struct slice text = slice_trim(data);
-    if (reader->failed || reader->ended || text.len == 0 || slice_equals(text, LIT("[DONE]")))
+    if (text.len == 0 || slice_equals(text, LIT("[DONE]")))
         return;
     if (!read_said(data, &said))
         return reader_fail_incomplete(&self->base, "an event of the provider's stream is not JSON");

@@ -104,8 +104,6 @@ void responses_write_event(struct writer *writer, const struct event *event, str
 void responses_writer_end(struct writer *writer);
 
 enum { RESPONSES_READER_SIZE = 256 };
-void responses_reader_begin(struct reader *reader);
-void responses_read_event(struct reader *reader, struct slice name, struct slice data, bool include_usage, enum pass *pass,
-                          struct slice *rewritten);
+void responses_read_event(struct reader *reader, struct slice name, struct slice data);
 void responses_read_answer(struct reader *reader, struct slice body);
 #endif
