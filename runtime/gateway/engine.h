@@ -43,7 +43,5 @@ struct engine {
     bool (*trial)(struct script *script, struct request *request, char complaint[COMPLAINT_MAX]);
     /* As if the client had asked for the nth of the strategies that the policy exports. False: it has not so many. `request` NULL: only look. */
     bool (*choose_strategy)(struct script *script, struct request *request, unsigned nth);
-    /* Calls and memory of this script, for the log and /health: kilobytes in use. */
-    size_t (*memory_kb)(struct script *script);
 };
 #endif

@@ -414,11 +414,6 @@ static bool choose_strategy(struct script *script, struct request *request, unsi
     return known;
 }
 
-static size_t memory_kb(struct script *script)
-{
-    return (size_t)lua_gc(script->L, LUA_GCCOUNT);
-}
-
 const struct engine lua_engine = {
     .read = sources_read,
     .is_board = sources_is_board,
@@ -433,5 +428,4 @@ const struct engine lua_engine = {
     .explain = explain,
     .trial = trial,
     .choose_strategy = choose_strategy,
-    .memory_kb = memory_kb,
 };
