@@ -48,81 +48,53 @@ void mock_replace(struct mock_script *script, struct slice bytes, int status, en
 
 /* ---------------------------------------------------------------- cuts, resets and stalls */
 
-static void reset(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void send_nothing(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    mock_script_clear(script);
-    script->end = MOCK_RESET;
+    mock_script_clear(c->script);
+    c->script->end = c->fault->end;
 }
 
-static void close_after(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void send_head(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    mock_script_clear(script);
-    script->end = MOCK_CLOSE;
+    mock_keep_pieces(c->script, 1, c->fault->end);
 }
 
-static void cut_head(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void send_events(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    mock_keep_pieces(script, 1, MOCK_CLOSE);
-    halve_last(script);
+    mock_keep_pieces(c->script, mock_with_events(c->script, c->fault->events > 0 ? c->fault->events : c->number), c->fault->end);
 }
 
-static void cut_body(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void cut_head(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    mock_keep_pieces(script, mock_with_events(script, 3), MOCK_CLOSE);
+    mock_keep_pieces(c->script, 1, MOCK_CLOSE);
+    halve_last(c->script);
 }
 
-static void cut_event(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void cut_mid_event(const struct mock_case *c)
 {
-    (void)call;
-    mock_keep_pieces(script, mock_with_events(script, number), MOCK_CLOSE);
+    mock_keep_pieces(c->script, mock_with_events(c->script, c->number + 1), MOCK_CLOSE);
+    halve_last(c->script);
 }
 
-static void reset_event(const struct mock_call *call, struct mock_script *script, int64_t number)
+/* All events but the marker, and a clean end. */
+static void no_done(const struct mock_case *c)
 {
-    (void)call;
-    mock_keep_pieces(script, mock_with_events(script, number), MOCK_RESET);
-}
-
-static void cut_mid_event(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call;
-    mock_keep_pieces(script, mock_with_events(script, number + 1), MOCK_CLOSE);
-    halve_last(script);
-}
-
-/* Rebuilds the end of a stream: the pieces that `leave_out` picks go, the last chunk stays. */
-static void end_early(struct mock_script *script, bool (*leave_out)(const struct mock_piece *piece))
-{
+    struct mock_script *script = c->script;
+    unsigned count = 1;
     if (!script->chunked) {
         mock_keep_pieces(script, 2, MOCK_CLOSE);
         return;
     }
-    unsigned count = 1;
-    while (count < script->count && !(script->pieces[count].event && leave_out(&script->pieces[count])))
+    while (count < script->count && !script->pieces[count].marker)
         count++;
     mock_keep_pieces(script, count, MOCK_KEEP);
     mock_script_end_stream(script);
 }
 
-static bool is_marker(const struct mock_piece *piece)
-{
-    return piece->marker;
-}
-
-static void no_done(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    end_early(script, is_marker);
-}
-
 /* Content, and then a clean end without finish or marker. */
-static void no_finish(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void no_finish(const struct mock_case *c)
 {
-    (void)call, (void)number;
+    struct mock_script *script = c->script;
     unsigned last = 0;
     for (unsigned i = 1; i < script->count; i++)
         if (script->pieces[i].content)
@@ -132,97 +104,79 @@ static void no_finish(const struct mock_call *call, struct mock_script *script, 
         mock_script_end_stream(script);
 }
 
-static void stall_head(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    mock_script_clear(script);
-    script->end = MOCK_STALL;
-}
-
-static void stall_first(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    mock_keep_pieces(script, 1, MOCK_STALL);
-}
-
-static void stall_body(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    mock_keep_pieces(script, mock_with_events(script, 3), MOCK_STALL);
-}
-
-static void stall_event(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call;
-    mock_keep_pieces(script, mock_with_events(script, number), MOCK_STALL);
-}
-
 /* ---------------------------------------------------------------- good HTTP, bad answers */
 
-static void status(const struct mock_call *call, struct mock_script *script, int64_t number)
+/* The number behind the name if it can be a status, else the row's. */
+static int status_of(const struct mock_case *c)
+{
+    return c->number >= 100 && c->number <= 999 ? (int)c->number : c->fault->status;
+}
+
+static void error_status(const struct mock_case *c)
 {
     struct buffer message;
-    int code = number >= 100 && number <= 999 ? (int)number : 500;
+    int code = status_of(c);
     buffer_init(&message, 256);
     buffer_printf(&message, "The mock provider was asked to answer with status %d.", code);
-    mock_script_clear(script);
-    mock_wire_error(call, code, NULL, buffer_slice(&message), code / 100 == 3 ? "Location: http://127.0.0.1:9/elsewhere\r\n" : "", script);
+    mock_script_clear(c->script);
+    mock_wire_error(c->call, code, NULL, buffer_slice(&message), code / 100 == 3 ? "Location: http://127.0.0.1:9/elsewhere\r\n" : "",
+                    c->script);
     buffer_free(&message);
 }
 
-static void rate_limit(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void rate_limit(const struct mock_case *c)
 {
     char header[64];
-    snprintf(header, sizeof header, "Retry-After: %lld\r\n", (long long)number);
-    mock_script_clear(script);
-    mock_wire_error(call, 429, NULL, LIT("Rate limit reached for requests."), header, script);
+    snprintf(header, sizeof header, "Retry-After: %lld\r\n", (long long)c->number);
+    mock_script_clear(c->script);
+    mock_wire_error(c->call, 429, NULL, LIT("Rate limit reached for requests."), header, c->script);
 }
 
-static void quota(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void vendor_error(const struct mock_case *c)
 {
-    (void)number;
-    mock_script_clear(script);
-    mock_wire_error(call, 429, "insufficient_quota", LIT("You exceeded your current quota, please check your plan and billing details."),
-                    "", script);
+    const struct mock_fault *fault = c->fault;
+    mock_script_clear(c->script);
+    mock_wire_error(c->call, fault->status, fault->code, fault->text, fault->headers, c->script);
+    c->script->end = fault->end;
 }
 
-static void context_length(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void context_length(const struct mock_case *c)
 {
-    (void)number;
-    mock_script_clear(script);
-    mock_wire_error(call, 400, "context_length_exceeded",
-                    call->dialect == MOCK_ANTHROPIC
+    mock_script_clear(c->script);
+    mock_wire_error(c->call, 400, "context_length_exceeded",
+                    c->call->dialect == MOCK_ANTHROPIC
                         ? LIT("prompt is too long: 300000 tokens > 200000 maximum")
                         : LIT("This model's maximum context length is 8192 tokens. However, your messages resulted in 9000 tokens."),
-                    "", script);
+                    "", c->script);
 }
 
-static void html(const struct mock_call *call, struct mock_script *script, int64_t number)
+/* An answer that is none of the vendor's. */
+static void foreign_body(const struct mock_case *c)
 {
-    (void)call;
-    mock_script_clear(script);
-    buffer_append_lit(&script->scratch,
-                      "<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1><script>alert(1)</script></body></html>");
-    mock_script_whole(script, number >= 100 && number <= 999 ? (int)number : 502, "Content-Type: text/html\r\n", 0);
+    mock_script_clear(c->script);
+    buffer_append_slice(&c->script->scratch, c->fault->text);
+    mock_script_whole(c->script, status_of(c), c->fault->headers, 0);
 }
 
-static void error_in_200(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void error_in_200(const struct mock_case *c)
 {
-    (void)number;
+    struct mock_script *script = c->script;
     mock_script_clear(script);
-    mock_wire_error_body(call, 500, NULL, LIT("The model failed behind a good status."), &script->scratch);
+    mock_wire_error_body(c->call, 500, NULL, LIT("The model failed behind a good status."), &script->scratch);
     mock_script_whole(script, 200, "Content-Type: application/json\r\n", 0);
 }
 
 /* An error event behind `number` events of content; 0: before anything else. */
-static void error_event(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void error_event(const struct mock_case *c)
 {
+    struct mock_script *script = c->script;
+    const struct mock_call *call = c->call;
     if (!script->chunked) {
-        error_in_200(call, script, 0);
+        error_in_200(c);
         return;
     }
     unsigned count = 1;
-    for (int64_t seen = 0; seen < number && count < script->count - 1; count++)
+    for (int64_t seen = 0; seen < c->number && count < script->count - 1; count++)
         seen += script->pieces[count].content;
     mock_keep_pieces(script, count, MOCK_KEEP);
     buffer_append_slice(&script->scratch, call->dialect == MOCK_ANTHROPIC ? LIT("event: error\ndata: ") : LIT("data: "));
@@ -232,19 +186,18 @@ static void error_event(const struct mock_call *call, struct mock_script *script
     mock_script_end_stream(script);
 }
 
-static void whole_body(struct mock_script *script, const char *type, struct slice body)
+/* A head that says it is JSON, and these bytes. */
+static void as_json(struct mock_script *script, struct slice body)
 {
-    char header[64];
-    snprintf(header, sizeof header, "Content-Type: %s\r\n", type);
     mock_script_clear(script);
     buffer_append_slice(&script->scratch, body);
-    mock_script_whole(script, 200, header, 0);
+    mock_script_whole(script, 200, "Content-Type: application/json\r\n", 0);
 }
 
-static void not_json(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void not_json(const struct mock_case *c)
 {
-    (void)number;
-    if (call->stream) {
+    struct mock_script *script = c->script;
+    if (c->call->stream) {
         mock_script_clear(script);
         mock_script_begin_stream(script);
         buffer_append_lit(&script->scratch, "data: this is not JSON\n\n");
@@ -252,14 +205,14 @@ static void not_json(const struct mock_call *call, struct mock_script *script, i
         mock_script_end_stream(script);
         return;
     }
-    whole_body(script, "application/json", LIT("this is not JSON"));
+    as_json(script, LIT("this is not JSON"));
 }
 
 /* Framed well, and cut inside the JSON. */
-static void truncated_json(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void truncated_json(const struct mock_case *c)
 {
-    (void)number;
-    if (call->stream) {
+    struct mock_script *script = c->script;
+    if (c->call->stream) {
         mock_keep_pieces(script, mock_with_events(script, 3), MOCK_KEEP);
         buffer_append_lit(&script->scratch, "data: {\"id\":\"chatcmpl-mock\",\"choices\":[{\"delta\":{\"cont\n\n");
         mock_script_event(script);
@@ -269,56 +222,36 @@ static void truncated_json(const struct mock_call *call, struct mock_script *scr
     struct buffer half;
     buffer_init(&half, script->bytes.limit);
     buffer_append(&half, script->bytes.ptr + script->pieces[0].end, script->pieces[1].end - script->pieces[0].end);
-    whole_body(script, "application/json", buffer_slice(&half));
+    as_json(script, buffer_slice(&half));
     buffer_free(&half);
 }
 
 /* A status and nothing else. */
-static void empty(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void empty(const struct mock_case *c)
 {
-    bool stream = call->stream;
-    mock_script_clear(script);
-    mock_script_whole(script, number >= 100 && number <= 999 ? (int)number : 200,
-                      stream ? "Content-Type: text/event-stream\r\n" : "Content-Type: application/json\r\n", 0);
-}
-
-static void plain_text(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call;
-    mock_script_clear(script);
-    buffer_append_lit(&script->scratch, "upstream connect error or disconnect/reset before headers");
-    mock_script_whole(script, number >= 100 && number <= 999 ? (int)number : 500, "Content-Type: text/plain\r\n", 0);
+    mock_script_clear(c->script);
+    mock_script_whole(c->script, status_of(c),
+                      c->call->stream ? "Content-Type: text/event-stream\r\n" : "Content-Type: application/json\r\n", 0);
 }
 
 /* More text than an error should have. */
-static void long_text(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void long_text(const struct mock_case *c)
 {
-    (void)call;
-    mock_script_clear(script);
+    mock_script_clear(c->script);
     for (unsigned i = 0; i < 10000; i++)
-        buffer_printf(&script->scratch, "line %u of a trace\n", i);
-    mock_script_whole(script, number >= 100 && number <= 999 ? (int)number : 500, "Content-Type: text/plain\r\n", 0);
+        buffer_printf(&c->script->scratch, "line %u of a trace\n", i);
+    mock_script_whole(c->script, status_of(c), c->fault->headers, 0);
 }
 
-/* Answers before the body is read, and closes. */
-static void early_413(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void echo_auth(const struct mock_case *c)
 {
-    (void)number;
-    mock_script_clear(script);
-    mock_wire_error(call, 413, NULL, LIT("The request is larger than this provider allows."), "Connection: close\r\n", script);
-    script->end = MOCK_CLOSE;
-}
-
-static void echo_auth(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
     struct buffer message;
     buffer_init(&message, 4096);
     buffer_append_lit(&message, "Incorrect API key provided: ");
-    buffer_append_slice(&message, call->auth);
+    buffer_append_slice(&message, c->call->auth);
     buffer_append_lit(&message, ". You can find your API key in your account.");
-    mock_script_clear(script);
-    mock_wire_error(call, 401, NULL, buffer_slice(&message), "", script);
+    mock_script_clear(c->script);
+    mock_wire_error(c->call, 401, NULL, buffer_slice(&message), "", c->script);
     buffer_free(&message);
 }
 
@@ -337,22 +270,22 @@ static void remade(const struct mock_call *call, struct mock_script *script, boo
     mock_reply_free(&reply);
 }
 
-static void no_usage(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void no_usage(const struct mock_case *c)
 {
-    (void)number;
-    remade(call, script, true, 0);
+    remade(c->call, c->script, true, 0);
 }
 
-static void huge_event(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void huge_event(const struct mock_case *c)
 {
-    remade(call, script, false, number > 0 && number < 64 * 1024 ? (unsigned)number * 1024 : HUGE_EVENT);
+    int64_t number = c->number;
+    remade(c->call, c->script, false, number > 0 && number < 64 * 1024 ? (unsigned)number * 1024 : HUGE_EVENT);
 }
 
 /* Says what the last message says in hexadecimal digits, byte by byte: for answers that only one spec needs. */
-static void said(const struct mock_call *call, struct mock_script *script, enum mock_end end)
+static void say(const struct mock_case *c)
 {
     uint8_t bytes[MOCK_ECHO_MAX / 2];
-    struct slice digits = buffer_slice(&call->last_text);
+    struct slice digits = buffer_slice(&c->call->last_text);
     size_t len = digits.len / 2;
     if (len > sizeof bytes || !hash_from_hex(digits, bytes, len))
         len = 0;
@@ -360,88 +293,67 @@ static void said(const struct mock_call *call, struct mock_script *script, enum 
     int64_t code;
     if (!status || !slice_to_int((struct slice){(const char *)bytes + 9, 3}, &code))
         code = 0;
-    mock_replace(script, (struct slice){(const char *)bytes, len}, (int)code, end);
-}
-
-static void say(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
-    said(call, script, MOCK_CLOSE);
-}
-
-static void say_and_stall(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
-    said(call, script, MOCK_STALL);
-}
-
-static void say_for_ever(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
-    said(call, script, MOCK_REPEAT);
+    mock_replace(c->script, (struct slice){(const char *)bytes, len}, (int)code, c->fault->end);
 }
 
 /* ---------------------------------------------------------------- waits */
 
-static void slow(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void slow(const struct mock_case *c)
 {
-    (void)call;
-    script->pieces[0].wait_ms = (unsigned)number;
+    c->script->pieces[0].wait_ms = (unsigned)c->number;
 }
 
-static void gap(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void gap(const struct mock_case *c)
 {
-    (void)call;
-    for (unsigned i = 2; i < script->count; i++)
-        script->pieces[i].wait_ms = (unsigned)number;
-}
-
-/* The answer itself is made larger by mock/answer.c. */
-static void nothing(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)script, (void)number;
+    for (unsigned i = 2; i < c->script->count; i++)
+        c->script->pieces[i].wait_ms = (unsigned)c->number;
 }
 
 /* ---------------------------------------------------------------- the table */
 
 static const struct mock_fault faults[] = {
-    {"reset-before", reset, true},
-    {"reset-after", reset, false},
-    {"close-after", close_after, false},
-    {"cut-head", cut_head, false},
-    {"cut-body", cut_body, false},
-    {"cut-event", cut_event, false},
-    {"cut-mid-event", cut_mid_event, false},
-    {"reset-event", reset_event, false},
-    {"no-done", no_done, false},
-    {"no-finish", no_finish, false},
-    {"stall-head", stall_head, false},
-    {"stall-first", stall_first, false},
-    {"stall-body", stall_body, false},
-    {"stall-event", stall_event, false},
-    {"status-429-retry", rate_limit, false},
-    {"status", status, false},
-    {"quota", quota, false},
-    {"context-length", context_length, false},
-    {"html", html, false},
-    {"error-in-200", error_in_200, false},
-    {"error-event", error_event, false},
-    {"not-json", not_json, false},
-    {"truncated-json", truncated_json, false},
-    {"empty", empty, false},
-    {"text", plain_text, false},
-    {"long-text", long_text, false},
-    {"early-413", early_413, true},
-    {"echo-auth", echo_auth, false},
-    {"usage-none", no_usage, false},
-    {"huge-event", huge_event, false},
-    {"say", say, false},
-    {"say-stall", say_and_stall, false},
-    {"say-repeat", say_for_ever, false},
-    {"big", nothing, false},
-    {"slow", slow, false},
-    {"gap", gap, false},
-    {NULL, NULL, false},
+    {"reset-before", send_nothing, .end = MOCK_RESET, .early = true},
+    {"reset-after", send_nothing, .end = MOCK_RESET},
+    {"close-after", send_nothing, .end = MOCK_CLOSE},
+    {"stall-head", send_nothing, .end = MOCK_STALL},
+    {"stall-first", send_head, .end = MOCK_STALL},
+    {"stall-body", send_events, .events = 3, .end = MOCK_STALL},
+    {"stall-event", send_events, .end = MOCK_STALL},
+    {"cut-body", send_events, .events = 3, .end = MOCK_CLOSE},
+    {"cut-event", send_events, .end = MOCK_CLOSE},
+    {"reset-event", send_events, .end = MOCK_RESET},
+    {"cut-head", .apply = cut_head},
+    {"cut-mid-event", .apply = cut_mid_event},
+    {"no-done", .apply = no_done},
+    {"no-finish", .apply = no_finish},
+    {"status-429-retry", .apply = rate_limit},
+    {"status", error_status, .status = 500},
+    {"quota", vendor_error, .text = LIT("You exceeded your current quota, please check your plan and billing details."), .status = 429,
+     .code = "insufficient_quota", .headers = ""},
+    {"early-413", vendor_error, .text = LIT("The request is larger than this provider allows."), .status = 413,
+     .headers = "Connection: close\r\n", .end = MOCK_CLOSE, .early = true},
+    {"context-length", .apply = context_length},
+    {"html", foreign_body,
+     .text = LIT("<html><head><title>Bad Gateway</title></head><body><h1>Bad Gateway</h1><script>alert(1)</script></body></html>"),
+     .status = 502, .headers = "Content-Type: text/html\r\n"},
+    {"text", foreign_body, .text = LIT("upstream connect error or disconnect/reset before headers"), .status = 500,
+     .headers = "Content-Type: text/plain\r\n"},
+    {"long-text", long_text, .status = 500, .headers = "Content-Type: text/plain\r\n"},
+    {"empty", empty, .status = 200},
+    {"error-in-200", .apply = error_in_200},
+    {"error-event", .apply = error_event},
+    {"not-json", .apply = not_json},
+    {"truncated-json", .apply = truncated_json},
+    {"echo-auth", .apply = echo_auth},
+    {"usage-none", .apply = no_usage},
+    {"huge-event", .apply = huge_event},
+    {"say", say, .end = MOCK_CLOSE},
+    {"say-stall", say, .end = MOCK_STALL},
+    {"say-repeat", say, .end = MOCK_REPEAT},
+    {.name = "big"}, /* mock/answer.c makes the answer itself larger */
+    {"slow", .apply = slow},
+    {"gap", .apply = gap},
+    {.name = NULL},
 };
 
 static bool is_named(const struct mock_fault *fault, struct slice name, int64_t *number)
@@ -503,6 +415,12 @@ bool mock_fault_is_limited(struct slice model)
     return take_limit(&model) >= 0;
 }
 
+static void apply(const struct mock_case *c)
+{
+    if (c->fault->apply != NULL)
+        c->fault->apply(c);
+}
+
 void mock_fault_script(const struct mock_call *call, uint64_t seen, struct mock_script *script)
 {
     struct mock_reply reply;
@@ -516,7 +434,7 @@ void mock_fault_script(const struct mock_call *call, uint64_t seen, struct mock_
     bool fault = slice_starts_with(name, LIT("fault-"));
     const struct mock_fault *row = find(fault ? behind(name, 6) : name, &number);
     if (row != NULL && (fault || row->apply == slow || row->apply == gap))
-        row->apply(call, script, number);
+        apply(&(struct mock_case){row, call, script, number});
     else if (fault)
         mock_script_clear(script), mock_wire_error(call, 404, NULL, LIT("The mock provider knows no such fault."), "", script);
 }

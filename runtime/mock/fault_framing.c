@@ -7,39 +7,32 @@ enum { MANY_HEADERS = 20000, ENDLESS_BYTES = 64 * 1024 };
 
 /* ---------------------------------------------------------------- what is not HTTP, or bad HTTP */
 
-static void garbage(const struct mock_call *call, struct mock_script *script, int64_t number)
+/* Bytes without HTTP, or too few of them. */
+static void send_text(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    mock_replace(script, LIT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 220 this is not HTTP\r\n\r\n\x00\xff\xfe"), 0, MOCK_CLOSE);
+    mock_replace(c->script, c->fault->text, 0, MOCK_CLOSE);
 }
 
-static void endless(struct mock_script *script, const char *start, struct slice again)
+static void endless(struct mock_script *script, struct slice start, struct slice again)
 {
-    mock_replace(script, slice_of(start), 200, MOCK_REPEAT);
+    mock_replace(script, start, 200, MOCK_REPEAT);
     while (script->bytes.len < ENDLESS_BYTES)
         buffer_append_slice(&script->bytes, again);
     mock_script_piece(script);
 }
 
-static void endless_header(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void endless_text(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    endless(script, "HTTP/1.1 200 OK\r\nX-Endless: ", LIT("aaaaaaaaaaaaaaaa"));
+    endless(c->script, c->fault->text, c->fault->again);
 }
 
-static void endless_interim(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void endless_stream(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    endless(script, "HTTP/1.1 103 Early Hints\r\n\r\n", LIT("HTTP/1.1 103 Early Hints\r\n\r\n"));
-}
-
-static void endless_stream(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
+    struct mock_script *script = c->script;
     struct buffer event;
     buffer_init(&event, ENDLESS_BYTES);
-    if (!call->stream || script->count < 4) {
-        endless(script, "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n",
+    if (!c->call->stream || script->count < 4) {
+        endless(script, LIT("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"),
                 LIT("10\r\n                \r\n"));
         return;
     }
@@ -55,53 +48,56 @@ static void endless_stream(const struct mock_call *call, struct mock_script *scr
     buffer_free(&event);
 }
 
-/* Puts more lines behind the status line. */
-static void insert_headers(struct mock_script *script, struct slice lines)
+/* Puts more bytes into the first piece. */
+static void insert(struct mock_script *script, size_t at, struct slice more)
 {
     struct buffer whole;
-    const char *end = slice_find(buffer_slice(&script->bytes), LIT("\r\n"));
-    size_t at = (size_t)(end - script->bytes.ptr) + 2;
     buffer_init(&whole, script->bytes.limit);
     buffer_append(&whole, script->bytes.ptr, at);
-    buffer_append_slice(&whole, lines);
+    buffer_append_slice(&whole, more);
     buffer_append(&whole, script->bytes.ptr + at, script->bytes.len - at);
     buffer_free(&script->bytes);
     script->bytes = whole;
     for (unsigned i = 0; i < script->count; i++)
-        script->pieces[i].end += lines.len;
+        script->pieces[i].end += more.len;
 }
 
-static void many_headers(const struct mock_call *call, struct mock_script *script, int64_t number)
+/* Puts more lines behind the status line. */
+static void insert_headers(struct mock_script *script, struct slice lines)
 {
-    (void)call, (void)number;
+    const char *end = slice_find(buffer_slice(&script->bytes), LIT("\r\n"));
+    insert(script, (size_t)(end - script->bytes.ptr) + 2, lines);
+}
+
+static void more_headers(const struct mock_case *c)
+{
+    insert_headers(c->script, c->fault->text);
+}
+
+static void many_headers(const struct mock_case *c)
+{
     struct buffer lines;
     buffer_init(&lines, 4 * 1024 * 1024);
     for (unsigned i = 0; i < MANY_HEADERS; i++)
         buffer_printf(&lines, "X-Header-%u: value\r\n", i);
-    insert_headers(script, buffer_slice(&lines));
+    insert_headers(c->script, buffer_slice(&lines));
     buffer_free(&lines);
 }
 
-static void two_lengths(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void two_lengths(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    insert_headers(script, script->chunked ? LIT("Content-Length: 5\r\nContent-Length: 7\r\n") : LIT("Content-Length: 5\r\n"));
-}
-
-static void compressed(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    insert_headers(script, LIT("Content-Encoding: gzip\r\n"));
+    insert_headers(c->script, c->script->chunked ? LIT("Content-Length: 5\r\nContent-Length: 7\r\n") : LIT("Content-Length: 5\r\n"));
 }
 
 /* What a chunk's size line can get wrong; behind three events, or as the whole answer. */
-static void bad_chunk(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void bad_chunk(const struct mock_case *c)
 {
+    struct mock_script *script = c->script;
+    int64_t number = c->number;
     static const struct slice chunks[] = {
         LIT("zz\r\n{\"id\":\"x\"}\r\n"),   LIT("-5\r\nhello\r\n"),         LIT("0x5\r\nhello\r\n"),
         LIT("FFFFFFFFFFFFFFFFF\r\nhello"), LIT("5\r\nhello and more\r\n"), LIT("5\nhello\n"),
     };
-    (void)call;
     if (!script->chunked)
         mock_replace(script, LIT("HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n"), 200,
                      MOCK_CLOSE);
@@ -112,33 +108,16 @@ static void bad_chunk(const struct mock_call *call, struct mock_script *script, 
 }
 
 /* A good answer, and then bytes that were not asked for on the idle connection. */
-static void stray(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void stray(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    buffer_append_lit(&script->bytes,
+    buffer_append_lit(&c->script->bytes,
                       "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nContent-Length: 16\r\n\r\n{\"evil\":\"EVIL!\"}");
-    mock_script_piece(script)->wait_ms = 1;
+    mock_script_piece(c->script)->wait_ms = 1;
 }
 
-static void interim(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void interim(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    const struct slice hints = LIT("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n");
-    struct buffer whole;
-    buffer_init(&whole, script->bytes.limit);
-    buffer_append_slice(&whole, hints);
-    buffer_append_slice(&whole, buffer_slice(&script->bytes));
-    buffer_free(&script->bytes);
-    script->bytes = whole;
-    for (unsigned i = 0; i < script->count; i++)
-        script->pieces[i].end += hints.len;
-}
-
-/* It hears us, and says no more than that. */
-static void interim_cut(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    mock_replace(script, LIT("HTTP/1.1 103 Early Hints\r\n\r\n"), 0, MOCK_CLOSE);
+    insert(c->script, 0, c->fault->text);
 }
 
 /* ---------------------------------------------------------------- another frame around the same answer */
@@ -206,30 +185,35 @@ static void reframe(struct mock_script *script, const char *framing, enum mock_e
     script->end = end;
 }
 
-/* Lasts until its connection is closed; behind `number` events, or the half of a body, where that is given. */
-static void close_delimited(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void negative_length(const struct mock_case *c)
 {
-    (void)call;
-    if (number > 0)
-        mock_keep_pieces(script, mock_with_events(script, number), MOCK_CLOSE);
+    reframe(c->script, "Content-Length: -5\r\n", MOCK_CLOSE);
+}
+
+/* Lasts until its connection is closed; behind `number` events, or the half of a body, where that is given. */
+static void close_delimited(const struct mock_case *c)
+{
+    struct mock_script *script = c->script;
+    if (c->number > 0)
+        mock_keep_pieces(script, mock_with_events(script, c->number), MOCK_CLOSE);
     reframe(script, "Connection: close\r\n", MOCK_CLOSE);
 }
 
 /* Promises more than it sends. */
-static void short_length(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void short_length(const struct mock_case *c)
 {
+    struct mock_script *script = c->script;
     char line[64];
-    (void)call;
-    if (number > 0)
-        mock_keep_pieces(script, mock_with_events(script, number), MOCK_CLOSE);
+    if (c->number > 0)
+        mock_keep_pieces(script, mock_with_events(script, c->number), MOCK_CLOSE);
     snprintf(line, sizeof line, "Content-Length: %zu\r\n", count_text(script) + 100);
     reframe(script, line, MOCK_CLOSE);
 }
 
 /* Everything is said, but that it is the end. */
-static void no_last_chunk(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void no_last_chunk(const struct mock_case *c)
 {
-    (void)call, (void)number;
+    struct mock_script *script = c->script;
     if (script->chunked) {
         mock_keep_pieces(script, (int64_t)script->count - 1, MOCK_CLOSE);
         return;
@@ -248,89 +232,48 @@ static void no_last_chunk(const struct mock_call *call, struct mock_script *scri
     buffer_free(&body);
 }
 
-static void negative_length(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    reframe(script, "Content-Length: -5\r\n", MOCK_CLOSE);
-}
-
 /* A number that some read as one. */
-static void odd_length(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void odd_length(const struct mock_case *c)
 {
     char line[64];
-    (void)call, (void)number;
-    snprintf(line, sizeof line, "Content-Length: %zux\r\n", count_text(script));
-    reframe(script, line, MOCK_CLOSE);
+    snprintf(line, sizeof line, "Content-Length: %zux\r\n", count_text(c->script));
+    reframe(c->script, line, MOCK_CLOSE);
 }
 
-static void same_lengths(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void same_lengths(const struct mock_case *c)
 {
     char lines[128];
-    size_t len = count_text(script);
-    (void)call, (void)number;
+    size_t len = count_text(c->script);
     snprintf(lines, sizeof lines, "Content-Length: %zu\r\nContent-Length: %zu\r\n", len, len);
-    reframe(script, lines, MOCK_CLOSE);
+    reframe(c->script, lines, MOCK_CLOSE);
 }
 
-static void length_and_chunks(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void length_and_chunks(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    insert_headers(script, script->chunked ? LIT("Content-Length: 5\r\n") : LIT("Transfer-Encoding: chunked\r\n"));
-}
-
-/* ---------------------------------------------------------------- lines of a head that are none */
-
-static void nul_header(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    insert_headers(script, LIT("X-Odd: a\0b\r\n"));
-}
-
-static void no_colon(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    insert_headers(script, LIT("X-Odd\r\n"));
-}
-
-static void blank_colon(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    insert_headers(script, LIT("X-Odd : a\r\n"));
-}
-
-static void folded(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    insert_headers(script, LIT("X-Odd: a\r\n b\r\n"));
-}
-
-static void bare_lf(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)call, (void)number;
-    insert_headers(script, LIT("X-Odd: a\n"));
+    insert_headers(c->script, c->script->chunked ? LIT("Content-Length: 5\r\n") : LIT("Transfer-Encoding: chunked\r\n"));
 }
 
 /* One line of `number` KB. */
-static void long_header(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void long_header(const struct mock_case *c)
 {
-    (void)call;
     struct buffer line;
     buffer_init(&line, 4 * 1024 * 1024);
     buffer_append_lit(&line, "X-Long: ");
-    for (int64_t i = 0; i < number * 64 && i < 64 * 1024; i++)
+    for (int64_t i = 0; i < c->number * 64 && i < 64 * 1024; i++)
         buffer_append_lit(&line, "aaaaaaaaaaaaaaaa");
     buffer_append_lit(&line, "\r\n");
-    insert_headers(script, buffer_slice(&line));
+    insert_headers(c->script, buffer_slice(&line));
     buffer_free(&line);
 }
 
 /* ---------------------------------------------------------------- pieces */
 
 /* The first `number` bytes, and the end. */
-static void cut_bytes(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void cut_bytes(const struct mock_case *c)
 {
+    struct mock_script *script = c->script;
+    int64_t number = c->number;
     unsigned last = 0;
-    (void)call;
     if (number < 0 || (size_t)number >= script->bytes.len)
         return;
     while (script->pieces[last].end < (size_t)number)
@@ -363,18 +306,17 @@ void mock_split(struct mock_script *script, int64_t at)
 }
 
 /* One request after the other is split one byte later. */
-static void split(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void split(const struct mock_case *c)
 {
-    (void)number;
-    mock_split(script, (int64_t)(call->number % script->bytes.len));
+    mock_split(c->script, (int64_t)(c->call->number % c->script->bytes.len));
 }
 
 /* Each byte its own segment. */
-static void bytes_apart(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void bytes_apart(const struct mock_case *c)
 {
+    struct mock_script *script = c->script;
     struct mock_piece *pieces = xcalloc(script->bytes.len, sizeof *pieces);
     unsigned old = 0;
-    (void)call, (void)number;
     for (size_t i = 0; i < script->bytes.len; i++) {
         bool last = i + 1 == script->pieces[old].end;
         if (last)
@@ -390,51 +332,50 @@ static void bytes_apart(const struct mock_call *call, struct mock_script *script
 /* ---------------------------------------------------------------- behind the answer */
 
 /* More than the answer, in one segment with it. */
-static void excess(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void excess(const struct mock_case *c)
 {
-    (void)call, (void)number;
+    struct mock_script *script = c->script;
     buffer_append_lit(&script->bytes, "HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nEVIL!");
     script->pieces[script->count - 1].end = script->bytes.len;
 }
 
 /* The answer promised to keep its connection, and does not. */
-static void close_idle(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void close_idle(const struct mock_case *c)
 {
-    (void)call, (void)number;
-    script->end = MOCK_LEAVE;
+    c->script->end = MOCK_LEAVE;
 }
 
 /* ---------------------------------------------------------------- the table */
 
 const struct mock_fault mock_faults_of_framing[] = {
-    {"garbage", garbage, false},
-    {"endless-header", endless_header, false},
-    {"endless-interim", endless_interim, false},
-    {"endless-stream", endless_stream, false},
-    {"many-headers", many_headers, false},
-    {"two-content-lengths", two_lengths, false},
-    {"compressed", compressed, false},
-    {"bad-chunk", bad_chunk, false},
-    {"stray", stray, false},
-    {"interim", interim, false},
-    {"interim-cut", interim_cut, false},
-    {"close-delimited", close_delimited, false},
-    {"short-length", short_length, false},
-    {"no-last-chunk", no_last_chunk, false},
-    {"negative-length", negative_length, false},
-    {"odd-length", odd_length, false},
-    {"same-lengths", same_lengths, false},
-    {"length-and-chunks", length_and_chunks, false},
-    {"nul-header", nul_header, false},
-    {"no-colon", no_colon, false},
-    {"blank-colon", blank_colon, false},
-    {"folded-header", folded, false},
-    {"bare-lf", bare_lf, false},
-    {"long-header", long_header, false},
-    {"cut-bytes", cut_bytes, false},
-    {"split", split, false},
-    {"bytes-apart", bytes_apart, false},
-    {"excess", excess, false},
-    {"close-idle", close_idle, false},
-    {NULL, NULL, false},
+    {"garbage", send_text, .text = LIT("\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 220 this is not HTTP\r\n\r\n\x00\xff\xfe")},
+    {"interim-cut", send_text, .text = LIT("HTTP/1.1 103 Early Hints\r\n\r\n")}, /* it heard the request, and says no more than that */
+    {"interim", interim, .text = LIT("HTTP/1.1 103 Early Hints\r\nLink: </style.css>; rel=preload\r\n\r\n")},
+    {"endless-header", endless_text, .text = LIT("HTTP/1.1 200 OK\r\nX-Endless: "), .again = LIT("aaaaaaaaaaaaaaaa")},
+    {"endless-interim", endless_text, .text = LIT("HTTP/1.1 103 Early Hints\r\n\r\n"), .again = LIT("HTTP/1.1 103 Early Hints\r\n\r\n")},
+    {"endless-stream", .apply = endless_stream},
+    {"compressed", more_headers, .text = LIT("Content-Encoding: gzip\r\n")},
+    {"nul-header", more_headers, .text = LIT("X-Odd: a\0b\r\n")},
+    {"no-colon", more_headers, .text = LIT("X-Odd\r\n")},
+    {"blank-colon", more_headers, .text = LIT("X-Odd : a\r\n")},
+    {"folded-header", more_headers, .text = LIT("X-Odd: a\r\n b\r\n")},
+    {"bare-lf", more_headers, .text = LIT("X-Odd: a\n")},
+    {"many-headers", .apply = many_headers},
+    {"long-header", .apply = long_header},
+    {"two-content-lengths", .apply = two_lengths},
+    {"length-and-chunks", .apply = length_and_chunks},
+    {"close-delimited", .apply = close_delimited},
+    {"short-length", .apply = short_length},
+    {"no-last-chunk", .apply = no_last_chunk},
+    {"negative-length", .apply = negative_length},
+    {"odd-length", .apply = odd_length},
+    {"same-lengths", .apply = same_lengths},
+    {"bad-chunk", .apply = bad_chunk},
+    {"cut-bytes", .apply = cut_bytes},
+    {"split", .apply = split},
+    {"bytes-apart", .apply = bytes_apart},
+    {"excess", .apply = excess},
+    {"stray", .apply = stray},
+    {"close-idle", .apply = close_idle},
+    {.name = NULL},
 };

@@ -8,10 +8,9 @@ enum { ENDLESS_BYTES = 64 * 1024 };
 
 /* ---------------------------------------------------------------- the same events in other words */
 
-/* Tells every event anew: `tell` is given its text and its number from 0. */
-static void retell(struct mock_script *script, void (*tell)(struct slice event, unsigned number, bool last, struct buffer *out))
+static void rewrite(const struct mock_case *c)
 {
-    struct mock_script anew;
+    struct mock_script *script = c->script, anew;
     unsigned number = 0, total = 0;
     if (!script->chunked)
         return;
@@ -24,7 +23,8 @@ static void retell(struct mock_script *script, void (*tell)(struct slice event, 
         struct mock_piece old = script->pieces[i];
         if (!old.event)
             continue;
-        tell(mock_piece_text(script, i), number, number + 1 == total, &anew.scratch);
+        struct mock_event event = {mock_piece_text(script, i), number, number + 1 == total};
+        c->fault->rewrite(&event, &anew.scratch);
         number++;
         struct mock_piece *piece = mock_script_event(&anew);
         piece->tokens = old.tokens;
@@ -47,162 +47,106 @@ static void end_lines(struct slice text, const char *end, const char *blank, str
     }
 }
 
-static void tell_cr(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_cr(const struct mock_event *event, struct buffer *out)
 {
-    (void)number, (void)last;
-    end_lines(event, "\r", "\r", out);
+    end_lines(event->text, "\r", "\r", out);
 }
 
-static void tell_crlf(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_crlf(const struct mock_event *event, struct buffer *out)
 {
-    (void)number, (void)last;
-    end_lines(event, "\r\n", "\r\n", out);
+    end_lines(event->text, "\r\n", "\r\n", out);
 }
 
-static void tell_mixed(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_mixed(const struct mock_event *event, struct buffer *out)
 {
     static const char *const ends[][2] = {{"\n", "\n"},   {"\r", "\r"},   {"\r\n", "\n"}, {"\n", "\r\n"},
                                           {"\r", "\r\n"}, {"\r\n", "\r"}, {"\n", "\r"}};
-    (void)last;
-    end_lines(event, ends[number % 7][0], ends[number % 7][1], out);
+    end_lines(event->text, ends[event->number % 7][0], ends[event->number % 7][1], out);
 }
 
-static void tell_comments(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_comments(const struct mock_event *event, struct buffer *out)
 {
-    (void)number, (void)last;
     buffer_append_lit(out, ": keep-alive\n\n:\n:data: {\"error\":\"a comment\"}\n");
-    buffer_append_slice(out, event);
+    buffer_append_slice(out, event->text);
 }
 
-static void tell_fields(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_fields(const struct mock_event *event, struct buffer *out)
 {
-    (void)last;
-    buffer_printf(out, "event: message\nid: %u\nretry: 10000\ndata-of-another: x\n", number);
-    buffer_append_slice(out, event);
+    buffer_printf(out, "event: message\nid: %u\nretry: 10000\ndata-of-another: x\n", event->number);
+    buffer_append_slice(out, event->text);
 }
 
 /* JSON may be broken between its members; what is none stays whole. */
-static void tell_lines(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_lines(const struct mock_event *event, struct buffer *out)
 {
-    (void)number, (void)last;
-    const char *at = slice_find(event, LIT(",\""));
-    size_t cut = at == NULL ? 0 : (size_t)(at - event.ptr) + 1;
-    buffer_append(out, event.ptr, cut);
+    struct slice text = event->text;
+    const char *at = slice_find(text, LIT(",\""));
+    size_t cut = at == NULL ? 0 : (size_t)(at - text.ptr) + 1;
+    buffer_append(out, text.ptr, cut);
     if (cut > 0)
         buffer_append_lit(out, "\ndata: ");
-    buffer_append(out, event.ptr + cut, event.len - cut);
+    buffer_append(out, text.ptr + cut, text.len - cut);
 }
 
-static void tell_bom(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_bom(const struct mock_event *event, struct buffer *out)
 {
-    (void)last;
-    if (number == 0)
+    if (event->number == 0)
         buffer_append_lit(out, "\xef\xbb\xbf");
-    buffer_append_slice(out, event);
+    buffer_append_slice(out, event->text);
 }
 
 /* Without the blank behind the colon. */
-static void tell_tight(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_tight(const struct mock_event *event, struct buffer *out)
 {
-    (void)number, (void)last;
-    for (size_t i = 0; i < event.len; i++)
-        if (event.ptr[i] != ' ' || i == 0 || event.ptr[i - 1] != ':' || (i > 1 && event.ptr[i - 2] == '"'))
-            buffer_append_byte(out, event.ptr[i]);
+    struct slice text = event->text;
+    for (size_t i = 0; i < text.len; i++)
+        if (text.ptr[i] != ' ' || i == 0 || text.ptr[i - 1] != ':' || (i > 1 && text.ptr[i - 2] == '"'))
+            buffer_append_byte(out, text.ptr[i]);
 }
 
-static void tell_unended(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_unended(const struct mock_event *event, struct buffer *out)
 {
-    (void)number;
-    buffer_append(out, event.ptr, event.len - last);
+    buffer_append(out, event->text.ptr, event->text.len - event->is_last);
 }
 
-static void tell_unended_line(struct slice event, unsigned number, bool last, struct buffer *out)
+static void write_unended_line(const struct mock_event *event, struct buffer *out)
 {
-    (void)number;
-    buffer_append(out, event.ptr, event.len - (last ? 2 : 0));
+    buffer_append(out, event->text.ptr, event->text.len - (event->is_last ? 2 : 0));
 }
 
-#define FORM(id)                                                                                                                           \
-    static void sse_##id(const struct mock_call *call, struct mock_script *script, int64_t number)                                         \
-    {                                                                                                                                      \
-        (void)call, (void)number;                                                                                                          \
-        retell(script, tell_##id);                                                                                                         \
-    }
-FORM(cr)
-FORM(crlf)
-FORM(mixed)
-FORM(comments)
-FORM(fields)
-FORM(lines)
-FORM(bom)
-FORM(tight)
-FORM(unended)
-FORM(unended_line)
-#undef FORM
-
-static void split_crlf(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void split_crlf(const struct mock_case *c)
 {
-    (void)number;
-    retell(script, tell_crlf);
-    mock_split(script, (int64_t)(call->number % script->bytes.len));
+    struct mock_script *script = c->script;
+    rewrite(c);
+    mock_split(script, (int64_t)(c->call->number % script->bytes.len));
 }
 
 /* ---------------------------------------------------------------- events that are none */
 
-/* Behind three events, and then the stream ends as if all were well; `done`: with its marker. */
-static void say(const struct mock_call *call, struct mock_script *script, struct slice text, bool done)
+/* The row's text behind three events, and then the stream ends as if all were well. */
+static void say(const struct mock_case *c)
 {
-    if (script->chunked)
-        mock_keep_pieces(script, mock_with_events(script, call->dialect == MOCK_ANTHROPIC ? 5 : 3), MOCK_KEEP);
-    else
-        mock_script_clear(script);
+    struct mock_script *script = c->script;
     if (!script->chunked) {
-        buffer_append_slice(&script->scratch, text);
+        mock_script_clear(script);
+        buffer_append_slice(&script->scratch, c->fault->text);
         mock_script_whole(script, 200, "Content-Type: text/event-stream\r\n", 0);
         return;
     }
-    buffer_append_slice(&script->scratch, text);
+    mock_keep_pieces(script, mock_with_events(script, c->call->dialect == MOCK_ANTHROPIC ? 5 : 3), MOCK_KEEP);
+    buffer_append_slice(&script->scratch, c->fault->text);
     mock_script_event(script);
-    if (done && call->dialect == MOCK_OPENAI) {
+    if (c->fault->marker && c->call->dialect == MOCK_OPENAI) {
         buffer_append_lit(&script->scratch, "data: [DONE]\n\n");
         mock_script_event(script);
     }
     mock_script_end_stream(script);
 }
 
-static void html_event(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
-    say(call, script, LIT("<html><body>\n<h1>Bad Gateway</h1><script>alert(1)</script>\n</body></html>\n\n"), false);
-}
-
-static void html_data(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
-    say(call, script, LIT("data: <html><h1>Bad Gateway</h1><script>alert(1)</script></html>\n\n"), true);
-}
-
-/* An error with a name of its own, as some send it, and the marker behind it all the same. */
-static void named_error(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
-    say(call, script, LIT("event: error\ndata: {\"error\":{\"message\":\"It broke.\",\"type\":\"server_error\",\"code\":500}}\n\n"), true);
-}
-
-/* COMPAT(openrouter, 2026-01): an error and a finish in one chunk. */
-static void finish_error(const struct mock_call *call, struct mock_script *script, int64_t number)
-{
-    (void)number;
-    say(call, script,
-        LIT("data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"error\":{\"code\":502,\"message\":\"It broke.\"},"
-            "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"}]}\n\n"),
-        true);
-}
-
 /* A line without an end, 64 KB a chunk. */
-static void endless_line(const struct mock_call *call, struct mock_script *script, int64_t number)
+static void endless_line(const struct mock_case *c)
 {
-    (void)call, (void)number;
+    struct mock_script *script = c->script;
     if (script->chunked)
         mock_keep_pieces(script, mock_with_events(script, 3), MOCK_REPEAT);
     else
@@ -219,21 +163,27 @@ static void endless_line(const struct mock_call *call, struct mock_script *scrip
 /* ---------------------------------------------------------------- the table */
 
 const struct mock_fault mock_faults_of_streams[] = {
-    {"sse-crlf", sse_crlf, false},
-    {"sse-cr", sse_cr, false},
-    {"sse-mixed", sse_mixed, false},
-    {"sse-comments", sse_comments, false},
-    {"sse-fields", sse_fields, false},
-    {"sse-lines", sse_lines, false},
-    {"sse-bom", sse_bom, false},
-    {"sse-tight", sse_tight, false},
-    {"sse-unended-line", sse_unended_line, false},
-    {"sse-unended", sse_unended, false},
-    {"split-crlf", split_crlf, false},
-    {"html-event", html_event, false},
-    {"html-data", html_data, false},
-    {"named-error", named_error, false},
-    {"finish-error", finish_error, false},
-    {"endless-line", endless_line, false},
-    {NULL, NULL, false},
+    {"sse-crlf", rewrite, .rewrite = write_crlf},
+    {"sse-cr", rewrite, .rewrite = write_cr},
+    {"sse-mixed", rewrite, .rewrite = write_mixed},
+    {"sse-comments", rewrite, .rewrite = write_comments},
+    {"sse-fields", rewrite, .rewrite = write_fields},
+    {"sse-lines", rewrite, .rewrite = write_lines},
+    {"sse-bom", rewrite, .rewrite = write_bom},
+    {"sse-tight", rewrite, .rewrite = write_tight},
+    {"sse-unended-line", rewrite, .rewrite = write_unended_line},
+    {"sse-unended", rewrite, .rewrite = write_unended},
+    {"split-crlf", split_crlf, .rewrite = write_crlf},
+    {"html-event", say, .text = LIT("<html><body>\n<h1>Bad Gateway</h1><script>alert(1)</script>\n</body></html>\n\n")},
+    {"html-data", say, .text = LIT("data: <html><h1>Bad Gateway</h1><script>alert(1)</script></html>\n\n"), .marker = true},
+    /* An error with a name of its own, as some send it, and the marker behind it all the same. */
+    {"named-error", say,
+     .text = LIT("event: error\ndata: {\"error\":{\"message\":\"It broke.\",\"type\":\"server_error\",\"code\":500}}\n\n"), .marker = true},
+    /* COMPAT(openrouter, 2026-01): an error and a finish in one chunk. */
+    {"finish-error", say,
+     .text = LIT("data: {\"id\":\"x\",\"object\":\"chat.completion.chunk\",\"error\":{\"code\":502,\"message\":\"It broke.\"},"
+                 "\"choices\":[{\"index\":0,\"delta\":{\"content\":\"\"},\"finish_reason\":\"error\"}]}\n\n"),
+     .marker = true},
+    {"endless-line", .apply = endless_line},
+    {.name = NULL},
 };

@@ -175,10 +175,37 @@ void mock_wire_models(struct buffer *out);
 
 /* ---------------------------------------------------------------- faults */
 
+struct mock_fault;
+
+/* One use of a fault: the script holds the good answer to the call. */
+struct mock_case {
+    const struct mock_fault *fault;
+    const struct mock_call *call;
+    struct mock_script *script;
+    int64_t number; /* behind the fault's name; 0: none */
+};
+
+/* An event of a stream, to be written in another form. */
+struct mock_event {
+    struct slice text;
+    unsigned number; /* from 0 */
+    bool is_last;
+};
+
 struct mock_fault {
     const char *name; /* behind "fault-"; a number may follow */
-    void (*apply)(const struct mock_call *call, struct mock_script *script, int64_t number);
-    bool early; /* does not wait for the request's body */
+    void (*apply)(const struct mock_case *c);
+    /* Data for `apply`; what a function does not read stays unset. */
+    struct slice text;  /* bytes it sends, or an error's message */
+    struct slice again; /* bytes that it repeats */
+    int status;
+    const char *code;    /* an error's code; NULL: what goes with the status */
+    const char *headers; /* more lines, each with CRLF */
+    unsigned events;     /* how many are sent before it; 0: the number behind the name */
+    void (*rewrite)(const struct mock_event *event, struct buffer *out);
+    enum mock_end end;
+    bool marker; /* the stream's marker follows */
+    bool early;  /* does not wait for the request's body */
 };
 
 /* Tables, each ended by a row without a name: mock/fault_framing.c, mock/fault_stream.c; the others are mock/fault.c's. */
