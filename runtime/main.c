@@ -7,7 +7,6 @@
 #include "process/process.h"
 #include "lua/engine/engine.h"
 #include <assert.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -64,24 +63,11 @@ static int say(const char *text)
     return 0;
 }
 
-/* One line. A start's is in the form that its log would have had; check and explain speak to people. */
-static int refuse(enum log_format format, const char *text, ...) __attribute__((format(printf, 2, 3)));
-static int refuse(enum log_format format, const char *text, ...)
-{
-    char complaint[1024];
-    va_list args;
-    va_start(args, text);
-    vsnprintf(complaint, sizeof complaint, text, args);
-    va_end(args);
-    log_now(format, LOG_ERROR, "start", complaint);
-    return 2;
-}
-
 static int refuse_option(enum log_format format, const char *option, const char *const *options)
 {
     char hint[SPELLING_MAX];
     int len = (int)strcspn(option, "="); /* behind it may stand a key */
-    return refuse(format, "unknown option '%.*s'%s (see gateway --help)", len, option, spelling_hint(option, options, hint));
+    return log_no_start(format, 2, "unknown option '%.*s'%s (see gateway --help)", len, option, spelling_hint(option, options, hint));
 }
 
 /* What assert(3) calls: its message is a line as any other. */
@@ -113,12 +99,12 @@ static int read_arguments(int argc, char **argv, enum log_format format, bool ex
     for (int i = 0; i < argc; i++) {
         if (explains && strcmp(argv[i], "--user") == 0) {
             if (++i == argc)
-                return refuse(format, "--user wants a name (see gateway explain --help)");
+                return log_no_start(format, 2, "--user wants a name (see gateway explain --help)");
             out->user = argv[i];
         } else if (is_option(argv[i])) {
             return refuse_option(format, argv[i], explains ? own : none);
         } else if (out->count == (explains ? 2 : 1)) {
-            return refuse(format, "one argument too many: '%s' (see gateway --help)", argv[i]);
+            return log_no_start(format, 2, "one argument too many: '%s' (see gateway --help)", argv[i]);
         } else {
             out->words[out->count++] = argv[i];
         }
@@ -152,7 +138,7 @@ static int explain(int argc, char **argv)
     if (status != 0)
         return status;
     if (arguments.count == 0)
-        return refuse(LOG_TEXT, "explain wants the file of a request (see gateway explain --help)");
+        return log_no_start(LOG_TEXT, 2, "explain wants the file of a request (see gateway explain --help)");
     return process_explain(&lua_engine, arguments.count == 2 ? arguments.words[0] : "gateway.lua", arguments.words[arguments.count - 1],
                            arguments.user);
 }
@@ -185,6 +171,6 @@ int main(int argc, char **argv)
     if (is_option(command))
         return refuse_option(LOG_UNSET, command, commands);
     if (!is_config(command))
-        return refuse(LOG_UNSET, "unknown command '%s'%s (see gateway --help)", command, spelling_hint(command, commands, hint));
+        return log_no_start(LOG_UNSET, 2, "unknown command '%s'%s (see gateway --help)", command, spelling_hint(command, commands, hint));
     return wants_help(argc, argv) ? say(run_help) : run(argc - 1, argv + 1);
 }

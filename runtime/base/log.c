@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <poll.h>
 #include <pthread.h>
+#include <stdarg.h>
 #include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
@@ -374,4 +375,15 @@ void log_now(enum log_format format, enum log_level level, const char *event, co
         at += (size_t)count;
     }
     buffer_free(&out);
+}
+
+int log_no_start(enum log_format format, int status, const char *why, ...)
+{
+    char message[1024];
+    va_list args;
+    va_start(args, why);
+    vsnprintf(message, sizeof message, why, args);
+    va_end(args);
+    log_now(format, LOG_ERROR, "start", message);
+    return status;
 }

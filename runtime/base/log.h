@@ -56,4 +56,6 @@ uint64_t log_dropped(const struct log *log);
 /* One line written to standard error at once, of any level: for what is to be said before there is a log, or when the process must end. Text: "gateway: message";
  * JSON: a line of the log with `message`. */
 void log_now(enum log_format format, enum log_level level, const char *event, const char *message);
+/* Says with log_now why the program does not start. Returns `status`, for the program to exit with. */
+int log_no_start(enum log_format format, int status, const char *why, ...) __attribute__((format(printf, 3, 4)));
 #endif

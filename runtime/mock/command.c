@@ -5,7 +5,6 @@
 #include "base/spelling.h"
 #include <errno.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdlib.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
@@ -20,18 +19,6 @@ static const char help[] =
     "  GET /__ledger lists what it received, GET /__stats counts, POST /__reset forgets. --ledger appends each request as a JSON line.\n"
     "  --close: one request a connection. --hang-up: one more port, where connections are accepted and reset at once.\n"
     "  The second form is for benches: replies are made once, nothing is parsed or written down.\n";
-
-static int refuse(int status, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int refuse(int status, const char *format, ...)
-{
-    char complaint[512];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(complaint, sizeof complaint, format, args);
-    va_end(args);
-    log_now(LOG_UNSET, LOG_ERROR, "start", complaint);
-    return status;
-}
 
 /* Flags: those without a value. */
 static bool *flag_of(struct mock_settings *settings, struct slice name)
@@ -57,7 +44,7 @@ static int refuse_option(const char *name)
     static const char *const options[] = {"--port",   "--ledger", "--close",       "--hang-up", "--no-ledger", "--delay-ms",
                                           "--events", "--gap-ms", "--reply-bytes", "--help",    NULL};
     char hint[SPELLING_MAX];
-    return refuse(2, "mock: unknown option '%s'%s (see gateway mock --help)", name, spelling_hint(name, options, hint));
+    return log_no_start(LOG_UNSET, 2, "mock: unknown option '%s'%s (see gateway mock --help)", name, spelling_hint(name, options, hint));
 }
 
 /* 0, or the exit status: it was said what is wrong. */
@@ -77,11 +64,11 @@ static int read_options(int argc, char **argv, struct mock_settings *settings, c
         if (!is_port && !is_ledger && target == NULL)
             return refuse_option(option);
         if (++i == argc)
-            return refuse(2, "mock: %s wants a value (see gateway mock --help)", option);
+            return log_no_start(LOG_UNSET, 2, "mock: %s wants a value (see gateway mock --help)", option);
         if (is_ledger)
             *ledger_path = argv[i];
         else if (!slice_to_int(slice_of(argv[i]), &number) || number < 0 || number > most)
-            return refuse(2, "mock: %s wants a number from 0 to %lld, got '%s'", option, (long long)most, argv[i]);
+            return log_no_start(LOG_UNSET, 2, "mock: %s wants a number from 0 to %lld, got '%s'", option, (long long)most, argv[i]);
         else if (is_port)
             settings->port = (int)number;
         else
@@ -115,10 +102,10 @@ int mock_main(int argc, char **argv)
     sigprocmask(SIG_BLOCK, &set, NULL);
     FILE *file = ledger_path == NULL ? NULL : fopen(ledger_path, "ae");
     if (ledger_path != NULL && file == NULL)
-        return refuse(1, "mock: cannot write to %s: %s", ledger_path, strerror(errno));
+        return log_no_start(LOG_UNSET, 1, "mock: cannot write to %s: %s", ledger_path, strerror(errno));
     struct mock *mock = mock_new(&settings, signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK), file);
     if (mock == NULL)
-        return refuse(1, "mock: cannot listen on 127.0.0.1:%d: %s", settings.port, strerror(errno));
+        return log_no_start(LOG_UNSET, 1, "mock: cannot listen on 127.0.0.1:%d: %s", settings.port, strerror(errno));
     printf("mock provider on http://127.0.0.1:%d\n", mock_port(mock));
     if (settings.hang_up)
         printf("hangs up on http://127.0.0.1:%d\n", mock_hang_up_port(mock));

@@ -16,7 +16,6 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/epoll.h>
@@ -76,18 +75,11 @@ static int open_signals(void)
     return signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
 }
 
-/* A start that comes to nothing says why in one line, in the form its log would have had. */
-static int refuse_start(const struct process *process, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static int refuse_start(const struct process *process, const char *format, ...)
+/* Why it does not start stands in one line, in the form that its log would have had. */
+static enum log_format format_of(const struct process *process)
 {
     const struct generation *current = process->gateway.current;
-    char complaint[COMPLAINT_MAX];
-    va_list args;
-    va_start(args, format);
-    vsnprintf(complaint, sizeof complaint, format, args);
-    va_end(args);
-    log_now(current == NULL ? LOG_UNSET : current->config->log_format, LOG_ERROR, "start", complaint);
-    return 1;
+    return current == NULL ? LOG_UNSET : current->config->log_format;
 }
 
 /* What the system said, and what to do about a shortage. */
@@ -95,7 +87,7 @@ static void refuse_in_its_words(const struct process *process, const char *what)
 {
     char why[FILE_WHY_MAX];
     file_write_why(errno, why);
-    refuse_start(process, "%s: %s", what, why);
+    log_no_start(format_of(process), 1, "%s: %s", what, why);
 }
 
 static bool refuse_address(const struct process *process)
@@ -103,7 +95,7 @@ static bool refuse_address(const struct process *process)
     bool taken = errno == EADDRINUSE;
     char why[FILE_WHY_MAX];
     file_write_why(errno, why);
-    refuse_start(process, "cannot listen on %s:%d: %s%s", process->listen_host, process->listen_port, why,
+    log_no_start(format_of(process), 1, "cannot listen on %s:%d: %s%s", process->listen_host, process->listen_port, why,
                  taken ? ": another program has the port (see ss -ltnp): stop it and wait until it let go, or set another `listen`" : "");
     return false;
 }
@@ -113,7 +105,7 @@ static bool find_place_to_listen(struct process *process, const struct config *c
     char why[LISTEN_WHY_MAX];
     if (listen_find(config->listen_host.ptr, config->listen_port, &process->listen_place, &process->address, why))
         return true;
-    refuse_start(process, "%.*s: %s", (int)config->listen_place.len, config->listen_place.ptr, why);
+    log_no_start(format_of(process), 1, "%.*s: %s", (int)config->listen_place.len, config->listen_place.ptr, why);
     return false;
 }
 
@@ -153,7 +145,7 @@ static bool start_workers(const struct process *process)
     const struct gateway *gateway = &process->gateway;
     for (unsigned i = 0; i < gateway->worker_count; i++) {
         if (!worker_start(gateway->workers[i])) {
-            refuse_start(process, "worker %u cannot start: the system gives no more threads", i);
+            log_no_start(format_of(process), 1, "worker %u cannot start: the system gives no more threads", i);
             return false;
         }
     }
@@ -168,7 +160,8 @@ static bool divide_memory(struct process *process, const struct config *config, 
     process->memory_limit = config->memory_limit;
     process->body_limit = config->body_limit;
     if (found.available < MEMORY_MIN) {
-        refuse_start(process, "%zu MB of memory (by %s) are too few: %zu MB are taken at the start, and 8 MB more are the least; raise it",
+        log_no_start(format_of(process), 1,
+                     "%zu MB of memory (by %s) are too few: %zu MB are taken at the start, and 8 MB more are the least; raise it",
                      found.limit >> 20, found.bound, (found.limit - found.available) >> 20);
         return false;
     }
@@ -557,7 +550,7 @@ int process_run(const struct engine *engine, const char *path)
     struct generation *first = generation_load(gateway, &load, clock_monotonic_us(), complaint);
     if (first == NULL) {
         let_go(&process);
-        return refuse_start(&process, "%s", complaint);
+        return log_no_start(format_of(&process), 1, "%s", complaint);
     }
     uint64_t seen = engine->stamp(first->sources); /* now: workers answer before we watch, and a file may be edited in between */
     log_set_level(gateway->log, first->config->log_level, first->config->log_format);
