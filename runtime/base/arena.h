@@ -1,6 +1,6 @@
 /* arena.h -- memory that dies with its request.
  *
- * Blocks are taken from a cache that belongs to one thread and go back to it, so a request at rest costs no
+ * Blocks are taken from a cache that belongs to one thread and go back to it, so most requests need no
  * malloc. The arena has a limit; an allocation past it returns NULL and sets `overflow`, which the request's
  * owner turns into a refusal; where memory cannot be had `starved` is set as well. Nothing is freed by hand.
  * SPDX-License-Identifier: MIT */
@@ -14,14 +14,14 @@ enum { ARENA_BLOCK = 4096 };
 struct arena_cache {
     struct arena_block *free;
     unsigned count;        /* at most ARENA_CACHE_MAX are kept, the rest is freed */
-    struct memory *memory; /* what counts its arenas; borrowed; NULL: nothing */
+    struct memory *memory; /* the account that counts its arenas; borrowed; NULL: none */
 };
 
 struct arena {
     struct arena_block *blocks;
     char *at, *end;
     size_t used, limit;
-    size_t counted; /* of what was used; the first MEMORY_LARGE bytes are the request's own */
+    size_t counted; /* bytes that `memory` counts; the first MEMORY_LARGE bytes are part of the request's flat amount */
     bool overflow, starved;
     struct arena_cache *cache; /* borrowed, may be NULL */
 };
@@ -34,7 +34,7 @@ static inline struct memory *arena_memory(const struct arena *arena)
 void arena_init(struct arena *arena, struct arena_cache *cache, size_t limit); /* allocates nothing yet */
 void arena_free(struct arena *arena);
 void arena_cache_free(struct arena_cache *cache);
-/* Aligned for any type, not zeroed. NULL past the limit. Blocks larger than ARENA_BLOCK stand alone. */
+/* Aligned for any type, not zeroed. NULL past the limit. What does not fit into ARENA_BLOCK gets a block of its own. */
 MUST_USE void *arena_alloc(struct arena *arena, size_t size);
 MUST_USE void *arena_zalloc(struct arena *arena, size_t size);
 /* Copies. The copy carries a NUL behind its end that is not counted. {NULL,0} past the limit. */
@@ -52,9 +52,9 @@ struct arena_joined {
 };
 bool arena_join(struct arena *arena, struct arena_joined *joined, struct slice between, struct slice more); /* false past the limit */
 struct slice arena_joined_text(const struct arena_joined *joined);
-/* It was used up; its owner says so, and needs a little more for that. `starved` stays. */
+/* Its limit was reached, and the owner needs a little more memory to report that. `starved` is kept. */
 void arena_reopen(struct arena *arena);
-/* The text of a buffer of its own, which is freed; what did not fit there does not fit here. */
+/* Copies the text of a buffer and frees the buffer; a buffer that overflowed makes the arena overflow. */
 struct slice arena_take_buffer(struct arena *arena, struct buffer *buffer);
 struct slice arena_printf(struct arena *arena, const char *format, ...) __attribute__((format(printf, 2, 3)));
 #endif

@@ -42,7 +42,7 @@ struct blocks *blocks_new(struct memory *memory)
     return blocks;
 }
 
-/* From `before` bytes of malloc's to `after`. False: it would be a large block, and there is no room for it. */
+/* From `before` bytes of malloc's to `after`. False: it would be a large block, and the memory account refuses it. */
 static bool count(struct blocks *blocks, size_t before, size_t after)
 {
     size_t held = blocks->held - before + after;

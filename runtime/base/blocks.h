@@ -9,10 +9,10 @@
 
 struct blocks;
 
-/* `memory` counts them, in steps; borrowed; NULL: nothing does. Small ones are always had; a large one needs room there. */
+/* `memory` (borrowed; NULL: none) counts them, small ones in steps. A small block is never refused by it, a large one may be. */
 MUST_USE struct blocks *blocks_new(struct memory *memory); /* NULL: out of memory */
 void blocks_free(struct blocks *blocks);                   /* with all small blocks; large ones must have been given back */
-/* As realloc, for who remembers sizes: `block` NULL makes one of `new_size`, `new_size` 0 gives it back. Aligned to 16. NULL: out of memory,
- * and the old block stands. */
+/* Like realloc, but the caller remembers sizes: `block` NULL allocates, `new_size` 0 frees. Aligned to 16. NULL: out of memory, and the old block is
+ * unchanged. */
 void *blocks_resize(struct blocks *blocks, void *block, size_t old_size, size_t new_size);
 #endif

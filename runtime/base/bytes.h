@@ -34,7 +34,7 @@ static inline int hex_value(unsigned char digit)
     return digit >= '0' && digit <= '9' ? digit - '0' : lower >= 'a' && lower <= 'f' ? lower - 'a' + 10 : -1;
 }
 
-/* The byte that "%XX" at the beginning of `text` stands for; -1: it does not begin so. */
+/* The byte that the "%XX" at the beginning of `text` encodes; -1: it does not begin with one. */
 static inline int percent_byte(struct slice text)
 {
     int high = text.len >= 3 && text.ptr[0] == '%' ? hex_value((unsigned char)text.ptr[1]) : -1;

@@ -17,6 +17,6 @@ const char *file_advice(int error);
 void file_write_why(int error, char why[FILE_WHY_MAX]);
 /* It is not the file that is wrong: descriptors or memory are used up, or the disk fails. */
 bool file_is_shortage(int error);
-/* Nothing stands at this path. False also where that cannot be said: a name that may not be looked up, a link that leads nowhere. */
+/* There is nothing at this path. False also where that is unknown: a name that may not be looked up, a dangling link. */
 bool file_is_absent(const char *path);
 #endif

@@ -179,7 +179,7 @@ static size_t escape_length(const char *at, const char *end)
     }
 }
 
-/* The string whose opening quote stands at json->at. */
+/* The string whose opening quote is at json->at. */
 static bool scan_string(struct json *json, struct slice *raw)
 {
     const char *at = json->at + 1, *begin = at, *end = json->end;
@@ -195,7 +195,7 @@ static bool scan_string(struct json *json, struct slice *raw)
         if (*at == '\\') {
             len = escape_length(at, end);
             at += len;
-        } else { /* where one stands others follow, in most scripts */
+        } else { /* in most scripts one is followed by others */
             do {
                 len = utf8_length(at, end);
                 at += len;

@@ -1,6 +1,6 @@
 /* json.h -- a pull reader and a few writers over JSON text (RFC 8259). Builds no tree, allocates nothing.
  *
- * The reader walks the text once; each call takes the value that stands next. It is strict: no comments, no trailing
+ * The reader walks the text once; each call takes the next value. It is strict: no comments, no trailing
  * commas, no NaN, valid UTF-8 only, depth bounded. The first error sticks: every later call returns false, so a caller
  * may check once at the end. String slices are *raw*: the bytes between the quotes, still escaped; that is also how
  * struct chat and struct event carry text, so that text crosses from one JSON wire to another without a copy.
@@ -18,7 +18,7 @@ enum json_error {
     JSON_SYNTAX,
     JSON_TOO_DEEP,
     JSON_BAD_UTF8,
-    JSON_WRONG_TYPE, /* the caller asked for another type than stands there */
+    JSON_WRONG_TYPE, /* the next value is of another type than the caller asked for */
 };
 
 struct json {
@@ -30,7 +30,7 @@ struct json {
 };
 
 void json_init(struct json *json, struct slice text, unsigned depth_max); /* depth_max <= JSON_DEPTH_MAX */
-/* The type of the value that stands next; JSON_BAD at an error. Consumes blanks only. */
+/* The type of the next value; JSON_BAD at an error. Consumes blanks only. */
 enum json_type json_peek(struct json *json);
 /* Where the next value begins (after blanks), as an offset from the start of the text; after an error where it was found. */
 size_t json_offset(const struct json *json);
@@ -39,15 +39,12 @@ bool json_object(struct json *json);                    /* enters { */
 bool json_member(struct json *json, struct slice *key); /* next key, raw; false behind the last one ('}' consumed) or at an error */
 bool json_array(struct json *json);                     /* enters [ */
 bool json_element(struct json *json);                   /* true: a value follows; false behind the last one or at an error */
-/* The text of a list, to be walked by json_next; as one of no values where it is none. */
-struct json json_list(struct slice text);
-bool json_next(struct json *json, struct slice *raw); /* the next value of a list, as json_skip gives it */
-/* Of these four what could not be read is empty, or false. */
+/* Where these four fail, their result is empty, or false. */
 bool json_string(struct json *json, struct slice *raw);
-bool json_number(struct json *json, struct slice *raw); /* the digits as they stand */
+bool json_number(struct json *json, struct slice *raw); /* the digits as they were written */
 bool json_bool(struct json *json, bool *value);
 bool json_skip(struct json *json, struct slice *raw); /* any value, fully checked; raw (may be NULL): its text with quotes or brackets */
-/* True when null stands next; consumes it. Otherwise false without an error. */
+/* True: the next value is null, and is consumed. Otherwise false, without an error. */
 bool json_take_null(struct json *json);
 MUST_USE bool json_finish(struct json *json); /* only blanks remain and no error happened */
 const char *json_error_text(enum json_error error);

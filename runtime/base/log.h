@@ -1,7 +1,7 @@
 /* log.h -- one JSON object a line, written by a thread of its own so that a stopped reader never stops a request.
  *
  * A line is put together in the caller's buffer and handed over whole. The queue is bounded (LOG_QUEUE_MAX); what does not fit is
- * dropped and counted, and the next line that fits says how many. So is what a full disk refuses; a line that it tore is ended first.
+ * dropped and counted, and the next line that fits says how many. Lines that a full disk refuses are counted too; a line that was written in part is ended first.
  * Secrets never reach this file: callers pass typed fields.
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_LOG_H
@@ -45,7 +45,7 @@ static inline struct log_field log_members(struct slice members)
     return (struct log_field){.text = members};
 }
 
-/* {"time":…,"level":…,"event":"event", and the fields}. Cold places only. Fields that are too long together are left out. */
+/* {"time":…,"level":…,"event":"event", and the fields}. Not for the hot path. When the fields are too long together, they are left out. */
 #define log_event(log, level, event, ...)                                                                                                  \
     log_write_event(log, level, event, (const struct log_field[]){__VA_ARGS__},                                                            \
                     sizeof((const struct log_field[]){__VA_ARGS__}) / sizeof(struct log_field))
@@ -53,7 +53,7 @@ void log_write_event(struct log *log, enum log_level level, const char *event, c
 /* Opens a line in `out`: {"time":"…","level":"info","event":"…"  -- the caller appends ,"name":value members and "}". */
 void log_begin(struct buffer *out, int64_t wall_us, enum log_level level, const char *event);
 uint64_t log_dropped(const struct log *log);
-/* One line written to standard error at once, of any level: for what is to be said before there is a log, or when the process must end. Text: "gateway: message";
+/* One line written to standard error at once, of any level: for messages before there is a log, or when the process must end. Text: "gateway: message";
  * JSON: a line of the log with `message`. */
 void log_now(enum log_format format, enum log_level level, const char *event, const char *message);
 /* Says with log_now why the program does not start. Returns `status`, for the program to exit with. */

@@ -1,4 +1,4 @@
-/* random.h -- numbers for jitter and chances: a seed gives the same ones again. No secrets: those are hash_random's.
+/* random.h -- pseudo-random numbers for jitter and chances; the same seed gives the same numbers. Not for secrets: see hash_random.
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_RANDOM_H
 #define BASE_RANDOM_H

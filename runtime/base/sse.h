@@ -23,9 +23,9 @@ struct sse {
     struct buffer rest; /* the beginning of a cut event */
     struct buffer join; /* several data lines joined */
     struct slice input; /* bytes of this feed not looked at yet */
-    bool in_line;       /* the scan stands inside a line, not at its start */
+    bool in_line;       /* the scan is inside a line, not at its start */
     bool after_cr;      /* the last byte was a CR: a LF that follows belongs to it */
-    bool handed_over;   /* rest was given out: empty it before going on */
+    bool handed_over;   /* the caller has `rest`: it is emptied at the next call */
     bool started, too_big;
 };
 

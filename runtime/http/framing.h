@@ -1,8 +1,8 @@
 /* framing.h -- the strict checker of what clients send: a pure function over bytes (RFC 9112, RFC 9110 section 5).
  *
- * It sits in front of libmicrohttpd, which forgives too much (guard.h says how). Bytes come in as they were read; what may pass is left in the same
+ * It sits in front of libmicrohttpd, which accepts too much (guard.h says how it is placed). Bytes come in as they were read; what may pass is left in the same
  * buffer: leading empty lines, chunk extensions and trailers are taken out, so that they never reach a parser that reads them differently.
- * The verdict does not depend on how the bytes were cut. Of a refused request no byte of the read in which it was found passes.
+ * The verdict does not depend on how the bytes were cut. Of a refused request no byte that came with the offending read passes.
  * SPDX-License-Identifier: MIT */
 #ifndef HTTP_FRAMING_H
 #define HTTP_FRAMING_H
@@ -70,7 +70,7 @@ struct framing {
     bool any;     /* a byte came */
 
     /* how much was checked, for the interlock with libmicrohttpd (guard.c) */
-    uint32_t heads, requests, answered; /* answered is the guard's: requests it has seen answered */
+    uint32_t heads, requests, answered; /* `answered` is set by the guard */
     uint64_t body_bytes;
 
     /* the request under way */

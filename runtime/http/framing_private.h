@@ -1,8 +1,8 @@
-/* framing_private.h -- the rooms of the checker: the request line and the machine (framing.c), header fields (framing_head.c), bodies and trailers
- * (framing_body.c). Private to framing*.c.
+/* framing_private.h -- what the files of the checker share: framing.c (request line, the state machine), framing_head.c (header fields), framing_body.c (bodies
+ * and trailers). Private to framing*.c.
  *
- * A state machine with one function per state; each takes what it can of the bytes at hand. `take` moves bytes to where they pass on; what is not
- * taken is left out. Section numbers are those of RFC 9112 unless another document is named.
+ * A state machine with one function per state; each takes what it can of the bytes at hand. `take` keeps bytes for libmicrohttpd; bytes that are not
+ * taken are left out. Section numbers are those of RFC 9112 unless another document is named.
  * SPDX-License-Identifier: MIT */
 #ifndef HTTP_FRAMING_PRIVATE_H
 #define HTTP_FRAMING_PRIVATE_H

@@ -18,7 +18,7 @@ static inline bool is_value(unsigned char byte)
     return byte == '\t' || (byte >= 0x20 && byte != 0x7f);
 }
 
-/* The first byte that may not stand in a field value, eight bytes a step. */
+/* The first byte that is not allowed in a field value, eight bytes a step. */
 static inline unsigned char *skip_value(unsigned char *at, unsigned char *end)
 {
     const uint64_t ones = 0x0101010101010101ULL, highs = 0x8080808080808080ULL;

@@ -1,8 +1,8 @@
 /* http1.h -- the reader of HTTP/1.1 responses (RFC 9112), strict, pure, incremental.
  *
- * Bytes in, pieces out; the same bytes give the same pieces however they are cut. It refuses what field experience says to refuse: two
+ * Bytes in, pieces out; the same bytes give the same pieces however they are cut. It refuses what is known to allow response smuggling, or to exhaust memory: two
  * Content-Lengths, Content-Length with Transfer-Encoding, `5x`, obs-fold, bare LF, NUL, bad chunk sizes, more than HTTP1_HEAD_MAX
- * bytes or HTTP1_HEADERS_MAX lines of head, endless 1xx. What stands behind the end of a response is reported, so that the
+ * bytes or HTTP1_HEADERS_MAX lines of head, endless 1xx. Bytes behind the end of a response are reported, so that the
  * connection is not used again.
  * SPDX-License-Identifier: MIT */
 #ifndef HTTP_HTTP1_H
@@ -48,7 +48,7 @@ void http1_init(struct http1 *http1);
 void http1_free(struct http1 *http1);
 void http1_feed(struct http1 *http1, struct slice bytes); /* valid until HTTP1_MORE, HTTP1_END or HTTP1_ERROR came back */
 enum http1_piece http1_next(struct http1 *http1, struct http1_head *head, struct slice *data);
-/* The peer closed: true when that ends the response well (a body delimited by close), false: it was cut. */
+/* The peer closed: true: that is the regular end of the response (a body delimited by close); false: it was cut. */
 bool http1_finish(struct http1 *http1);
 /* Bytes that came behind the end of the response. */
 size_t http1_excess(const struct http1 *http1);

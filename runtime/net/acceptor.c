@@ -14,7 +14,7 @@ static const int64_t RETRY_US = 50 * US_PER_MS;
 static const int64_t PATIENCE_US = US_PER_S; /* a shortage is brief as a rule: to wait a moment is better than to be turned away */
 static const int64_t CALM_US = US_PER_S;     /* so long without an error, and the trouble is over */
 
-/* Errors that are over with the one client whose connection broke while it waited (accept(2)). The next may be well. */
+/* Errors that are over with the one client whose connection broke while it waited (accept(2)). The next one may be accepted. */
 static bool is_of_one_client(int error)
 {
     static const int errors[] = {ECONNABORTED, EINTR,        EPROTO,     ENETDOWN,    ENOPROTOOPT, EHOSTDOWN,
@@ -72,7 +72,7 @@ static void be_quiet(struct acceptor *acceptor)
     loop_timer_set(acceptor->loop, &acceptor->timer, now_us + RETRY_US);
 }
 
-/* The next client, or -1 with errno: EAGAIN, or what stands in the way (0: full). */
+/* The next client, or -1 with errno: EAGAIN, or why none can be accepted (0: the limit of connections). */
 static int accept_next(struct acceptor *acceptor, struct sockaddr *address, socklen_t *len, int flags)
 {
     socklen_t room = *len;

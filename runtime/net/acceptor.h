@@ -1,10 +1,10 @@
-/* acceptor.h -- accepts clients from a worker's listening socket (listen.h opens those), and comes through what accept4 may say.
+/* acceptor.h -- accepts clients from a worker's listening socket (listen.h opens those), and survives every error of accept4.
  *
  * What libmicrohttpd 0.9.75 does by itself: out of descriptors or memory (EMFILE, ENFILE, ENOBUFS, ENOMEM) it takes its listener out of its epoll, as at its limit
  * of connections, and puts it back only when it is run once more after a connection ended; with no connection, and on any other error, it spins. So it never
  * hears of an error: its accept4 comes here (door.h), and is told that no client waits. The listener is then quiet in libmicrohttpd's epoll, and we try
- * again: every RETRY_US, and as soon as a connection ended. Who waits is let in when that works, and after PATIENCE_US turned away with 503,
- * on a spare descriptor. Costs no system call while accept4 works.
+ * again: every RETRY_US, and as soon as a connection ended. Waiting clients are let in when that works; after PATIENCE_US they get a 503,
+ * on a spare descriptor. While accept4 works this costs no system call.
  *
  * Everything belongs to one worker's thread.
  * SPDX-License-Identifier: MIT */
@@ -15,7 +15,7 @@
 #include "net/loop.h"
 #include <stdatomic.h>
 
-/* What is wrong with accepting, or was. */
+/* Why accepting fails, or failed. */
 struct accept_trouble {
     int error; /* errno of the first; 0: there are as many connections as there may be */
     bool over;

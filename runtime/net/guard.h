@@ -1,8 +1,7 @@
-/* guard.h -- the framing checker put inside libmicrohttpd's recv(), with the deadlines and the farewell it lacks.
+/* guard.h -- the framing checker inside libmicrohttpd's recv(), with the deadlines and the lingering close that libmicrohttpd lacks.
  *
- * libmicrohttpd's recv() comes to us (door.h): we read with recvfrom(2), and let framing.c look at exactly the bytes libmicrohttpd is about to get. It fails
- * closed: the access handler asks the guard whether it has seen the same heads, bodies and ends (the interlock); without a working hook every request is
- * refused.
+ * libmicrohttpd's recv() is intercepted (door.h): we read with recvfrom(2), and framing.c checks exactly the bytes that libmicrohttpd will get. It fails
+ * closed: the access handler asks the guard whether both saw the same heads, bodies and ends (the interlock), and refuses the request where they differ.
  *
  * Per connection; everything belongs to one worker's thread.
  * SPDX-License-Identifier: MIT */
@@ -40,9 +39,9 @@ void guard_half_closed(struct guard *guard);                      /* our own epo
 void guard_tick(struct guards *guards);                           /* after every run of libmicrohttpd */
 void guard_refuse(struct guard *guard, int status, const char *reason);
 
-/* What may still come of a connection on which no request is in work. */
+/* The state of a connection on which no request is being answered. */
 enum guard_state {
-    GUARD_GONE,   /* nothing: it was told that we end */
+    GUARD_GONE,   /* no request can come any more: the client was told so */
     GUARD_SILENT, /* a request may begin */
     GUARD_BUSY,   /* a request is coming, or a refusal must still reach the client */
 };

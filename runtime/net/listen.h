@@ -1,6 +1,6 @@
 /* listen.h -- opens the listening sockets: one per worker (acceptor.h accepts from it), all on one address (SO_REUSEPORT), so that the kernel spreads connections.
  *
- * The address is the process's own: a second one that wants it is refused (EADDRINUSE), also where both start at once.
+ * No second process gets the address (EADDRINUSE), also where both start at once.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_LISTEN_H
 #define NET_LISTEN_H
@@ -15,11 +15,11 @@ struct listen_place {
 
 struct listen_place listen_loopback(void); /* 127.0.0.1 */
 
-/* A listening, non-blocking socket. `further`: beside one of our own, on its port. -1: errno. Where the address is taken it is tried for half a
+/* A listening, non-blocking socket. `further`: beside one of our own, on its port. -1: errno. Where the address is taken, it tries for half a
  * second: the program that has it may be about to end. */
 int listen_open(const struct listen_place *place, int port, bool further);
 
-/* New clients are refused at once, while those whom the kernel answered already can still be accepted. */
+/* New clients are refused at once, while connections that the kernel has established can still be accepted. */
 void listen_hide(int fd);
 /* The port it was given (for port 0). */
 int listen_port(int fd);

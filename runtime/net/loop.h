@@ -13,13 +13,13 @@
 
 struct loop;
 
-/* What waits for a descriptor. Embedded in its owner; the loop keeps only the pointer. */
+/* A callback for a descriptor. Embedded in its owner; the loop keeps only the pointer. */
 struct watch {
     void (*ready)(struct watch *watch, uint32_t events); /* EPOLL* bits */
     int fd;
 };
 
-/* What waits for a point in time. Embedded in its owner; zero-initialised is unarmed. */
+/* A callback for a point in time. Embedded in its owner; zero-initialised is unarmed. */
 struct timer {
     void (*due)(struct timer *timer);
     int64_t at_us;
@@ -48,7 +48,7 @@ void loop_timer_set(struct loop *loop, struct timer *timer, int64_t at_us); /* a
 void loop_timer_clear(struct loop *loop, struct timer *timer);
 void loop_add_hook(struct loop *loop, struct turn_hook *hook);
 void loop_remove_hook(struct loop *loop, struct turn_hook *hook); /* not from inside a hook */
-/* There is new work for a hook that may have run already: all hooks run once more before this turn ends (a few times at
+/* There is new work for a hook that may have been called already: all hooks run once more before this turn ends (a few times at
  * most, then another turn begins without waiting). So a hook may run several times a turn and must be cheap when idle. */
 void loop_again(struct loop *loop);
 

@@ -1,4 +1,4 @@
-/* refusal.h -- what the door refuses by itself, before there is a request: framing, size, time, shortage. Slices are borrowed for the call.
+/* refusal.h -- a refusal that net/ makes by itself, before the owner sees a request: framing, size, time, shortage. Slices are borrowed for the call.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_REFUSAL_H
 #define NET_REFUSAL_H
@@ -14,6 +14,6 @@ struct refusal {
     bool is_request;           /* a byte of one was read; else it was only a connection */
 };
 
-/* Writes the JSON body of the answer, a request id for its header, and what the owner wants to remember of it. */
+/* Writes the JSON body of the answer, a request id for its header, and may log it. */
 typedef void write_refusal_fn(void *owner, const struct refusal *refusal, struct buffer *body, char id[REFUSAL_ID_SIZE]);
 #endif

@@ -1,8 +1,8 @@
-/* server.h -- the side of the clients: libmicrohttpd in external epoll mode behind the framing guard.
+/* server.h -- the HTTP server for clients: libmicrohttpd in external epoll mode behind the framing guard.
  *
  * Gives its owner whole, checked requests (exchanges) and takes answers. While an exchange is open its connection is suspended in
- * libmicrohttpd; streams are written directly to the socket, one send per loop turn, with a bounded buffer. The only file that
- * includes <microhttpd.h>. Everything belongs to one worker thread.
+ * libmicrohttpd; streams are written directly to the socket, one send per loop turn, with a bounded buffer. Only server*.c
+ * use <microhttpd.h>. Everything belongs to one worker thread.
  * SPDX-License-Identifier: MIT */
 #ifndef NET_SERVER_H
 #define NET_SERVER_H
@@ -17,8 +17,8 @@ struct exchange; /* one request of one client and its answer */
 struct server_settings {
     int listen_fd;         /* bound and listening, not owned (a successor may inherit it) */
     size_t body_limit;     /* config body_limit; larger: 413 */
-    struct memory *memory; /* what counts all that is kept for clients; borrowed */
-    struct bodies *bodies; /* the room for request bodies, of all workers; beyond: 503 */
+    struct memory *memory; /* the account of all memory that is held for clients; borrowed */
+    struct bodies *bodies; /* the memory for request bodies, shared by all workers; when it is used up: 503 */
     unsigned connection_limit;
     unsigned idle_timeout_s;        /* keep-alive, default 75 */
     int64_t head_us, body_us;       /* absolute deadlines: 10 s; 30 s, then at least 64 KB/s */
@@ -34,9 +34,10 @@ enum { HEAD_SUFFICES = -1 };
 struct server_owner {
     void *owner;
     /* The head is in (before the body). Return 0 to go on, HEAD_SUFFICES, or an HTTP status to refuse: then the refusal below is asked for its body.
-     * It must not keep the exchange: a client that leaves before its request is whole is never heard of again. */
+     * It must not keep the exchange: the owner is not told when a client leaves before its request is complete. */
     int (*on_head)(void *owner, struct exchange *exchange);
-    /* Whose a large body is: a number that tells users apart. 0: of a caller that may send none; then on_request comes at once and must refuse it. */
+    /* The user that a large body is counted for: any number that tells users apart. 0: the caller may send none; then on_request comes at once and must
+     * refuse it. */
     uint64_t (*whose)(void *owner, struct exchange *exchange);
     /* The whole request is in. The owner answers now or later. */
     void (*on_request)(void *owner, struct exchange *exchange);
@@ -47,7 +48,7 @@ struct server_owner {
     void (*on_drained)(void *owner, struct exchange *exchange);
     /* A refusal of the server itself (413, on_head's status, 503) or of its guard. */
     write_refusal_fn *write_refusal;
-    /* Clients cannot be accepted: told when that begins, and when it is over. */
+    /* Clients cannot be accepted: called when that begins, and when it is over. */
     void (*on_accept_trouble)(void *owner, const struct accept_trouble *trouble);
     /* Once, after server_quiesce: no connection can bring a request any more, and none is under way. */
     void (*on_quiet)(void *owner);
@@ -55,7 +56,7 @@ struct server_owner {
 
 MUST_USE struct server *server_new(struct loop *loop, const struct server_settings *settings, const struct server_owner *owner);
 void server_answer_last(struct server *server); /* a drain begins: answers carry Connection: close from now on */
-/* The listener was hidden: who waits in it is let in, and it is closed. Connections are closed as they fall silent; on_quiet tells of the end. */
+/* After listen_hide: waiting clients are accepted, then the listener is closed. Connections are closed as they fall silent; then on_quiet comes. */
 void server_quiesce(struct server *server);
 unsigned server_coming(const struct server *server); /* any thread: requests that were coming when it last looked, once quiesced */
 /* Calls visit for each exchange that the owner has; visit may close it. */
@@ -71,7 +72,7 @@ struct slice exchange_header(const struct exchange *exchange, const char *name);
 /* Calls visit(owner, name, value) for each request header. */
 void exchange_each_header(const struct exchange *exchange, void (*visit)(void *owner, struct slice name, struct slice value), void *owner);
 struct slice exchange_body(const struct exchange *exchange);
-/* The owner needs its body no more: the memory goes back, and slices of it are dead. */
+/* The owner no longer needs the body: frees it; slices of it are invalid from now on. */
 void exchange_drop_body(struct exchange *exchange);
 struct slice exchange_peer(const struct exchange *exchange); /* "127.0.0.1" */
 void exchange_set_tag(struct exchange *exchange, void *tag); /* the owner's own pointer */
@@ -89,7 +90,7 @@ void exchange_stream(struct exchange *exchange, int status, const struct answer_
 /* Queues bytes for this stream; sent at the end of this loop turn in one send together with what else came. Copies what cannot
  * be sent at once. Returns the bytes still buffered. */
 size_t exchange_write(struct exchange *exchange, struct slice bytes);
-/* Ends a stream well (last chunk, keep-alive) or badly (the connection is closed without the last chunk). */
+/* Ends a stream: complete (last chunk, keep-alive), or cut (the connection is closed without the last chunk). */
 void exchange_end(struct exchange *exchange, bool complete);
 /* The owner is done with it. Before exchange_answer/exchange_end: the connection is closed without an answer. After: the server finishes sending in its own
  * time and then frees it; `release(release_arg)` is called when the body given to exchange_answer is not needed any more (may be NULL). */

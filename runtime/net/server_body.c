@@ -48,7 +48,7 @@ static void find_share(struct exchange *exchange)
         exchange->share = server->owner.whose(server->owner.owner, exchange);
 }
 
-/* Room for `cap` bytes. False: there is none, and nothing has changed. */
+/* Memory for `cap` bytes. False: it cannot be had, and nothing has changed. */
 static bool make_room(struct exchange *exchange, size_t cap)
 {
     struct server *server = exchange->server;

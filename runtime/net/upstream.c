@@ -268,7 +268,7 @@ static bool write_request(struct call *call)
     return emit_kind(call, CALL_SENT);
 }
 
-/* The connection stands (again): the request goes out. */
+/* The connection is established, or is reused: sends the request. */
 static void begin_request(struct call *call)
 {
     call->phase = PHASE_SEND;

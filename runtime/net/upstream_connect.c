@@ -113,7 +113,7 @@ static void load_trust(struct trust *trust)
     pthread_mutex_lock(&trust->lock);
     if (trust->store == NULL) {
         trust->store = X509_STORE_new();
-        /* As libcurl sets them: an intermediate or a lone certificate in the file is trusted as it stands. */
+        /* As libcurl sets them: an intermediate or single certificate in the file is trusted by itself. */
         X509_STORE_set_flags(trust->store, X509_V_FLAG_TRUSTED_FIRST | X509_V_FLAG_PARTIAL_CHAIN);
     }
     if (!trust->loaded)
@@ -122,7 +122,7 @@ static void load_trust(struct trust *trust)
 }
 
 /* libcurl would parse the bundle for every connection (19 ms): all connections get the one store. Being asked is also the sign
- * that TCP is there and TLS begins; libcurl 7.88 knows its CONNECT_TIME only when everything stands. */
+ * that TCP is there and TLS begins; libcurl 7.88 knows its CONNECT_TIME only when TLS is established too. */
 static CURLcode configure_tls(CURL *easy, void *ssl_ctx, void *owner)
 {
     (void)easy;
@@ -218,7 +218,7 @@ static struct shard *shard_new(struct upstream *upstream)
     curl_multi_setopt(multi, CURLMOPT_TIMERFUNCTION, on_timer);
     curl_multi_setopt(multi, CURLMOPT_TIMERDATA, shard);
     curl_multi_setopt(multi, CURLMOPT_PIPELINING, CURLPIPE_NOTHING);
-    /* More than there can be: libcurl must never close one of ours to make room. */
+    /* More than there can be: libcurl must never close one of ours for another. */
     curl_multi_setopt(multi, CURLMOPT_MAXCONNECTS, 2L * SHARD_MAX);
     return shard;
 }
@@ -389,7 +389,7 @@ bool dial_start(struct connection *connection)
     return false;
 }
 
-/* It ends before a connection stands: what that says of where the name leads. */
+/* It ends before a connection was established: what that says about the addresses of the name. */
 static void note_place(struct connection *connection)
 {
     const struct dial *dial = connection->dial;

@@ -30,7 +30,7 @@ struct shard {
     struct connection *dialling;
 };
 
-/* What is needed only until a connection stands. */
+/* What is needed only until the connection is established. */
 struct dial {
     struct connection *next, *previous; /* shard->dialling */
     char error[CURL_ERROR_SIZE];
@@ -52,7 +52,7 @@ struct connection {
     struct connection *all_next, *all_previous;
     CURL *easy; /* NULL: plain, all ours */
     struct shard *shard;
-    struct dial *dial; /* NULL: it stands */
+    struct dial *dial; /* NULL: established */
     int64_t born_us, idle_since_us;
     unsigned served; /* answers it carried */
     bool drained;    /* TLS keeps no bytes: its last read found nothing */
@@ -118,7 +118,7 @@ void pool_free(struct upstream *upstream); /* no connection is left */
 struct connection *pool_connection_new(struct origin *origin, struct call *call, void (*ready)(struct watch *watch, uint32_t events));
 void pool_close(struct connection *connection);               /* in any state but idle */
 void pool_drop(struct connection *connection);                /* an idle one */
-void pool_give(struct connection *connection);                /* makes it idle, or closes it where there is no room */
+void pool_give(struct connection *connection);                /* makes it idle, or closes it where the connection pool is full */
 MUST_USE struct connection *pool_take(struct origin *origin); /* the idle one used last on which nothing waits, or NULL */
 void pool_distrust(struct origin *origin);                    /* it said more than it was asked */
 void pool_ready(struct connection *connection);               /* something happened on an idle one */

@@ -19,7 +19,7 @@ bool probation_looks_good(struct probation *probation)
     return 2 * atomic_load(&probation->failures) < atomic_load(&probation->calls);
 }
 
-/* Read with every request: long ago is the usual answer. */
+/* Read with every request, most of which come long after its end. */
 static bool is_over(const struct probation *probation, int64_t now_us)
 {
     return now_us >= atomic_load_explicit(&probation->until_us, memory_order_relaxed);
@@ -33,7 +33,7 @@ unsigned probation_user_count(struct probation *probation)
     return count;
 }
 
-/* `calls` are over. */
+/* True, once: with so many calls it is lost. */
 static bool judge(struct probation *probation, unsigned calls)
 {
     return calls >= PROBATION_CALLS && 2 * atomic_load(&probation->failures) >= calls &&

@@ -1,8 +1,8 @@
-/* schedule.h -- when something that is asked again and again is due, and what a row of its answers comes to. Pure: time is an argument.
+/* schedule.h -- when something periodic is due next, and what its last results mean. Pure: time is an argument.
  *
- * schedule: every so often, each time moved by up to a fifth either way, so that many of them never come in step; after a failure
- * sooner where a `retry` is given: retry, twice that, … up to `every`.
- * tally: `fall` failures in a row are down, `rise` successes in a row up again; anything between changes nothing. It begins up.
+ * schedule: due at intervals of `every`, each moved at random by up to a fifth, so that many schedules do not fall into step. After a failure it is due
+ * sooner, where a `retry` is given: after retry, then twice that, … up to `every`.
+ * tally: `fall` failures in a row make it down, `rise` successes in a row make it up again. It begins up.
  * SPDX-License-Identifier: MIT */
 #ifndef ROUTING_SCHEDULE_H
 #define ROUTING_SCHEDULE_H
@@ -16,14 +16,14 @@ struct schedule {
     uint64_t random;
 };
 
-/* Due for the first time within `every`, and within two seconds: those that begin together do not come at once. */
+/* Due for the first time at a random moment within `every`, and within two seconds: so schedules that begin together are spread. */
 void schedule_begin(struct schedule *schedule, int64_t every_us, int64_t retry_us, uint64_t seed, int64_t now_us);
-/* Was asked at `asked_us`: due again, counted from then. */
+/* It was done at `asked_us`, with this result: computes the next due time from then. */
 void schedule_next(struct schedule *schedule, bool ok, int64_t asked_us);
 
 struct tally {
     unsigned fall, rise; /* may be changed between two calls */
-    unsigned row;        /* answers in a row that speak against `down` as it is */
+    unsigned row;        /* results in a row that contradict `down` */
     bool down;
 };
 

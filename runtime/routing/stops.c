@@ -5,7 +5,7 @@
 
 static const int64_t slot_us = 10 * US_PER_S, minute_us = STOPS_SLOTS * 10 * US_PER_S, off_us = 60 * US_PER_S;
 
-/* The slot that is counting. */
+/* The slot of the current ten seconds. */
 static unsigned slot_of(struct stops *stops, int64_t now_us)
 {
     unsigned slot = (unsigned)(now_us / slot_us % STOPS_SLOTS);
@@ -69,7 +69,7 @@ bool stops_add(struct stops *stops, uint64_t user, unsigned known, int64_t now_u
     return true;
 }
 
-/* Several keys may be one user's. Looked through only when something was stopped. */
+/* Several keys may belong to one user. A linear search, which happens only when a function was stopped. */
 static uint64_t number_of(struct slice id, const struct user *users, unsigned user_count)
 {
     for (unsigned i = 0; i < user_count; i++)

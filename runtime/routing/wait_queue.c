@@ -165,7 +165,7 @@ void wait_queue_round(struct wait_queue *queue)
 struct wait_entry *wait_queue_next(struct wait_queue *queue, int64_t now_us)
 {
     struct wait_entry *entry = queue->tried != NULL ? queue->tried : first_from(queue, 0);
-    if (queue->blocked >= WAIT_QUEUE_MAX) /* lanes came and went within one round: the next one goes on */
+    if (queue->blocked >= WAIT_QUEUE_MAX) /* more lanes than marks within one round: the next round goes on */
         return NULL;
     while (entry != NULL && (entry->until_us <= now_us || mark_of(queue, entry->lane)->round == queue->round))
         entry = after(queue, entry);

@@ -1,8 +1,8 @@
-/* wait_queue.h -- which request waits for capacity at a provider, and which is next: a pure state machine, one per worker.
+/* wait_queue.h -- requests that wait for capacity at a provider, and their order: a pure state machine, one per worker.
  *
  * Bounded. Lower classes go first; inside a class users take turns, and each user's own go in the order they came. Entries of one lane wait for
- * the same capacity: when the first of them does not fit, those behind it in that lane are not tried, so that a large request is not overtaken for
- * ever by small ones, and other lanes go on. It reads no clock and decides nothing: its owner asks which to try, tries, and says what came of it.
+ * the same capacity: when there is not enough for the first of them, those behind it in that lane are not tried, so that small requests do not overtake a
+ * large one for ever; other lanes go on. The queue does not know capacity: its owner asks for the next entry, tries it, and reports the outcome.
  *
  *     wait_queue_round(queue);
  *     while ((entry = wait_queue_next(queue, now)) != NULL)
@@ -23,7 +23,7 @@ struct wait_user;
 struct wait_entry {
     uint64_t user, lane;        /* hashes */
     unsigned priority;          /* below WAIT_CLASSES; 0 first */
-    int64_t since_us, until_us; /* until_us: its wait is over */
+    int64_t since_us, until_us; /* until_us: when it gives up */
 
     /* private */
     uint64_t serial;
@@ -39,10 +39,10 @@ unsigned wait_queue_count(const struct wait_queue *queue);
 bool wait_queue_holds(const struct wait_entry *entry);
 /* False: it is full. user, lane, priority, since_us and until_us are set before. */
 MUST_USE bool wait_queue_add(struct wait_queue *queue, struct wait_entry *entry);
-/* It left, or its wait is over: no turn passes. */
+/* It left, or its wait is over: this does not count as its user's turn. */
 void wait_queue_remove(struct wait_queue *queue, struct wait_entry *entry);
 
-/* Begins to try: no lane is blocked. */
+/* Begins a round: unblocks all lanes. */
 void wait_queue_round(struct wait_queue *queue);
 /* The entry to try: the first whose lane is not blocked and whose wait is not over; NULL: none. The same again until it is served, blocked or removed. */
 struct wait_entry *wait_queue_next(struct wait_queue *queue, int64_t now_us);
@@ -51,7 +51,7 @@ void wait_queue_block(struct wait_queue *queue, const struct wait_entry *entry);
 /* It got capacity: taken out, and its user goes to the end of the class's line. */
 void wait_queue_serve(struct wait_queue *queue, struct wait_entry *entry);
 
-/* One whose wait is over, the longest overdue first (of equals who came first); NULL: none. The caller removes it. */
+/* An entry whose wait is over: the longest overdue, of equals the one that came first; NULL: none. The caller removes it. */
 struct wait_entry *wait_queue_expired(struct wait_queue *queue, int64_t now_us);
 /* No wait ends before this; -1: the queue is empty. */
 int64_t wait_queue_deadline_us(const struct wait_queue *queue);

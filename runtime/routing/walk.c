@@ -1,8 +1,8 @@
 /* walk.c -- how a plan is carried out: the events and ends of attempts, and what the outside calls.
  *
- * The one idea: every attempt carries its own due times, the walk carries total and back-off, and whatever happens ends in one of
- * four places: walk_start() begins an attempt, walk_decide() says what follows when nothing runs any more, commit() ends the choice, finish()
- * ends the walk. Who is dead and how often a step was tried is read off the attempts themselves; there is no second book.
+ * Every attempt carries its own due times, the walk those of total and back-off. Every event ends in one of four functions: walk_start()
+ * begins an attempt, walk_decide() says what follows when none runs any more, commit() chooses the winner, finish() ends the walk. Which targets
+ * failed, and how often a step was tried, is computed from the attempts; it is not stored a second time.
  * Bytes of a stream only push the idle deadline away: no wake is computed for them. The wake given earlier simply comes early
  * and is answered with a later one. Bytes for the client do the same to its ping.
  * SPDX-License-Identifier: MIT */
@@ -45,7 +45,7 @@ static void finish(struct walk *walk, enum walk_action_kind kind, unsigned attem
     walk_push(walk, kind, attempt);
 }
 
-/* When every target throttles us the caller may come back when the first of them is free, not the last one asked. */
+/* When every target throttles us, the caller may come back as soon as the first of them is free, which need not be the last one asked. */
 static int64_t soonest_hint(const struct walk *walk, int64_t now_us)
 {
     int64_t soonest = NEVER;
@@ -67,7 +67,7 @@ void walk_fail(struct walk *walk, unsigned number, const struct failure *failure
     finish(walk, ACTION_FAIL, number);
 }
 
-/* FAIL with what the last failed attempt said, or with `otherwise` where none failed. */
+/* FAIL with the failure of the last failed attempt, or with `otherwise` where none failed. */
 static void fail_with_last(struct walk *walk, enum failure_kind otherwise, const char *message, int64_t now_us)
 {
     struct failure failure = walk->last_failed == NO_ATTEMPT ? failure_make(otherwise, slice_of(message))
@@ -155,7 +155,7 @@ static void attempt_done(struct walk *walk, unsigned number, int64_t now_us)
     finish(walk, walk->stage == STAGE_LEFT ? ACTION_OVER : ACTION_ANSWER, number);
 }
 
-/* What is no attempt's. */
+/* Events that belong to no attempt. */
 static bool is_of_the_walk(struct walk *walk, const struct walk_event *event, int64_t now_us)
 {
     if (event->kind == WALK_TIME)
@@ -177,7 +177,7 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
     if (is_of_the_walk(walk, event, now_us))
         return;
     if (event->attempt >= walk->attempt_count || !is_running(&walk->attempts[event->attempt]))
-        return; /* late word from an attempt that has ended */
+        return; /* a late event of an attempt that has ended */
     struct walk_attempt *attempt = &walk->attempts[event->attempt];
     bool is_body = attempt->state == ATTEMPT_HEADERS && !walk->settings.stream;
     if ((attempt->state == ATTEMPT_STREAMING || is_body) && (event->kind == WALK_CHUNK || event->kind == WALK_CONTENT)) {
@@ -215,7 +215,7 @@ void walk_event(struct walk *walk, const struct walk_event *event, int64_t now_u
     case WALK_FAILED:
         walk_attempt_failed(walk, event->attempt, &event->failure, event->reused, now_us);
         break;
-    default: /* a chunk: before content first_token rules */
+    default: /* a chunk: before content the first_token deadline applies */
         break;
     }
 }
@@ -290,7 +290,7 @@ bool walk_next(struct walk *walk, struct walk_action *action)
     *action = (struct walk_action){.kind = kind, .attempt = number == NO_ATTEMPT ? WALK_NO_ATTEMPT : number};
     if (kind == ACTION_START) {
         action->target = walk->attempts[number].target;
-        /* once one connection of the pool was stale its neighbours are suspect too */
+        /* one connection of the pool was stale, so the others are suspect too */
         action->fresh = walk_count_tries(walk, walk->attempts[number].step, true) > 0;
     } else if (kind == ACTION_ASK) {
         action->failure = &walk->attempts[number].failure;

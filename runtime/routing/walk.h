@@ -1,9 +1,9 @@
 /* walk.h -- how a plan is carried out: retries, hedges, fallback, deadlines and the attempt budget, as one pure state machine.
  *
- * Decided elsewhere, and told to it: which steps the plan has and which of them are hopeless (before walk_plan), whether there are attempts to spare
- * (shared/model_stats.h; limits.frugal), and whether another key of the same target is worth an attempt (gateway/attempt_end.c; failure.other_key).
- * It opens no socket, reads no clock and calls nothing back. The worker (and specs, gateway.testing) feed it what happened
- * with `now`, then drain walk_next until it returns false and carry the actions out:
+ * Decided elsewhere and passed in: which steps the plan has and which of them are hopeless (before walk_plan), whether there are attempts to spare
+ * (shared/model_stats.h; settings.frugal), and whether another key of the same target is worth an attempt (gateway/attempt_end.c; failure.other_key).
+ * It opens no socket, reads no clock and calls nothing back. The worker (and specs, gateway.testing) reports each event with
+ * `now`, then calls walk_next until it returns false and carries out the actions:
  *
  *      walk_begin ── walk_plan ──► START ─► events of that attempt ─► COMMIT (streamed: first content) ─► ANSWER (complete)
  *                        ▲                        │ failure                                      └──► FAIL (cut after commit)
@@ -15,22 +15,22 @@
  * Rules it keeps: one attempt budget and one total deadline per request, over retries, hedges and fallbacks; nothing is
  * committed before first content; after commit nothing is tried again; a target that failed is never started again in this
  * request except by its step's own retries; the loser of a hedge is cancelled.
- * Uncertain: after an attempt that may have been done (uncertain, or cut inside an answer not committed) another one starts, at
- * any target, only with replay_uncertain, and after two such nothing starts any more: no caller pays for more than one replay.
- * A hedge sends twice by intent, so it needs replay_uncertain as well, and no uncertain failure before it.
+ * Uncertain attempts: the provider may have carried the request out (the failure is uncertain, or the answer was cut before the commit). After one, another
+ * starts, at any target, only with replay_uncertain; after two, none: no caller pays for more than one replay.
+ * A hedge sends twice on purpose, so it needs replay_uncertain too, and no uncertain failure before it.
  * ASK comes only where a START would be allowed; otherwise a failure ends in FAIL, unasked.
- * Stale connections: UNAVAILABLE on a reused one before any byte of the answer is made again at once on a fresh one, once a
- * step, without using up the step's retries (but the budget and the rule above hold). Where the request was out whole, so that this
- * is the one replay there is, and the plan names another target, that one is asked for instead (with `fallback`).
- * Deadlines are looked at when WALK_TIME comes: an event that was reported before it wins. connect and tls rule until the next
- * event; headers from READY to HEADERS (so a peer that does not read is caught as well); first_token, streams only, from START to
- * first content; idle between bytes: of a stream after its first content, of a body that is not streamed after its head; timeout and total rule
- * throughout. One that fires: CANCEL, and a TIMEOUT failure whose message says "deadline first_token passed".
- * A refusal's head decides: from REFUSED on its attempt has WALK_REFUSAL_US for its words, or what is left to its other deadlines where that is less. Then
- * walk_is_due, and the caller reports FAILED with what it has before it reports TIME.
- * A PING is no deadline and moves none: it is owed to the client, and says nothing of the provider.
+ * Stale connections: an attempt that fails with UNAVAILABLE on a reused connection, before any byte of the answer, is repeated at once on a fresh one, once per
+ * step, without using up the step's retries (the budget and the rule above hold). Where the request had been sent whole, the repetition is the one replay
+ * that is allowed: where the plan names another target (and `fallback` is set), that target gets it.
+ * Deadlines are examined when WALK_TIME comes: an event that was reported before it wins. connect and tls apply until the next
+ * event; headers from READY to HEADERS (which also catches a peer that does not read); first_token, streams only, from START to
+ * first content; idle between bytes: of a stream after its first content, of a body that is not streamed after its head; timeout and total
+ * always. A deadline that passes makes CANCEL, and a TIMEOUT failure with a message like "deadline first_token passed".
+ * A refusal counts from its head on: after REFUSED the attempt has WALK_REFUSAL_US, or until its other deadlines where they are nearer, to read the body.
+ * Then walk_is_due is true, and the caller reports FAILED with what it has, before it reports TIME.
+ * A PING is not a deadline and moves none: it concerns the client only, not the provider.
  * A client that leaves before the first content (of a body that is not streamed: before its head) cancels everything. Later the attempt is read on for
- * WALK_LEFT_US at most, because what it cost stands at its end; however it ends, OVER follows.
+ * WALK_LEFT_US at most, because the usage comes at its end; however it ends, OVER follows.
  * Times are microseconds, monotonic, above 0.
  * SPDX-License-Identifier: MIT */
 #ifndef ROUTING_WALK_H
@@ -59,12 +59,12 @@ struct walk_settings {
     bool stream;           /* commit at first content; otherwise at the complete answer */
     bool replay_uncertain; /* after an attempt that may have been done one more may follow */
     bool fallback;         /* another target may be asked */
-    bool hedge;            /* hedging allowed for this request. The caller keeps it true to the moment, like frugal */
-    bool frugal;           /* no attempts to spare: neither retries nor hedges. The caller keeps it true to the moment */
+    bool hedge;            /* hedging is allowed for this request. The caller keeps it up to date, like frugal */
+    bool frugal;           /* no attempts to spare: neither retries nor hedges. The caller keeps it up to date */
     int64_t connect_us, tls_us, headers_us, first_token_us, idle_us, total_us; /* 0: no such deadline */
     int64_t backoff_base_us, backoff_max_us;                                   /* full jitter: random(0, min(max, base * 2^n)) */
     int64_t retry_after_max_us; /* a longer hint means: do not retry this target. A hint within it: wait no less */
-    int64_t ping_us;            /* a committed client that was sent nothing for so long is owed a ping; 0: it never is */
+    int64_t ping_us;            /* how long a committed client may be sent nothing before a ping is due; 0: no pings */
     uint64_t seed;              /* for the jitter */
 };
 
@@ -97,8 +97,8 @@ enum walk_action_kind {
                     * Its state says which: FAILED (a deadline: `failure` counts for health) or CANCELLED (neutral) */
     ACTION_WAKE,   /* call again with WALK_TIME at `at_us` or a little later; replaces any earlier WAKE. Void once the walk is over */
     ACTION_PING,   /* the client was sent nothing for ping_us since the commit: send it a keep-alive. As often as it is due */
-    ACTION_COMMIT, /* `attempt` has won: send its content on to the client from now on (streamed only) */
-    ACTION_ANSWER, /* `attempt` is complete: answer with it (streamed: end well). The walk is over */
+    ACTION_COMMIT, /* `attempt` has won: from now on send its content to the client (streamed only) */
+    ACTION_ANSWER, /* `attempt` is complete: answer with it (streamed: end the stream properly). The walk is over */
     ACTION_ASK,    /* ask policy.recover: `failure` and the steps not tried yet (walk_rest). Answer with walk_plan or walk_give_up */
     ACTION_FAIL,   /* answer with `failure` (after COMMIT: as an error event). The walk is over */
     ACTION_OVER,   /* the client left and everything has ended; `attempt`: the one that was read on. The walk is over */
@@ -136,7 +136,7 @@ struct walk_attempt {
     enum attempt_state state;
     int64_t began_us, ended_us; /* ended 0: still running */
     int64_t content_us;         /* 0: none came */
-    struct failure failure;     /* state FAILED; deadline TOTAL: the request's time was up, which need not be this target's fault */
+    struct failure failure;     /* state FAILED; deadline TOTAL: the request's time was over, which need not be this target's fault */
     bool hedge;                 /* started beside another */
     bool fresh;                 /* made again because a reused connection was stale */
     /* deadlines in force, private to walk*.c */

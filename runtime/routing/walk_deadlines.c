@@ -32,7 +32,7 @@ static enum phase phase_of(enum attempt_state state, bool stream)
     }
 }
 
-/* The request is read whole or not at all: what was not sent to its end cannot have been done. */
+/* A provider acts only on a whole request: one that was not sent to its end cannot have been carried out. */
 static enum sent sent_of(enum attempt_state state)
 {
     return state < ATTEMPT_SENT ? SENT_NOT : state == ATTEMPT_STREAMING ? SENT_CONTENT : SENT_UNCERTAIN;

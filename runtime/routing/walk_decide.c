@@ -65,7 +65,7 @@ void walk_start(struct walk *walk, unsigned index, bool hedge, bool fresh, int64
     walk->in_flight++;
     walk->stage = STAGE_RUNNING;
     walk->retry_due_us = NEVER;
-    walk->next_step = index + 1; /* also for a retry: what a hedge began behind it has failed by then */
+    walk->next_step = index + 1; /* also for a retry: the steps that a hedge began behind it have failed by then */
     walk_push(walk, ACTION_START, number);
 }
 
@@ -96,7 +96,7 @@ unsigned walk_count_tries(const struct walk *walk, unsigned step, bool fresh)
     return count;
 }
 
-/* The provider had given a pooled connection up before it saw the request, or may have. */
+/* The provider closed the pooled connection before it saw the request, or may have. */
 static bool is_left_connection(const struct failure *failure, bool reused)
 {
     return reused && failure->kind == FAILURE_UNAVAILABLE && failure->status == 0 &&
@@ -109,7 +109,7 @@ static bool try_same_target(struct walk *walk, unsigned number, bool reused, int
     const struct failure *failure = &attempt->failure;
     if (is_left_connection(failure, reused) && walk_count_tries(walk, attempt->step, true) == 0) {
         if (failure->sent == SENT_UNCERTAIN && walk_has_other(walk))
-            return false; /* there is one replay at most: elsewhere it fails for no cause that this one failed for */
+            return false; /* there is one replay at most, and another target need not fail for the same cause */
         walk_start(walk, attempt->step, false, true, now_us);
         return true;
     }
@@ -146,7 +146,7 @@ void walk_decide(struct walk *walk, unsigned number, bool reused, int64_t now_us
     }
 }
 
-/* ---------------------------------------------------------------- what the outside asks */
+/* ---------------------------------------------------------------- questions from outside */
 
 void walk_rest(const struct walk *walk, struct plan *rest)
 {

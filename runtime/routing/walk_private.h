@@ -1,5 +1,5 @@
-/* walk_private.h -- what the files of the walk share: what is tried after a failure and beside it (walk_decide.c), deadlines (walk_deadlines.c), events, ends and
- * calls from outside (walk.c). Private to walk*.c.
+/* walk_private.h -- what the files of the walk share: walk_decide.c (what is tried after or beside an attempt), walk_deadlines.c, and walk.c (events,
+ * ends, the public calls). Private to walk*.c.
  * SPDX-License-Identifier: MIT */
 #ifndef ROUTING_WALK_PRIVATE_H
 #define ROUTING_WALK_PRIVATE_H
@@ -31,7 +31,7 @@ void walk_end_attempt(struct walk *walk, unsigned number, enum attempt_state sta
 void walk_fail(struct walk *walk, unsigned number, const struct failure *failure, int64_t now_us);
 /* An attempt ended with this failure; what follows is decided. `reused`: its connection had carried another request before. */
 void walk_attempt_failed(struct walk *walk, unsigned number, const struct failure *failure, bool reused, int64_t now_us);
-void walk_stop(struct walk *walk, int64_t now_us); /* nothing is wanted any more */
+void walk_stop(struct walk *walk, int64_t now_us); /* ends it at once; no answer is wanted any more */
 
 /* ---- walk_decide.c */
 /* The first step not begun whose target neither failed nor runs; plan.count when there is none. */
@@ -41,7 +41,7 @@ void walk_start(struct walk *walk, unsigned index, bool hedge, bool fresh, int64
 void walk_start_hedge(struct walk *walk, int64_t now_us); /* where one is allowed */
 /* How often this step was begun already under the plan in force; attempts that only replaced a stale connection count apart. */
 unsigned walk_count_tries(const struct walk *walk, unsigned step, bool fresh);
-/* Nothing runs any more: the same target, another one by the policy's word, or the end. */
+/* No attempt runs any more: tries the same target again, asks the policy for another plan, or ends the walk. */
 void walk_decide(struct walk *walk, unsigned number, bool reused, int64_t now_us);
 
 /* ---- walk_deadlines.c */

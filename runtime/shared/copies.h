@@ -1,4 +1,4 @@
-/* copies.h -- the last good copy of a text that was fetched, by its URL: what a generation is built from when the text comes from outside.
+/* copies.h -- the last good copy of a text that was fetched from a URL, so that a new generation can be built without fetching it again.
  *
  * One is kept: the config names one such URL. Any thread; each call copies.
  * SPDX-License-Identifier: MIT */

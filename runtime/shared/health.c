@@ -39,7 +39,7 @@ enum {
     LOOKED_AT = 2, /* records that a look-up looks at for eviction */
 };
 
-struct window { /* a ring of slots; one whose number is not `slot - 0..9` is stale and was zeroed on the way */
+struct window { /* a ring of slots; a slot that is older than ten slot times was zeroed on the way */
     uint32_t ok[WINDOW_SLOTS], failed[WINDOW_SLOTS];
     int64_t slot; /* number of the newest slot: now / SLOT_US */
 };
@@ -68,7 +68,7 @@ struct health {
     unsigned consecutive, reopened;               /* reopened: the k of the open time */
     int64_t opened_us, retry_at_us, warm_from_us; /* warm_from 0: no recovery to warm up from */
     int64_t cooldown_until_us;
-    bool down; /* says a health check */
+    bool down; /* its health check failed */
     struct window window;
     struct average first_token, per_token;
     struct histogram durations, first_tokens;
@@ -353,8 +353,8 @@ static const char *why_not(const struct health *health, int64_t now_us)
     return health->cooldown_until_us > now_us ? "cooldown" : NULL;
 }
 
-/* What traffic says goes first: it is what an operator must know. An attempt that is begun all the same does not ask for the health check, so
- * that a half-open breaker gets its probe. */
+/* A breaker that is not closed is named before a failed health check, since an operator must know of it; a failed check is named before a cool-down.
+ * health_begin does not look at the check, so that a half-open breaker gets its probe. */
 static const char *why_unusable(const struct health *health, int64_t now_us)
 {
     const char *why = why_not(health, now_us);
@@ -394,7 +394,7 @@ static void succeeded(struct health *health, const struct health_outcome *outcom
 static void cool_down(struct health *health, const struct failure *failure, int64_t now_us)
 {
     int64_t span = failure->retry_after_us;
-    bool refused = failure->kind == FAILURE_AUTH; /* no key is left that it takes */
+    bool refused = failure->kind == FAILURE_AUTH; /* it accepts none of the keys */
     if (failure->kind != FAILURE_RATE_LIMITED && failure->kind != FAILURE_QUOTA && !refused &&
         (failure->kind != FAILURE_OVERLOADED || span < 0)) {
         return;
@@ -482,7 +482,7 @@ void health_reset(struct health *health, int64_t now_us)
     pthread_mutex_unlock(&health->lock);
 }
 
-/* ---------------------------------------------------------------- looking */
+/* ---------------------------------------------------------------- views */
 
 void health_view(struct health *health, int64_t now_us, struct health_view *view)
 {

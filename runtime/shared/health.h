@@ -7,11 +7,11 @@
  * when the slow start was survived. What counts as failure is the FAILURE_HEALTH column; everything else (the client's cancel and
  * 4xx, 429, quota, a refused key) is neutral and only frees the slot. While the breaker is not closed only probes move it.
  * Cool-down, apart from the breaker: RATE_LIMITED by its hint clamped to 1..60 s (5 s without), QUOTA the same (60 s without),
- * AUTH 60 s (the key pool has none left that is taken), OVERLOADED only when it hints. The later end wins.
- * Down, apart from both: a health check that the config asks for failed (health_check). The target is not usable then, and what traffic comes all
- * the same counts as ever; brought back by its checks it starts slowly, as after a breaker. Checks are no traffic: they move neither breaker nor measures.
- * A target that was not measured yet is usable here: how it compares with a model's other targets is decided where these are known, by `samples`.
- * The same goes for ejecting at most half of them.
+ * AUTH 60 s (the provider accepts none of the keys of its pool), OVERLOADED only when it hints. The later end wins.
+ * Down, apart from both: a health check of its provider failed (health_check). The target is not usable then; traffic that is sent there anyway counts as
+ * usual. When its checks succeed again it starts slowly, as after a breaker. Health checks are not traffic: they move neither breaker nor measures.
+ * A target that was never measured is usable here; the caller, who knows the model's other targets, compares it with them by `samples`. The caller also
+ * ensures that at most half of a model's targets are taken out.
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_HEALTH_H
 #define SHARED_HEALTH_H
@@ -22,7 +22,7 @@ struct health;       /* one target's record; refcounted */
 
 enum breaker_state { BREAKER_CLOSED, BREAKER_OPEN, BREAKER_HALF_OPEN };
 
-struct health_settings { /* config `breaker`; 0: the default */
+struct health_settings { /* config `breaker`; a member that is 0 has its default */
     unsigned failures;   /* consecutive, default 5 */
     int64_t open_us;     /* first open time, default 5 s */
 };
@@ -34,7 +34,7 @@ struct health_change { /* a change of the breaker's state */
     enum breaker_state state;
 };
 
-/* A picture of one record, taken under its lock. */
+/* A consistent copy of one record's values, taken under its lock. */
 struct health_view {
     unsigned in_flight;
     double success_rate;                    /* of the last 30 s (since the breaker closed), 1.0 when there was no traffic */
@@ -43,7 +43,7 @@ struct health_view {
     int64_t opened_us, retry_at_us; /* breaker not closed; else 0 */
     int64_t cooldown_until_us;      /* 0: none */
     unsigned consecutive_failures;
-    bool down;                           /* says a health check */
+    bool down;                           /* its health check failed */
     bool warming;                        /* slow start after recovery */
     double warm_share;                   /* 0.1 .. 1.0 while warming */
     double first_token_ms, per_token_ms; /* decayed averages; NAN where never measured */
@@ -54,7 +54,7 @@ struct health_view {
     int64_t cost_pico; /* of all answers that have a price */
 };
 
-/* What choosing among many targets needs, in a fraction of a view's time. */
+/* The few values that choosing among many targets needs; much cheaper than a view. */
 struct health_glance {
     unsigned in_flight;
     double first_token_ms, per_token_ms; /* as in a view */
@@ -73,31 +73,32 @@ struct health_outcome {
 
 MUST_USE struct health_table *health_table_new(size_t limit /* records */, uint64_t seed);
 void health_table_free(struct health_table *table);
-/* Finds or makes the record and takes a reference; a full table evicts the record that was let go first. NULL when all are held. `settings` (NULL: the defaults) hold from now on, also for a record found: a reload changes them so. */
+/* Finds or makes the record and takes a reference; a full table evicts the record that was released first. NULL when all are held. `settings` (NULL: the defaults)
+ * apply from now on, also to a record that existed: so a reload changes them. */
 MUST_USE struct health *health_find(struct health_table *table, struct slice name, const struct health_settings *settings, int64_t now_us);
 void health_unref(struct health *health);
-/* Records that were not held for an hour. Each look-up does a little of it; the process does the rest, so that it needs no traffic. */
+/* Evicts records that were not held for an hour. Each look-up does a little of it; the process calls this for the rest, so that it needs no traffic. */
 void health_evict(struct health_table *table, int64_t now_us);
 uint64_t health_evictions(struct health_table *table);
 
 /* An attempt begins. *probe says whether it is the half-open probe. False: breaker open or cooling down (nothing was taken).
  * A warming target is not refused here: health_is_usable does that, before a plan is made. */
 MUST_USE bool health_begin(struct health *health, int64_t now_us, bool *probe);
-/* The same without asking the breaker: last resort. */
+/* The same without asking the breaker: a last resort. */
 void health_begin_anyway(struct health *health, int64_t now_us);
 /* The attempt is over: exactly once per begin, with the `probe` that begin gave. */
 void health_end(struct health *health, const struct health_outcome *outcome, bool probe, int64_t now_us);
-/* What the checks of its provider say now; saying it again changes nothing. From down to up: the slow start begins. */
+/* The result of its provider's health checks; the same result again changes nothing. From down to up: the slow start begins. */
 void health_check(struct health *health, bool up, int64_t now_us);
 /* May a request be sent there now? Without side effects. `chance` 0..1 decides the warming share. */
 bool health_is_usable(struct health *health, int64_t now_us, double chance,
                       const char **reason /* "breaker" "check" "cooldown" "warming" */);
-/* Usable without any doubt: breaker closed, not down, no cool-down, and nothing failed there since the last answer. */
+/* Breaker closed, not down, no cool-down, and no failure since the last success. */
 bool health_is_healthy(struct health *health, int64_t now_us);
 void health_view(struct health *health, int64_t now_us, struct health_view *view);
 void health_glance(struct health *health, struct health_glance *glance);
 /* The last changes of the breaker's state, oldest first; returns how many. */
 unsigned health_history(struct health *health, int64_t now_us, struct health_change changes[HEALTH_HISTORY_MAX]);
-void health_reset(struct health *health, int64_t now_us); /* admin: closed, cool-down over; what a check says stands */
+void health_reset(struct health *health, int64_t now_us); /* admin: closes the breaker, ends the cool-down; `down` is kept */
 const char *breaker_name(enum breaker_state state);       /* "closed" "open" "half_open" */
 #endif

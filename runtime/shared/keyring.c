@@ -40,7 +40,7 @@ struct keyring *keyring_new(const struct user *users, unsigned count)
     unsigned slots = 4;
     while (slots < 2 * count)
         slots *= 2;
-    keyring->users = calloc(count + 1, sizeof *keyring->users); /* the last one stands in where there is none */
+    keyring->users = calloc(count + 1, sizeof *keyring->users); /* one more than there are: unknown keys are compared with it */
     keyring->slots = calloc(slots, sizeof *keyring->slots);
     if (keyring->users == NULL || keyring->slots == NULL) {
         keyring_free(keyring);
@@ -96,7 +96,7 @@ bool user_may_use(const struct user *user, struct slice model)
     return user->model_count == 0;
 }
 
-/* Up to its first star a pattern says how a name begins. */
+/* The part of a pattern before its first star is a prefix of the names it matches. */
 static bool pattern_begins(struct slice pattern, struct slice start)
 {
     const char *star = pattern.len == 0 ? NULL : memchr(pattern.ptr, '*', pattern.len);

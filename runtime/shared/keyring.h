@@ -1,6 +1,6 @@
 /* keyring.h -- API key -> user. Keys are held as SHA-256, compared in constant time; built once per generation, then read-only.
  *
- * Any thread may look up while the generation lives. Whether a key is known, unknown or expired, the path and its cost are the same.
+ * Any thread may look up while the generation lives. A look-up takes the same path and the same time whether the key is known, unknown or expired.
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_KEYRING_H
 #define SHARED_KEYRING_H
@@ -28,7 +28,7 @@ const struct user *keyring_find(const struct keyring *keyring, const uint8_t dig
 bool user_has_expired(const struct user *user, int64_t wall_us);
 /* May this user ask for this model? */
 bool user_may_use(const struct user *user, struct slice model);
-/* May this user ask for any model whose name goes on behind `start` and a slash? */
+/* May this user ask for any model whose name begins with `start` and a slash? */
 bool user_may_begin(const struct user *user, struct slice start);
 /* '*' matches any run of characters; everything else itself. Linear time in the product of lengths at worst. */
 bool pattern_matches(struct slice pattern, struct slice text);

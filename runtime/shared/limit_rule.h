@@ -1,4 +1,4 @@
-/* limit_rule.h -- what a limit promises, and how much of it is left: plain, no pointers.
+/* limit_rule.h -- a rate limit as the policy wrote it, and how much of it is left: plain structs without pointers.
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_LIMIT_RULE_H
 #define SHARED_LIMIT_RULE_H
@@ -15,7 +15,7 @@ enum {
 #define LIMIT_WINDOW_MIN 1000LL                      /* us */
 #define LIMIT_WINDOW_MAX (366 * 86400LL * 1000000LL) /* us */
 
-/* One promise of a limit. */
+/* One meter of a limit: at most `count` of a unit in a window, or at a time. */
 struct meter_rule {
     enum limit_unit unit;
     int64_t count;     /* 1 .. LIMIT_COUNT_MAX */
@@ -34,9 +34,9 @@ struct limit_rule {
     struct meter_rule meters[LIMIT_METERS_MAX];
 };
 
-/* How a unit stands: that of its meters that leaves least. limit 0: no meter counts it. */
+/* How much of a unit is left, by the meter with the least. limit 0: no meter counts this unit. */
 struct limit_facts {
     int64_t limit, remaining;
-    int64_t reset_us; /* the moment at which all of it is there again */
+    int64_t reset_us; /* when all of it is available again */
 };
 #endif

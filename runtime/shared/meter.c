@@ -47,13 +47,13 @@ static struct meter_slot *slot_at(const struct meter *meter, unsigned index) /* 
     return &meter->slots[(meter->first + index) & (meter->room - 1u)];
 }
 
-/* The moment at which a slot counts no more. */
+/* When a slot no longer counts. */
 static int64_t slot_leaves_us(const struct meter *meter, const struct meter_slot *slot)
 {
     return (slot->number + METER_SLOTS) * slot_width(meter);
 }
 
-/* Lets go of the slots that have left -> the number of the present one. */
+/* Drops the slots that are older than the window -> the number of the current slot. */
 static int64_t slide(struct meter *meter, int64_t now_us)
 {
     int64_t number = now_us / slot_width(meter);

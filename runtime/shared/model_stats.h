@@ -1,12 +1,12 @@
-/* model_stats.h -- what is counted of a model name as a whole: its turn, how many more attempts may be spent on targets in trouble, and how long
- * answers are.
+/* model_stats.h -- counters of a model name: its turn in round robin, how many extra attempts it may still spend, and how long its answers
+ * are.
  *
  * Shared by all workers and found by name, so that a reload goes on where it was. Bounded; names beyond the limit share one record. Any
  * thread; lock-free once a record was found.
- * Spare attempts: each request brings a sixth of one; each retry on a target that just failed, each hedge and each fallback to a target that is not
+ * Spare attempts: each request adds a sixth of one; each retry on a target that just failed, each hedge and each fallback to a target that is not
  * healthy takes one; at most SPARE_MAX are saved up. So an outage costs its providers at most 1.17 attempts a request, and a few failures cost none
- * (0.1 to 0.2 is what others use).
- * Hedges take a spare attempt each as well: a request brings a fiftieth of one, at most HEDGES_MAX are saved up, so no more than 2 % of a model's
+ * (other proxies use 0.1 to 0.2).
+ * Each hedge also takes a hedge from a second account: each request adds a fiftieth of one, at most HEDGES_MAX are saved up, so at most 2 % of a model's
  * requests are sent twice on purpose.
  * SPDX-License-Identifier: MIT */
 #ifndef SHARED_MODEL_STATS_H
@@ -35,11 +35,11 @@ struct model_stats *model_stats_find(struct model_stats_table *table, struct sli
 
 void model_asked(struct model_stats *stats);           /* a request has come */
 bool model_has_spare(const struct model_stats *stats); /* may one more attempt be spent? */
-void model_spend(struct model_stats *stats);           /* one was: may go below zero by as many as decided at the same moment */
+void model_spend(struct model_stats *stats); /* one was spent; workers that decide at the same moment may take the account below zero */
 bool model_has_hedge(const struct model_stats *stats); /* may one more be begun? */
 void model_hedge(struct model_stats *stats);           /* one was; likewise */
 /* An answer of so many tokens was given. */
 void model_answered(struct model_stats *stats, int64_t tokens);
-/* As long as all but one of twenty answers of late, at most a quarter over; -1: fewer than OUTPUT_LOOK were counted. */
+/* The 95th percentile of recent answers in tokens, at most a quarter too high; -1: fewer than OUTPUT_LOOK were counted. */
 int64_t model_output_p95(const struct model_stats *stats);
 #endif

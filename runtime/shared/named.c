@@ -144,7 +144,7 @@ void named_release(struct named_table *table, struct named *record)
     list_prepend(table->newest, table->oldest, record);
 }
 
-/* One that still holds something (a day's tokens) goes to the front: its time will come. */
+/* A record that is not idle (it holds a day's tokens) goes to the front of the list and is looked at again later. */
 void named_evict(struct named_table *table, int64_t now_us, size_t looks)
 {
     table->now_us = now_us;
