@@ -1,4 +1,4 @@
-/* main.c -- the program: what the command line says, with Lua as the scripting engine.
+/* main.c -- the program: reads the command line and runs its command, with Lua as the engine.
  * SPDX-License-Identifier: MIT */
 #include "begin.h"
 #include "base/log.h"
@@ -70,7 +70,7 @@ static int refuse_option(enum log_format format, const char *option, const char 
     return log_no_start(format, 2, "unknown option '%.*s'%s (see gateway --help)", len, option, spelling_hint(option, options, hint));
 }
 
-/* What assert(3) calls: its message is a line as any other. */
+/* Called by assert(3): its message becomes a line of the log. */
 void __assert_fail(const char *assertion, const char *file, unsigned line, const char *function)
 {
     char message[512];
@@ -92,7 +92,7 @@ static bool is_option(const char *word)
     return word[0] == '-' && word[1] != '\0';
 }
 
-/* 0, or the exit status: it was said what is wrong. `explains`: --user NAME and a second word. */
+/* 0, or the exit status, after a message. `explains`: --user NAME and a second word are allowed. */
 static int read_arguments(int argc, char **argv, enum log_format format, bool explains, struct arguments *out)
 {
     static const char *const none[] = {"--help", "--version", NULL}, *const own[] = {"--user", "--help", NULL};

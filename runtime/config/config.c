@@ -64,7 +64,7 @@ struct target *config_target(const struct config *config, struct slice name)
     }
 }
 
-/* Of two with one name the first is found: it stands first in their chain. */
+/* Of two with one name the first is found: it is first in their chain. */
 static void publish(struct config *config, struct target *target)
 {
     size_t slot = hash_sip(config->hash_key, target->name) & (SLOT_COUNT - 1);
@@ -90,7 +90,7 @@ void config_limit_target(struct config *config, struct target *target, const cha
     limit_target(target, &config->arena, kind, name, rule);
 }
 
-/* Nothing was said about it: it is not for us to forbid what it may well be able to do. */
+/* Nothing is known about the model: do not forbid what it may be able to do. */
 bool config_fill_target(struct config *config, struct target *target, struct arena *arena, struct provider *provider, struct slice model)
 {
     target->name = arena_printf(arena, "%.*s/%.*s", (int)provider->name.len, provider->name.ptr, (int)model.len, model.ptr);

@@ -1,4 +1,4 @@
-/* config.h -- what gateway.lua said, as the runtime needs it. Built once per generation, then read-only (but for ad hoc targets).
+/* config.h -- the config (gateway.lua) in the form that the runtime needs. Built once per generation, then read-only (but for ad hoc targets).
  *
  * lua/config.c fills it from the table that lua/gateway/config.lua checked; everything lives in the config's own arena and dies with
  * the generation. Durations are microseconds, sizes bytes, money pico-dollars per token.
@@ -21,7 +21,7 @@
 
 enum { TARGETS_MAX = 4096, MADE_NAME_MAX = 402, CHECK_STATUSES_MAX = 16 };
 
-/* What a provider is asked again and again whether it lives (keeper.h). */
+/* The health check of a provider (keeper.h). */
 struct check {
     struct slice path; /* the whole one: "/v1/models" */
     struct slice head; /* the whole request, made once */
@@ -65,12 +65,12 @@ struct target {
 
 struct made_table;
 
-/* What a request holds of the targets that were made for it: none of them is dropped before config_release. Zeroed but for the arena: nothing. */
+/* The on-demand targets that a request uses: none of them is replaced before config_release. Zeroed but for the arena: none. */
 struct holds {
     struct arena *arena;
     struct target **list;
     unsigned count;
-    bool only_looks; /* nothing is to be made: what would be is described in the arena, and no good for anything else */
+    bool only_looks; /* makes nothing: what would be made is described in the arena, to be read only */
 };
 
 /* A name a client may ask for. */
@@ -78,7 +78,7 @@ struct model {
     struct slice name;
     struct target **targets;
     unsigned target_count;
-    struct slice *off; /* names of those that its list has and whose provider is off */
+    struct slice *off; /* names of its targets whose provider is off */
     unsigned off_count;
     bool from_catalog;         /* named by the catalog, not by the config */
     struct model_stats *stats; /* shared by name; NULL: it is not listed */
@@ -114,14 +114,14 @@ struct config {
     struct provider_status *statuses;
     unsigned status_count;
     struct slice listen_place; /* where the config says so: "gateway.lua:3: listen" */
-    struct slice *remarks;     /* what is sound and looks like a mistake, each a line with its place */
+    struct slice *remarks;     /* valid settings that look like mistakes, each a line with its place */
     unsigned remark_count;
     bool wants_mock; /* a provider is the embedded mock: it has no origin before the mock runs */
 
-    struct target **targets; /* room for TARGETS_MAX */
+    struct target **targets; /* TARGETS_MAX of them */
     atomic_uint target_count;
-    unsigned listed_target_count;           /* those the config and the catalog named; the rest came ad hoc */
-    pthread_mutex_t ad_hoc_lock;            /* guards what is made after the load: who does not hold a made target looks at it under this */
+    unsigned listed_target_count;           /* those of the config and the catalog; the rest was made on demand */
+    pthread_mutex_t ad_hoc_lock;            /* guards on-demand targets: without a hold on one, read it under this lock only */
     _Atomic(struct target *) *target_slots; /* the listed ones by hash of the name */
     struct made_table *made;                /* the others (made.c) */
     uint8_t hash_key[16];
@@ -138,7 +138,7 @@ struct config {
     struct health_settings health;
     size_t body_limit;
     size_t memory_limit;   /* what the process may hold; 0: not said */
-    struct memory *memory; /* what counts the scripts of this generation; NULL: nothing */
+    struct memory *memory; /* the account for the scripts of this generation; NULL: none */
     int64_t drain_us, drain_delay_us;
     enum log_level log_level;
     enum log_format log_format;
@@ -148,7 +148,7 @@ struct config {
     bool cors_any;       /* "*": all but "null" */
     struct slice *hosts; /* names that a loopback listener without keys answers to, beside its own: `hosts` and those of `cors.origins` */
     unsigned host_count;
-    struct network *proxies; /* whose X-Forwarded-For is believed */
+    struct network *proxies; /* proxies whose X-Forwarded-For is trusted */
     unsigned proxy_count;
 
     struct slice strategy;    /* default for request.strategy */
@@ -167,28 +167,28 @@ void config_limit_target(struct config *config, struct target *target, const cha
 /* The path of a request to it, and its head up to the auth. */
 void target_write_path(const struct target *target, const struct wire *wire, enum operation operation, bool stream, struct buffer *out);
 void target_write_head(const struct target *target, const struct wire *wire, struct slice path, bool stream, struct buffer *out);
-/* The requests that the keeper sends. False: there is no room. */
+/* Makes the requests that the keeper sends. False: the arena is full. */
 MUST_USE bool config_write_check(struct config *config, const struct provider *provider, struct check *check);
 MUST_USE bool config_write_board(struct config *config, struct slice path);
 /* Sorts the models and fixes what is listed: the end of loading. */
 void config_seal(struct config *config);
-/* What came ad hoc so far goes: while loading only, health references were given back before. */
+/* Frees the on-demand targets: while loading only, after their health references were released. */
 void config_forget_ad_hoc(struct config *config);
-/* Targets, keyring and arena; health references were given back before. */
+/* Frees targets, keyring and arena, after health references were released. */
 void config_free(struct config *config);
 /* The model a client asked for. Order: `models`, provider/model of a provider that is on (made ad hoc, bounded by TARGETS_MAX),
  * a bare name of the catalog. "auto": every listed target. NULL: unknown. Any thread. */
 const struct model *config_model(struct config *config, struct slice name, struct arena *arena, struct holds *holds);
 /* Up to `max` names nearest to `name` by edit distance, for the 404, of those that `user` (NULL: any) may use. Returns the count. */
 unsigned config_nearest(const struct config *config, const struct user *user, struct slice name, struct slice *names, unsigned max);
-/* May this user (NULL: any) hear of the provider: does a model or a name that its key may use lead there? Walks all models: for refusals. */
+/* May this user (NULL: any) know of the provider: does a model or name that its key may use lead there? Walks all models, so use it for refusals only. */
 bool config_may_name(const struct config *config, const struct user *user, const struct provider *provider);
 /* A target by its name, or NULL. */
 struct target *config_target(const struct config *config, struct slice name);
-/* The same; one of a provider that is on is made ad hoc, and held. `holds` NULL: it is good until the next is made. Any thread. */
+/* The same; a target of a provider that is on is made on demand, and held. `holds` NULL: it is valid until the next is made. Any thread. */
 struct target *config_named_target(struct config *config, struct slice name, struct holds *holds);
 void config_release(struct holds *holds);
-/* Is it listed, or held? What is neither may be another one by now. */
+/* Is it listed, or held? Otherwise it may have been replaced by another target. */
 bool config_holds(const struct config *config, const struct holds *holds, const struct target *target);
 struct provider *config_provider(const struct config *config, struct slice name);
 #endif

@@ -61,7 +61,7 @@ bool config_fill_heads(struct target *target, struct arena *arena)
     const struct provider *provider = target->provider;
     target->head_json = made_head(target, arena, false);
     target->head_stream = made_head(target, arena, true);
-    /* A pool takes its keys in turn, a signature covers the body, and a token is renewed. */
+    /* Keys of a key pool alternate, a signature covers the body, an access token is renewed: so auth comes with each request. */
     target->head_has_auth = provider->key_count == 1 ||
                             (provider->key_count == 0 && provider->vendor->wire->write_signature == NULL && provider->credential == NULL);
     return target->head_json.len > 0 && target->head_stream.len > 0;
@@ -91,7 +91,7 @@ static bool end_get(struct config *config, struct buffer *head, struct slice *ma
     return made->len > 0;
 }
 
-/* With the first key of a pool. A signature covers a POST with a body, so a provider that signs is asked without: it answers 403, and lives. */
+/* With the first key of a key pool. Where requests are signed the check is sent without a signature: a 403 shows that the provider is alive. */
 bool config_write_check(struct config *config, const struct provider *provider, struct check *check)
 {
     struct buffer head;

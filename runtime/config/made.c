@@ -11,7 +11,7 @@
 enum { BUCKETS = TARGETS_MAX, HOLDS_MAX = 64, MADE_ARENA_MAX = 256 * 1024 };
 
 struct made {
-    struct target target;         /* first: a target of this kind is one of these */
+    struct target target;         /* the first member */
     struct arena arena;           /* its texts */
     struct made *chain;           /* of its bucket */
     struct made *next, *previous; /* by when they were named, newest first */
@@ -88,7 +88,7 @@ static void forget(struct config *config, struct made *made)
     arena_free(&made->arena);
 }
 
-/* A place of its own while there are some; then the one that was not named for longest. */
+/* An unused place while there are some; then that of the target that was named longest ago. */
 static struct made *take_place(struct config *config)
 {
     unsigned count = atomic_load(&config->target_count);
@@ -146,7 +146,7 @@ static struct made *find(struct config *config, const struct provider *provider,
     return made;
 }
 
-/* For who only wants to know: nothing is made, and what it gets lives in its own arena. */
+/* For only_looks: makes nothing; the description is in the caller's arena. */
 static struct target *describe(struct config *config, struct provider *provider, struct slice model, struct arena *arena)
 {
     struct target *target = arena_zalloc(arena, sizeof *target);

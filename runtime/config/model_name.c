@@ -4,10 +4,10 @@
 
 enum {
     LENGTH_MAX = 1024,
-    LAYERS_MAX = 4, /* of percent-encoding: what has more hides something */
+    LAYERS_MAX = 4, /* of percent-encoding: a name with more is refused */
 };
 
-/* Empty, "." or "..", which lead elsewhere. What stands behind a ';' some servers leave out before they look. */
+/* Empty, "." or "..": segments that change the path. Some servers drop a ';' and what follows before they resolve it. */
 static bool is_way(const char *segment, size_t len)
 {
     const char *end = len == 0 ? NULL : memchr(segment, ';', len);

@@ -1,4 +1,4 @@
-/* near.c -- what a refusal may say of names: those nearest to one that is unknown, and whether a key may hear of a provider.
+/* near.c -- names in refusals: those nearest to an unknown one, and whether a key may know of a provider.
  * SPDX-License-Identifier: MIT */
 #include "base/spelling.h"
 #include "config/config_private.h"
@@ -18,7 +18,7 @@ struct near {
     unsigned scores[16], count, max;
 };
 
-/* Keeps the best, in order; one that shares no more than chance would have is none. */
+/* Keeps the nearest, in order; a name that is no more similar than a random one is left out. */
 static void consider(struct near *near, struct slice wanted, struct slice name)
 {
     unsigned most = (unsigned)wanted.len / 3 + 1, score, at = near->count;

@@ -4,11 +4,11 @@
 #include "gateway/client.h"
 #include "gateway/worker.h"
 
-/* What a head alone says of its sender. */
+/* What the head alone tells about the caller. */
 struct caller {
-    enum failure_kind refusal; /* FAILURE_NONE: it may */
+    enum failure_kind refusal; /* FAILURE_NONE: allowed */
     struct slice message;      /* why not; static */
-    const struct user *user;   /* whose key it is, also where it has expired; NULL: of no user */
+    const struct user *user;   /* the user of the key, also of an expired one; NULL: none */
     bool is_admin;             /* it is the admin's key */
 };
 
@@ -20,7 +20,7 @@ static void refuse(struct caller *caller, enum failure_kind refusal, struct slic
 
 /* ---------------------------------------------------------------- pages and hosts */
 
-/* Without the port that its scheme has anyway, which browsers leave out. */
+/* Without the default port of its scheme, which browsers leave out. */
 static struct slice without_default_port(struct slice origin)
 {
     static const struct {
@@ -51,7 +51,7 @@ static bool ends_with(struct slice text, struct slice end)
     return text.len > end.len && slice_equals_nocase((struct slice){text.ptr + text.len - end.len, end.len}, end);
 }
 
-/* "Name.:8080" -> "Name", "[::1]:8080" -> "::1". The checker has seen to it that it is a host and a port. */
+/* "Name.:8080" -> "Name", "[::1]:8080" -> "::1". The framing checker has ensured that it is a host and a port. */
 static struct slice name_of(struct slice host)
 {
     const char *end = host.len == 0 ? NULL : memchr(host.ptr, *host.ptr == '[' ? ']' : ':', host.len);
@@ -61,7 +61,7 @@ static struct slice name_of(struct slice host)
     return (struct slice){host.ptr, len > 0 && host.ptr[len - 1] == '.' ? len - 1 : len};
 }
 
-/* A name that no foreign DNS can lead here: an address is none, localhost is answered by the own machine, the rest the config vouches for. */
+/* A host that foreign DNS cannot point here: an address, localhost (resolved by the machine itself), or a name that the config lists. */
 static bool knows_host(const struct config *config, struct slice host)
 {
     struct slice name = name_of(host);
@@ -79,7 +79,7 @@ struct page {
     bool has_origin, is_unlisted, is_cross_site, has_strange_host;
 };
 
-/* Every field counts: of two origins the second is no better than the first. */
+/* Every Origin field is checked: where there are two, both must be allowed. */
 static void look(void *owner, struct slice name, struct slice value)
 {
     struct page *page = owner;
@@ -117,7 +117,7 @@ static struct slice key_of(const struct exchange *exchange)
     return key.len > 0 ? key : exchange_header(exchange, "x-api-key");
 }
 
-/* Whose key it is, good or expired. At the same cost whatever there is. */
+/* The user of the key, valid or expired. It costs the same whether there is one or not. */
 static void find_owner(struct caller *caller, const struct config *config, struct slice key)
 {
     uint8_t digest[SHA256_BYTES];
@@ -126,7 +126,7 @@ static void find_owner(struct caller *caller, const struct config *config, struc
     caller->is_admin = hash_equal(digest, config->admin_digest, sizeof digest) & config->has_admin_key;
 }
 
-/* Whether there is a key, whose, and whether it is still good is worked out in any case, and only then looked at. */
+/* All three are computed in any case (is there a key, whose, has it expired), and only then looked at: so the time tells nothing. */
 static void judge_key(struct caller *caller, const struct config *config, bool admins, const struct exchange *exchange, int64_t wall_us)
 {
     struct slice key = key_of(exchange);
@@ -146,9 +146,9 @@ static void judge_key(struct caller *caller, const struct config *config, bool a
         refuse(caller, FAILURE_NO_KEY, LIT("Incorrect API key provided. Send yours as 'Authorization: Bearer KEY'."));
 }
 
-/* ---------------------------------------------------------------- the judge */
+/* ---------------------------------------------------------------- the decision */
 
-/* What a route asks of its caller under this config. */
+/* What a route requires of its caller under this config. */
 enum demand { DEMAND_NOTHING, DEMAND_PAGE, DEMAND_USER, DEMAND_ADMIN };
 
 static enum demand demand_of(const struct config *config, const struct route *route)
@@ -161,7 +161,7 @@ static enum demand demand_of(const struct config *config, const struct route *ro
     return route->pages == PAGES_LISTED ? DEMAND_PAGE : DEMAND_NOTHING;
 }
 
-/* May this caller use this route? The one judge of it. */
+/* May this caller use this route? Decided here only. */
 static struct caller judge(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
 {
     struct caller caller = {.refusal = FAILURE_NONE};
@@ -175,11 +175,11 @@ static struct caller judge(const struct config *config, const struct route *rout
 
 bool access_check(struct request *request)
 {
-    if (request->exchange == NULL) /* explain says itself who asks */
+    if (request->exchange == NULL) /* explain has set the user */
         return true;
     struct caller caller = judge(request->config, request->route, request->exchange, request->began_wall_us);
     bool unasked = caller.refusal == FAILURE_NONE && caller.user == NULL && !caller.is_admin && keyring_count(request->config->keyring) > 0;
-    if (unasked && key_of(request->exchange).len > 0) /* for the log alone: who asks for what there is not */
+    if (unasked && key_of(request->exchange).len > 0) /* for the log only: the user of a request for an unknown path */
         find_owner(&caller, request->config, key_of(request->exchange));
     request->user = caller.user;
     request->is_admin = caller.is_admin;
@@ -196,25 +196,25 @@ bool access_may_send_body(const struct config *config, const struct route *route
     return judge(config, route, exchange, wall_us).refusal == FAILURE_NONE;
 }
 
-/* Who has one address of version 6 has all of its network, 2^64 of them. */
+/* A client that has one IPv6 address usually has its whole /64 network. */
 static struct slice network_of(struct slice text, struct address *address)
 {
-    static const uint8_t none[8]; /* as version 4 has them */
+    static const uint8_t none[8]; /* the first bytes of an IPv4 address */
     return address_parse(text, address) && memcmp(address->bytes, none, sizeof none) != 0 ? (struct slice){(const char *)address->bytes, 8}
                                                                                           : text;
 }
 
-/* Unkeyed: to share a share with another is all that a collision brings. */
+/* A hash without a key is enough: the worst that a collision does is that two users share one share. */
 uint64_t access_share(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us)
 {
     static const uint8_t unkeyed[16] = {0};
     struct caller caller = judge(config, route, exchange, wall_us);
     if (caller.refusal != FAILURE_NONE)
         return 0;
-    char room[ADDRESS_TEXT_SIZE];
+    char text[ADDRESS_TEXT_SIZE];
     struct address address;
     uint64_t share = hash_sip(unkeyed,
-                              caller.user != NULL ? caller.user->id : network_of(client_address(config, exchange, room), &address));
+                              caller.user != NULL ? caller.user->id : network_of(client_address(config, exchange, text), &address));
     return share == 0 ? 1 : share;
 }
 

@@ -1,22 +1,22 @@
-/* access.h -- who may: whose key it is, and which pages and hosts a listener believes where no key is asked for.
+/* access.h -- access control: which user a key belongs to, and which web pages and hosts may ask where no key is required.
  *
- * A browser sends what any page tells it to, from the inside of a network. So where a route wants no key, a page may ask only from an origin
- * that `cors.origins` lists, and on a loopback listener only by a Host that cannot be a foreign name led here (DNS rebinding).
+ * A browser sends whatever a page tells it to, from inside the user's network. So where a route requires no key, a page may ask only from an origin
+ * that `cors.origins` lists, and on a loopback listener only with a Host that a foreign DNS name cannot have (DNS rebinding).
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_ACCESS_H
 #define GATEWAY_ACCESS_H
 #include "gateway/request.h"
 
-/* May its caller use its route? It then has its user. Missing, wrong, expired and good keys take the same path at the same cost. False: request->failure says
- * why. */
+/* May the caller use the route? Sets the request's user. Missing, wrong, expired and valid keys take the same path at the same cost. False:
+ * request->failure says why. */
 MUST_USE bool access_check(struct request *request);
-/* What can be said before the body is read: pages and hosts always, keys (they cost a digest) where `keys` says so. False: access_check will say why. */
+/* The check before the body is read: pages and hosts always; the key, which costs a digest, only with `keys`. False: access_check will say why. */
 bool access_may_send_body(const struct config *config, const struct route *route, const struct exchange *exchange, bool keys,
                           int64_t wall_us);
-/* Whose large bodies a head announces: a number for each user, or address where there are no keys. 0: a caller that is refused. */
+/* A number that identifies the user (without keys: the address) that a large body is counted for. 0: the caller is refused. */
 uint64_t access_share(const struct config *config, const struct route *route, const struct exchange *exchange, int64_t wall_us);
-/* The admin by its key, or a loopback listener's caller: may be told how providers are doing. */
+/* May the caller see the state of providers? The admin may, and any caller of a loopback listener. */
 bool access_sees_providers(const struct request *request);
-/* Does `cors.origins` list it? `*` lists all but "null", which any page can be by a trick (a sandboxed frame). */
+/* Does `cors.origins` list it? `*` lists all but "null", which any page can claim (from a sandboxed frame). */
 bool access_lists_origin(const struct config *config, struct slice origin);
 #endif

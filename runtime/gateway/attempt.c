@@ -1,6 +1,6 @@
 /* attempt.c -- see attempt.h.
  *
- * The order inside one callback is always: look at the bytes, note what they mean, tell the walk, drain. Draining is the last thing because
+ * The order inside one callback is always: read the bytes, note what they mean, report to the walk, drain. Draining comes last because
  * it may end the request.
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt_private.h"
@@ -52,7 +52,7 @@ static void send_on(void *owner, struct slice bytes)
     }
 }
 
-/* A good status that cannot carry an answer: nothing, or a part of something. */
+/* A 2xx status that cannot carry an answer: no content, or a part of something. */
 static bool is_whole(int status)
 {
     return status != 204 && status != 205 && status != 206;
@@ -84,7 +84,7 @@ static void on_head(struct attempt *attempt, const struct http1_head *head)
     /* A provider that answers a request for a stream with one JSON body: an error in most cases, read whole. */
     answer->stream = answer->reader->stream = asked && !slice_starts_with(type, LIT("application/json"));
     if (asked && !answer->stream && answer->writer == NULL &&
-        !attempt_open_writer(attempt)) /* its bytes are no stream: they are written anew */
+        !attempt_open_writer(attempt)) /* the body is not a stream, so the events are written anew */
         return fail_at_head(attempt, "the request has no memory left to read its answer", 0);
     attempt_tell(attempt, WALK_HEADERS);
 }
@@ -94,11 +94,11 @@ static void on_data(struct attempt *attempt, struct slice data)
     struct answer *answer = &attempt->answer;
     struct request *request = attempt->request;
     if (answer->ended || attempt->failed)
-        return; /* what stands behind the end marker is not part of the answer */
+        return; /* bytes behind the end marker are not part of the answer */
     if (attempt_was_refused(attempt))
         return attempt_add_to_refusal(attempt, data);
     attempt->wrote = false;
-    if (!answer_feed(answer, data)) /* content that came together with its failure is not committed: another attempt may still do better */
+    if (!answer_feed(answer, data)) /* content that came together with a failure is not committed: another attempt may still succeed */
         return attempt_fail(attempt, answer->failure);
     bool first = answer->stream && answer->content && !attempt->content_told;
     attempt->content_told |= first;
@@ -107,7 +107,7 @@ static void on_data(struct attempt *attempt, struct slice data)
         loop_timer_set(request->worker->loop, &request->timer, now_us(attempt) + ATTEMPT_LINGER_US);
 }
 
-/* The answer is whole. */
+/* The answer is complete. */
 static void done(struct attempt *attempt)
 {
     const struct provider *provider = attempt->target->provider;
@@ -126,7 +126,7 @@ static void done(struct attempt *attempt)
 void attempt_estimate(struct attempt *attempt)
 {
     answer_estimate(&attempt->answer, attempt->request->input_tokens);
-    attempt_settle_health(attempt, false, true); /* says nothing of the provider */
+    attempt_settle_health(attempt, false, true); /* this is no verdict on the provider */
     done(attempt);
 }
 
@@ -148,11 +148,11 @@ static void on_failed(struct attempt *attempt, const struct failure *given)
     struct failure failure = *given;
     attempt->call = NULL;
     failure.message = arena_copy(&attempt->request->arena, given->message);
-    if (attempt->answer.ended) { /* the end marker was seen: what happens to the connection behind it does not matter */
+    if (attempt->answer.ended) { /* the end marker was seen: what happens to the connection after it does not matter */
         done(attempt);
         return;
     }
-    if (attempt_was_refused(attempt)) { /* a refusal is one however little of its words came */
+    if (attempt_was_refused(attempt)) { /* it is a refusal, however little of its body came */
         attempt_end_refusal(attempt);
         return;
     }
@@ -167,7 +167,7 @@ static void on_call_event(void *owner, const struct call_event *event)
 {
     struct attempt *attempt = owner;
     struct request *request = attempt->request;
-    /* Only a connection that died in silence counts as stale: an answer, however bad, is an answer. */
+    /* Only a connection that ended without a byte counts as stale; a bad answer is an answer. */
     attempt->reused = event->reused && !event->answered;
     switch (event->kind) {
     case CALL_CONNECTED:
@@ -201,7 +201,7 @@ static void on_call_event(void *owner, const struct call_event *event)
 
 /* ---------------------------------------------------------------- beginning and ending */
 
-/* Not from the arena: an attempt must be had even when the request has used its arena up. */
+/* Not from the arena: an attempt must be possible even where the request has used up its arena. */
 static struct attempt *take(struct worker *worker)
 {
     struct attempt *attempt = worker->free_attempts;
@@ -213,12 +213,12 @@ static struct attempt *take(struct worker *worker)
     }
     worker->free_attempts = attempt->next;
     worker->free_attempt_count--;
-    *attempt = (struct attempt){.answer = attempt->answer, .encoded = attempt->encoded}; /* their memory is used again */
+    *attempt = (struct attempt){.answer = attempt->answer, .encoded = attempt->encoded}; /* keeps their memory */
     buffer_clear(&attempt->encoded);
     return attempt;
 }
 
-/* A first attempt is every request's own, and a target that is well gets a fallback for nothing; the rest is taken from what the pool may spend. */
+/* The first attempt is free; so are a repetition on a fresh connection and a fallback to a healthy target. The rest uses spare attempts of the model. */
 static void spend(struct attempt *attempt)
 {
     const struct walk *walk = &attempt->request->walk;
@@ -243,7 +243,7 @@ static void begin_answer(struct attempt *attempt)
     attempt->answer.max_tokens = facts->max_tokens >= 0 ? facts->max_tokens : allowed > 0 ? allowed : -1;
 }
 
-/* It failed before anything was sent, and that says nothing of the target. */
+/* It failed before anything was sent: this is no verdict on the target. */
 static struct attempt *fail_unsent(struct attempt *attempt, struct failure failure)
 {
     attempt->failed = true;
@@ -268,7 +268,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
     begin_answer(attempt);
     request->attempts[action->attempt] = attempt;
     spend(attempt);
-    /* A breaker that is half open learns from probes only; where it refuses, the plan has named this target all the same. */
+    /* A half-open breaker counts probes only. Where it refuses, the target is tried without it: the plan names it. */
     struct health *health = attempt->target->health;
     if (health != NULL && !health_begin(health, now_us(attempt), &attempt->probe))
         health_begin_anyway(health, now_us(attempt));
@@ -282,7 +282,7 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
         attempt_note_memory(attempt, &failure);
         return fail_unsent(attempt, failure);
     }
-    if (attempt->part_count == 0) { /* a count that this wire cannot be asked for */
+    if (attempt->part_count == 0) { /* a count of tokens, which this wire does not offer */
         attempt_estimate(attempt);
         return attempt;
     }
@@ -301,12 +301,12 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
 void attempt_cancel(struct attempt *attempt)
 {
     const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
-    if (attempt->call != NULL && attempt_was_refused(attempt)) { /* another one won, or the client left: true it is all the same */
+    if (attempt->call != NULL && attempt_was_refused(attempt)) { /* another attempt won, or the client left: the refusal still counts */
         attempt_note_refusal(attempt);
         return;
     }
     attempt_hang_up(attempt);
-    /* A deadline of ours counts against the target, but not when it was the request's whole time or the client that ended it. */
+    /* A deadline counts against the target, but not the total deadline of the request, nor a client that left. */
     bool blame = walked->state == ATTEMPT_FAILED && walked->failure.deadline != DEADLINE_TOTAL;
     attempt->failure = walked->failure;
     attempt_settle_health(attempt, false, !blame);

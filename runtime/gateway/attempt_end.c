@@ -1,4 +1,4 @@
-/* attempt_end.c -- what the end of an attempt says of its key, its token and its target, and what may be billed for it. See attempt.h.
+/* attempt_end.c -- the end of an attempt: what it means for its key, its access token and its target, and what may be billed for it. See attempt.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt_private.h"
 #include "gateway/capacity.h"
@@ -13,7 +13,7 @@ static void log_refused_key(const struct attempt *attempt, const struct failure 
               log_number("status", failure->status), log_number("set_aside_s", aside_us / US_PER_S));
 }
 
-/* What the provider said of the key it was asked with. A failure of one key of a pool is not the target's: another key may do at once. */
+/* Applies the provider's verdict on the key. Where one key of a key pool fails, this is not the target's failure: another key may work at once. */
 static void note_key(struct attempt *attempt, struct failure *failure)
 {
     const struct provider *provider = attempt->target->provider;
@@ -41,13 +41,13 @@ bool attempt_note_memory(const struct attempt *attempt, struct failure *failure)
     return true;
 }
 
-/* A request is read whole or not at all. */
+/* A provider acts only on a whole request. */
 static bool was_sent(const struct attempt *attempt)
 {
     return attempt->sent_us > 0 || attempt->status > 0;
 }
 
-/* -1: it is not known, and what was reserved stands. */
+/* -1: not known; what was reserved is charged. */
 static int64_t tokens_used(const struct attempt *attempt)
 {
     if (attempt->request->route->wire->operation == OPERATION_COUNT)
@@ -59,7 +59,7 @@ static int64_t tokens_used(const struct attempt *attempt)
     return refused ? 0 : -1;
 }
 
-/* What the attempt took of its target's limits and did not use. Again does nothing. */
+/* Gives back what the attempt reserved of its target's rate limits and did not use. A second call does nothing. */
 static void give_back(struct attempt *attempt)
 {
     if (attempt->capacity.count == 0)
@@ -92,8 +92,8 @@ void attempt_settle_health(struct attempt *attempt, bool ok, bool neutral)
     health_end(attempt->target->health, &outcome, attempt->probe, now);
 }
 
-/* A pooled connection that its provider had given up says nothing of how the provider is doing: a fresh one tells. Where none follows, as another
- * target is asked in its place, it counts. */
+/* A pooled connection that the provider had closed is no verdict on its health; the repetition on a fresh one is. Where another target is asked
+ * instead, it counts. */
 static bool is_neutral_for_health(const struct attempt *attempt, const struct failure *failure)
 {
     if (failure->sent == SENT_UNCERTAIN && walk_has_other(&attempt->request->walk))
@@ -110,11 +110,11 @@ void attempt_note_failure(struct attempt *attempt, const struct failure *failure
     note_key(attempt, &attempt->failure);
     attempt_note_token(attempt);
     attempt_hang_up(attempt);
-    bool renewed = attempt->access_token.len > 0 && failure->kind == FAILURE_AUTH; /* there is a new one soon */
+    bool renewed = attempt->access_token.len > 0 && failure->kind == FAILURE_AUTH; /* a new one will be fetched */
     attempt_settle_health(attempt, false, starved || attempt->failure.other_key || renewed || is_neutral_for_health(attempt, failure));
 }
 
-/* By leaving, or with its own x-request-timeout-ms, before its end said what it cost. */
+/* The client ended it before the usage came: it left, or its x-request-timeout-ms was over. */
 static bool was_cut_short(const struct attempt *attempt)
 {
     const struct request *request = attempt->request;

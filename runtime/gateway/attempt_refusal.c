@@ -1,5 +1,5 @@
-/* attempt_refusal.c -- an answer whose head is no 2xx: it is a refusal from then on. Its body only says which one, so it is waited for a moment
- * (WALK_REFUSAL_US) and read up to ATTEMPT_ERROR_MAX bytes: neither a silent nor an endless one keeps the request from its fallback. See attempt.h.
+/* attempt_refusal.c -- answers whose status is not 2xx: a refusal, from the head on. The body only explains it, so it has a moment (WALK_REFUSAL_US) and
+ * ATTEMPT_ERROR_MAX bytes: neither a silent nor an endless body delays the fallback. See attempt.h.
  * SPDX-License-Identifier: MIT */
 #include "gateway/attempt_private.h"
 #include "gateway/worker.h"

@@ -66,9 +66,9 @@ static const struct chat *chat_of(struct request *request, struct complaint *com
         !chat_check(chat, &request->arena, complaint))
         return NULL;
     for (struct tool *tool = chat->tools; request_is_large(request) && tool != NULL; tool = tool->next)
-        tool->name_raw = arena_copy(&request->arena, tool->name_raw); /* answers name them when the body is gone */
-    *complaint = too_much();                                          /* what reading left there is not why more fails */
-    if (request->arena.overflow)                                      /* a tool whose name found no room would be none that has one */
+        tool->name_raw = arena_copy(&request->arena, tool->name_raw); /* answers need the names after the body was freed */
+    *complaint = too_much();                                          /* an old complaint of the reader would be the wrong reason */
+    if (request->arena.overflow) /* a tool name that could not be copied must not look like a tool without a name */
         return NULL;
     chat->asker = request;
     request->chat = chat;
@@ -102,7 +102,7 @@ static bool write_body(struct attempt *attempt, struct buffer *dropped, struct c
     return (client->operation == OPERATION_COUNT ? wire->write_count : wire->write_request)(&encode);
 }
 
-/* The names as a header may carry them: printable, each one cut where it is very long, and "..." for those beyond what a header holds. */
+/* The names in a form that a header may carry: printable, very long ones cut, and "..." for those that exceed the header. */
 static struct slice show_dropped(struct arena *arena, struct slice names)
 {
     enum { HEADER_MAX = 1024, NAME_MAX = 80 };
@@ -125,7 +125,7 @@ static struct slice show_dropped(struct arena *arena, struct slice names)
     return (struct slice){text, (size_t)(at - text)};
 }
 
-/* What was left out is named to the client; a provider with drop_params = false would rather refuse. */
+/* Names the dropped parameters to the client; with drop_params = false the request is refused instead. */
 static bool may_drop(struct attempt *attempt, struct slice dropped, struct complaint *complaint)
 {
     struct request *request = attempt->request;
@@ -152,7 +152,7 @@ static bool encode_body(struct attempt *attempt, struct complaint *complaint)
     if (request->body.len > LARGE_BODY)
         buffer_reserve(&attempt->encoded, request->body.len + request->body.len / 16);
     bool ok = write_body(attempt, &dropped, complaint) && may_drop(attempt, buffer_slice(&dropped), complaint);
-    attempt->encoded.starved |= dropped.starved; /* a list that is cut would keep something silent */
+    attempt->encoded.starved |= dropped.starved; /* a cut list would hide a parameter that was dropped */
     ok = ok && !dropped.starved;
     buffer_free(&dropped);
     attempt->parts[1] = buffer_slice(&attempt->encoded);
@@ -205,7 +205,7 @@ static char *put(char *at, struct slice text)
     return text.len == 0 ? at : mempcpy(at, text.ptr, text.len);
 }
 
-/* Another one may come while the attempt runs: it has a copy. False: there is none any more; there was one when its target was chosen. */
+/* The attempt gets a copy of the access token, which may be replaced meanwhile. False: it has expired since the target was chosen. */
 static bool take_token(struct attempt *attempt, struct complaint *complaint)
 {
     struct request *request = attempt->request;
@@ -225,10 +225,10 @@ void attempt_note_token(const struct attempt *attempt)
     if (token != NULL && attempt->failure.status == 401 &&
         access_token_refused(token, attempt->access_token, loop_now_us(request->worker->loop)) &&
         write(request->worker->gateway->token_fd, &one, sizeof one) < 0)
-        return; /* the keeper is awake */
+        return; /* the keeper was woken already */
 }
 
-/* Keys in turn, or the token; without either the request itself may be signed. */
+/* The next key of the key pool, or the access token; without either the request may be signed. */
 static void write_auth(struct attempt *attempt, struct slice path, struct buffer *out)
 {
     const struct request *request = attempt->request;
@@ -244,7 +244,7 @@ static void write_auth(struct attempt *attempt, struct slice path, struct buffer
         attempt->wire->write_auth(provider, provider->keys[attempt->key], out);
 }
 
-/* What of the client's own head goes on: betas that it wants of a provider of its own dialect. */
+/* The client's headers that are sent on: the betas it asks for, to a provider of its own dialect. */
 static void write_client_headers(const struct attempt *attempt, struct buffer *out)
 {
     const struct request *request = attempt->request;

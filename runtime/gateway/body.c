@@ -1,7 +1,7 @@
-/* body.c -- a large body goes as soon as no attempt can need it any more: a stream may last for minutes after its prompt was sent.
+/* body.c -- a large body is freed as soon as no attempt can need it any more: a stream may last for minutes after its prompt was sent.
  *
- * What is known of the request from then on is copied when the body is read (request_keep_apart), names of tools and what an answer repeats where they are
- * read. Small bodies stay: they are worth no thought. When the walk is over the whole request is about to go.
+ * The facts that are needed later are copied when the body is read (request_keep_apart); names of tools, and what an answer repeats, where they are
+ * read. Small bodies are kept: freeing them saves too little. When the walk is over, the whole request will be freed soon.
  * SPDX-License-Identifier: MIT */
 #include "gateway/body.h"
 #include "gateway/attempt.h"
@@ -27,7 +27,7 @@ void request_keep_apart(struct request *request)
     facts->opening_json = arena_copy(&request->arena, facts->opening_json);
 }
 
-/* This attempt has read what it needs of the body, and nothing that it may still have to do looks there. */
+/* This attempt will not read the body again. */
 static bool is_done_with_it(const struct request *request, const struct attempt *attempt)
 {
     if (attempt == NULL || attempt->call == NULL)
@@ -50,7 +50,7 @@ void request_drop_body(struct request *request)
 {
     if (!request_is_large(request) || request->exchange == NULL || !may_go(request))
         return;
-    for (unsigned i = 0; i < request->walk.attempt_count; i++) /* of one that was refused for what its body said */
+    for (unsigned i = 0; i < request->walk.attempt_count; i++) /* an attempt that was refused for its body */
         request->walk.attempts[i].failure.param = arena_copy(&request->arena, request->walk.attempts[i].failure.param);
     for (unsigned i = 0; i < request->walk.attempt_count; i++)
         if (request->attempts[i] != NULL && request->attempts[i]->answer.writer != NULL)

@@ -32,7 +32,7 @@ bool capacity_hold(struct request *request, const struct target *target)
     if (request->held == NULL)
         request->held = arena_zalloc(&request->arena, sizeof *request->held);
     if (request->held == NULL)
-        return true; /* the request's memory is used up: its attempt will say so */
+        return true; /* the request's arena is full: its attempt will fail with that */
     capacity_drop(request);
     request->held->target = target;
     return charge(request, target, &request->held->reservation, &wait_us);

@@ -19,7 +19,7 @@ static void keep_field(void *owner, struct slice name, struct slice value)
     chain->fields[chain->count++] = value;
 }
 
-/* Takes the last item off the list. False: it was empty. */
+/* Removes the last item of the list. False: it was empty. */
 static bool pop(struct slice *list, struct slice *item)
 {
     const char *comma = list->len == 0 ? NULL : memrchr(list->ptr, ',', list->len);
@@ -38,7 +38,7 @@ static bool is_proxy(const struct config *config, const struct address *address)
     return false;
 }
 
-/* Walks the chain from its end while proxies of ours speak. What is no address ends it: the one who wrote that is as far as we see. */
+/* Goes back through the list while its items are trusted proxies. An item that is not an address ends it: the proxy that wrote it is the last one known. */
 static void follow(const struct config *config, struct chain *chain, struct address *address)
 {
     struct slice item;
@@ -56,7 +56,7 @@ static void follow(const struct config *config, struct chain *chain, struct addr
     }
 }
 
-struct slice client_address(const struct config *config, const struct exchange *exchange, char room[ADDRESS_TEXT_SIZE])
+struct slice client_address(const struct config *config, const struct exchange *exchange, char text[ADDRESS_TEXT_SIZE])
 {
     struct slice peer = exchange_peer(exchange);
     struct address address;
@@ -65,16 +65,16 @@ struct slice client_address(const struct config *config, const struct exchange *
         return peer;
     exchange_each_header(exchange, keep_field, &chain);
     follow(config, &chain, &address);
-    return (struct slice){room, address_write(&address, room)};
+    return (struct slice){text, address_write(&address, text)};
 }
 
 struct slice request_client_address(struct request *request)
 {
-    char room[ADDRESS_TEXT_SIZE];
+    char text[ADDRESS_TEXT_SIZE];
     if (request->client_address.ptr == NULL)
         request->client_address = request->exchange == NULL
                                       ? LIT("127.0.0.1")
-                                      : arena_copy(&request->arena, client_address(request->config, request->exchange, room));
+                                      : arena_copy(&request->arena, client_address(request->config, request->exchange, text));
     return request->client_address;
 }
 

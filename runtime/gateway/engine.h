@@ -1,7 +1,7 @@
-/* engine.h -- what the gateway asks of the scripting language. lua/ fills it; nothing below lua/ knows that it is Lua.
+/* engine.h -- what the gateway needs of the scripting language: a table of functions. lua/ implements it; nothing below lua/ knows that it is Lua.
  *
- * A generation is config + policies under one number: sources are read once, tried aside, and opened once per worker; then all
- * workers switch between two requests.
+ * A generation is config + policies under one number: sources are read once, tried, and opened once per worker; then each
+ * worker switches to it between two requests.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_ENGINE_H
 #define GATEWAY_ENGINE_H
@@ -15,21 +15,21 @@ struct sources; /* the bytes of gateway.lua and of every policy, read once */
 enum { COMPLAINT_MAX = 1024 };
 
 struct engine {
-    /* --- any thread that owns what it passes; complaints are one line: "gateway.lua:12: providers.openai.key: expected …" */
-    /* Reads gateway.lua, .env beside it and the folder of the policy that it names; evaluates and checks the config. What it has by URL is
-     * taken from `copies` (NULL, or not there: as if it were empty). Never NULL; where something is wrong `*config` is, and the sources are good for `stamp`. */
+    /* --- any thread that owns the arguments; complaints are one line: "gateway.lua:12: providers.openai.key: expected …" */
+    /* Reads gateway.lua, .env beside it and the folder of the policy that it names; evaluates and checks the config. What the config names by URL is
+     * taken from `copies` (NULL, or not there: as if it were empty). Never NULL; where something is wrong `*config` is NULL, and the sources serve `stamp` only. */
     struct sources *(*read)(const char *config_path, struct copies *copies, struct config **config, char complaint[COMPLAINT_MAX]);
-    /* May this be a leaderboard that was fetched from `url`? False: complaint. */
+    /* Is this text a valid leaderboard? `url`: where it was fetched from. False: complaint. */
     bool (*is_board)(struct slice text, struct slice url, char complaint[COMPLAINT_MAX]);
-    /* Appends a line for each variable of the environment that is not set and whose absence left something out of the config. */
+    /* Appends a line for each unset environment variable whose absence disabled a part of the config. */
     void (*review)(const char *config_path, struct buffer *out);
     void (*sources_free)(struct sources *sources);
     /* Opens a script: sandbox, policies loaded, shape and strategies checked. NULL: complaint. */
     struct script *(*open)(const struct sources *sources, struct config *config, struct log *log, char complaint[COMPLAINT_MAX]);
     void (*close)(struct script *script);
-    /* A number that changes when a file of these sources changes on disk, comes or goes (stat only). */
+    /* A number that changes when a file of these sources is changed, created or deleted (stat only). */
     uint64_t (*stamp)(const struct sources *sources);
-    /* The same number as it was when they were read. */
+    /* The same number, as of when they were read. */
     uint64_t (*stamp_read)(const struct sources *sources);
 
     /* --- the worker's thread */
@@ -39,9 +39,9 @@ struct engine {
     void (*resume)(struct script *script, struct request *request);
     /* explain: facts, limits, plan as JSON text; nothing is sent. */
     void (*explain)(struct script *script, struct request *request, struct buffer *out);
-    /* The same as a question (trial.h): may it be asked this? False: what admit or route does with this request is a mistake, said in `complaint`. */
+    /* For a trial (trial.h). False: admit or route makes a mistake with this request; `complaint` says which. */
     bool (*trial)(struct script *script, struct request *request, char complaint[COMPLAINT_MAX]);
-    /* As if the client had asked for the nth of the strategies that the policy exports. False: it has not so many. `request` NULL: only look. */
+    /* As if the client had asked for the nth strategy that the policy exports. False: there are fewer. `request` NULL: only checks that. */
     bool (*choose_strategy)(struct script *script, struct request *request, unsigned nth);
 };
 #endif

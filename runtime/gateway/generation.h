@@ -1,7 +1,7 @@
 /* generation.h -- config + policies under one number, and struct gateway: everything mutable that workers share.
  *
- * The process builds a generation aside, from files read once; one swap puts it in force. A worker holds a reference as long as a request of it is
- * under way; the last one to let go frees it.
+ * The process builds a generation, from files read once; one swap puts it in force. A worker holds a reference as long as one of its requests uses the
+ * generation; the last release frees it.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_GENERATION_H
 #define GATEWAY_GENERATION_H
@@ -34,7 +34,7 @@ struct gateway {
     struct access_tokens *access_tokens; /* of those that have credentials */
     struct limiter *limiter;
     struct copies *copies; /* of what is fetched */
-    struct memory *memory; /* the budget of the process; NULL where none is kept (check, explain) */
+    struct memory *memory; /* the memory account of the process; NULL where nothing is counted (check, explain) */
     struct bodies *bodies; /* how much of the memory for request bodies each user holds; NULL as well */
     struct trust *trust;
     struct generation *current; /* guarded by swap_lock; `number` tells workers that it changed */
@@ -58,12 +58,12 @@ enum { HEALTH_RECORDS_MAX = 16384, MODEL_STATS_MAX = 4096, KEY_STATES_MAX = 4096
 /* Everything but log, memory, bodies, mock, trust, workers, reload_fd and token_fd; the caller sets those. */
 void gateway_init(struct gateway *gateway, const struct engine *engine, int64_t now_us, int64_t wall_us);
 void gateway_fini(struct gateway *gateway);
-/* The process's thread looks at what is new for it. Any thread, as below. */
+/* Wakes the process's thread. Any thread, as below. */
 void gateway_wake_process(const struct gateway *gateway);
-/* -> the ticket: a verdict up to it answers this ask. */
+/* Asks for a reload -> the ticket: a verdict with `upto` at or above it is the answer. */
 uint64_t gateway_ask_reload(struct gateway *gateway);
 
-/* A decision of its policy begins; one failed for the user of this name. The process is told when it must go. Any worker. */
+/* A decision of its policy begins; one failed for the user of this name. Wakes the process when the probation is lost. Any worker. */
 void generation_asked(struct generation *generation, int64_t now_us);
 void generation_failed(struct generation *generation, struct slice user, int64_t now_us);
 /* Puts it in force; the old one loses the gateway's reference. */
@@ -71,8 +71,8 @@ void generation_swap(struct gateway *gateway, struct generation *generation);
 /* The one in force, with a reference. */
 MUST_USE struct generation *generation_current(struct gateway *gateway);
 void generation_unref(struct generation *generation);
-/* Gives back the health records and tokens that its config has found by name. */
+/* Releases the health records and access tokens that its config found by name. */
 void generation_unbind(struct config *config);
-/* The health record of a target that came ad hoc (listed ones have theirs from the load). Any thread. */
+/* The health record of a target that was made on demand (listed ones have theirs since the load). Any thread. */
 void target_bind(struct gateway *gateway, struct config *config, struct target *target, int64_t now_us);
 #endif

@@ -42,7 +42,7 @@ struct provider_health {
     int64_t cost_pico, cooldown_until_us;
     double p50, p95, p99;
     bool measured;
-    bool checked, down;          /* the config asks for a check; what it says */
+    bool checked, down;          /* the config has a health check; it failed */
     bool wants_token, tokenless; /* it wants an access token; there is none */
 };
 
@@ -78,7 +78,7 @@ static void add_target(struct provider_health *sum, const struct health_view *vi
     }
 }
 
-/* Two lists that say different things of one target make two of it with one record: the first stands for both. */
+/* Two lists with different settings for one target make two targets with one health record: only the first is counted. */
 static bool is_repeated(const struct config *config, const struct target *target)
 {
     for (unsigned i = 0; i < target->index && target->index < config->listed_target_count; i++)
@@ -207,7 +207,7 @@ void health_page_summary(struct request *request)
     const char *status = ill == 0 ? "healthy" : ill < config->provider_count ? "degraded" : "unhealthy";
     buffer_printf(&out, "{\"status\":\"%s\",\"version\":\"%s\",\"uptime_s\":%lld", status, GATEWAY_VERSION,
                   (long long)((request->began_us - gateway->started_us) / US_PER_S));
-    if (access_sees_providers(request)) { /* the rest is not for all who can reach us */
+    if (access_sees_providers(request)) { /* the rest is not public */
         buffer_printf(&out, ",\"timestamp\":\"%s\",\"generation\":%u,\"accept_errors\":%llu,\"providers\":{", time,
                       request->local->generation->number, (unsigned long long)accept_errors(gateway));
         buffer_append_slice(&out, buffer_slice(&providers));

@@ -1,6 +1,6 @@
-/* health_pages.h -- how the gateway and its providers are doing, for people and orchestrators: /health*, /providers, /admin/providers/….
+/* health_pages.h -- the pages about the state of the gateway and its providers: /health*, /providers, /admin/providers/….
  *
- * Each answers its request by itself. Shapes: the contract's section 4.
+ * Each function answers its request. Shapes: the contract's section 4.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_HEALTH_PAGES_H
 #define GATEWAY_HEALTH_PAGES_H

@@ -50,7 +50,7 @@ static bool read_body(struct request *request)
     return true;
 }
 
-/* How long the caller will wait, in milliseconds: what comes later is of no use to it. */
+/* How long the caller will wait, in milliseconds. */
 static bool read_time(struct request *request)
 {
     int64_t ms;
@@ -105,7 +105,7 @@ static bool unknown_model(struct request *request)
 
 static bool find_model(struct request *request)
 {
-    if (request->model_name.len > 0 && !model_name_is_plain(request->model_name)) /* a pattern would show another model than is asked for */
+    if (request->model_name.len > 0 && !model_name_is_plain(request->model_name)) /* it must not be read as a pattern */
         return unknown_model(request);
     if (request->user != NULL && !user_may_use(request->user, request->model_name)) /* before a name is made for it */
         return refuse(request, FAILURE_FORBIDDEN, LIT("This key may not use this model."), LIT("model"));
@@ -137,7 +137,7 @@ static bool unknown_provider(struct request *request)
     return refuse(request, FAILURE_BAD_PARAMETER, message, LIT("provider"));
 }
 
-/* One that the key may not use is as unknown as one that there is not. After the model: who may not ask for that hears nothing else. */
+/* A provider that the key may not use is reported as unknown. Checked after the model, so that a refused model reveals nothing else. */
 static bool check_preference(struct request *request)
 {
     if (request->preference.len == 0)
@@ -154,7 +154,7 @@ static void estimate(struct request *request)
     const struct facts *facts = &request->facts;
     request->input_tokens = facts_tokens(facts);
     request->output_tokens = request->route->wire->operation == OPERATION_CHAT ? DEFAULT_OUTPUT_TOKENS : 0;
-    /* Choosing goes by what answers of this model are like; what is reserved must not depend on what others asked before. */
+    /* Choosing uses the usual length of this model's answers; a reservation must not depend on the requests of others. */
     int64_t usual = request->output_tokens > 0 && request->model->stats != NULL ? model_output_p95(request->stats) : -1;
     request->expected_tokens = usual > 0 ? usual : request->output_tokens;
     if (facts->max_tokens >= 0 && facts->max_tokens < request->output_tokens)
@@ -178,7 +178,7 @@ bool request_identify(struct request *request)
 
 /* ---------------------------------------------------------------- the candidates */
 
-/* A key's list names models to ask for; a target that a policy brings in from elsewhere must be on it itself. */
+/* A key's list names models; a target that a policy adds from another model must be on the list itself. */
 static bool key_allows(const struct request *request, const struct target *target)
 {
     if (request->user == NULL)
@@ -213,7 +213,7 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     for (unsigned i = 0; i < sizeof needs / sizeof *needs; i++)
         if (missing & needs[i].need)
             return needs[i].reason;
-    /* By its texts and pictures: what sounds and files weigh is too rough a guess to turn a request away by. */
+    /* By texts and pictures only: the estimate for sound and files is too rough to refuse a request by it. */
     if (target->context > 0 && request->input_tokens - request->facts.media_tokens > target->context)
         return "context";
     if (request->preference.len > 0 && !slice_equals(request->preference, target->provider->name))
@@ -224,7 +224,7 @@ const char *request_unfit_reason(struct request *request, const struct target *t
     return lacks_token(request, target) ? "token" : NULL;
 }
 
-/* Targets that the config's limits leave no room for are left out, every one of them: sending there would break the limit. */
+/* All targets without capacity under the config's rate limits are left out: sending there would break the limit. */
 static void leave_out_full(struct request *request)
 {
     unsigned kept = 0;
@@ -251,8 +251,8 @@ static bool is_usable(struct request *request, struct target *target, int64_t no
     return target->health == NULL || health_is_usable(target->health, now_us, request->random, reason);
 }
 
-/* Targets that are ill (breaker, cool-down, warming) are left out, but never more than half of those that are able: where most look ill it is
- * as likely to be us, and trying beats refusing. */
+/* Unhealthy targets (breaker, check, cool-down, warming) are left out, but never more than half of those that can serve the request: where most look
+ * unhealthy the cause is as likely on our side, and trying is better than refusing. */
 static void leave_out_ill(struct request *request)
 {
     int64_t now_us = loop_now_us(request->worker->loop);
@@ -281,7 +281,7 @@ void request_candidates(struct request *request)
 {
     const struct model *model = request->model;
     request->target_count = request->unfit_count = 0;
-    if (request->targets == NULL) { /* asked again and again by those who wait: once is enough */
+    if (request->targets == NULL) { /* requests that wait come here repeatedly: allocate once */
         request->targets = arena_alloc(&request->arena, sizeof(struct target *) * (model->target_count + 1));
         request->unfits = arena_alloc(&request->arena, sizeof *request->unfits * (model->target_count + 1));
     }

@@ -1,4 +1,4 @@
-/* life.h -- a request begins, runs its pipeline and is let go of. In the worker's thread.
+/* life.h -- a request's beginning, the resuming of its pipeline, and its release. In the worker's thread.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_LIFE_H
 #define GATEWAY_LIFE_H

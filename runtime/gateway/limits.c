@@ -43,9 +43,9 @@ bool limits_charge(struct request *request, const struct limit_rule *const *rule
     return charged || refuse(request, rules[verdict.ask], &verdict);
 }
 
-/* ---------------------------------------------------------------- what it was in truth */
+/* ---------------------------------------------------------------- the real usage */
 
-/* What an attempt used at its provider, which may bill also what was thrown away; -1: anything up to what was reserved. */
+/* What an attempt used at its provider, which may bill discarded answers too; -1: not known, up to what was reserved. */
 static int64_t tokens_of_attempt(const struct request *request, const struct attempt *attempt, const struct walk_attempt *walked)
 {
     if (attempt == request->winner && request->usage.known)

@@ -1,7 +1,7 @@
-/* limits.h -- what policy.admit named is charged to a request, all or none, and settled when it is over.
+/* limits.h -- the rate limits that policy.admit returned: charged for a request, all or none, and settled when it is over.
  *
- * Requests count as soon as they were admitted, whatever becomes of them. Tokens are reserved by the estimate of the prompt and
- * max_tokens (without it: the estimated answer), times the answers asked for, and trued up to what was used.
+ * A request counts as soon as it is admitted, whatever its outcome. Tokens are reserved by the estimate of the prompt and
+ * max_tokens (without it: the estimated answer), times the answers asked for, and corrected to what was used.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_LIMITS_H
 #define GATEWAY_LIMITS_H
@@ -16,6 +16,6 @@ struct request_limits {
 
 /* Charges them. False: request->failure says why (429; call request_refuse). The rules are borrowed. */
 MUST_USE bool limits_charge(struct request *request, const struct limit_rule *const *rules, unsigned count);
-/* When the request is over; again does nothing. */
+/* Settles them when the request is over; a second call does nothing. */
 void limits_settle(struct request *request);
 #endif

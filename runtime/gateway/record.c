@@ -1,4 +1,4 @@
-/* record.c -- the last step: one log line per request. The names are the contract's, section 5; secrets and bodies never come here.
+/* record.c -- the last step: one log line per request. The names are the contract's, section 5; secrets and bodies are never logged here.
  * SPDX-License-Identifier: MIT */
 #include "gateway/record.h"
 #include "base/json.h"
@@ -120,7 +120,7 @@ static void put_attempts(struct buffer *out, const struct request *request)
 
 enum { LEFT_OUT_SHOWN_MAX = 16 };
 
-/* Candidates that were no candidates for this request, and why. */
+/* Targets of the model that could not serve this request, and why. */
 static void put_left_out(struct buffer *out, const struct request *request)
 {
     if (request->unfit_count == 0)

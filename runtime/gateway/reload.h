@@ -1,4 +1,4 @@
-/* reload.h -- POST /admin/reload: a worker's requests wait for what the process says of the reload that they asked for.
+/* reload.h -- POST /admin/reload: requests wait in their worker until the process reports the result of the reload.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_RELOAD_H
 #define GATEWAY_RELOAD_H
@@ -7,7 +7,7 @@
 struct request;
 struct worker;
 
-/* What a reload came to. */
+/* The result of a reload. */
 struct verdict {
     uint64_t upto; /* answers every ask with a ticket up to this one */
     bool ok;

@@ -30,7 +30,7 @@ void request_event(struct request *request, const struct walk_event *event)
 
 /* ---------------------------------------------------------------- tokens and prices */
 
-/* Clients say what they like: beyond what any limit can hold all is one. */
+/* Clients may send any number: values above what a limit can hold are cut to that. */
 static int64_t times(int64_t tokens, int64_t count)
 {
     int64_t product;

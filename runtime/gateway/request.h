@@ -18,7 +18,7 @@
 
 struct worker;
 
-/* A client that does not take its stream: reading from the provider stops above, and goes on below. */
+/* Bytes buffered for a slow client: reading from the provider stops above the first, and goes on below the second. */
 enum { STREAM_HIGH = 256 * 1024, STREAM_LOW = 64 * 1024 };
 
 enum { REQUEST_ARENA_MAX = 8 * 1024 * 1024, REQUEST_ID_MAX = 128, BYTES_PER_TOKEN = 4 };
@@ -28,7 +28,7 @@ enum { REQUEST_ARENA_MAX = 8 * 1024 * 1024, REQUEST_ID_MAX = 128, BYTES_PER_TOKE
 struct unfit {
     struct target *target;
     const char *reason;
-    bool permanent; /* no waiting would help */
+    bool permanent; /* waiting does not help */
 };
 
 enum cause { CAUSE_OK, CAUSE_CLIENT_CLOSED, CAUSE_LIMITED, CAUSE_REFUSED, CAUSE_FAILED, CAUSE_POLICY };
@@ -47,7 +47,7 @@ struct request {
     struct arena arena;
 
     char id[33];                    /* ours: 32 hex digits, NUL */
-    struct slice client_request_id; /* the caller's, when well formed; else empty */
+    struct slice client_request_id; /* the caller's, when it is valid; else empty */
     struct slice client_address;    /* once it was asked for */
     struct slice trace_id;          /* 32 hex digits: the caller's traceparent, else ours */
     struct slice body;              /* empty once it was let go of */
@@ -68,12 +68,12 @@ struct request {
     uint64_t turn;
     double random;                       /* 0..1, drawn once */
     int64_t input_tokens, output_tokens; /* estimate; the answer as it is reserved */
-    int64_t expected_tokens;             /* the answer as others of this model were of late */
-    struct target **targets;             /* fit candidates, config order */
+    int64_t expected_tokens;             /* the expected answer, by recent answers of this model */
+    struct target **targets;             /* candidates that can serve it, in config order */
     unsigned target_count;
     struct unfit *unfits;
     unsigned unfit_count;
-    int64_t capacity_in_us; /* every able target is full: when the first has capacity again; else -1 */
+    int64_t capacity_in_us; /* every candidate is out of capacity: in how long the first has some again; else -1 */
 
     /* admit */
     struct request_limits *limits; /* in the arena; NULL: none was named */
@@ -107,7 +107,7 @@ struct request {
     enum finish finish;
     int64_t cost_pico;                  /* -1 unpriced */
     int64_t first_content_us, ended_us; /* monotonic; 0 not reached */
-    int64_t overhead_us;                /* our own part: duration less the time attempts were waiting for a provider */
+    int64_t overhead_us;                /* duration less the time in which attempts waited for a provider */
     struct slice policy_label;          /* "default@3", for X-Policy; NUL-terminated */
     const struct chat *chat;            /* the request in neutral form, once an attempt needed it */
     struct slice dropped;               /* parameters that were left out, for the header */
@@ -127,13 +127,13 @@ struct request {
 
 /* ---- in the worker's thread */
 
-/* Its body is above 64 KB: it goes when no attempt can need it any more (body.h). */
+/* Its body is above 64 KB, and is freed when no attempt can need it any more (body.h). */
 bool request_is_large(const struct request *request);
 /* What its pool has to give now. */
 void request_look_at_pool(const struct request *request, struct walk_settings *settings);
 /* Reports an event of an attempt to the walk, without draining it. */
 void request_event(struct request *request, const struct walk_event *event);
-/* What it may use at most, as far as can be said before it was answered: what limits reserve. */
+/* The tokens that rate limits reserve: the most it may use, as far as that is known before the answer. */
 int64_t request_tokens_wanted(const struct request *request);
 int64_t request_cost_pico(const struct request *request, const struct target *target); /* of the estimate; -1 unpriced */
 int64_t request_usage_pico(const struct request *request); /* what was used, at the target that served; -1 unpriced or unknown */

@@ -12,10 +12,10 @@ enum access {
     ACCESS_ADMIN, /* the admin key; without any key in the config a loopback listener's caller */
 };
 
-/* From which pages it may be asked where no key is wanted (access.h). */
+/* Which web pages may ask where no key is required (access.h). */
 enum pages {
-    PAGES_LISTED, /* of origins that the config lists, by a Host that a loopback listener knows */
-    PAGES_ANY,    /* it costs nothing and tells little */
+    PAGES_LISTED, /* those of origins that the config lists, with a Host that a loopback listener accepts */
+    PAGES_ANY,    /* any: the route costs nothing and reveals little */
 };
 
 struct route {

@@ -1,4 +1,4 @@
-/* routes.h -- the table of routes: path, method, who may, what answers. One row each; a path that has no row is 404.
+/* routes.h -- the table of routes: path, method, access, handler. One row each; a path that has no row is 404.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_ROUTES_H
 #define GATEWAY_ROUTES_H

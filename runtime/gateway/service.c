@@ -28,15 +28,15 @@ struct service {
     atomic_bool quiet; /* quiesced, and no connection can bring a request any more */
 };
 
-/* ---------------------------------------------------------------- what the server tells */
+/* ---------------------------------------------------------------- events of the server */
 
 static bool has_body(const struct exchange *exchange)
 {
     return exchange_header(exchange, "content-length").len > 0 || exchange_header(exchange, "transfer-encoding").len > 0;
 }
 
-/* What no body could change is said before it is read: a page that may not ask may not with any body; and a key that is not good, to those who ask
- * first. For a large body `whose` asks for the key; a small one costs less than looking for it twice. */
+/* Refusals that do not depend on the body come before it is read: pages always; keys for clients that ask first (Expect: 100-continue). For a large
+ * body `whose` checks the key; reading a small one costs less than looking up the key twice. */
 static int on_head(void *owner, struct exchange *exchange)
 {
     struct worker *worker = owner;
@@ -104,7 +104,7 @@ static void on_drained(void *owner, struct exchange *exchange)
         request_drained(request);
 }
 
-/* Refused before it was a request, so it has no line of its own: one line a second says how many. */
+/* It was refused before it became a request, so it has no log line of its own: one line a second says how many. */
 static void note_shed(struct worker *worker)
 {
     const struct memory *memory = worker->gateway->memory;
@@ -141,7 +141,7 @@ static void write_refusal(void *owner, const struct refusal *refusal, struct buf
         int len = snprintf(code, sizeof code, "http_%d", status);
         failure.code = (struct slice){code, (size_t)len};
     }
-    if (refusal->is_request) /* connections that are turned away are counted, and said once (on_accept_trouble) */
+    if (refusal->is_request) /* refused connections are counted, and logged once (on_accept_trouble) */
         record_refusal(worker, refusal, &failure, id);
     route_find(LIT("POST"), refusal->path)->wire->write_failure(&failure, slice_of(id), false, body);
 }

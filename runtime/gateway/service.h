@@ -1,4 +1,4 @@
-/* service.h -- a worker's clients: its server, what is done at each event of it, and how it stops.
+/* service.h -- a worker's server: handles its events, drains it and stops it.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_SERVICE_H
 #define GATEWAY_SERVICE_H
@@ -14,7 +14,7 @@ void service_quiesce(struct worker *worker);
 /* Quiesced, and no connection can bring a request any more. Any thread. */
 bool service_is_quiet(const struct worker *worker);
 void service_stop(struct worker *worker); /* any thread: ends its loop at once */
-/* Frees the worker as well, when it was joined. After a clean drain nothing is under way; where something is, nothing is freed: the process ends, and the kernel
+/* Frees the worker too, after its thread was joined. Where requests are still under way, nothing is freed: the process ends, and the kernel
  * closes what is left. */
 void service_close(struct worker *worker);
 #endif

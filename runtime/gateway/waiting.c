@@ -6,7 +6,7 @@
 #include "gateway/life.h"
 #include "gateway/worker.h"
 
-/* A limit that promises room at once and has none then must not make the loop spin. */
+/* A rate limit that predicts capacity at once and then has none must not make the loop spin. */
 static const int64_t PAUSE_US = US_PER_MS;
 
 static struct request *request_of(struct wait_entry *entry)
@@ -21,7 +21,7 @@ static void note_time(struct request *request)
 
 /* ---------------------------------------------------------------- trying */
 
-/* Each request that might go on, in order. -> in how long there may be capacity for one of the others; -1: it is not known. */
+/* Tries the requests in order -> in how long there may be capacity for one of the others; -1: not known. */
 static int64_t try_all(struct worker *worker)
 {
     struct wait_queue *queue = worker->wait_queue;
@@ -40,7 +40,7 @@ static int64_t try_all(struct worker *worker)
         }
         if (wait_queue_next(queue, now_us) != entry)
             continue;
-        wait_queue_block(queue, entry); /* there was none, or another worker was faster */
+        wait_queue_block(queue, entry); /* there was no capacity, or another worker took it */
         if (capacity_in_us >= 0 && (soonest_us < 0 || capacity_in_us < soonest_us))
             soonest_us = capacity_in_us;
     }
@@ -85,7 +85,7 @@ static void on_timer(struct timer *timer)
 
 /* ---------------------------------------------------------------- coming and leaving */
 
-/* Those who wait for the same targets stand in one lane. */
+/* Requests that wait for the same targets share one lane. */
 static uint64_t lane_of(const struct request *request)
 {
     uint8_t key[16] = {0};
@@ -148,10 +148,10 @@ void waiting_leave(struct request *request)
         return;
     wait_queue_remove(request->worker->wait_queue, &request->wait);
     left(request);
-    worker_poke(request->worker); /* those behind it may need less room */
+    worker_poke(request->worker); /* those behind it may need less capacity */
 }
 
-/* ---------------------------------------------------------------- room */
+/* ---------------------------------------------------------------- capacity */
 
 void waiting_catch_up(struct worker *worker)
 {

@@ -30,7 +30,7 @@ static enum cause cause_of(const struct failure *failure)
     }
 }
 
-/* A stream that was cut, or a provider that does not count: what went in and came out is billed all the same. */
+/* A stream that was cut, or a provider that does not count: the tokens are billed all the same. */
 static struct usage usage_of(const struct request *request, const struct attempt *winner)
 {
     bool reserved = request->limits != NULL && request->limits->facts[LIMIT_TOKENS].limit > 0;
@@ -166,7 +166,7 @@ static void on_timer(struct timer *timer)
             continue;
         if (attempt_conclude(attempt))
             continue;
-        if (attempt->paused) { /* it is the client who is slow, not the provider */
+        if (attempt->paused) { /* the client is slow, not the provider */
             struct walk_event chunk = {.kind = WALK_CHUNK, .attempt = attempt->number, .wrote = true}; /* and has enough to read */
             request_event(request, &chunk);
         }
@@ -198,7 +198,7 @@ void request_cut(struct request *request)
     struct failure failure = failure_make(FAILURE_DRAINING, LIT("The gateway is stopping."));
     if (request->over || request->waits_for_reload)
         return;
-    if (request->walk_begun && walk_read_on(&request->walk) != WALK_NO_ATTEMPT) { /* its client needs no word */
+    if (request->walk_begun && walk_read_on(&request->walk) != WALK_NO_ATTEMPT) { /* the client has left */
         request_event(request, &(struct walk_event){.kind = WALK_STOP});
         drain(request);
         return;
@@ -219,8 +219,8 @@ void request_drained(struct request *request)
 
 /* ---------------------------------------------------------------- what the pipeline calls */
 
-/* Well below the minute after which load balancers (nginx's proxy_read_timeout, AWS's ALB) take a silent stream for dead. Anthropic's API pings
- * about as often, and its clients go by that. */
+/* Well below the minute after which load balancers (nginx's proxy_read_timeout, AWS's ALB) cut a silent stream. Anthropic's API pings
+ * about as often, and its clients rely on that. */
 static const int64_t PING_US = 15 * US_PER_S;
 
 static void begin_walk(struct request *request)
@@ -245,8 +245,8 @@ static bool is_healthy(struct request *request, const struct target *target)
     return target->health == NULL || health_is_healthy(target->health, loop_now_us(request->worker->loop));
 }
 
-/* Where the pool has no attempts to spare, a fallback goes to healthy targets only: in an outage each request would otherwise ask them
- * all. The first attempt of a request is never taken from it. */
+/* Without spare attempts of the model a fallback goes to healthy targets only: in an outage each request would otherwise try them
+ * all. The first attempt of a request is always made. */
 static void leave_out_hopeless(struct request *request, struct plan *plan)
 {
     unsigned kept = 0;
@@ -277,7 +277,7 @@ void request_give_up(struct request *request)
     drain(request);
 }
 
-/* A walk that has not come to its end must not go on behind an answer of our own. */
+/* A walk that is not over must not go on after an answer of our own. */
 static void stop_walk(struct request *request)
 {
     struct walk_action action;

@@ -99,7 +99,7 @@ struct origin *worker_origin(struct worker *worker, struct local_generation *loc
 
 /* ---------------------------------------------------------------- life */
 
-/* What it says is another client's, or nonsense: an operator should know of a provider that costs a connection per request. */
+/* Bytes behind a response are not ours, or nonsense: an operator should know of a provider that costs a connection per request. */
 static void on_stray(void *owner, struct slice url)
 {
     const struct worker *worker = owner;

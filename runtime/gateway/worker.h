@@ -1,4 +1,4 @@
-/* worker.h -- a thread with its loop, its server, its upstream and the generations it serves with. Workers share nothing but struct gateway.
+/* worker.h -- a worker: a thread with its loop, server, upstream, and the generations that its requests use. Workers share nothing but struct gateway.
  * SPDX-License-Identifier: MIT */
 #ifndef GATEWAY_WORKER_H
 #define GATEWAY_WORKER_H
@@ -38,15 +38,15 @@ struct worker {
     unsigned free_request_count;
     struct wait_queue *wait_queue; /* of requests that wait for capacity (waiting.h); NULL: none ever did */
     struct timer wait_timer;
-    bool wait_poked;        /* something came back to a limit since they were tried */
+    bool wait_poked;        /* capacity was given back since they were tried */
     atomic_uint waiting;    /* how many; read by all workers */
-    atomic_bool wants_poke; /* set by another worker: something came back */
+    atomic_bool wants_poke; /* set by another worker: capacity was given back */
     struct buffer line;     /* the log line being made */
     uint64_t random[4];     /* xoshiro256** */
     atomic_uint in_flight;  /* read by the process while draining */
 };
 
-/* Without clients: service.h brings them. NULL: out of descriptors or memory. */
+/* A worker without a server; service.h adds one. NULL: out of descriptors or memory. */
 MUST_USE struct worker *worker_new(struct gateway *gateway, unsigned index);
 MUST_USE bool worker_start(struct worker *worker);
 void worker_wake(struct worker *worker); /* any thread: look for a new generation, a verdict, a quiesce */
@@ -60,8 +60,8 @@ double worker_random(struct worker *worker);                                    
 uint64_t worker_random64(struct worker *worker);
 void worker_make_id(struct worker *worker, char id[33]); /* 32 hex digits and a NUL */
 struct origin *worker_origin(struct worker *worker, struct local_generation *local, const struct provider *provider);
-/* Something came back to a limit: those that wait for capacity (waiting.h) are tried, here in the next turn or by waiting_catch_up. */
+/* Capacity was given back: requests that wait for it (waiting.h) are tried, in the next turn or by waiting_catch_up. */
 void worker_poke(struct worker *worker);
-/* The same; elsewhere as soon as the other workers wake. */
+/* The same in all workers; the others as soon as they wake. */
 void worker_poke_all(struct worker *worker);
 #endif

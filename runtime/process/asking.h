@@ -1,6 +1,6 @@
-/* asking.h -- what is asked for again and again: a provider's health, a leaderboard, an access token. What the answer means is its owner's.
+/* asking.h -- a periodic request of the keeper: a health check, a leaderboard, an access token. Its owner interprets the answer.
  *
- * Requests are sent on fresh connections: a health check shall find out whether new ones are taken. All in the thread of its loop.
+ * Requests are sent on fresh connections: a health check shall find out whether the provider accepts new ones. Everything runs in the loop's thread.
  * SPDX-License-Identifier: MIT */
 #ifndef PROCESS_ASKING_H
 #define PROCESS_ASKING_H
@@ -8,25 +8,25 @@
 #include "net/upstream.h"
 #include "routing/schedule.h"
 
-/* Its schedule, one timer (when it is due; once it was asked, how long it may take), one call. */
+/* A schedule, one timer (when it is due; then how long the call may take), one call. */
 struct asking {
     struct keeper *keeper; /* for its owner */
     struct asking *next;   /* in its owner's list */
-    bool kept;             /* the generation that is being taken over has it */
+    bool kept;             /* the new generation asks for it too */
     struct loop *loop;
     struct upstream *upstream;
     struct schedule schedule;
     struct timer timer;
     struct call *call; /* NULL: not under way */
     int64_t asked_us;
-    struct buffer request; /* what the call sends: a copy, for the config may go while it is under way */
+    struct buffer request; /* what the call sends: a copy, since the config may be freed while the call is under way */
     struct slice part;
     enum { BODY_NONE, BODY_OF_200, BODY_ALWAYS } wants_body;
     struct buffer body;
     int status;
     /* The owner's, set before asking_begin. */
     void (*ask)(struct asking *asking);
-    /* status 0: no whole answer came, and why. -> was it good? */
+    /* status 0: no complete answer came; the text says why -> was it good? */
     bool (*judge)(struct asking *asking, int status, struct slice why);
     void (*planned)(struct asking *asking, bool good); /* NULL, or: may move the time that was planned, schedule.due_us */
 };
@@ -35,13 +35,13 @@ void asking_begin(struct asking *asking, struct loop *loop, struct upstream *ups
 /* Sends `asking->request`, which the owner has written. */
 void asking_send(struct asking *asking, struct slice origin, struct slice proxy, int64_t timeout_us);
 void asking_end(struct asking *asking, int status, struct slice why);
-/* It could not be asked, which says nothing of the other end: again in a second. */
+/* It could not be sent, which says nothing about the other end: tries again in a second. */
 void asking_put_off(struct asking *asking);
 /* Due by then at the latest, unless it is under way. */
 void asking_hurry(struct asking *asking, int64_t latest_us);
-/* A config that is new asks for it as often as this. */
+/* Sets the interval that a new config asks for. */
 void asking_go_on(struct asking *asking, int64_t every_us);
 void asking_stop(struct asking *asking);
-/* Ends those that were not kept, and frees them: each is the first member of what its owner allocated. The others wait to be kept again. */
+/* Ends and frees those that were not kept (each is the first member of what its owner allocated), and clears `kept` of the others. */
 void asking_drop(struct asking **list);
 #endif

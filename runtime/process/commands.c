@@ -13,7 +13,7 @@
 #include <stdio.h>
 #include <unistd.h>
 
-/* To people. */
+/* Writes to people, not to the log. */
 static int complain(const char *complaint)
 {
     log_now(LOG_TEXT, LOG_ERROR, "start", complaint);
@@ -27,7 +27,7 @@ static void say_not_fetched(const struct config *config)
                 config->board.url.ptr);
 }
 
-/* What looks wrong in the config, and what the environment lacks, a line each. `config` NULL: it was refused. */
+/* Remarks about the config, and unset variables, a line each. `config` NULL: it was refused. */
 static void put_remarks(struct buffer *out, const struct engine *engine, const struct config *config, const char *path)
 {
     for (unsigned i = 0; config != NULL && i < config->remark_count; i++) {
@@ -45,7 +45,7 @@ static void say(struct buffer *lines)
     buffer_free(lines);
 }
 
-/* The listener's address is the only thing of a sound config that a start may still refuse. */
+/* A valid config may still name an address that a start refuses. */
 static bool put_start(struct buffer *out, const struct gateway *gateway, char complaint[COMPLAINT_MAX])
 {
     const struct config *config = gateway->current->config;

@@ -16,7 +16,7 @@ static void put_try(struct buffer *out, const struct config *config, const struc
         buffer_append_lit(out, " -H 'Authorization: Bearer KEY'");
 }
 
-/* Why the admin routes answer 401 to every caller, and what to do; NULL: they do not. */
+/* Why the admin routes answer 401 to every caller, and what to do; NULL: they work. */
 static const char *why_admin_is_closed(const struct config *config)
 {
     if (config->has_admin_key || (config->user_count == 0 && config->listen_is_loopback))

@@ -1,14 +1,14 @@
-/* keeper.h -- keeps watch beside the workers: asks providers whether they live, where the config says so, fetches the leaderboard and access tokens.
+/* keeper.h -- the thread for periodic work beside the workers: health checks, the leaderboard, access tokens.
  *
- * One thread per process with a loop of its own; none where the config asks for nothing of it. It follows the generation in force: a check that stays (the same
- * provider, address and path) keeps what it knows, one that goes takes its marks with it.
- * A check is a GET whose answer's head decides (RFC 9110): an expected status is good; 401, 403, 404 and 405 are good as well, since the provider answered, with
- * one warning that the check is not set up right; 429 says nothing; any other status, no answer or none in time is bad. Marks go into the health
- * records of all targets of the provider (health_check) and nowhere else: checks are no traffic.
- * A leaderboard that is sound and new becomes the last good copy (shared/copies.h), and a reload is asked for that takes it into force. Anything
- * else keeps what there was, and is said once.
- * An access token (shared/access_tokens.h) is asked for at once, and anew well before its end; after a failure at growing intervals, from a second up to five minutes.
- * A token that a provider refuses is asked for early. What goes wrong is said once.
+ * One thread per process with a loop of its own; none where the config needs none of this. It follows the generation in force: a health check that is the
+ * same in the new one (provider, address, path) keeps its state; one that is gone no longer marks targets as down.
+ * A health check is a GET whose status decides: an expected status is good; 401, 403, 404 and 405 are good too, since the provider answered, with
+ * one warning that the check is set up wrong; 429 is ignored; any other status, or none in time, is bad. The result goes into the health
+ * records of all targets of the provider (health_check) and nowhere else: health checks are not traffic.
+ * A leaderboard that is valid and new becomes the last good copy (shared/copies.h), and a reload puts it in force. Anything
+ * else keeps the old one, and is logged once.
+ * An access token (shared/access_tokens.h) is fetched at once, and renewed before it expires; after a failure at growing intervals, from a second up to five
+ * minutes. When a provider refuses a token, a new one is fetched early. A failure is logged once.
  * SPDX-License-Identifier: MIT */
 #ifndef PROCESS_KEEPER_H
 #define PROCESS_KEEPER_H
@@ -17,9 +17,9 @@
 struct keeper;
 
 bool keeper_is_needed(const struct config *config);
-/* All three are the process thread's. A new keeper follows the generation in force. NULL: out of descriptors. */
+/* All three are for the process's thread. A new keeper follows the generation in force. NULL: out of descriptors. */
 MUST_USE struct keeper *keeper_start(struct gateway *gateway);
 void keeper_follow(struct keeper *keeper); /* another generation is in force */
-/* Its marks go with it, unless the gateway is draining: then no request shall be sent to a provider that it found down. NULL is fine. */
+/* Clears its marks, unless the gateway is draining: then no request shall be sent to a provider that was found down. NULL is allowed. */
 void keeper_stop(struct keeper *keeper);
 #endif

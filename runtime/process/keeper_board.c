@@ -1,4 +1,4 @@
-/* keeper_board.c -- see keeper.h: the leaderboard is fetched.
+/* keeper_board.c -- see keeper.h: fetches the leaderboard.
  * SPDX-License-Identifier: MIT */
 #include "process/keeper_private.h"
 #include <stdio.h>
@@ -12,7 +12,7 @@ static void log_board(const struct keeper *keeper, enum log_level level, const c
               log_text("result", slice_of(result)), log_text("message", slice_of(message)));
 }
 
-/* Sound text: into force when it is new. */
+/* A valid text: put in force when it is new. */
 static void take_board(struct keeper *keeper, struct slice url, struct slice text)
 {
     bool known = copies_has(keeper->gateway->copies, url, text);

@@ -1,4 +1,4 @@
-/* keeper_check.c -- see keeper.h: providers are asked whether they serve.
+/* keeper_check.c -- see keeper.h: the health checks of providers.
  * SPDX-License-Identifier: MIT */
 #include "process/keeper_private.h"
 #include "base/list.h"
@@ -6,13 +6,13 @@
 
 enum { CHECK_MAX = 128 * 1024 };
 
-/* A check of one provider. */
+/* The health check of one provider. */
 struct watched {
     struct asking asking;            /* the first member: asking_drop frees it */
     const struct provider *provider; /* both of the generation followed */
     struct check *check;
     struct tally tally;
-    bool warned; /* that it is not set up right */
+    bool warned; /* that the check is set up wrong */
 };
 
 static struct watched *watched_of(const struct asking *asking)
@@ -20,14 +20,14 @@ static struct watched *watched_of(const struct asking *asking)
     return container_of(asking, struct watched, asking);
 }
 
-/* Under the config's ad_hoc_lock: a target that came ad hoc may be getting its record just now, or lose its place. */
+/* Under the config's ad_hoc_lock: a target that is made on demand may be getting its record just now, or be replaced. */
 static void mark_target(struct keeper *keeper, struct target *target, bool up)
 {
     if (target->health != NULL)
         health_check(target->health, up, loop_now_us(keeper->loop));
 }
 
-/* After each answer, not only when something changed: targets come ad hoc. */
+/* After each answer, not only at a change: targets are made on demand in between. */
 static void mark(struct watched *watched)
 {
     struct keeper *keeper = watched->asking.keeper;
@@ -58,7 +58,7 @@ static bool is_expected(const struct check *check, int status)
     return check->status_count == 0 && status >= 200 && status <= 299;
 }
 
-/* The provider answers, but does not serve this path, or not to this key: chats may go well. */
+/* The provider answers, but does not serve this path, or not with this key: chats may still work. */
 static bool is_misconfigured(int status)
 {
     return status == 401 || status == 403 || status == 404 || status == 405;
@@ -108,7 +108,7 @@ static void ask_check(struct asking *asking)
     const struct watched *watched = watched_of(asking);
     const struct provider *provider = watched->provider;
     if (token_of(watched) != NULL &&
-        !access_token_is_good(token_of(watched), loop_now_us(asking->loop))) { /* its refusal would say nothing */
+        !access_token_is_good(token_of(watched), loop_now_us(asking->loop))) { /* a refusal would be no verdict */
         asking_put_off(asking);
         return;
     }
@@ -156,7 +156,7 @@ static bool is_checked(struct config *config, struct slice name)
     return target != NULL && config->checks[target->provider->index] != NULL;
 }
 
-/* No target stays down that no check of the generation in force (NULL: there is none any more) will bring back. */
+/* Clears `down` of targets that no health check of the generation in force will ever clear (NULL: no generation). */
 static void lift_marks(struct keeper *keeper, struct config *old, struct config *fresh)
 {
     unsigned count = atomic_load(&old->target_count);

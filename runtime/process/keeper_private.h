@@ -15,19 +15,19 @@ struct keeper {
     struct asking *tokens;         /* keeper_token.c */
     struct watch wishes;           /* for tokens: gateway->token_fd */
     struct asking board;
-    char said[COMPLAINT_MAX]; /* what was last wrong with the board; empty: nothing */
+    char said[COMPLAINT_MAX]; /* the last complaint about the leaderboard; empty: none */
 
     pthread_mutex_t lock;    /* guards the two below */
     struct generation *next; /* to be followed; a reference */
     bool stopping;
 };
 
-/* Each: once the keeper follows another generation; and at its end. */
+/* Each has two: one for when the keeper follows another generation, one for its end. */
 
 /* ---- keeper_check.c */
 bool checks_are_needed(const struct config *config);
 void checks_follow(struct keeper *keeper, struct config *old); /* old: the config followed before, NULL: none */
-void checks_stop(struct keeper *keeper);                       /* their marks go, unless the gateway is draining */
+void checks_stop(struct keeper *keeper);                       /* clears their marks, unless the gateway is draining */
 
 /* ---- keeper_board.c */
 void board_follow(struct keeper *keeper, const struct board *old, const struct board *fresh);

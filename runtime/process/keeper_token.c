@@ -1,7 +1,7 @@
-/* keeper_token.c -- see keeper.h: access tokens are asked for, and kept fresh.
+/* keeper_token.c -- see keeper.h: fetches access tokens and renews them.
  *
- * One asking per credential (struct access_token), however many providers name it. An asking that stays over a reload goes on as it was; one that begins for a
- * token that is still good, since a keeper was there before, waits until that is worth renewing.
+ * One asking per credential (struct access_token), however many providers name it. A reload that keeps the credential does not disturb it; an asking that
+ * begins with a valid token, left by an earlier keeper, waits until it is to be renewed.
  * SPDX-License-Identifier: MIT */
 #include "process/keeper_private.h"
 #include "providers/credentials/google.h"
@@ -20,7 +20,7 @@ struct minted {
     struct asking asking;            /* the first member: asking_drop frees it */
     const struct provider *provider; /* both of the generation followed: the first one that wants it */
     struct access_token *token;
-    const char *result;       /* what was last said; NULL: nothing yet */
+    const char *result;       /* what was logged last; NULL: nothing yet */
     char said[COMPLAINT_MAX]; /* and why */
 };
 
@@ -35,7 +35,7 @@ static void log_token(const struct minted *minted, enum log_level level, const c
               log_text("result", slice_of(result)), log_text("message", message));
 }
 
-/* News is said once: the first token, one after a failure, a failure, and that no old token is left. */
+/* Logged only at a change: the first token, one after a failure, a failure, and that no valid token is left. */
 static void say(struct minted *minted, const char *result, struct slice why)
 {
     char text[COMPLAINT_MAX];
@@ -72,7 +72,7 @@ static bool judge_token(struct asking *asking, int status, struct slice why)
     return good;
 }
 
-/* A good one decides itself when the next is due. */
+/* A token decides when the next is due. */
 static void plan_token(struct asking *asking, bool good)
 {
     struct minted *minted = minted_of(asking);
@@ -147,7 +147,7 @@ void tokens_stop(struct keeper *keeper)
     asking_drop(&keeper->tokens);
 }
 
-/* ---------------------------------------------------------------- wishes */
+/* ---------------------------------------------------------------- early renewals */
 
 static void on_wish(struct watch *watch, uint32_t events)
 {
@@ -155,7 +155,7 @@ static void on_wish(struct watch *watch, uint32_t events)
     uint64_t count;
     (void)events;
     if (read(watch->fd, &count, sizeof count) < 0)
-        return; /* this wish was counted with an earlier one */
+        return; /* the eventfd was read already */
     for (struct asking *asking = keeper->tokens; asking != NULL; asking = asking->next)
         if (access_token_take_wish(minted_of(asking)->token))
             asking_hurry(asking, loop_now_us(keeper->loop));

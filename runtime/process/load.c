@@ -60,13 +60,13 @@ static bool say_too_large(char complaint[COMPLAINT_MAX])
     return false;
 }
 
-/* A file that is away for a moment must not take limits and refusals with it. */
+/* A policy file that is missing for a moment must not be replaced by the built-in policy, which has no limits. */
 static bool loses_policy(const struct generation *current, const struct config *config)
 {
     return current != NULL && current->config->policy_file.len > 0 && config->policy_file.len == 0;
 }
 
-/* A reload moves no listener: what the config says of another one must not open this. */
+/* A reload does not move the listener, so the safety of the new config is judged by the listener that is open. */
 static bool fits_listener(const struct gateway *gateway, struct config *config, char complaint[COMPLAINT_MAX])
 {
     if (!gateway->listens)
@@ -80,7 +80,7 @@ static bool fits_listener(const struct gateway *gateway, struct config *config, 
     return false;
 }
 
-/* Nothing is asked for before it is in force: the policy is asked as if access tokens had come. */
+/* Access tokens are fetched only once it is in force: the trial treats them as fetched. */
 void generation_pretend_tokens(struct config *config)
 {
     for (unsigned i = 0; i < config->provider_count; i++)
@@ -103,7 +103,7 @@ static void close_scripts(struct generation *generation)
         generation->gateway->engine->close(generation->scripts[--generation->script_count]);
 }
 
-/* The trial of its policy, with a script and counters of its own: what serves afterwards is as good as new. */
+/* The trial of its policy, with a script and counters of its own, so that it leaves no trace in what serves afterwards. */
 static bool try_aside(struct generation *generation, int64_t now_us, char complaint[COMPLAINT_MAX])
 {
     const struct gateway *gateway = generation->gateway;
@@ -197,7 +197,7 @@ struct generation *generation_load(struct gateway *gateway, const struct load *l
 
 /* ---------------------------------------------------------------- probation */
 
-/* As many as a probation wants to tell apart. */
+/* Counts users up to the number that a probation distinguishes. */
 static unsigned known_users(const struct config *config)
 {
     const struct user *known[PROBATION_USERS];

@@ -1,4 +1,4 @@
-/* load.h -- a generation is built aside: its files read once, its policy tried, its scripts opened. Nothing in force changes. The process's thread.
+/* load.h -- builds a generation: reads its files once, tries its policy, opens its scripts. It does not put it in force. The process's thread.
  * SPDX-License-Identifier: MIT */
 #ifndef PROCESS_LOAD_H
 #define PROCESS_LOAD_H
@@ -8,15 +8,15 @@ struct load {
     const char *path; /* of gateway.lua */
     unsigned scripts; /* 0: as many as the config says */
     unsigned number;
-    struct sources **refused; /* NULL, or where the sources of what was refused are left: to be watched, and freed, by the caller */
+    struct sources **refused; /* not NULL: where the sources of a refused generation go; the caller watches and frees them */
     bool untried;             /* the policy need not pass its trial (trial.h): `explain` must show a mistake, not refuse it */
 };
 
-/* Reads and tries everything aside, with one script per worker. NULL: complaint, nothing changed. */
+/* Reads and tries everything. NULL: complaint says why, and nothing changed. */
 MUST_USE struct generation *generation_load(struct gateway *gateway, const struct load *load, int64_t now_us,
                                             char complaint[COMPLAINT_MAX]);
-/* explain and the trial ask as if access tokens had come. */
+/* For explain and the trial: treats all access tokens as fetched. */
 void generation_pretend_tokens(struct config *config);
-/* It may be in force for a while before it is trusted; from here on its policy's failures are counted. */
+/* Begins its probation: from here on the failures of its policy are counted. */
 void generation_begin_probation(struct generation *generation, int64_t now_us);
 #endif

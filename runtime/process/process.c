@@ -32,17 +32,17 @@ static const int64_t TOKENS_WITHIN_US = 5 * US_PER_S;
 struct process {
     struct gateway gateway;
     const char *path;
-    struct keeper *keeper; /* NULL: nothing to keep watch over */
-    bool keeperless;       /* or nothing to do it with */
+    struct keeper *keeper; /* NULL: nothing to do for one */
+    bool keeperless;       /* it could not be made: out of descriptors */
     bool starved;          /* the last reload was refused, and there were no descriptors: it is tried again when there are some */
     int *listeners;
     int signal_fd;
     unsigned last_number;      /* of a generation */
-    uint64_t answered;         /* tickets of those who asked for a reload */
-    struct generation *good;   /* what comes back where the one in force loses its probation; NULL: that is over */
-    struct generation *older;  /* what comes back where that one, itself on probation still, loses it; NULL: nothing */
+    uint64_t answered;         /* tickets up to this one have their verdict */
+    struct generation *good;   /* put back when the one in force loses its probation; NULL: the probation is over */
+    struct generation *older;  /* put back when `good`, itself still on probation, loses it; NULL: none */
     struct generation *fallen; /* the one that lost it; its files are watched until the next one */
-    struct sources *refused;   /* of the last reload that was; likewise */
+    struct sources *refused;   /* of the last reload that was refused; watched likewise */
     char listen_host[64];      /* what the running listeners were made from */
     int listen_port;
     struct listen_place listen_place;
@@ -82,7 +82,7 @@ static enum log_format format_of(const struct process *process)
     return current == NULL ? LOG_UNSET : current->config->log_format;
 }
 
-/* What the system said, and what to do about a shortage. */
+/* The system's error, and what to do about a shortage. */
 static void refuse_in_its_words(const struct process *process, const char *what)
 {
     char why[FILE_WHY_MAX];
@@ -188,7 +188,7 @@ static bool has_unanswered(const struct config *config)
     return unanswered;
 }
 
-/* Access tokens were asked for: the first clients shall find them, if that does not take long. A signal is for watch(). */
+/* Waits a moment for access tokens, so that the first clients find them. Signals are left for watch(). */
 static void wait_for_tokens(const struct process *process, const struct config *config)
 {
     int64_t until_us = clock_monotonic_us() + TOKENS_WITHIN_US;
@@ -276,7 +276,7 @@ static void forget_refused(struct process *process)
     process->refused = NULL;
 }
 
-/* What is in force goes: it may come back if it did well. One that is on probation still has another one behind it. */
+/* Replaces the generation in force, and keeps it for a return where it looks good. Where it is still on probation, the one before is kept too. */
 static void keep_good(struct process *process)
 {
     struct gateway *gateway = &process->gateway;
@@ -338,7 +338,7 @@ static void reload(struct process *process)
         reload_post(gateway->workers[i], &verdict);
 }
 
-/* The one in force failed those who asked it: the last good one comes back, under its own number. */
+/* The generation in force lost its probation: puts the last good one back, under its own number. */
 static void take_back(struct process *process)
 {
     struct gateway *gateway = &process->gateway;
@@ -381,7 +381,7 @@ static int next_signal(const struct process *process)
     return read(process->signal_fd, &info, sizeof info) == sizeof info ? (int)info.ssi_signo : 0;
 }
 
-/* What failed its callers is not in force, but would be if it were mended; so would what was refused. */
+/* Files of generations that failed or were refused are watched too: an edit loads them again. */
 static uint64_t stamp_fallen(const struct process *process)
 {
     return process->fallen == NULL ? 0 : 3 * process->gateway.engine->stamp(process->fallen->sources);
@@ -431,7 +431,7 @@ static void watch(struct process *process, uint64_t seen)
         if (wanted || stamp + fallen + refused != seen) {
             reload(process);
             fallen = process->fallen == NULL ? 0 : fallen;
-            refused = stamp_refused(process, engine->stamp_read); /* who mends it while it is tried is heard */
+            refused = stamp_refused(process, engine->stamp_read); /* as of the read, so that an edit made during the try is seen */
         } else if (look_at_probation(process)) {
             stamp = engine->stamp(gateway->current->sources);
             fallen = stamp_fallen(process);
@@ -448,7 +448,7 @@ static bool is_drained(const struct gateway *gateway)
     return in_flight(gateway) == 0;
 }
 
-/* True: drained, or the time is over. A second signal waits for nothing. */
+/* True: drained, or the time is over. A second signal ends it at once. */
 static bool wait_for_drain(const struct process *process, int64_t within_us)
 {
     const struct gateway *gateway = &process->gateway;
@@ -466,7 +466,7 @@ static bool wait_for_drain(const struct process *process, int64_t within_us)
     return true;
 }
 
-/* First who sends us requests may learn that we go (`drain_delay`); then the port is let go of, and what is under way finishes. True: everything has. */
+/* First load balancers may notice that the gateway drains (`drain_delay`); then the port is released, and requests finish. True: all have. */
 static bool drain(struct process *process)
 {
     struct gateway *gateway = &process->gateway;
@@ -478,13 +478,13 @@ static bool drain(struct process *process)
     if (!wait_for_drain(process, config->drain_delay_us))
         return false;
     for (unsigned i = 0; i < gateway->worker_count; i++)
-        listen_hide(process->listeners[i]); /* all, before one is closed: the kernel would pick among the rest */
+        listen_hide(process->listeners[i]); /* all before one is closed: else the kernel would send new clients to the rest */
     for (unsigned i = 0; i < gateway->worker_count; i++)
         service_quiesce(gateway->workers[i]);
     return wait_for_drain(process, config->drain_us) && is_drained(gateway);
 }
 
-/* What stands when no worker runs (any more). */
+/* Frees everything, when no worker runs (any more). */
 static void let_go(struct process *process)
 {
     struct gateway *gateway = &process->gateway;
@@ -500,7 +500,7 @@ static void let_go(struct process *process)
     free(process->listeners);
 }
 
-/* With all that stands: the system takes it back. */
+/* Without freeing anything: the system does. */
 static _Noreturn void end_at_once(const struct process *process, int status)
 {
     log_close(process->gateway.log);
@@ -561,7 +561,7 @@ int process_run(const struct engine *engine, const char *path)
         end_at_once(&process, 1);
     gateway->listens = true;
     gateway->listens_on_loopback = first->config->listen_is_loopback;
-    keep_watch(&process); /* not before: the guard's table, made with the workers, is looked at by the keeper's calls as well */
+    keep_watch(&process); /* not before the workers: they make the door table, which the keeper's calls use too */
     wait_for_tokens(&process, first->config);
     if (!start_workers(&process))
         end_at_once(&process, 1);

@@ -1,6 +1,6 @@
 /* process.h -- the commands of the program: run, check, explain; start, reload, drain, stop.
  *
- * The process's own thread does nothing for requests: it waits for signals, watches the files, builds generations aside and swaps them.
+ * The process's own thread serves no requests: it waits for signals, watches the files, builds generations and swaps them.
  * SPDX-License-Identifier: MIT */
 #ifndef PROCESS_PROCESS_H
 #define PROCESS_PROCESS_H

@@ -36,7 +36,7 @@ enum capacity { CAPACITY_FREE, CAPACITY_NONE, CAPACITY_WAITED };
 /* Users of one tier. */
 struct tier {
     struct slice name;
-    const struct user **users; /* room for all; NULL: the anonymous */
+    const struct user **users; /* one for each user of the config; NULL: the anonymous */
     unsigned count;
 };
 
@@ -57,7 +57,7 @@ struct pick {
     enum capacity capacity;
 };
 
-/* ---------------------------------------------------------------- the menu */
+/* ---------------------------------------------------------------- what there is to combine */
 
 static struct tier *find_tier(struct menu *menu, struct slice name)
 {
@@ -131,7 +131,7 @@ static void read_menu(struct menu *menu, struct worker *worker, struct arena *ar
 
 /* ---------------------------------------------------------------- one combination */
 
-/* Of the tier's users that may ask for the model another one each time; NULL: none may. */
+/* A user of the tier that may ask for the model, another one each time; NULL: there is none. */
 static const struct user *find_user(const struct tier *tier, struct slice model, uint64_t turn)
 {
     for (unsigned i = 0; i < tier->count && i < USERS_TRIED_MAX; i++)
@@ -167,7 +167,7 @@ static struct slice write_body(struct request *request, const struct pick *pick)
     return body;
 }
 
-/* As the config's limits would leave it. False: they never could. */
+/* Makes targets lack capacity, as the config's limits could. False: they never could. */
 static bool arrange_capacity(struct request *request, enum capacity capacity)
 {
     for (unsigned i = 0; capacity != CAPACITY_FREE && i < request->target_count; i++)
@@ -184,7 +184,7 @@ static bool arrange_capacity(struct request *request, enum capacity capacity)
     return true;
 }
 
-/* Where a mistake is said to be, behind the policy's own file and line. */
+/* The description of the request, added to the message behind the policy's file and line. */
 static void name_request(const struct pick *pick, struct slice strategy, char complaint[COMPLAINT_MAX])
 {
     static const char *const capacities[] = {"", ", all targets full", ", after waiting"};
@@ -197,7 +197,7 @@ static void name_request(const struct pick *pick, struct slice strategy, char co
 
 enum tried { TRIED, NOT_TRIED, TRIED_WRONG };
 
-/* A request that no target could serve, whatever the policy says, is none to try. */
+/* A request that no target can serve, whatever the policy says, is not tried. */
 static enum tried try_one(struct worker *worker, const struct pick *pick, char complaint[COMPLAINT_MAX])
 {
     const struct engine *engine = worker->gateway->engine;
@@ -228,7 +228,7 @@ static uint64_t common_divisor(uint64_t a, uint64_t b)
     return a;
 }
 
-/* Steps by the golden section: each meets a combination of its own, and however early it ends those that were met lie evenly. */
+/* Steps by the golden section: no combination comes twice, and wherever the trial ends those tried are spread evenly. */
 static uint64_t even_step(uint64_t total)
 {
     uint64_t step = (uint64_t)((double)total * 0.6180339887498949);
