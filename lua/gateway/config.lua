@@ -18,16 +18,13 @@ local providers = require "gateway.providers"
 local schema = require "gateway.schema"
 local spelling = require "gateway.spelling"
 local twins = require "gateway.twins"
+local url = require "gateway.url"
 
 local config = {}
 
 local fail = check.fail
 
 -- ---------------------------------------------------------------- listen
-
-local function is_loopback(host)
-  return host == "localhost" or host == "::1" or host:find "^127%.%d+%.%d+%.%d+$" ~= nil
-end
 
 --- "127.0.0.1:8080", "[::1]:8080", ":8080" (everywhere) -> host and port.
 local function check_listen(value, path)
@@ -66,16 +63,12 @@ local function check_policy(value, path)
   return { folder = folder == "" and "." or folder, name = name }
 end
 
-local function check_workers(value, path)
-  return value == "auto" and 0 or check.count(1, 64)(value, path)
-end
-
 local function as_it_is(value)
   return value
 end
 
 local TOP = schema.of(fields.top, {
-  address = check_listen, ["whole number, or \"auto\""] = check_workers, providers = as_it_is, models = as_it_is,
+  address = check_listen, providers = as_it_is, models = as_it_is,
   ["file of a policy"] = check_policy, name = keys.check_name, ["list of keys"] = keys.check, origins = hosts.check_cors,
   ["list of host names"] = hosts.check_names, ["list of networks"] = hosts.check_proxies, ["file, URL or { url, every }"] = as_it_is,
   file = as_it_is, ["key of 8 to 512 characters"] = keys.check_key,
@@ -89,7 +82,7 @@ local LATER = {
 local function check_all(raw, options)
   local top = schema.check(raw, "", TOP, LATER)
   top.listen = top.listen or default_listen(options.env)
-  top.listen.is_loopback = is_loopback(top.listen.host)
+  top.listen.is_loopback = url.is_loopback_host(top.listen.host)
   if not top.listen.is_loopback and #top.keys == 0 and not top.open then
     fail("listen", "%s can be reached from outside, and there are no keys: add keys = { { key = …, user = … } }, or say open = true",
       top.listen.host)

@@ -39,11 +39,23 @@ fields.top = { c = "config", title = "The table that gateway.lua returns",
   { "settings", "plain data", default = {}, says = "What policies read." },
   { "leaderboard", "file, URL or { url, every }", says = "Points of models, for the strategy `score`." },
   { "prices", "file", otherwise = "the built-in catalog", says = "LiteLLM's table of prices, in place of the catalog." },
+  { "listen_place", to = "listen_place" }, { "remarks", to = "remarks", count = "remark_count" },
 }
 
 fields.listener = { c = "config", { "host",
   to = "listen_host" }, { "port", to = "listen_port" }, { "is_loopback", to = "listen_is_loopback" } }
-fields.cors = { c = "config", { "origins", to = "cors_origins", count = "cors_count" }, { "any", to = "cors_any" } }
+
+fields.cors = { c = "config", title = "cors",
+  { "origins", "origin, list of origins, or \"*\"", default = {}, to = "cors_origins", count = "cors_count",
+    says = "Pages that a browser may ask from: \"https://app.example.com\"; \"*\": all." },
+  { "any", to = "cors_any" },
+}
+
+fields.leaderboard = { c = "board", title = "leaderboard, as a table",
+  { "url", "URL", to = "url", says = "Where it is fetched. Must be given; http:// only on this machine." },
+  { "every", "duration between", least = "1s", most = "7d", default = "1h", to = "every_us", says = "How often it is fetched." },
+  { "origin", to = "origin" },
+}
 
 fields.admin = { title = "admin", { "key", "key of 8 to 512 characters", says = "Never one of `keys`." } }
 
@@ -89,7 +101,7 @@ fields.provider = { c = "provider", title = "providers.NAME",
   { "empty_text_placeholder", "text", to = "empty_text_placeholder", says = "Sent in place of an empty text." },
   { "drop_params", "true or false", default = true, to = "drop_params",
     says = "false: a parameter it cannot be sent refuses the request." },
-  { "reasoning_budgets", "table", fields = "budgets", default = {}, says = "Tokens for each reasoning_effort." },
+  { "reasoning_budgets", "table", fields = "budgets", default = {}, to = "reasoning_budgets", says = "Tokens for each reasoning_effort." },
   { "models", "facts of models", default = {}, says = "What is known of its models, by id: fields as in a target." },
   { "timeout", "duration", otherwise = "timeouts.total", says = "The longest attempt at its targets." },
   { "first_token", "duration", otherwise = "timeouts.first_token", says = "Until the first content of a stream of its targets." },
@@ -123,7 +135,8 @@ fields.check = { c = "check", title = "providers.NAME.check",
   { "path", "path", otherwise = "/models", to = "path", says = "What is asked for, under the base URL." },
   { "every", "duration between", least = "1s", most = "1h", default = "10s", to = "every_us", says = "How often." },
   { "timeout", "duration between", least = "10ms", most = "60s", otherwise = "2s, at most `every`", to = "timeout_us", says = "For each." },
-  { "expect", "status or list of statuses", otherwise = "200 to 299", says = "Which statuses are good." },
+  { "expect", "status or list of statuses", otherwise = "200 to 299", to = "statuses",
+    says = "Which statuses are good: 1 to 16, 200 to 599." },
   { "fall", "whole number", low = 1, high = 100, default = 3, to = "fall", says = "Failures in a row, until it is down." },
   { "rise", "whole number", low = 1, high = 100, default = 2, to = "rise", says = "Successes in a row, until it is back." },
 }
@@ -150,6 +163,30 @@ fields.target = { c = "target", title = "A target in models, and providers.NAME.
   { "makes", to = "makes", words = { "anything", "text", "vectors" } },
 }
 
+fields.price = { title = "price of a target" }
+for i, row in ipairs { { "input", "Prompts. Must be given." }, { "output", "Answers. Must be given." },
+  { "cache_read", "Tokens of a prompt that the provider's cache had." }, { "cache_write", "Tokens that went into its cache." } } do
+  fields.price[i] = { row[1], "number", low = 0, high = 1e6, unit = "USD per million tokens", otherwise = i > 2 and "unpriced" or nil,
+    says = row[2] }
+end
+
+-- In the order of the bits of enum capability.
+fields.capabilities = { title = "capabilities of a target, as a table" }
+for i, row in ipairs { { "tools", "Calls of functions." }, { "vision", "Pictures in a prompt." },
+  { "json_schema", "Answers by a JSON schema." }, { "reasoning", "Thinking before the answer." }, { "audio", "Sounds in a prompt." },
+  { "document", "Files such as PDF in a prompt." } } do
+  fields.capabilities[i] = { row[1], "true or false", otherwise = "as known of the model", says = row[2] }
+end
+
+-- gateway.limit of policies has these too, with a name of the limit and `per`.
+fields.limits = { title = "limits of a provider or a target: at least one of requests, tokens and concurrent",
+  { "requests", "rates", otherwise = "no limit", says = "\"60/min\", or several windows: \"100/min 5/s\"." },
+  { "tokens", "rates", otherwise = "no limit", unit = "tokens", says = "\"100k/day\": prompts and answers." },
+  { "concurrent", "count", otherwise = "no limit", unit = "requests", says = "So many at a time, at least 1." },
+  { "burst", "count", otherwise = "windows, no bucket",
+    says = "Makes a bucket of the one rate beside it: as many at once, refilled at that rate." },
+}
+
 fields.user = { c = "user", title = "An item of keys",
   { "key", "key of 8 to 512 characters", says = "What the client sends. This, or sha256." },
   { "sha256", "64 hex digits", says = "Its SHA-256 in place of the key." },
@@ -169,28 +206,36 @@ fields.credential = { c = "google_credential",
   { "client_secret", to = "client_secret" }, { "refresh_token", to = "refresh_token" }, { "quota_project", to = "quota_project" },
 }
 
+-- What the check finds out, and no file says.
+fields.times = { c = "provider_times", { "timeout", to = "timeout_us" }, { "first_token", to = "first_token_us" } }
+fields.status = { c = "provider_status", { "name", to = "name" }, { "why_off", to = "why_off" } }
+fields.model = { c = "model",
+  { "name", to = "name" }, { "from_catalog", to = "from_catalog" }, { "off", to = "off", count = "off_count" } }
+
 local ORDER = {
-  "listener", "cors", "admin", "timeouts", "retry", "breaker", "log", "top", "user", "provider", "budgets", "check", "target", "credential",
+  "listener", "cors", "timeouts", "retry", "breaker", "log", "top", "leaderboard", "user", "provider", "times", "status", "check", "target",
+  "model", "credential",
 }
+-- The sections of the reference.
+fields.SECTIONS = { "top", "admin", "timeouts", "retry", "breaker", "cors", "log", "leaderboard", "user", "provider", "budgets", "check",
+  "target", "price", "capabilities", "limits" }
 
 --- What lua/config.c walks: one array a table, of its rows with a `to`.
 function fields.as_c()
   local out = {}
   for _, name in ipairs(ORDER) do
     local rows = fields[name]
-    if rows.c then
-      out[#out + 1] = ("static const struct config_field %s_fields[] = {"):format(name)
-      for _, row in ipairs(rows) do
-        local kind = row.count and "COUNTED" or row.to and row.to:find "_us$" and "SECONDS" or "FIELD"
-        if row.to then
-          out[#out + 1] = ("    %s(%q, struct %s, %s, %s),"):format(kind, row[1], rows.c, row.to,
-            row.count or row.words and ('"%s\\0"'):format(table.concat(row.words, "\\0")) or "NULL")
-        elseif row.fields and fields[row.fields].c then
-          out[#out + 1] = ("    INNER(%q, %s_fields),"):format(row[1], row.fields)
-        end
+    out[#out + 1] = ("static const struct config_field %s_fields[] = {"):format(name)
+    for _, row in ipairs(rows) do
+      local kind = row.count and "COUNTED" or row.to and row.to:find "_us$" and "SECONDS" or "FIELD"
+      if row.to then
+        out[#out + 1] = ("    %s(%q, struct %s, %s, %s),"):format(kind, row[1], rows.c, row.to,
+          row.count or row.words and ('"%s\\0"'):format(table.concat(row.words, "\\0")) or "NULL")
+      elseif row.fields and fields[row.fields].c then
+        out[#out + 1] = ("    INNER(%q, %s_fields),"):format(row[1], row.fields)
       end
-      out[#out + 1] = "    {0},\n};"
     end
+    out[#out + 1] = "    {0},\n};"
   end
   return table.concat(out, "\n") .. "\n"
 end
@@ -213,7 +258,7 @@ function fields.as_reference()
   local out = {
     "Made from `lua/gateway/fields.lua` by `make reference`. " ..
       "A duration is \"500ms\", \"8s\", \"5m\", \"1h\" or \"1d\", a size \"64KB\" or \"32MB\"." }
-  for _, name in ipairs { "top", "admin", "timeouts", "retry", "breaker", "log", "user", "provider", "budgets", "check", "target" } do
+  for _, name in ipairs(fields.SECTIONS) do
     out[#out + 1] = ("\n### %s\n\n| field | type | unit | default | meaning |\n|---|---|---|---|---|"):format(fields[name].title)
     for _, row in ipairs(fields[name]) do
       if row[2] then

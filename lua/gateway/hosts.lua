@@ -3,6 +3,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local fields = require "gateway.fields"
 local is_network = require("gateway.runtime").text.is_network
 local schema = require "gateway.schema"
 
@@ -41,7 +42,7 @@ local function check_origins(value, path)
   return { list = list, any = #list < #found }
 end
 
-local CORS = schema.of({ { "origins", "origins", default = {} } }, { origins = check_origins })
+local CORS = schema.of(fields.cors, { ["origin, list of origins, or \"*\""] = check_origins })
 
 function hosts.check_cors(value, path)
   local origins = schema.check(value, path, CORS).origins

@@ -7,6 +7,7 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local fields = require "gateway.fields"
 local runtime = require "gateway.runtime"
 local schema = require "gateway.schema"
 local url = require "gateway.url"
@@ -56,9 +57,7 @@ local function check_url(value, path)
   return { url = value, origin = origin, path = value:match "^%a+://[^/]+(/.*)$" or "/" }
 end
 
-local BY_URL = schema.of({
-  { "url", "URL" }, { "every", "duration between", least = "1s", most = "7d", default = "1h" },
-}, { URL = check_url })
+local BY_URL = schema.of(fields.leaderboard, { URL = check_url })
 
 local function by_url(value, path, fetched)
   local entry = schema.check(value, path, BY_URL)

@@ -5,13 +5,16 @@
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"
+local fields = require "gateway.fields"
 local runtime = require "gateway.runtime"
 local units = require "gateway.units"
 
 local limits = {}
 
-local KEYS = { name = true, per = true, requests = true, tokens = true, concurrent = true, burst = true }
-local KNOWN = "name, per, requests, tokens, concurrent, burst"
+local KEYS, KNOWN = { name = true, per = true }, "name, per"
+for _, row in ipairs(fields.limits) do
+  KEYS[row[1]], KNOWN = true, KNOWN .. ", " .. row[1]
+end
 local PER = { user = true, model = true }
 local NAME_MAX = 64
 local METERS_MAX = 6

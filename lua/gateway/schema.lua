@@ -18,6 +18,10 @@ local TYPES = {
   ["duration between"] = function(row) return check.duration_between(row.least, row.most) end,
   number = function(row) return check.number(row.low, row.high) end,
   ["whole number"] = function(row) return check.count(row.low, row.high) end,
+  ["whole number, or \"auto\""] = function(row)
+    local number = check.count(row.low, row.high)
+    return function(value, path) return value == "auto" and 0 or number(value, path) end
+  end,
   size = function(row) return check.size(row.low, row.high) end,
   ["one of"] = function(row) return check.one_of(table.unpack(row.words)) end,
   ["plain data"] = function() return check.plain end,

@@ -14,8 +14,10 @@ local target = {}
 
 local fail, join = check.fail, check.join
 
-local CAPABILITIES = { tools = 1, vision = 2, json_schema = 4, reasoning = 8, audio = 16, document = 32 }
-local ALL_CAPABILITIES = 63
+local CAPABILITIES, ALL_CAPABILITIES = {}, (1 << #fields.capabilities) - 1
+for i, row in ipairs(fields.capabilities) do
+  CAPABILITIES[row[1]] = 1 << (i - 1)
+end
 
 local function check_capability(name, path)
   if not CAPABILITIES[name] then
@@ -54,11 +56,10 @@ local function capability_bits(known, said)
   return bits
 end
 
-local PRICES = { "input", "output", "cache_read", "cache_write" }
-local check_usd = check.number(0, 1e6)
-local BY_NAME = schema.of({
-  { "input", "usd" }, { "output", "usd" }, { "cache_read", "usd" }, { "cache_write", "usd" },
-}, { usd = check_usd })
+local PRICES, BY_NAME = {}, schema.of(fields.price)
+for i, row in ipairs(fields.price) do
+  PRICES[i] = row[1]
+end
 
 --- USD per million tokens, by name or in this order: input, output, cache_read, cache_write.
 local function check_price(value, path)
@@ -68,7 +69,7 @@ local function check_price(value, path)
   local price = {}
   for i, name in ipairs(PRICES) do
     if rawget(value, i) ~= nil then
-      price[name] = check_usd(value[i], join(path, i))
+      price[name] = BY_NAME.by_name[name].check(value[i], join(path, i))
     end
   end
   local rest = {}

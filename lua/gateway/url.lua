@@ -49,10 +49,13 @@ function url.split(text)
   return origin, path:gsub("/+$", "")
 end
 
---- Is this origin on this machine?
+--- Is this host this machine? An address of IPv6 may have its brackets.
+function url.is_loopback_host(host)
+  return host == "localhost" or host == "::1" or host == "[::1]" or host:find "^127%.%d+%.%d+%.%d+$" ~= nil
+end
+
 function url.is_loopback(origin)
-  local host = origin:match "^%a+://(%[.-%])" or origin:match "^%a+://([^:/]+)"
-  return host == "localhost" or host == "[::1]" or host:find "^127%.%d+%.%d+%.%d+$" ~= nil
+  return url.is_loopback_host(origin:match "^%a+://(%[.-%])" or origin:match "^%a+://([^:/]+)")
 end
 
 --- Origin and path of a provider's base URL. `version`: the segment its wire's endpoints stand behind ("v1"), put there unless the

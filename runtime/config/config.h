@@ -27,9 +27,8 @@ struct check {
     struct slice head; /* the whole request, made once */
     int64_t every_us, timeout_us;
     unsigned fall, rise;
-    int statuses[CHECK_STATUSES_MAX]; /* that are good */
-    unsigned status_count;            /* 0: 200..299 */
-    atomic_bool down;                 /* set by the keeper */
+    int64_t statuses[CHECK_STATUSES_MAX]; /* that are good, as far as the first 0; none: 200..299 */
+    atomic_bool down;                     /* set by the keeper */
 };
 
 /* A leaderboard that is fetched (keeper.h). */

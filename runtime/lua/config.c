@@ -88,10 +88,16 @@ static void *take_memory(lua_State *L, struct config *config, size_t count, size
     return memory;
 }
 
-static struct slice *take_strings(lua_State *L, struct config *config, const char *key, unsigned *count)
+/* Pushes a list that must be there; returns memory for what is made of it. */
+static void *enter_list(lua_State *L, struct config *config, const char *key, unsigned *count, size_t size)
 {
     *count = enter(L, key);
-    struct slice *list = take_memory(L, config, *count, sizeof *list);
+    return take_memory(L, config, *count, size);
+}
+
+static struct slice *take_strings(lua_State *L, struct config *config, const char *key, unsigned *count)
+{
+    struct slice *list = enter_list(L, config, key, count, sizeof *list);
     for (unsigned i = 0; i < *count; i++) {
         lua_rawgeti(L, -1, i + 1);
         list[i].ptr = luaL_checklstring(L, -1, &list[i].len);
@@ -228,9 +234,6 @@ static void take_provider(lua_State *L, struct config *config, struct provider *
     provider->credential = take_credential(L, config);
     take_headers(L, config, provider);
     take_fields(L, config, provider_fields, provider);
-    enter(L, "reasoning_budgets");
-    take_ints(L, provider->reasoning_budgets, sizeof provider->reasoning_budgets / sizeof(int64_t));
-    lua_pop(L, 1);
 }
 
 /* The limit that lua/gateway/limits.lua made of the field `limits`, copied; NULL: none. */
@@ -253,13 +256,6 @@ static struct check *take_check(lua_State *L, struct config *config, const struc
     if (lua_getfield(L, -1, "check") == LUA_TTABLE) {
         check = take_memory(L, config, 1, sizeof *check);
         take_fields(L, config, check_fields, check);
-        unsigned count = enter(L, "expect");
-        while (check->status_count < count && check->status_count < CHECK_STATUSES_MAX) {
-            lua_rawgeti(L, -1, check->status_count + 1);
-            check->statuses[check->status_count++] = (int)lua_tointeger(L, -1);
-            lua_pop(L, 1);
-        }
-        lua_pop(L, 1);
         if (!config_write_check(config, provider, check))
             luaL_error(L, "config: the headers of provider %s are too long", provider->name.ptr);
     }
@@ -270,9 +266,7 @@ static struct check *take_check(lua_State *L, struct config *config, const struc
 static void take_board(lua_State *L, struct config *config)
 {
     if (lua_getfield(L, -1, "board") == LUA_TTABLE) {
-        config->board.url = take_string(L, config, "url");
-        config->board.origin = take_string(L, config, "origin");
-        config->board.every_us = us_of_seconds(field_number(L, -1, "every", 0));
+        take_fields(L, config, leaderboard_fields, &config->board);
         if (!config_write_board(config, take_string(L, config, "path")))
             luaL_error(L, "config: it is too large");
     }
@@ -281,8 +275,7 @@ static void take_board(lua_State *L, struct config *config)
 
 static void take_providers(lua_State *L, struct config *config)
 {
-    config->provider_count = enter(L, "providers");
-    config->providers = take_memory(L, config, config->provider_count, sizeof *config->providers);
+    config->providers = enter_list(L, config, "providers", &config->provider_count, sizeof *config->providers);
     config->provider_limits = take_memory(L, config, config->provider_count, sizeof *config->provider_limits);
     config->provider_times = take_memory(L, config, config->provider_count, sizeof *config->provider_times);
     config->checks = take_memory(L, config, config->provider_count, sizeof *config->checks);
@@ -293,8 +286,7 @@ static void take_providers(lua_State *L, struct config *config)
         take_provider(L, config, provider);
         config->provider_limits[i] = take_limit(L, config);
         enter(L, "defaults");
-        config->provider_times[i] = (struct provider_times){us_of_seconds(field_number(L, -1, "timeout", 0)),
-                                                            us_of_seconds(field_number(L, -1, "first_token", 0))};
+        take_fields(L, config, times_fields, &config->provider_times[i]);
         lua_pop(L, 1);
         config->checks[i] = take_check(L, config, provider);
         if (provider->origin.len == 0)
@@ -302,14 +294,10 @@ static void take_providers(lua_State *L, struct config *config)
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
-    config->listen_place = take_string(L, config, "listen_place");
-    config->remarks = take_strings(L, config, "remarks", &config->remark_count);
-    config->status_count = enter(L, "statuses");
-    config->statuses = take_memory(L, config, config->status_count, sizeof *config->statuses);
+    config->statuses = enter_list(L, config, "statuses", &config->status_count, sizeof *config->statuses);
     for (unsigned i = 0; i < config->status_count; i++) {
         lua_rawgeti(L, -1, i + 1);
-        config->statuses[i].name = take_string(L, config, "name");
-        config->statuses[i].why_off = take_string(L, config, "why_off");
+        take_fields(L, config, status_fields, &config->statuses[i]);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -337,22 +325,18 @@ static void take_targets(lua_State *L, struct config *config)
 
 static void take_models(lua_State *L, struct config *config)
 {
-    config->model_count = enter(L, "models");
-    config->models = take_memory(L, config, config->model_count, sizeof *config->models);
+    config->models = enter_list(L, config, "models", &config->model_count, sizeof *config->models);
     for (unsigned i = 0; i < config->model_count; i++) {
         struct model *model = &config->models[i];
         lua_rawgeti(L, -1, i + 1);
-        model->name = take_string(L, config, "name");
-        model->from_catalog = field_bool(L, -1, "from_catalog");
-        model->target_count = enter(L, "targets");
-        model->targets = take_memory(L, config, model->target_count, sizeof *model->targets);
+        take_fields(L, config, model_fields, model);
+        model->targets = enter_list(L, config, "targets", &model->target_count, sizeof *model->targets);
         for (unsigned t = 0; t < model->target_count; t++) {
             lua_rawgeti(L, -1, t + 1);
             model->targets[t] = config->targets[lua_tointeger(L, -1) - 1];
             lua_pop(L, 1);
         }
         lua_pop(L, 1);
-        model->off = take_strings(L, config, "off", &model->off_count);
         lua_pop(L, 1);
     }
     lua_pop(L, 1);
@@ -439,8 +423,7 @@ static bool take_digest(lua_State *L, uint8_t digest[SHA256_BYTES])
 
 static void take_users(lua_State *L, struct config *config)
 {
-    config->user_count = enter(L, "users");
-    config->users = take_memory(L, config, config->user_count, sizeof *config->users);
+    config->users = enter_list(L, config, "users", &config->user_count, sizeof *config->users);
     for (unsigned i = 0; i < config->user_count; i++) {
         struct user *user = &config->users[i];
         lua_rawgeti(L, -1, i + 1);
@@ -518,24 +501,24 @@ struct config *config_build(lua_State *L, struct slice path, char *complaint, si
 
 /* ---------------------------------------------------------------- vendors */
 
+static void set_strings(lua_State *L, const char *key, const char *const list[3])
+{
+    lua_newtable(L);
+    for (int i = 0; i < 3 && list[i] != NULL; i++) {
+        lua_pushstring(L, list[i]);
+        lua_rawseti(L, -2, i + 1);
+    }
+    lua_setfield(L, -2, key);
+}
+
 static void push_vendor(lua_State *L, const struct vendor *vendor)
 {
     lua_createtable(L, 0, 4);
     set_string(L, "name", vendor->name);
     set_string(L, "base_url", vendor->base_url); /* nil for NULL */
     set_bool(L, "no_key", (vendor->quirks & VENDOR_NO_KEY) != 0);
-    lua_newtable(L);
-    for (int i = 0; i < 3 && vendor->key_env[i] != NULL; i++) {
-        lua_pushstring(L, vendor->key_env[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-    lua_setfield(L, -2, "key_env");
-    lua_newtable(L);
-    for (int i = 0; i < 3 && vendor->base_env[i] != NULL; i++) {
-        lua_pushstring(L, vendor->base_env[i]);
-        lua_rawseti(L, -2, i + 1);
-    }
-    lua_setfield(L, -2, "base_env");
+    set_strings(L, "key_env", vendor->key_env);
+    set_strings(L, "base_env", vendor->base_env);
 }
 
 void config_push_vendors(lua_State *L)

@@ -52,10 +52,10 @@ static void log_check(const struct watched *watched, enum log_level level, const
 
 static bool is_expected(const struct check *check, int status)
 {
-    for (unsigned i = 0; i < check->status_count; i++)
+    for (unsigned i = 0; i < CHECK_STATUSES_MAX && check->statuses[i] != 0; i++)
         if (check->statuses[i] == status)
             return true;
-    return check->status_count == 0 && status >= 200 && status <= 299;
+    return check->statuses[0] == 0 && status >= 200 && status <= 299;
 }
 
 /* The provider answers, but does not serve this path, or not with this key: chats may still work. */
