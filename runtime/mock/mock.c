@@ -6,6 +6,7 @@
  * SPDX-License-Identifier: MIT */
 #include "base/clock.h"
 #include "net/listen.h"
+#include "net/loop.h"
 #include "mock/mock_private.h"
 #include <errno.h>
 #include <netinet/in.h>
@@ -15,14 +16,14 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
-enum { READ_ROOM = 64 * 1024, EVENTS_PER_WAIT = 256, LINGER_MS = 1000, NAP_US = 10000 };
+enum { READ_ROOM = 64 * 1024, LINGER_MS = 1000, NAP_US = 10000 };
 
 enum stage { READING, PLAYING, STALLED, LINGERING };
 
 struct conn {
     struct mock *mock;
     struct conn *prev, *next; /* of all */
-    int fd;
+    struct watch watch;
     enum stage stage;
     uint32_t interest;
     uint64_t number;
@@ -32,16 +33,17 @@ struct conn {
     const struct mock_script *script; /* own, or one of the bench */
     unsigned piece;
     size_t sent;
-    struct mock_timer timer;
+    struct timer timer;
     uint64_t row; /* index in the ledger */
     bool has_row;
 };
 
 struct mock {
     struct mock_settings settings;
-    int listen_fd, hang_up_fd, epoll_fd, stop_fd, port; /* hang_up_fd: -1 where it is not wanted */
+    struct loop *loop;
+    struct watch listen, hang_up, stop; /* hang_up.fd: -1 where it is not wanted */
+    int port;
     struct conn *conns;
-    struct mock_timers timers;
     struct mock_ledger ledger;
     uint64_t requests, accepted, open, aborted, hung_up;
     struct mock_script bench[MOCK_BENCH_SCRIPTS]; /* dialect, stream, include_usage */
@@ -51,21 +53,19 @@ struct mock {
 
 static void timer_clear(struct conn *conn)
 {
-    mock_timer_clear(&conn->mock->timers, &conn->timer);
+    loop_timer_clear(conn->mock->loop, &conn->timer);
 }
 
 static void timer_set(struct conn *conn, unsigned ms)
 {
-    mock_timer_set(&conn->mock->timers, &conn->timer, clock_monotonic_us() + (int64_t)ms * US_PER_MS);
+    loop_timer_set(conn->mock->loop, &conn->timer, clock_monotonic_us() + (int64_t)ms * US_PER_MS);
 }
 
-static void set_interest(struct conn *conn, uint32_t interest)
+/* False: the connection cannot be watched. Only the first call can fail. */
+static bool set_interest(struct conn *conn, uint32_t interest)
 {
-    struct epoll_event event = {.events = interest | EPOLLRDHUP, .data.ptr = conn};
-    if (conn->interest == interest)
-        return;
     conn->interest = interest;
-    epoll_ctl(conn->mock->epoll_fd, EPOLL_CTL_MOD, conn->fd, &event);
+    return loop_watch(conn->mock->loop, &conn->watch, interest | EPOLLRDHUP);
 }
 
 static void note_end(struct conn *conn, enum mock_outcome outcome)
@@ -84,7 +84,8 @@ static void drop(struct conn *conn)
         mock->aborted++;
     note_end(conn, MOCK_CLIENT_CLOSED);
     timer_clear(conn);
-    close(conn->fd);
+    loop_unwatch(mock->loop, &conn->watch);
+    close(conn->watch.fd);
     mock->open--;
     if (conn->prev != NULL)
         conn->prev->next = conn->next;
@@ -101,7 +102,7 @@ static void reset(struct conn *conn)
 {
     struct linger hard = {.l_onoff = 1, .l_linger = 0};
     note_end(conn, MOCK_WAS_RESET);
-    setsockopt(conn->fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+    setsockopt(conn->watch.fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
     conn->stage = READING;
     drop(conn);
 }
@@ -109,7 +110,7 @@ static void reset(struct conn *conn)
 /* FIN now; the rest of what the client sends is read, or the kernel would turn our close into a RST that eats the answer. */
 static void close_softly(struct conn *conn)
 {
-    shutdown(conn->fd, SHUT_WR);
+    shutdown(conn->watch.fd, SHUT_WR);
     conn->stage = LINGERING;
     buffer_clear(&conn->http.in);
     set_interest(conn, EPOLLIN);
@@ -121,7 +122,7 @@ static bool discard_input(struct conn *conn)
     char bytes[16384];
     ssize_t count;
     do
-        count = recv(conn->fd, bytes, sizeof bytes, 0);
+        count = recv(conn->watch.fd, bytes, sizeof bytes, 0);
     while (count > 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return true;
@@ -182,7 +183,7 @@ static bool end_script(struct conn *conn)
 static int send_until(struct conn *conn, size_t until)
 {
     while (conn->sent < until) {
-        ssize_t count = send(conn->fd, conn->script->bytes.ptr + conn->sent, until - conn->sent, MSG_NOSIGNAL);
+        ssize_t count = send(conn->watch.fd, conn->script->bytes.ptr + conn->sent, until - conn->sent, MSG_NOSIGNAL);
         if (count < 0 && errno == EINTR)
             continue;
         if (count < 0 && errno == EAGAIN) {
@@ -395,7 +396,7 @@ static void send_continue(struct conn *conn)
     if (conn->continued || mock_http_header(&conn->http, LIT("expect")).len == 0)
         return;
     conn->continued = true;
-    if (send(conn->fd, line, sizeof line - 1, MSG_NOSIGNAL) < 0)
+    if (send(conn->watch.fd, line, sizeof line - 1, MSG_NOSIGNAL) < 0)
         return; /* the socket says so again when it is read */
 }
 
@@ -434,7 +435,7 @@ static void on_readable(struct conn *conn)
         refuse(conn, 413, LIT("The request is too large."));
         return;
     }
-    ssize_t count = recv(conn->fd, room, conn->http.in.cap - conn->http.in.len, 0);
+    ssize_t count = recv(conn->watch.fd, room, conn->http.in.cap - conn->http.in.len, 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
     if (count <= 0) {
@@ -448,49 +449,9 @@ static void on_readable(struct conn *conn)
 
 /* ---------------------------------------------------------------- the loop */
 
-static void on_accept(struct mock *mock)
+static void on_conn(struct watch *watch, uint32_t events)
 {
-    for (;;) {
-        int one = 1, fd = accept4(mock->listen_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
-        if (fd < 0) {
-            if (errno != EAGAIN) /* out of descriptors: not to spin until there are some */
-                usleep(NAP_US);
-            return;
-        }
-        struct conn *conn = xcalloc(1, sizeof *conn);
-        struct epoll_event event = {.events = EPOLLIN | EPOLLRDHUP, .data.ptr = conn};
-        setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
-        conn->mock = mock;
-        conn->timer.owner = conn;
-        conn->fd = fd;
-        conn->number = ++mock->accepted;
-        conn->interest = EPOLLIN;
-        mock_http_init(&conn->http);
-        mock_script_init(&conn->own);
-        conn->own.close = mock->settings.close;
-        conn->next = mock->conns;
-        if (mock->conns != NULL)
-            mock->conns->prev = conn;
-        mock->conns = conn;
-        mock->open++;
-        epoll_ctl(mock->epoll_fd, EPOLL_CTL_ADD, fd, &event);
-    }
-}
-
-/* Nothing is read: whatever the client sends meets a connection that is gone. */
-static void on_hang_up(struct mock *mock)
-{
-    const struct linger hard = {.l_onoff = 1, .l_linger = 0};
-    int fd;
-    while ((fd = accept4(mock->hang_up_fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
-        mock->hung_up++;
-        setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
-        close(fd);
-    }
-}
-
-static void on_conn(struct conn *conn, uint32_t events)
-{
+    struct conn *conn = container_of(watch, struct conn, watch);
     if (events & (EPOLLERR | EPOLLHUP) || ((events & EPOLLRDHUP) && conn->stage != READING && conn->stage != LINGERING)) {
         drop(conn);
         return;
@@ -504,55 +465,80 @@ static void on_conn(struct conn *conn, uint32_t events)
         on_readable(conn);
 }
 
-static void on_timers(struct mock *mock, int64_t now)
+static void on_timer(struct timer *timer)
 {
-    struct mock_timer *timer;
-    while ((timer = mock_timers_first(&mock->timers)) != NULL && timer->due_us <= now) {
-        struct conn *conn = timer->owner;
-        timer_clear(conn);
-        if (conn->stage == LINGERING)
-            drop(conn);
-        else if (conn->stage == PLAYING && play(conn, true) && conn->stage == READING)
-            while (conn->http.in.len > 0 && take_request(conn))
-                continue;
+    struct conn *conn = container_of(timer, struct conn, timer);
+    if (conn->stage == LINGERING)
+        drop(conn);
+    else if (conn->stage == PLAYING && play(conn, true) && conn->stage == READING)
+        while (conn->http.in.len > 0 && take_request(conn))
+            continue;
+}
+
+static void add_conn(struct mock *mock, int fd)
+{
+    struct conn *conn = xcalloc(1, sizeof *conn);
+    int one = 1;
+    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
+    conn->mock = mock;
+    conn->timer.due = on_timer;
+    conn->watch = (struct watch){on_conn, fd};
+    conn->number = ++mock->accepted;
+    mock_http_init(&conn->http);
+    mock_script_init(&conn->own);
+    conn->own.close = mock->settings.close;
+    conn->next = mock->conns;
+    if (mock->conns != NULL)
+        mock->conns->prev = conn;
+    mock->conns = conn;
+    mock->open++;
+    if (!set_interest(conn, EPOLLIN))
+        drop(conn);
+}
+
+static void on_accept(struct watch *watch, uint32_t events)
+{
+    struct mock *mock = container_of(watch, struct mock, listen);
+    int fd;
+    (void)events;
+    while ((fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+        add_conn(mock, fd);
+    if (errno != EAGAIN) /* out of descriptors: not to spin until there are some */
+        usleep(NAP_US);
+}
+
+/* Nothing is read: whatever the client sends meets a connection that is gone. */
+static void on_hang_up(struct watch *watch, uint32_t events)
+{
+    struct mock *mock = container_of(watch, struct mock, hang_up);
+    const struct linger hard = {.l_onoff = 1, .l_linger = 0};
+    int fd;
+    (void)events;
+    while ((fd = accept4(watch->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
+        mock->hung_up++;
+        setsockopt(fd, SOL_SOCKET, SO_LINGER, &hard, sizeof hard);
+        close(fd);
     }
 }
 
-static int wait_ms(const struct mock *mock)
+static void on_stop(struct watch *watch, uint32_t events)
 {
-    const struct mock_timer *timer = mock_timers_first(&mock->timers);
-    if (timer == NULL)
-        return -1;
-    int64_t left = timer->due_us - clock_monotonic_us();
-    return left <= 0 ? 0 : (int)((left + US_PER_MS - 1) / US_PER_MS);
+    (void)events;
+    loop_stop(container_of(watch, struct mock, stop)->loop);
 }
 
 void mock_serve(struct mock *mock)
 {
-    struct epoll_event events[EVENTS_PER_WAIT];
-    for (;;) {
-        int count = epoll_wait(mock->epoll_fd, events, EVENTS_PER_WAIT, wait_ms(mock));
-        for (int i = 0; i < count; i++) {
-            if (events[i].data.ptr == &mock->stop_fd)
-                return;
-            if (events[i].data.ptr == &mock->listen_fd)
-                on_accept(mock);
-            else if (events[i].data.ptr == &mock->hang_up_fd)
-                on_hang_up(mock);
-            else
-                on_conn(events[i].data.ptr, events[i].events);
-        }
-        if (mock_timers_first(&mock->timers) != NULL)
-            on_timers(mock, clock_monotonic_us());
-    }
+    loop_run(mock->loop);
 }
 
 /* ---------------------------------------------------------------- start and stop */
 
-static void watch(struct mock *mock, int fd, void *tag)
+static bool start(struct mock *mock)
 {
-    struct epoll_event event = {.events = EPOLLIN, .data.ptr = tag};
-    epoll_ctl(mock->epoll_fd, EPOLL_CTL_ADD, fd, &event);
+    mock->loop = loop_new();
+    return mock->loop != NULL && mock->stop.fd >= 0 && loop_watch(mock->loop, &mock->listen, EPOLLIN) &&
+           loop_watch(mock->loop, &mock->stop, EPOLLIN) && (mock->hang_up.fd < 0 || loop_watch(mock->loop, &mock->hang_up, EPOLLIN));
 }
 
 struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *file)
@@ -560,29 +546,24 @@ struct mock *mock_new(const struct mock_settings *settings, int stop_fd, FILE *f
     const struct listen_place loopback = listen_loopback();
     struct mock *mock = xcalloc(1, sizeof *mock);
     mock->settings = *settings;
-    mock->listen_fd = listen_open(&loopback, settings->port, false);
-    if (mock->listen_fd < 0) {
+    mock->listen = (struct watch){on_accept, listen_open(&loopback, settings->port, false)};
+    if (mock->listen.fd < 0) {
         int saved = errno;
         close(stop_fd);
         free(mock);
         errno = saved;
         return NULL;
     }
-    mock->port = listen_port(mock->listen_fd);
-    mock->hang_up_fd = settings->hang_up ? listen_open(&loopback, 0, false) : -1;
-    mock->epoll_fd = epoll_create1(EPOLL_CLOEXEC);
-    mock->stop_fd = stop_fd;
+    mock->port = listen_port(mock->listen.fd);
+    mock->hang_up = (struct watch){on_hang_up, settings->hang_up ? listen_open(&loopback, 0, false) : -1};
+    mock->stop = (struct watch){on_stop, stop_fd};
     mock_ledger_init(&mock->ledger, file);
-    if (mock->epoll_fd < 0 || mock->stop_fd < 0) {
+    if (!start(mock)) {
         int saved = errno;
         mock_free(mock);
         errno = saved;
         return NULL;
     }
-    watch(mock, mock->listen_fd, &mock->listen_fd);
-    watch(mock, mock->stop_fd, &mock->stop_fd);
-    if (mock->hang_up_fd >= 0)
-        watch(mock, mock->hang_up_fd, &mock->hang_up_fd);
     if (settings->bench)
         mock_bench_make(mock->bench, settings);
     return mock;
@@ -595,12 +576,11 @@ void mock_free(struct mock *mock)
     for (unsigned i = 0; i < MOCK_BENCH_SCRIPTS && mock->settings.bench; i++)
         mock_script_free(&mock->bench[i]);
     mock_ledger_free(&mock->ledger);
-    mock_timers_free(&mock->timers);
-    close(mock->listen_fd);
-    if (mock->hang_up_fd >= 0)
-        close(mock->hang_up_fd);
-    close(mock->epoll_fd);
-    close(mock->stop_fd);
+    loop_free(mock->loop);
+    close(mock->listen.fd);
+    if (mock->hang_up.fd >= 0)
+        close(mock->hang_up.fd);
+    close(mock->stop.fd);
     free(mock);
 }
 
@@ -611,5 +591,5 @@ int mock_port(const struct mock *mock)
 
 int mock_hang_up_port(const struct mock *mock)
 {
-    return mock->hang_up_fd < 0 ? 0 : listen_port(mock->hang_up_fd);
+    return mock->hang_up.fd < 0 ? 0 : listen_port(mock->hang_up.fd);
 }

@@ -2,7 +2,7 @@
  *
  *      mock.c  the server          mock/http.c, mock/call.c  bytes -> request -> struct mock_call
  *      mock/answer.c, mock/wire.c  call -> script (a good answer)      mock_fault*.c  model name -> script (a bad one)
- *      mock/ledger.c  rows         mock/timers.c  waits                mock/command.c  the program's command
+ *      mock/ledger.c  rows         mock/command.c  the program's command
  *
  * A script is an answer laid out in time: bytes, cut into pieces with a wait before each, and what happens at the end. Every fault is a
  * change to a script, so the server knows nothing of faults. All but mock.c and mock/command.c is pure: no sockets, no clock.
@@ -42,24 +42,6 @@ enum mock_read mock_http_read(struct mock_http *http); /* again whenever bytes w
 void mock_http_next(struct mock_http *http);           /* the first request is done with */
 struct slice mock_http_header(const struct mock_http *http, struct slice name);
 struct slice mock_http_path(const struct mock_http *http);
-
-/* ---------------------------------------------------------------- timers: a binary heap */
-
-struct mock_timer {
-    int64_t due_us; /* 0: not set */
-    unsigned at;
-    void *owner;
-};
-
-struct mock_timers {
-    struct mock_timer **heap;
-    unsigned count, cap;
-};
-
-void mock_timer_set(struct mock_timers *timers, struct mock_timer *timer, int64_t due_us);
-void mock_timer_clear(struct mock_timers *timers, struct mock_timer *timer);
-struct mock_timer *mock_timers_first(const struct mock_timers *timers); /* NULL: none is set */
-void mock_timers_free(struct mock_timers *timers);
 
 /* ---------------------------------------------------------------- a request */
 
