@@ -438,6 +438,13 @@ bool json_skip(struct json *json, struct slice *raw)
     return true;
 }
 
+bool json_enter(struct json *json, enum json_type type)
+{
+    if (json_peek(json) != type)
+        return json_skip(json, NULL) && false;
+    return type == JSON_OBJECT ? json_object(json) : json_array(json);
+}
+
 bool json_next(struct json *json, struct slice *raw)
 {
     return json_element(json) && json_skip(json, raw);

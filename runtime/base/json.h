@@ -39,6 +39,8 @@ bool json_object(struct json *json);                    /* enters { */
 bool json_member(struct json *json, struct slice *key); /* next key, raw; false behind the last one ('}' consumed) or at an error */
 bool json_array(struct json *json);                     /* enters [ */
 bool json_element(struct json *json);                   /* true: a value follows; false behind the last one or at an error */
+/* Enters the object or list that stands next; false: another value stood there, and is skipped. */
+bool json_enter(struct json *json, enum json_type type);
 /* Begins a walk over the values of a list with json_next; where the text is not a list it has none. */
 struct json json_list(struct slice text);
 bool json_next(struct json *json, struct slice *raw); /* the next value of a list, as json_skip gives it */

@@ -24,7 +24,7 @@ static void write_own_headers(const struct provider *provider, struct buffer *ou
 void target_write_path(const struct target *target, const struct wire *wire, enum operation operation, bool stream, struct buffer *out)
 {
     buffer_append_slice(out, target->provider->path);
-    wire->write_path(target->provider, &target->model, operation, stream, out);
+    wire->write_path(wire, target->provider, &target->model, operation, stream, out);
 }
 
 void target_write_head(const struct target *target, const struct wire *wire, struct slice path, bool stream, struct buffer *out)

@@ -27,7 +27,7 @@ static void fuzz_families(struct slice given, const struct vendor *vendor, uint6
     arena_init(&arena, NULL, ARENA_MAX);
     buffer_init(&out, OUT_MAX);
     buffer_init(&dropped, OUT_MAX);
-    vendor->wire->write_path(&provider, &model, (enum operation)(hash / 64 % 3), hash & 512, &out);
+    vendor->wire->write_path(vendor->wire, &provider, &model, (enum operation)(hash / 64 % 3), hash & 512, &out);
     for (size_t i = 0; i < out.len; i++)
         require(out.ptr[i] > ' ' && out.ptr[i] < 0x7f, "a path is printable ASCII", buffer_slice(&out));
     buffer_clear(&out);

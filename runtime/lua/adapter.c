@@ -319,9 +319,10 @@ static size_t out_max(size_t input)
 
 /* ---------------------------------------------------------------- towards the provider */
 
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
+static void write_path(const struct wire *wire, const struct provider *provider, const struct model_facts *model, enum operation operation,
+                       bool stream, struct buffer *out)
 {
+    (void)wire;
     const struct adapter *adapter = adapter_of(provider->vendor);
     (void)model;
     (void)operation;
@@ -381,11 +382,7 @@ static bool write_request(struct encode *encode)
 
 static void fail(struct reader *reader, const struct adapter_call *call)
 {
-    struct event event = {.kind = EVENT_ERROR, .failure = failure_make(FAILURE_UNAVAILABLE, complaint_of(call, reader->arena))};
-    event.failure.sent = SENT_UNCERTAIN;
-    if (!reader->failed && !reader->ended)
-        reader->emit(reader->owner, &event);
-    reader->failed |= !reader->ended;
+    reader_fail(reader, failure_make(FAILURE_UNAVAILABLE, complaint_of(call, reader->arena)), SENT_UNCERTAIN);
 }
 
 static void read_pieces(struct reader *reader, struct slice pieces)

@@ -213,10 +213,8 @@ static bool call_tools(struct mock_reply *reply, const struct mock_call *call)
         return false;
     struct slice wanted = forced && call->tool_choice.ptr[0] == '{' ? forced_name(call->tool_choice) : SLICE_NONE;
     struct slice tool = SLICE_NONE;
-    struct json json;
-    json_init(&json, call->tools, JSON_DEPTH_MAX);
-    json_array(&json);
-    while (json_element(&json) && json_skip(&json, &tool)) {
+    struct json json = json_list(call->tools);
+    while (json_next(&json, &tool)) {
         struct slice name = tool_name(tool);
         if (wanted.len > 0 ? slice_equals(wanted, name) : always || forced || is_mentioned(call, name))
             call_tool(reply, tool);

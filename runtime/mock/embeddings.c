@@ -48,6 +48,7 @@ static void write_answer(const struct embed *embed, struct slice body, struct ar
     writer->arena = arena;
     writer->body = body;
     writer->model = LIT("mock");
+    writer_open(writer);
     wire_embeddings.writer_begin(writer);
     wire_embeddings.write_event(writer, &(struct event){.kind = EVENT_START, .model_raw = embed->model_raw}, out);
     buffer_init(&numbers, ARENA_MAX);

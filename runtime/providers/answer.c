@@ -31,7 +31,7 @@ void answer_give_back(struct buffer *buffer)
 
 void answer_end(struct answer *answer)
 {
-    if (answer->writer != NULL)
+    if (answer->writer != NULL && answer->writer->wire->writer_end != NULL)
         answer->writer->wire->writer_end(answer->writer);
     frames_free(&answer->events);
     answer_give_back(&answer->body);
@@ -68,7 +68,8 @@ bool answer_open_writer(struct answer *answer, const struct writer *given)
         return false;
     *writer = *given;
     writer_open(writer);
-    writer->wire->writer_begin(writer);
+    if (writer->wire->writer_begin != NULL)
+        writer->wire->writer_begin(writer);
     return true;
 }
 

@@ -394,12 +394,9 @@ static struct slice cut(struct slice text, size_t max)
 /* What one complaint of a list says, or all of them: strings, and objects with `msg` or `message`. Behind each other with "; " between. */
 static void join_complaints(struct buffer *out, struct slice list, struct arena *arena)
 {
-    struct json json;
+    struct json json = json_list(list);
     struct slice one;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return;
-    while (json_element(&json) && json_skip(&json, &one)) {
+    while (json_next(&json, &one)) {
         struct slice raw = one.ptr[0] == '"' ? (struct slice){one.ptr + 1, one.len - 2} : json_find_string(one, "msg");
         if (raw.len == 0)
             raw = json_find_string(one, "message");
@@ -452,14 +449,11 @@ struct slice header_none(void *head, struct slice name)
 
 struct slice failure_object(struct slice body)
 {
-    struct json json;
     struct slice text = slice_trim(body), first;
     if (slice_starts_with(text, LIT("\xef\xbb\xbf")))
         text = slice_trim((struct slice){text.ptr + 3, text.len - 3});
-    if (text.len == 0 || text.ptr[0] != '[')
-        return text;
-    json_init(&json, text, JSON_DEPTH_MAX);
-    return json_array(&json) && json_element(&json) && json_skip(&json, &first) && first.ptr[0] == '{' ? first : text;
+    struct json json = json_list(text);
+    return json_next(&json, &first) && first.ptr[0] == '{' ? first : text;
 }
 
 struct slice failure_message(struct slice body, int status, struct arena *arena)

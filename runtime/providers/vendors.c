@@ -207,6 +207,15 @@ const struct wire *provider_wire(const struct provider *provider, const struct w
     return vendor_wire(provider->vendor, client);
 }
 
+void provider_write_path(const struct wire *wire, const struct provider *provider, const struct model_facts *model,
+                         enum operation operation, bool stream, struct buffer *out)
+{
+    (void)provider;
+    (void)model;
+    (void)stream;
+    buffer_append_slice(out, slice_of(wire->paths[wire->paths[operation] != NULL ? operation : OPERATION_CHAT]));
+}
+
 void provider_write_bearer(const struct provider *provider, struct slice key, struct buffer *out)
 {
     (void)provider;

@@ -35,20 +35,23 @@ struct wire {
     bool (*read_chat)(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint); /* OPERATION_CHAT, _COUNT */
     bool (*read_embed)(struct slice body, struct arena *arena, struct embed *embed, struct complaint *complaint); /* OPERATION_EMBED */
     size_t writer_size;
-    void (*writer_begin)(struct writer *writer); /* the struct writer part is filled by the caller, the rest is zero */
+    void (*writer_begin)(struct writer *writer); /* the struct writer part is filled by the caller, the rest is zero. NULL: that is all */
     /* Streamed: appends the client's SSE bytes for this event (possibly none). Whole: collects; at EVENT_END appends the whole JSON body. EVENT_ERROR
      * comes only once a stream is committed and broken: a dialect whose failures belong to the stream says it here; nothing: write_failure. */
     void (*write_event)(struct writer *writer, const struct event *event, struct buffer *out);
-    /* Gives back what a writer gathered when no EVENT_END came. Called exactly once for each writer_begin; harmless after the end. */
+    /* Gives back what a writer gathered when no EVENT_END came. Called exactly once for each writer_begin; harmless after the end. NULL: it gathers
+     * nothing. */
     void (*writer_end)(struct writer *writer);
     /* An error body (whole) or error event (streamed, after commit), always complete, always this dialect's shape. */
     void (*write_failure)(const struct failure *failure, struct slice request_id, bool stream, struct buffer *out);
     int (*failure_status)(const struct failure *failure);
 
     /* --- towards the provider */
-    /* Path under provider->path, e.g. "/chat/completions"; appended to out, percent-encoded where names stand in it. */
-    void (*write_path)(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out);
+    /* Path under provider->path, e.g. "/chat/completions"; appended to out, percent-encoded where names stand in it. `paths`: by operation, where it
+     * does not depend on more. */
+    const char *paths[OPERATION_COUNT + 1];
+    void (*write_path)(const struct wire *wire, const struct provider *provider, const struct model_facts *model, enum operation operation,
+                       bool stream, struct buffer *out);
     /* The provider's own headers (auth, version), each "Name: value\r\n", appended to out. `key` is the one chosen from the pool. */
     void (*write_auth)(const struct provider *provider, struct slice key, struct buffer *out);
     /* The same where they depend on the body and the time (SigV4); NULL elsewhere. `path` is the whole path, parts the body. Called instead of write_auth
@@ -83,6 +86,10 @@ struct wire {
     const char *ping;          /* for a client whose provider is silent: a whole comment or event. NULL: this wire has no streams */
     const char *end_marker;    /* what ends a stream, for clients of this wire whose provider left it out; NULL: never left out */
 };
+
+/* A wire's write_path where `paths` say it: for an operation without one that of OPERATION_CHAT. */
+void provider_write_path(const struct wire *wire, const struct provider *provider, const struct model_facts *model,
+                         enum operation operation, bool stream, struct buffer *out);
 
 /* Client and provider: */
 extern const struct wire wire_openai, wire_completions, wire_embeddings, wire_responses, wire_anthropic, wire_count_tokens;

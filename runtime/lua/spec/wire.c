@@ -297,7 +297,7 @@ static int wire_head(lua_State *L)
     buffer_init(&url, 1 << 16);
     buffer_init(&headers, 1 << 16);
     buffer_append_slice(&url, call.provider.path);
-    call.spoken->write_path(&call.provider, &call.model, call.client->operation, call.stream, &url);
+    call.spoken->write_path(call.spoken, &call.provider, &call.model, call.client->operation, call.stream, &url);
     if (call.key.len == 0 && call.spoken->write_signature != NULL)
         call.spoken->write_signature(&call.provider, buffer_slice(&url), &body, 1, field_int(L, 1, "wall_s", 0) * 1000000, &headers);
     else

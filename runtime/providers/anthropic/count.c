@@ -12,40 +12,11 @@ static bool read_facts(struct slice body, struct arena *arena, struct facts *fac
 
 /* ---------------------------------------------------------------- writing an answer */
 
-struct count_writer {
-    struct writer base;
-    int64_t tokens;
-};
-
-static void writer_begin(struct writer *writer)
-{
-    ((struct count_writer *)writer)->tokens = writer->estimated_input;
-}
-
 static void write_event(struct writer *writer, const struct event *event, struct buffer *out)
 {
-    struct count_writer *self = (struct count_writer *)writer;
-    if (event->kind == EVENT_USAGE && event->usage.input >= 0)
-        self->tokens = event->usage.input;
-    if (event->kind == EVENT_END)
-        buffer_printf(out, "{\"input_tokens\":%lld}", (long long)(self->tokens > 0 ? self->tokens : 1));
-}
-
-static void writer_end(struct writer *writer)
-{
-    (void)writer; /* nothing is gathered */
-}
-
-/* ---------------------------------------------------------------- towards a provider */
-
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
-{
-    (void)provider;
-    (void)model;
-    (void)operation;
-    (void)stream;
-    buffer_append_lit(out, "/messages/count_tokens");
+    int64_t tokens = writer->usage.input >= 0 ? writer->usage.input : writer->estimated_input;
+    if (!writer_takes(writer, event) && event->kind == EVENT_END)
+        buffer_write(out, "{\"input_tokens\":%}", DIGITS(tokens > 0 ? tokens : 1));
 }
 
 const struct wire wire_count_tokens = {
@@ -53,13 +24,12 @@ const struct wire wire_count_tokens = {
     .operation = OPERATION_COUNT,
     .read_facts = read_facts,
     .read_chat = anthropic_read_chat,
-    .writer_size = sizeof(struct count_writer),
-    .writer_begin = writer_begin,
+    .writer_size = sizeof(struct writer),
     .write_event = write_event,
-    .writer_end = writer_end,
     .write_failure = anthropic_write_failure,
     .failure_status = anthropic_failure_status,
-    .write_path = write_path,
+    .paths = {[OPERATION_COUNT] = "/messages/count_tokens"},
+    .write_path = provider_write_path,
     .write_auth = anthropic_write_auth,
     .write_count = anthropic_write_count,
     .edits = anthropic_edits,

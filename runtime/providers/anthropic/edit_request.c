@@ -58,13 +58,9 @@ struct made_of {
 static struct made_of look(struct slice content)
 {
     struct made_of made = {.other = content.len > 0 && content.ptr[0] == '"'};
-    struct json json;
+    struct json json = json_list(content);
     struct slice block;
-    json_init(&json, content, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_ARRAY)
-        return made;
-    json_array(&json);
-    while (json_element(&json) && json_skip(&json, &block)) {
+    while (json_next(&json, &block)) {
         if (is_foreign(block))
             made.foreign = true;
         else if (is_type(block, LIT("tool_use")))
@@ -89,13 +85,11 @@ static void follow_loop(struct replay *replay, struct slice role, const struct m
 
 static void put_content(struct replay *replay, struct slice content)
 {
-    struct json json;
+    struct json json = json_list(content);
     struct slice block;
     bool first = true;
-    json_init(&json, content, JSON_DEPTH_MAX);
-    json_array(&json);
     *replay->to++ = '[';
-    while (json_element(&json) && json_skip(&json, &block)) {
+    while (json_next(&json, &block)) {
         if (is_foreign(block))
             continue;
         put_comma(replay, &first);
@@ -123,13 +117,11 @@ static void put_message(struct replay *replay, struct slice message)
 
 static void put_messages(struct replay *replay, struct slice messages)
 {
-    struct json json;
+    struct json json = json_list(messages);
     struct slice message;
     bool first = true;
-    json_init(&json, messages, JSON_DEPTH_MAX);
-    json_array(&json);
     *replay->to++ = '[';
-    while (json_element(&json) && json_skip(&json, &message)) {
+    while (json_next(&json, &message)) {
         struct made_of made = look(json_find(message, "content"));
         follow_loop(replay, find_string(message, LIT("role")), &made);
         if (made.foreign && !made.calls && !made.is_signed && !made.results && !made.other)

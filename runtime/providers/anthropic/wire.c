@@ -2,15 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic/anthropic.h"
 
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
-{
-    (void)provider;
-    (void)model;
-    (void)stream;
-    buffer_append_slice(out, operation == OPERATION_COUNT ? LIT("/messages/count_tokens") : LIT("/messages"));
-}
-
 void anthropic_write_auth(const struct provider *provider, struct slice key, struct buffer *out)
 {
     if (key.len > 0) {
@@ -33,7 +24,8 @@ const struct wire wire_anthropic = {
     .writer_end = anthropic_writer_end,
     .write_failure = anthropic_write_failure,
     .failure_status = anthropic_failure_status,
-    .write_path = write_path,
+    .paths = {[OPERATION_CHAT] = "/messages", [OPERATION_COUNT] = "/messages/count_tokens"},
+    .write_path = provider_write_path,
     .write_auth = anthropic_write_auth,
     .write_request = anthropic_write_request,
     .write_count = anthropic_write_count,

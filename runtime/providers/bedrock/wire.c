@@ -31,9 +31,10 @@ static struct slice without_profile(struct slice id)
     return id;
 }
 
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
+static void write_path(const struct wire *wire, const struct provider *provider, const struct model_facts *model, enum operation operation,
+                       bool stream, struct buffer *out)
 {
+    (void)wire;
     (void)provider;
     buffer_append_lit(out, "/model/");
     append_encoded(out, operation == OPERATION_COUNT ? without_profile(model->model) : model->model);

@@ -3,15 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/cohere/cohere.h"
 
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
-{
-    (void)provider;
-    (void)model;
-    (void)stream;
-    buffer_append_slice(out, operation == OPERATION_EMBED ? LIT("/embed") : LIT("/chat"));
-}
-
 /* COMPAT(cohere, 2026-08): 498 is a token that is blocked or not valid; a trial key has a limit per minute and one per month, and only the words
  * tell them apart. */
 static enum failure_kind class_of(int status, struct slice message)
@@ -36,7 +27,8 @@ static void read_failure(int status, struct slice body, struct slice (*header)(v
 const struct wire wire_cohere = {
     .name = "cohere",
     .stream_form = STREAM_SSE,
-    .write_path = write_path,
+    .paths = {[OPERATION_CHAT] = "/chat", [OPERATION_EMBED] = "/embed"},
+    .write_path = provider_write_path,
     .write_auth = provider_write_bearer,
     .write_request = cohere_write_request,
     .write_embed = cohere_write_embed,

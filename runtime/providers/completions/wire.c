@@ -194,14 +194,6 @@ static void write_event(struct writer *writer, const struct event *event, struct
 
 /* ---------------------------------------------------------------- towards a provider */
 
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
-{
-    (void)operation;
-    (void)stream;
-    openai_write_path(provider, model, LIT("/completions"), out);
-}
-
 const struct wire wire_completions = {
     .name = "completions",
     .read_facts = read_facts,
@@ -213,7 +205,8 @@ const struct wire wire_completions = {
     .write_failure = openai_write_failure,
     .says_no_calls = true,
     .failure_status = openai_failure_status,
-    .write_path = write_path,
+    .paths = {"/completions"},
+    .write_path = openai_write_path,
     .write_auth = openai_write_auth,
     .edits = openai_plain_edits,
     .reader_size = OPENAI_READER_SIZE,

@@ -92,8 +92,6 @@ enum { BODY_MAX = 64 * 1024 * 1024 };
 
 struct embeddings_writer {
     struct writer base;
-    struct slice model;
-    struct usage usage;
     struct buffer data; /* the list's members: released at the end */
     bool base64;
 };
@@ -101,8 +99,6 @@ struct embeddings_writer {
 static void writer_begin(struct writer *writer)
 {
     struct embeddings_writer *self = (struct embeddings_writer *)writer;
-    self->model = json_escape(writer->arena, writer->model);
-    self->usage = USAGE_UNKNOWN;
     self->base64 = json_raw_equals(json_find_string(writer->body, "encoding_format"), LIT("base64"));
     buffer_init_counted(&self->data, BODY_MAX, arena_memory(writer->arena));
 }
@@ -166,9 +162,7 @@ static void put_vector(struct embeddings_writer *self, const struct event *event
     struct buffer *data = &self->data;
     if (data->len > 0)
         buffer_append_byte(data, ',');
-    buffer_append_lit(data, "{\"object\":\"embedding\",\"index\":");
-    buffer_append_int(data, event->choice);
-    buffer_append_lit(data, ",\"embedding\":");
+    buffer_write(data, "{\"object\":\"embedding\",\"index\":%,\"embedding\":", DIGITS(event->choice));
     if (self->base64)
         put_base64(data, event->data_raw);
     else
@@ -178,16 +172,10 @@ static void put_vector(struct embeddings_writer *self, const struct event *event
 
 static void put_answer(struct embeddings_writer *self, struct buffer *out)
 {
-    int64_t tokens = self->usage.known && self->usage.input > 0 ? self->usage.input : self->base.estimated_input;
-    buffer_append_lit(out, "{\"object\":\"list\",\"data\":[");
-    buffer_append_slice(out, buffer_slice(&self->data));
-    buffer_append_lit(out, "],\"model\":\"");
-    buffer_append_slice(out, self->model);
-    buffer_append_lit(out, "\",\"usage\":{\"prompt_tokens\":");
-    buffer_append_int(out, tokens);
-    buffer_append_lit(out, ",\"total_tokens\":");
-    buffer_append_int(out, tokens);
-    buffer_append_lit(out, "}}");
+    const struct usage *usage = &self->base.usage;
+    int64_t tokens = usage->known && usage->input > 0 ? usage->input : self->base.estimated_input;
+    buffer_write(out, "{\"object\":\"list\",\"data\":[%],\"model\":\"%\",\"usage\":{\"prompt_tokens\":%,\"total_tokens\":%}}",
+                 buffer_slice(&self->data), self->base.model_raw, DIGITS(tokens), DIGITS(tokens));
     out->overflow |= buffer_has_hole(&self->data, out); /* a list with a hole is none */
     writer_end(&self->base);
 }
@@ -195,25 +183,15 @@ static void put_answer(struct embeddings_writer *self, struct buffer *out)
 static void write_event(struct writer *writer, const struct event *event, struct buffer *out)
 {
     struct embeddings_writer *self = (struct embeddings_writer *)writer;
-    if (event->kind == EVENT_START && event->model_raw.len > 0)
-        self->model = arena_copy(writer->arena, event->model_raw);
-    else if (event->kind == EVENT_USAGE)
-        self->usage = event->usage;
-    else if (event->kind == EVENT_VECTOR)
+    if (writer_takes(writer, event))
+        return;
+    if (event->kind == EVENT_VECTOR)
         put_vector(self, event);
     else if (event->kind == EVENT_END)
         put_answer(self, out);
 }
 
 /* ---------------------------------------------------------------- towards a provider */
-
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
-{
-    (void)operation;
-    (void)stream;
-    openai_write_path(provider, model, LIT("/embeddings"), out);
-}
 
 /* A member of the body's own object: from its key to the end of its value. */
 struct member {
@@ -326,7 +304,8 @@ const struct wire wire_embeddings = {
     .writer_end = writer_end,
     .write_failure = openai_write_failure,
     .failure_status = openai_failure_status,
-    .write_path = write_path,
+    .paths = {"/embeddings"},
+    .write_path = openai_write_path,
     .write_auth = openai_write_auth,
     .write_embed = write_embed,
     .edits = edits,

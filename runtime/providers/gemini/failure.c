@@ -38,12 +38,9 @@ static int64_t delay_of(struct slice text)
 
 static bool any_per_day(struct slice violations)
 {
-    struct json json;
+    struct json json = json_list(violations);
     struct slice one;
-    json_init(&json, violations, JSON_DEPTH_MAX);
-    if (violations.len == 0 || violations.ptr[0] != '[' || !json_array(&json))
-        return false;
-    while (json_element(&json) && json_skip(&json, &one))
+    while (json_next(&json, &one))
         if (slice_find(json_find_string(one, "quotaId"), LIT("PerDay")) != NULL)
             return true;
     return false;
@@ -52,12 +49,9 @@ static bool any_per_day(struct slice violations)
 static struct details details_of(struct slice error)
 {
     struct details details = {-1, false, false};
-    struct slice list = json_find(error, "details"), one;
-    struct json json;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    if (list.len == 0 || list.ptr[0] != '[' || !json_array(&json))
-        return details;
-    while (json_element(&json) && json_skip(&json, &one)) {
+    struct json json = json_list(json_find(error, "details"));
+    struct slice one;
+    while (json_next(&json, &one)) {
         if (one.ptr[0] != '{')
             continue;
         struct slice delay = json_find_string(one, "retryDelay");

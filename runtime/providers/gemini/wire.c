@@ -62,9 +62,10 @@ static void put_place(const struct provider *provider, struct buffer *out)
     put_encoded(out, provider->location.len > 0 ? provider->location : LIT("global"), false);
 }
 
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
+static void write_path(const struct wire *wire, const struct provider *provider, const struct model_facts *model, enum operation operation,
+                       bool stream, struct buffer *out)
 {
+    (void)wire;
     bool vertex = gemini_is_vertex(provider->vendor), path = is_path(vertex, provider, model->model);
     if (vertex && !(path && slice_starts_with(model->model, LIT("projects/"))))
         put_place(provider, out);

@@ -157,12 +157,9 @@ static bool follow(struct subset *subset, struct node *node, struct slice ref_ra
 
 static bool gather_all(struct subset *subset, struct node *node, struct slice list)
 {
-    struct json json;
+    struct json json = json_list(list);
     struct slice one;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return true;
-    while (json_element(&json) && json_skip(&json, &one))
+    while (json_next(&json, &one))
         if (!gather(subset, node, one))
             return false;
     return true;

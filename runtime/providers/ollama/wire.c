@@ -3,15 +3,6 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/ollama/ollama.h"
 
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
-{
-    (void)provider;
-    (void)model;
-    (void)stream;
-    buffer_append_slice(out, operation == OPERATION_EMBED ? LIT("/embed") : LIT("/chat"));
-}
-
 static void read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
                          struct arena *arena, struct failure *failure)
 {
@@ -25,7 +16,8 @@ static void read_failure(int status, struct slice body, struct slice (*header)(v
 const struct wire wire_ollama = {
     .name = "ollama",
     .stream_form = STREAM_NDJSON,
-    .write_path = write_path,
+    .paths = {[OPERATION_CHAT] = "/chat", [OPERATION_EMBED] = "/embed"},
+    .write_path = provider_write_path,
     .write_auth = provider_write_bearer, /* a server of one's own wants no key; ollama.com does */
     .write_request = ollama_write_request,
     .write_embed = ollama_write_embed,

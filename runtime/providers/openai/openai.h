@@ -18,8 +18,9 @@ bool openai_read_facts(struct slice body, struct arena *arena, struct facts *fac
 int openai_edits(struct slice body, const struct facts *facts, const struct provider *provider, const struct model_facts *model,
                  struct arena *arena, struct edit edits[EDITS_MAX]);
 
-/* "/chat/completions", or Azure's way to it: `verb` is the last part. */
-void openai_write_path(const struct provider *provider, const struct model_facts *model, struct slice verb, struct buffer *out);
+/* The wire's path, or Azure's way to it. */
+void openai_write_path(const struct wire *wire, const struct provider *provider, const struct model_facts *model, enum operation operation,
+                       bool stream, struct buffer *out);
 void openai_write_auth(const struct provider *provider, struct slice key, struct buffer *out);
 
 /* What the model refuses of what its vendor's others take. */

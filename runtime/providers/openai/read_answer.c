@@ -80,11 +80,8 @@ struct call_piece {
 static void read_call_function(struct openai_reader *self, struct json *json, struct call_piece *piece)
 {
     struct slice key, object;
-    if (json_peek(json) != JSON_OBJECT) {
-        json_skip(json, NULL);
+    if (!json_enter(json, JSON_OBJECT))
         return;
-    }
-    json_object(json);
     while (json_member(json, &key)) {
         enum json_type type = json_peek(json);
         if (openai_is(key, LIT("name")) && type == JSON_STRING) {
@@ -170,11 +167,8 @@ static void read_call(struct openai_reader *self, struct json *json, unsigned ch
 static void read_calls(struct openai_reader *self, struct json *json, unsigned choice)
 {
     unsigned position = 0;
-    if (json_peek(json) != JSON_ARRAY) {
-        json_skip(json, NULL);
+    if (!json_enter(json, JSON_ARRAY))
         return;
-    }
-    json_array(json);
     while (json_element(json)) {
         if (json_peek(json) == JSON_OBJECT)
             read_call(self, json, choice, position++);
@@ -192,7 +186,6 @@ static bool is_reasoning(struct slice key)
 static void read_reasoning_first(struct openai_reader *self, struct json json, unsigned choice)
 {
     struct slice key;
-    json_object(&json);
     while (json_member(&json, &key))
         if (is_reasoning(key))
             read_text(self, &json, EVENT_REASONING, choice);
@@ -204,13 +197,10 @@ static void read_reasoning_first(struct openai_reader *self, struct json json, u
 static void read_message(struct openai_reader *self, struct json *json, unsigned choice, bool whole)
 {
     struct slice key;
-    if (json_peek(json) != JSON_OBJECT) {
-        json_skip(json, NULL);
+    if (!json_enter(json, JSON_OBJECT))
         return;
-    }
     if (whole)
         read_reasoning_first(self, *json, choice);
-    json_object(json);
     while (json_member(json, &key)) {
         if (openai_is(key, LIT("content")))
             read_text(self, json, EVENT_TEXT, choice);
@@ -288,11 +278,8 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
 static bool read_choices(struct openai_reader *self, struct json *json)
 {
     unsigned position = 0;
-    if (json_peek(json) != JSON_ARRAY) {
-        json_skip(json, NULL);
+    if (!json_enter(json, JSON_ARRAY))
         return false;
-    }
-    json_array(json);
     while (json_element(json)) {
         if (json_peek(json) == JSON_OBJECT)
             read_choice(self, json, position++);

@@ -16,11 +16,8 @@ void openai_count(struct json *json, int64_t *into)
 static void read_details(struct json *json, struct usage *usage, bool prompt)
 {
     struct slice key;
-    if (json_peek(json) != JSON_OBJECT) {
-        json_skip(json, NULL);
+    if (!json_enter(json, JSON_OBJECT))
         return;
-    }
-    json_object(json);
     while (json_member(json, &key)) {
         if (prompt && openai_is(key, LIT("cached_tokens")))
             openai_count(json, &usage->cache_read);
@@ -63,11 +60,8 @@ bool openai_read_usage(const struct vendor *vendor, struct json *json, struct us
 {
     struct slice key;
     *usage = USAGE_UNKNOWN;
-    if (json_peek(json) != JSON_OBJECT) {
-        json_skip(json, NULL);
+    if (!json_enter(json, JSON_OBJECT))
         return false;
-    }
-    json_object(json);
     while (json_member(json, &key)) {
         if (openai_is(key, LIT("prompt_tokens")))
             openai_count(json, &usage->input);

@@ -11,11 +11,12 @@ bool openai_is_before(const struct provider *provider, struct slice day)
 
 /* COMPAT(azure, 2026-08): the dated API names the deployment in the path and the version in the query; the v1 API looks like OpenAI's, and has a
  * version "preview". */
-void openai_write_path(const struct provider *provider, const struct model_facts *model, struct slice verb, struct buffer *out)
+void openai_write_path(const struct wire *wire, const struct provider *provider, const struct model_facts *model, enum operation operation,
+                       bool stream, struct buffer *out)
 {
     static const char hex[] = "0123456789ABCDEF";
     if (!(provider->vendor->quirks & VENDOR_AZURE) || !provider->dated_api) {
-        buffer_append_slice(out, verb);
+        provider_write_path(wire, provider, model, operation, stream, out);
         if ((provider->vendor->quirks & VENDOR_AZURE) && slice_equals(provider->api_version, LIT("preview")))
             buffer_append_lit(out, "?api-version=preview");
         return;
@@ -32,17 +33,9 @@ void openai_write_path(const struct provider *provider, const struct model_facts
         }
         buffer_append_byte(out, plain ? (char)byte : hex[byte & 15]);
     }
-    buffer_append_slice(out, verb);
+    provider_write_path(wire, provider, model, operation, stream, out);
     buffer_append_lit(out, "?api-version=");
     buffer_append_slice(out, provider->api_version);
-}
-
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
-{
-    (void)operation;
-    (void)stream;
-    openai_write_path(provider, model, LIT("/chat/completions"), out);
 }
 
 /* A token of Microsoft Entra is a JSON web token: base64 of {" */
@@ -73,7 +66,8 @@ const struct wire wire_openai = {
     .writer_end = openai_writer_end,
     .write_failure = openai_write_failure,
     .failure_status = openai_failure_status,
-    .write_path = write_path,
+    .paths = {"/chat/completions"},
+    .write_path = openai_write_path,
     .write_auth = openai_write_auth,
     .write_request = openai_write_request,
     .edits = openai_edits,

@@ -260,14 +260,10 @@ static bool read_result(struct responses_scan *scan, const struct item *item)
 /* The texts of a summary, or of reasoning content, as one. */
 static struct slice join_texts(struct responses_scan *scan, struct slice list)
 {
-    struct json json;
+    struct json json = json_list(list);
     struct slice one;
     struct arena_joined all = {.one = SLICE_NONE};
-    if (list.len == 0 || list.ptr[0] != '[')
-        return SLICE_NONE;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    json_array(&json);
-    while (json_element(&json) && json_skip(&json, &one))
+    while (json_next(&json, &one))
         if (!arena_join(scan->arena, &all, SLICE_NONE, json_find_string(one, "text")))
             return SLICE_NONE;
     return arena_joined_text(&all);

@@ -6,16 +6,6 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/responses/responses.h"
 
-static void write_path(const struct provider *provider, const struct model_facts *model, enum operation operation, bool stream,
-                       struct buffer *out)
-{
-    (void)provider;
-    (void)model;
-    (void)operation;
-    (void)stream;
-    buffer_append_lit(out, "/responses");
-}
-
 struct slice responses_failure_code(const struct failure *failure)
 {
     switch (failure->kind) {
@@ -74,7 +64,8 @@ const struct wire wire_responses = {
     .writer_end = responses_writer_end,
     .write_failure = write_failure,
     .failure_status = openai_failure_status,
-    .write_path = write_path,
+    .paths = {"/responses"},
+    .write_path = provider_write_path,
     .write_auth = openai_write_auth,
     .edits = responses_edits,
     .reader_size = RESPONSES_READER_SIZE,

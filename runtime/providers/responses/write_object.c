@@ -64,13 +64,10 @@ void responses_read_echo(struct responses_writer *self)
 static void read_tools(struct responses_writer *self)
 {
     static const struct slice custom = LIT("custom"), other = LIT("");
-    struct json json;
+    struct json json = json_list(self->echo.tools);
     struct slice tool;
     self->knows_tools = true;
-    json_init(&json, self->echo.tools, JSON_DEPTH_MAX);
-    if (self->echo.tools.len == 0 || json_peek(&json) != JSON_ARRAY || !json_array(&json))
-        return;
-    while (json_element(&json) && json_skip(&json, &tool)) {
+    while (json_next(&json, &tool)) {
         bool is_custom = openai_is(json_find_string(tool, "type"), custom);
         self->lost |= !lookup_add(&self->tools, self->base.arena, json_find_string(tool, "name"), is_custom ? &custom : &other);
     }
