@@ -346,10 +346,11 @@ static inline void fuzz_failure(struct slice bytes, const struct wire *wire, uin
     static const int statuses[] = {0, 400, 401, 403, 404, 413, 422, 429, 500, 502, 503, 504, 529, 302, 599};
     struct slice body = own(bytes), head = {body.ptr, body.len < 64 ? body.len : 64};
     struct arena arena;
-    struct failure failure;
     struct buffer out;
     arena_init(&arena, NULL, ARENA_MAX);
-    wire->read_failure(statuses[hash % (sizeof statuses / sizeof *statuses)], body, fuzz_header, &head, 1700000000000000, &arena, &failure);
+    int status = statuses[hash % (sizeof statuses / sizeof *statuses)];
+    const struct error_answer refused = {status, body, fuzz_header, &head, 1700000000000000, &arena};
+    struct failure failure = wire->read_failure(&refused);
     require(failure.message.len > 0 && failure.message.len <= FAILURE_MESSAGE_MAX, "a refusal has words, and not too many", bytes);
     require(failure.kind != FAILURE_NONE && failure.kind < FAILURE_COUNT && failure.retry_after_us >= -1, "a refusal has a class", bytes);
     buffer_init(&out, OUT_MAX);

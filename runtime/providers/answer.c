@@ -344,8 +344,8 @@ struct failure answer_read_refusal(struct answer *answer, int status, struct sli
 {
     struct reader *reader = answer->reader;
     struct slice body = buffer_slice(&answer->body);
-    struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
-    reader->wire->read_failure(status, body, header, head, wall_us, reader->arena, &failure);
+    const struct error_answer refused = {status, body, header, head, wall_us, reader->arena};
+    struct failure failure = reader->wire->read_failure(&refused);
     if (reader->wire->refine_failure != NULL)
         reader->wire->refine_failure(reader, status, body, &failure);
     failure.phase = PHASE_HEADERS;

@@ -440,11 +440,14 @@ static struct slice find_message(struct slice body, struct arena *arena)
     return found;
 }
 
-struct slice header_none(void *head, struct slice name)
+struct failure failure_of(const struct error_answer *error_answer, enum failure_kind kind, struct slice message)
 {
-    (void)head;
-    (void)name;
-    return SLICE_NONE;
+    struct failure failure = failure_make(kind, message);
+    failure.status = error_answer->status;
+    failure.sent = SENT_REFUSED;
+    if (error_answer->header != NULL)
+        failure.retry_after_us = retry_after_us(error_answer->header, error_answer->head, error_answer->wall_us);
+    return failure;
 }
 
 struct slice failure_object(struct slice body)

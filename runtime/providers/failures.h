@@ -5,6 +5,18 @@
 #include "base/json.h"
 #include "base/failure.h"
 
+/* An answer that is an error; also one inside of an answer, which has no headers. */
+struct error_answer {
+    int status;
+    struct slice body;
+    struct slice (*header)(void *head, struct slice name); /* NULL: there are none */
+    void *head;
+    int64_t wall_us;
+    struct arena *arena;
+};
+
+/* A failure of this kind, of the answer's status and with its hint when to try again. */
+struct failure failure_of(const struct error_answer *error_answer, enum failure_kind kind, struct slice message);
 /* The first pass by status, then by code and text (wires/errors: sections 2 and 3). */
 enum failure_kind failure_classify(int status, struct slice code, struct slice text);
 /* A hint is for waiting: what is further away than an hour is an hour away, whichever way a provider says it. */
@@ -17,8 +29,6 @@ int64_t retry_after_said(struct slice message);
 /* The provider's message out of any shape of body (extraction order of wires/errors), cleaned: valid UTF-8, no control bytes, at most
  * FAILURE_MESSAGE_MAX, anything that looks like a key or a bearer token replaced by ***. */
 struct slice failure_message(struct slice body, int status, struct arena *arena);
-/* The look-up of an answer's headers where there are none: an error inside a 200. */
-struct slice header_none(void *head, struct slice name);
 /* The body of an error without what may stand around its object: blanks, a byte order mark, a list of one. */
 struct slice failure_object(struct slice body);
 #endif

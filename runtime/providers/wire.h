@@ -4,6 +4,7 @@
 #define PROVIDERS_WIRE_H
 #include "base/frames.h"
 #include "providers/facts.h"
+#include "providers/failures.h"
 #include "providers/reader.h"
 #include "providers/vendor.h"
 #include "providers/writer.h"
@@ -75,9 +76,8 @@ struct wire {
     /* The stream's bytes ended: emits EVENT_END when this wire allows an end without marker (openai: finish was seen), else nothing. NULL:
      * it never does. */
     void (*read_eof)(struct reader *reader);
-    /* A non-2xx answer: its class by status, headers (by look-up), text. Fills everything but phase. `sent` is REFUSED. */
-    void (*read_failure)(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                         struct arena *arena, struct failure *failure);
+    /* A non-2xx answer. Fills everything but phase. `sent` is REFUSED. */
+    struct failure (*read_failure)(const struct error_answer *error_answer);
     /* What this wire knows better than read_failure, which came before; NULL for most. */
     void (*refine_failure)(struct reader *reader, int status, struct slice body, struct failure *failure);
     const char *forwards;      /* a header of the client's that goes on to a provider of the same wire; NULL: none */

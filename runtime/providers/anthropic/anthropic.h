@@ -48,8 +48,7 @@ void anthropic_write_auth(const struct provider *provider, struct slice key, str
 enum { ANTHROPIC_READER_SIZE = 512 };
 void anthropic_read_event(struct reader *reader, struct slice name, struct slice data);
 void anthropic_read_answer(struct reader *reader, struct slice body);
-void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
-                            int64_t wall_us, struct arena *arena, struct failure *failure);
+struct failure anthropic_read_failure(const struct error_answer *error_answer);
 
 /* ---------------------------------------------------------------- towards clients */
 

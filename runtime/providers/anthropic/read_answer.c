@@ -254,10 +254,9 @@ static int status_of(struct slice type)
 
 static void fail_with(struct anthropic_reader *self, struct slice body)
 {
-    struct failure failure;
-    anthropic_read_failure(status_of(json_find_string(json_find(body, "error"), "type")), body, header_none, NULL, 0, self->base.arena,
-                           &failure);
-    reader_fail(&self->base, failure, SENT_REFUSED);
+    int status = status_of(json_find_string(json_find(body, "error"), "type"));
+    const struct error_answer refused = {.status = status, .body = body, .arena = self->base.arena};
+    reader_fail(&self->base, anthropic_read_failure(&refused), SENT_REFUSED);
 }
 
 /* SDKs choose the error's class by it, and some go on by themselves: a thread that is not found is begun anew with the whole conversation. */
@@ -267,20 +266,17 @@ static struct slice details_of(struct slice error, struct arena *arena)
     return details.len > 0 && details.len <= FAILURE_MESSAGE_MAX && details.ptr[0] == '{' ? arena_copy(arena, details) : SLICE_NONE;
 }
 
-void anthropic_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head,
-                            int64_t wall_us, struct arena *arena, struct failure *failure)
+struct failure anthropic_read_failure(const struct error_answer *error_answer)
 {
-    struct slice type = json_find_string(json_find(slice_trim(body), "error"), "type");
-    struct slice message = failure_message(body, status, arena);
-    *failure = failure_make(failure_classify(status, SLICE_NONE, message), message);
-    if (failure->kind == FAILURE_UNAVAILABLE && type.len > 0) /* a proxy in between may have changed the status */
-        failure->kind = failure_classify(status_of(type), SLICE_NONE, message);
-    failure->status = status;
-    failure->sent = SENT_REFUSED;
-    failure->retry_after_us = retry_after_us(header, head, wall_us);
+    struct slice error = json_find(slice_trim(error_answer->body), "error"), type = json_find_string(error, "type");
+    struct slice message = failure_message(error_answer->body, error_answer->status, error_answer->arena);
+    struct failure failure = failure_of(error_answer, failure_classify(error_answer->status, SLICE_NONE, message), message);
+    if (failure.kind == FAILURE_UNAVAILABLE && type.len > 0) /* a proxy in between may have changed the status */
+        failure.kind = failure_classify(status_of(type), SLICE_NONE, message);
     if (slice_equals(type, LIT("request_too_large")))
-        failure->code = LIT("request_too_large");
-    failure->details_json = details_of(json_find(slice_trim(body), "error"), arena);
+        failure.code = LIT("request_too_large");
+    failure.details_json = details_of(error, error_answer->arena);
+    return failure;
 }
 
 /* ---------------------------------------------------------------- the two ways in */

@@ -56,8 +56,7 @@ void bedrock_read_answer(struct reader *reader, struct slice body);
 void bedrock_read_eof(struct reader *reader);
 /* An answer to an embedding's request: EVENT_VECTOR for each and EVENT_USAGE. False: it is not one. */
 bool bedrock_read_vectors(struct reader *reader, struct slice body);
-void bedrock_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                          struct arena *arena, struct failure *failure);
+struct failure bedrock_read_failure(const struct error_answer *error_answer);
 /* The failure that an exception of a stream, or of a body with __type, means. */
 struct failure bedrock_exception(struct slice name, struct slice body, struct arena *arena);
 #endif

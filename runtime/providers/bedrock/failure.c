@@ -71,18 +71,16 @@ struct failure bedrock_exception(struct slice name, struct slice body, struct ar
     return failure;
 }
 
-void bedrock_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                          struct arena *arena, struct failure *failure)
+struct failure bedrock_read_failure(const struct error_answer *error_answer)
 {
-    struct slice name = bare_name(header(head, LIT("x-amzn-errortype"))), text = slice_trim(body);
+    struct slice name = error_answer->header == NULL ? SLICE_NONE
+                                                     : bare_name(error_answer->header(error_answer->head, LIT("x-amzn-errortype")));
     if (name.len == 0)
-        name = bare_name(json_find_string(text, "__type"));
+        name = bare_name(json_find_string(slice_trim(error_answer->body), "__type"));
     const struct exception *known = find_exception(name);
-    struct slice message = failure_message(body, status, arena);
-    *failure = failure_make(known == NULL ? failure_classify(status, name, message) : refine(known->kind, message), message);
-    if (known == NULL && status == 424) /* the model behind it failed */
-        failure->kind = FAILURE_UNAVAILABLE;
-    failure->status = status;
-    failure->sent = SENT_REFUSED;
-    failure->retry_after_us = retry_after_us(header, head, wall_us);
+    struct slice message = failure_message(error_answer->body, error_answer->status, error_answer->arena);
+    if (known != NULL)
+        return failure_of(error_answer, refine(known->kind, message), message);
+    bool model_failed = error_answer->status == 424;
+    return failure_of(error_answer, model_failed ? FAILURE_UNAVAILABLE : failure_classify(error_answer->status, name, message), message);
 }

@@ -14,14 +14,10 @@ static enum failure_kind class_of(int status, struct slice message)
     return failure_classify(status, SLICE_NONE, message);
 }
 
-static void read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                         struct arena *arena, struct failure *failure)
+static struct failure read_failure(const struct error_answer *error_answer)
 {
-    struct slice message = failure_message(body, status, arena);
-    *failure = failure_make(class_of(status, message), message);
-    failure->status = status;
-    failure->sent = SENT_REFUSED;
-    failure->retry_after_us = retry_after_us(header, head, wall_us);
+    struct slice message = failure_message(error_answer->body, error_answer->status, error_answer->arena);
+    return failure_of(error_answer, class_of(error_answer->status, message), message);
 }
 
 const struct wire wire_cohere = {

@@ -84,27 +84,26 @@ static enum failure_kind kind_of(struct slice status, const struct details *deta
     return FAILURE_NONE;
 }
 
-void gemini_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                         struct arena *arena, struct failure *failure)
+struct failure gemini_read_failure(const struct error_answer *error_answer)
 {
-    struct slice error = gemini_error_of(body), message;
+    struct slice error = gemini_error_of(error_answer->body), message;
     struct details details = details_of(error);
+    struct arena *arena = error_answer->arena;
+    int status = error_answer->status;
     int64_t code = 0;
     /* out of its list, so that its message is found */
     if (error.len > 0)
         message = failure_message(arena_printf(arena, "{\"error\":%.*s}", (int)(error.len < INT32_MAX ? error.len : INT32_MAX), error.ptr),
                                   status, arena);
     else
-        message = failure_message(body, status, arena);
+        message = failure_message(error_answer->body, status, arena);
     enum failure_kind kind = kind_of(json_find_string(error, "status"), &details);
     if (kind == FAILURE_NONE && json_to_count(json_find(error, "code"), &code) && code == 429)
         kind = details.per_day ? FAILURE_QUOTA : FAILURE_RATE_LIMITED;
     if (kind == FAILURE_NONE)
         kind = failure_classify(status, SLICE_NONE, message);
-    *failure = failure_make(kind, message);
-    failure->status = status;
-    failure->sent = SENT_REFUSED;
-    failure->retry_after_us = retry_after_us(header, head, wall_us);
-    if (failure->retry_after_us < 0)
-        failure->retry_after_us = details.retry_after_us;
+    struct failure failure = failure_of(error_answer, kind, message);
+    if (failure.retry_after_us < 0)
+        failure.retry_after_us = details.retry_after_us;
+    return failure;
 }

@@ -70,8 +70,7 @@ struct gemini_reader {
 void gemini_read_event(struct reader *reader, struct slice name, struct slice data);
 void gemini_read_answer(struct reader *reader, struct slice body);
 void gemini_read_eof(struct reader *reader);
-void gemini_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                         struct arena *arena, struct failure *failure);
+struct failure gemini_read_failure(const struct error_answer *error_answer);
 
 void gemini_read_vectors(struct gemini_reader *self, struct slice text);
 void gemini_read_count(struct gemini_reader *self, struct slice text);

@@ -8,11 +8,10 @@
 /* An error where an answer was expected. */
 static void fail_with(struct gemini_reader *self, struct slice text, struct slice error)
 {
-    struct failure failure;
     int64_t code = 0;
     bool good = json_to_count(json_find(error, "code"), &code) && code >= 400 && code <= 599;
-    gemini_read_failure(good ? (int)code : 500, text, header_none, NULL, 0, self->base.arena, &failure);
-    reader_fail(&self->base, failure, failure.sent);
+    const struct error_answer refused = {.status = good ? (int)code : 500, .body = text, .arena = self->base.arena};
+    reader_fail(&self->base, gemini_read_failure(&refused), SENT_REFUSED);
 }
 
 /* ---------------------------------------------------------------- usage */

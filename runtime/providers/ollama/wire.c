@@ -3,14 +3,10 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/ollama/ollama.h"
 
-static void read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                         struct arena *arena, struct failure *failure)
+static struct failure read_failure(const struct error_answer *error_answer)
 {
-    struct slice message = failure_message(body, status, arena);
-    *failure = failure_make(failure_classify(status, SLICE_NONE, message), message);
-    failure->status = status;
-    failure->sent = SENT_REFUSED;
-    failure->retry_after_us = retry_after_us(header, head, wall_us);
+    struct slice message = failure_message(error_answer->body, error_answer->status, error_answer->arena);
+    return failure_of(error_answer, failure_classify(error_answer->status, SLICE_NONE, message), message);
 }
 
 const struct wire wire_ollama = {

@@ -47,20 +47,18 @@ static enum failure_kind kind_of(int status, struct slice object, struct slice c
     return kind == plain ? kind_by_metadata(status, json_find(object, "metadata"), kind, arena) : kind;
 }
 
-void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                         struct arena *arena, struct failure *failure)
+struct failure openai_read_failure(const struct error_answer *error_answer)
 {
-    struct slice text = failure_object(body), error = json_find(text, "error");
+    struct arena *arena = error_answer->arena;
+    struct slice text = failure_object(error_answer->body), error = json_find(text, "error");
     struct slice object = error.len > 0 && error.ptr[0] == '{' ? error : text, code = code_of(object);
-    struct slice message = failure_message(body, status, arena);
-    *failure = failure_make(kind_of(status, object, code, message, arena), message);
-    failure->status = status;
-    failure->sent = SENT_REFUSED;
-    failure->retry_after_us = retry_after_us(header, head, wall_us);
-    if (failure->retry_after_us < 0 && (status == 429 || failure->kind == FAILURE_RATE_LIMITED))
-        failure->retry_after_us = retry_after_said(message);
-    failure->code = word(arena, code);
-    failure->param = word(arena, json_find_string(object, "param"));
+    struct slice message = failure_message(error_answer->body, error_answer->status, arena);
+    struct failure failure = failure_of(error_answer, kind_of(error_answer->status, object, code, message, arena), message);
+    if (failure.retry_after_us < 0 && (error_answer->status == 429 || failure.kind == FAILURE_RATE_LIMITED))
+        failure.retry_after_us = retry_after_said(message);
+    failure.code = word(arena, code);
+    failure.param = word(arena, json_find_string(object, "param"));
+    return failure;
 }
 
 /* COMPAT(azure, 2026-08): 424 is a dependency of its own that failed; elsewhere it is the request's. */

@@ -72,8 +72,7 @@ enum { OPENAI_READER_SIZE = 640, OPENAI_WRITER_SIZE = 320 };
 void openai_read_event(struct reader *reader, struct slice name, struct slice data);
 void openai_read_answer(struct reader *reader, struct slice body);
 void openai_read_eof(struct reader *reader);
-void openai_read_failure(int status, struct slice body, struct slice (*header)(void *head, struct slice name), void *head, int64_t wall_us,
-                         struct arena *arena, struct failure *failure);
+struct failure openai_read_failure(const struct error_answer *error_answer);
 /* A count where one stands; anything else is passed over. */
 void openai_count(struct json *json, int64_t *into);
 /* False: null, not an object, or no counts. */

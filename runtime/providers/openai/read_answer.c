@@ -294,15 +294,14 @@ static bool read_choices(struct openai_reader *self, struct json *json)
 /* {"error": …} where an answer should be. */
 static void fail_with(struct openai_reader *self, struct slice body)
 {
-    struct failure failure = failure_make(FAILURE_UNAVAILABLE, SLICE_NONE);
+    struct error_answer refused = {.body = body, .arena = self->base.arena};
     struct slice error = json_find(body, "error"), code = json_find(error.len > 0 && error.ptr[0] == '{' ? error : body, "code");
     if (code.len > 2 && code.ptr[0] == '"') /* Azure: digits in a string */
         code = (struct slice){code.ptr + 1, code.len - 2};
     int64_t status = 0;
     if (slice_to_int(code, &status) && status >= 400 && status < 600) /* OpenRouter, vLLM: the code is a status */
-        openai_read_failure((int)status, body, header_none, NULL, 0, self->base.arena, &failure);
-    else
-        openai_read_failure(0, body, header_none, NULL, 0, self->base.arena, &failure);
+        refused.status = (int)status;
+    struct failure failure = openai_read_failure(&refused);
     failure.status = (int)status;
     reader_fail(&self->base, failure, SENT_REFUSED);
 }

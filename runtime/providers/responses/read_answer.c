@@ -24,9 +24,8 @@ _Static_assert(sizeof(struct responses_reader) <= RESPONSES_READER_SIZE, "respon
 /* `body` holds the error, or is it. */
 static void fail_with(struct responses_reader *self, struct slice body)
 {
-    struct failure failure;
-    openai_read_failure(0, body, header_none, NULL, 0, self->base.arena, &failure);
-    reader_fail(&self->base, failure, SENT_REFUSED);
+    const struct error_answer refused = {.body = body, .arena = self->base.arena};
+    reader_fail(&self->base, openai_read_failure(&refused), SENT_REFUSED);
 }
 
 /* ---------------------------------------------------------------- usage and finish */
