@@ -5,6 +5,7 @@
 -- SPDX-License-Identifier: MIT
 
 local runtime = require "gateway.runtime"
+local check = require "gateway.check"
 local defaults = require "gateway.defaults"
 local frozen = require "gateway.frozen"
 local limits = require "gateway.limits"
@@ -17,15 +18,6 @@ local FUNCTIONS = { "admit", "route", "recover", "settle" }
 local EXPORTS = { admit = "function", route = "function", recover = "function", settle = "function", strategies = "table",
   tiers = "table" }
 local HELPERS = "gateway.limit, gateway.order, gateway.pattern, gateway.settings"
-
-local function sorted_keys(map)
-  local keys = {}
-  for key in pairs(map) do
-    keys[#keys + 1] = tostring(key)
-  end
-  table.sort(keys)
-  return keys
-end
 
 --- The values of gateway.* that a policy may require.
 local function helper_modules(options, loading)
@@ -137,7 +129,7 @@ local function check_given(file, tiers, given)
   for _, name in ipairs(names) do
     known[name] = true
   end
-  for _, tier in ipairs(sorted_keys(given)) do
+  for _, tier in ipairs(check.sorted_keys(given)) do
     if not known[tier] then
       return ("%s: expected one of %s (%s), got %q%s"):format(given[tier], table.concat(names, ", "), file, tier,
         spelling.hint(tier, names))
@@ -202,7 +194,7 @@ function policy.load(options)
     end
     if options.strategy and not loaded.strategies[options.strategy] then
       return nil, ("%s: strategy: expected one of %s (%s), got %q"):format(options.config or "gateway.lua",
-        table.concat(sorted_keys(loaded.strategies), ", "), file, options.strategy)
+        table.concat(check.sorted_keys(loaded.strategies), ", "), file, options.strategy)
     end
   end
   return loaded

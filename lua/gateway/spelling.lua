@@ -3,29 +3,14 @@
 
 local spelling = {}
 
---- Edit distance, for names people mistyped.
-local function distance(a, b)
-  local row = {}
-  for j = 0, #b do
-    row[j] = j
-  end
-  for i = 1, #a do
-    local diagonal = row[0]
-    row[0] = i
-    for j = 1, #b do
-      local change = diagonal + (a:byte(i) == b:byte(j) and 0 or 1)
-      diagonal = row[j]
-      row[j] = math.min(row[j] + 1, row[j - 1] + 1, change)
-    end
-  end
-  return row[#b]
-end
+local distance = require("gateway.runtime").text.distance
+local WORD_MAX <const>, CANDIDATE_MAX <const> = 64, 256 -- a candidate that is longer is never near
 
 --- The name nearest to `name`, or nil when none is near.
 function spelling.nearest(name, names)
   local best, best_score
   for _, candidate in ipairs(names) do
-    local score = #name <= 64 and distance(name:lower(), candidate:lower())
+    local score = #name <= WORD_MAX and #candidate <= CANDIDATE_MAX and distance(name:lower(), candidate:lower())
     if score and score <= #name // 3 + 1 and (not best or score < best_score) then
       best, best_score = candidate, score
     end

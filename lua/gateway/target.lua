@@ -9,6 +9,7 @@ local fields = require "gateway.fields"
 local leaderboard = require "gateway.leaderboard"
 local limits = require "gateway.limits"
 local schema = require "gateway.schema"
+local without_date = require("gateway.runtime").text.without_date
 
 local target = {}
 
@@ -89,10 +90,6 @@ end
 
 --- What an item of `models` may say.
 target.FIELDS = schema.of(fields.target, { prices = check_price, capabilities = check_capabilities, limits = limits.of_config })
-
-local function without_date(id)
-  return id:match "^(.+)%-%d%d%d%d%-%d%d%-%d%d$" or id:match "^(.+)%-%d%d%d%d%d%d%d%d$"
-end
 
 --- The catalog's row for a model, or nil. A base_model may be anybody's: its provider's own first.
 local function catalog_row(catalog, kind, id, base_model)

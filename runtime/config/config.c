@@ -142,26 +142,6 @@ static bool may_be_made(struct slice name)
     return name.len <= MODEL_NAME_MAX && memchr(name.ptr, ' ', name.len) == NULL && model_name_is_plain(name);
 }
 
-static bool digits_at(struct slice text, size_t at, size_t count)
-{
-    for (size_t i = at; i < at + count; i++)
-        if (text.ptr[i] < '0' || text.ptr[i] > '9')
-            return false;
-    return true;
-}
-
-/* "gpt-4o-2024-08-06" and "claude-haiku-4-5-20251001" without their dates; empty when there is none. */
-static struct slice without_date(struct slice name)
-{
-    size_t len = name.len;
-    if (len > 11 && name.ptr[len - 11] == '-' && name.ptr[len - 6] == '-' && name.ptr[len - 3] == '-' && digits_at(name, len - 10, 4) &&
-        digits_at(name, len - 5, 2) && digits_at(name, len - 2, 2))
-        return (struct slice){name.ptr, len - 11};
-    if (len > 9 && name.ptr[len - 9] == '-' && digits_at(name, len - 8, 8))
-        return (struct slice){name.ptr, len - 9};
-    return SLICE_NONE;
-}
-
 /* A dated version is the model that is known without its date. */
 static void take_facts(struct target *target, const struct target *known)
 {
@@ -182,7 +162,7 @@ static void take_facts(struct target *target, const struct target *known)
 
 void config_take_dated_facts(struct config *config, struct target *target)
 {
-    struct slice dateless = without_date(target->model.model);
+    struct slice dateless = model_name_without_date(target->model.model);
     const struct target *known = dateless.len == 0 ? NULL : find_by_model(config, target->provider, dateless);
     if (known != NULL)
         take_facts(target, known);
@@ -246,7 +226,7 @@ static struct model *new_model(struct arena *arena, struct slice name, unsigned 
 /* A bare name with a date, of a model that the catalog knows without: at the same providers, under its full name. */
 static const struct model *dated_model(struct config *config, struct slice name, struct arena *arena, struct holds *holds)
 {
-    struct slice dateless = without_date(name);
+    struct slice dateless = model_name_without_date(name);
     const struct model *known = find_model(config, dateless);
     if (known == NULL || !known->from_catalog)
         return NULL;

@@ -64,3 +64,22 @@ bool model_name_is_plain(struct slice name)
     }
     return false;
 }
+
+static bool digits_at(struct slice text, size_t at, size_t count)
+{
+    for (size_t i = at; i < at + count; i++)
+        if (text.ptr[i] < '0' || text.ptr[i] > '9')
+            return false;
+    return true;
+}
+
+struct slice model_name_without_date(struct slice name)
+{
+    size_t len = name.len;
+    if (len > 11 && name.ptr[len - 11] == '-' && name.ptr[len - 6] == '-' && name.ptr[len - 3] == '-' && digits_at(name, len - 10, 4) &&
+        digits_at(name, len - 5, 2) && digits_at(name, len - 2, 2))
+        return (struct slice){name.ptr, len - 11};
+    if (len > 9 && name.ptr[len - 9] == '-' && digits_at(name, len - 8, 8))
+        return (struct slice){name.ptr, len - 9};
+    return SLICE_NONE;
+}

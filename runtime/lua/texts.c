@@ -1,10 +1,12 @@
 /* texts.c -- what the Lua of the gateway asks C about a text.
  *
- * is_network(text): an address or a network; is_model_name(text); is_private_key(pem); sha256(text), to_hex(bytes) -> text;
+ * is_network(text): an address or a network; is_model_name(text); without_date(name) -> name or nil;
+ * distance(a, b) -> edits between two words of at most SPELLING_MAX bytes; is_private_key(pem); sha256(text), to_hex(bytes) -> text;
  * matches_any(patterns, text): what policies know as gateway.pattern.any.
  * SPDX-License-Identifier: MIT */
 #include "base/address.h"
 #include "base/hash.h"
+#include "base/spelling.h"
 #include "config/model_name.h"
 #include "lua/bindings.h"
 #include "lua/call.h"
@@ -23,6 +25,22 @@ static int is_network(lua_State *L)
 static int is_model_name(lua_State *L)
 {
     lua_pushboolean(L, model_name_is_plain(check_slice(L, 1)));
+    return 1;
+}
+
+static int without_date(lua_State *L)
+{
+    struct slice name = model_name_without_date(check_slice(L, 1));
+    if (name.len == 0)
+        return 0;
+    return push_slice(L, name);
+}
+
+static int distance(lua_State *L)
+{
+    struct slice a = check_slice(L, 1), b = check_slice(L, 2);
+    luaL_argcheck(L, a.len <= SPELLING_MAX && b.len <= SPELLING_MAX, 1, "too long");
+    lua_pushinteger(L, spelling_distance(a, b));
     return 1;
 }
 
@@ -69,13 +87,9 @@ static int matches_any(lua_State *L)
 
 int open_texts(lua_State *L)
 {
-    static const luaL_Reg functions[] = {{"is_network", is_network},
-                                         {"is_model_name", is_model_name},
-                                         {"is_private_key", is_private_key},
-                                         {"sha256", sha256},
-                                         {"to_hex", to_hex},
-                                         {"matches_any", matches_any},
-                                         {NULL, NULL}};
+    static const luaL_Reg functions[] = {{"is_network", is_network}, {"is_model_name", is_model_name},   {"without_date", without_date},
+                                         {"distance", distance},     {"is_private_key", is_private_key}, {"sha256", sha256},
+                                         {"to_hex", to_hex},         {"matches_any", matches_any},       {NULL, NULL}};
     luaL_newlib(L, functions);
     return 1;
 }
