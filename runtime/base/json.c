@@ -227,6 +227,11 @@ bool json_string(struct json *json, struct slice *raw)
     return nothing(raw);
 }
 
+bool json_string_here(struct json *json, struct slice *raw)
+{
+    return scan_string(json, raw) || nothing(raw);
+}
+
 /* ---------------------------------------------------------------- numbers and words */
 
 static const char *skip_digits(const char *at, const char *end)

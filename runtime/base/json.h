@@ -44,9 +44,10 @@ bool json_enter(struct json *json, enum json_type type);
 /* Begins a walk over the values of a list with json_next; where the text is not a list it has none. */
 struct json json_list(struct slice text);
 bool json_next(struct json *json, struct slice *raw); /* the next value of a list, as json_skip gives it */
-/* Where these four fail, their result is empty, or false. */
+/* Where these five fail, their result is empty, or false. */
 bool json_string(struct json *json, struct slice *raw);
-bool json_number(struct json *json, struct slice *raw); /* the digits as they were written */
+bool json_string_here(struct json *json, struct slice *raw); /* the same, right after json_peek has found JSON_STRING */
+bool json_number(struct json *json, struct slice *raw);      /* the digits as they were written */
 bool json_bool(struct json *json, bool *value);
 bool json_skip(struct json *json, struct slice *raw); /* any value, fully checked; raw (may be NULL): its text with quotes or brackets */
 /* True: the next value is null, and is consumed. Otherwise false, without an error. */

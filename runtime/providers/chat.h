@@ -90,8 +90,7 @@ struct chat {
     struct extra *extras; /* everything else */
     struct extra **extras_tail;
     unsigned extra_count;
-    struct slice
-        dropped; /* what read_chat itself left out (tools that another provider runs), as the writer names what it drops: ", " between */
+    struct slice dropped; /* names of what read_chat itself left out, such as tools that another provider runs, ", " between */
 };
 
 /* The neutral form of a request for embeddings. Lists of token ids are refused when it is read: only their own wire knows the vocabulary. */

@@ -32,22 +32,15 @@ bool scan_missing(struct scan *scan, struct slice name)
     return scan_refuse(scan, FAILURE_BAD_PARAMETER, arena_printf(scan->arena, scan->dialect->missing, (int)name.len, name.ptr), name);
 }
 
-struct slice scan_place(struct scan *scan, struct slice field)
+/* "messages[3].role", of the message that is read. */
+static struct slice place_of(struct scan *scan, struct slice field)
 {
     return arena_printf(scan->arena, scan->dialect->place, (unsigned)scan->index, field.len > 0 ? "." : "", field.ptr);
 }
 
-bool scan_bad_role(struct scan *scan, struct slice role, const char *known)
-{
-    return scan_refuse(
-        scan, FAILURE_BAD_PARAMETER,
-        arena_printf(scan->arena, "Invalid value: '%.*s'. Supported values are: %s.", role.len < 40 ? (int)role.len : 40, role.ptr, known),
-        scan_place(scan, LIT("role")));
-}
-
 static struct slice content_place(struct scan *scan, const char *suffix)
 {
-    struct slice place = scan->index < 0 ? scan->field : scan_place(scan, scan->field);
+    struct slice place = scan->index < 0 ? scan->field : place_of(scan, scan->field);
     return suffix == NULL ? place : arena_printf(scan->arena, "%.*s%s", (int)place.len, place.ptr, suffix);
 }
 
@@ -82,6 +75,12 @@ static inline bool same_bytes(const char *a, const char *b, size_t len)
     }
     memcpy(&a8, a, 8), memcpy(&b8, b, 8), memcpy(&a8_end, a + len - 8, 8), memcpy(&b8_end, b + len - 8, 8);
     return ((a8 ^ b8) | (a8_end ^ b8_end)) == 0;
+}
+
+/* As json_is, where names are many and all in a table. */
+static inline bool is_name(struct slice raw, struct slice name)
+{
+    return (raw.len == name.len && same_bytes(raw.ptr, name.ptr, name.len)) || (raw.len > name.len && json_is(raw, name));
 }
 
 /* A spelling with escapes means the same to a provider, and so to us. */
@@ -132,7 +131,7 @@ bool scan_rest(struct scan *scan, const struct scan_member *member, void *into)
 static bool add_text(struct scan *scan)
 {
     struct slice text;
-    if (!json_string(&scan->json, &text))
+    if (!json_string_here(&scan->json, &text))
         return false;
     facts_add_text(scan->facts, text);
     return true;
@@ -145,7 +144,7 @@ bool scan_add_text(struct scan *scan, const struct scan_member *member, void *in
 
 bool scan_take_string(struct scan *scan, const struct scan_member *member, void *into)
 {
-    return json_peek(&scan->json) == JSON_STRING ? json_string(&scan->json, slice_at(into, member)) : scan_rest(scan, member, into);
+    return json_peek(&scan->json) == JSON_STRING ? json_string_here(&scan->json, slice_at(into, member)) : scan_rest(scan, member, into);
 }
 
 bool scan_take_value(struct scan *scan, const struct scan_member *member, void *into)
@@ -183,11 +182,29 @@ bool scan_take_content(struct scan *scan, const struct scan_member *member, void
     return scan_content(scan);
 }
 
+static bool refuse_role(struct scan *scan, struct slice role)
+{
+    enum { SHOWN_MAX = 40 };
+    const struct scan_dialect *dialect = scan->dialect;
+    struct slice place = place_of(scan, LIT("role")), shown = {role.ptr, role.len < SHOWN_MAX ? role.len : SHOWN_MAX};
+    const char *words = dialect->bad_role != NULL ? dialect->bad_role : dialect->wrong_type;
+    struct slice what = dialect->bad_role != NULL ? shown : place;
+    return scan_refuse(scan, FAILURE_BAD_PARAMETER, arena_printf(scan->arena, words, (int)what.len, what.ptr, dialect->known_roles), place);
+}
+
 bool scan_take_role(struct scan *scan, const struct scan_member *member, void *into)
 {
+    struct slice *role = &((struct scan_message *)into)->role;
     if (json_peek(&scan->json) != JSON_STRING)
-        return scan_wrong_type(scan, scan_place(scan, member->name), scan->dialect->expected[JSON_STRING]);
-    return json_string(&scan->json, &((struct scan_message *)into)->role);
+        return scan_wrong_type(scan, place_of(scan, member->name), scan->dialect->expected[JSON_STRING]);
+    if (!json_string_here(&scan->json, role))
+        return false;
+    for (const struct scan_role *known = scan->dialect->roles; known->name.len > 0; known++)
+        if (is_name(*role, known->name)) {
+            scan->facts->developer |= known->developer;
+            return true;
+        }
+    return refuse_role(scan, *role);
 }
 
 static bool read_message(struct scan *scan, struct scan_message *message)
@@ -195,12 +212,12 @@ static bool read_message(struct scan *scan, struct scan_message *message)
     const struct scan_dialect *dialect = scan->dialect;
     *message = (struct scan_message){.content = false};
     if (json_peek(&scan->json) != JSON_OBJECT)
-        return scan_wrong_type(scan, scan_place(scan, LIT("")), dialect->expected[JSON_OBJECT]);
+        return scan_wrong_type(scan, place_of(scan, LIT("")), dialect->expected[JSON_OBJECT]);
     if (!scan_object(scan, &dialect->message, message))
         return false;
     if (dialect->needs_role && message->role.len == 0)
-        return scan_missing(scan, scan_place(scan, LIT("role")));
-    return !dialect->needs_content || message->content || scan_missing(scan, scan_place(scan, LIT("content")));
+        return scan_missing(scan, place_of(scan, LIT("role")));
+    return !dialect->needs_content || message->content || scan_missing(scan, place_of(scan, LIT("content")));
 }
 
 bool scan_take_messages(struct scan *scan, const struct scan_member *member, void *into)
@@ -220,7 +237,7 @@ bool scan_take_messages(struct scan *scan, const struct scan_member *member, voi
         facts->message_count++;
         if (!opened)
             facts->opening_json = (struct slice){begin, (size_t)(json->at - begin)};
-        opened |= json_is(message.role, LIT("user"));
+        opened = opened || json_is(message.role, LIT("user"));
     }
     bool empty = scan->index == 0;
     scan->index = -1;
@@ -237,7 +254,7 @@ bool scan_take_model(struct scan *scan, const struct scan_member *member, void *
     facts->model.at = json_offset(&scan->json);
     if (json_peek(&scan->json) != JSON_STRING)
         return scan_wrong_type(scan, member->name, scan->dialect->expected[JSON_STRING]);
-    if (!json_string(&scan->json, &facts->model_raw))
+    if (!json_string_here(&scan->json, &facts->model_raw))
         return false;
     facts->model.len = facts->model_raw.len + 2;
     if (slice_find(facts->model_raw, LIT("\\u0000")) != NULL) /* a name that ends early for some and not for others */
@@ -393,7 +410,7 @@ static bool read_members(struct scan *scan)
         scan->seen |= bit;
         if (!(member != NULL ? member->read(scan, member, scan->facts) : json_skip(&scan->json, NULL)))
             return false;
-        scan->only_extensions &= is_extension(member);
+        scan->only_extensions = scan->only_extensions && is_extension(member);
         scan->last_end = (size_t)(scan->json.at - scan->json.start);
     }
     return json_finish(&scan->json);

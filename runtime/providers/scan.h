@@ -32,9 +32,16 @@ struct scan_message {
     bool content;
 };
 
+struct scan_role {
+    struct slice name;
+    bool developer; /* the facts say that it was there */
+};
+
 /* The words are formats: `place` and names are passed as "%.*s". */
 struct scan_dialect {
     struct scan_members request, message;
+    const struct scan_role *roles; /* the most frequent ones first; the last has no name */
+    const char *known_roles;
     bool (*read_part)(struct scan *scan); /* a part of a message's content: an object */
     bool null_content;                    /* a message may say null */
     bool needs_role, needs_content;
@@ -44,6 +51,7 @@ struct scan_dialect {
     const char *place;                     /* of a message: index, ".", member */
     const char *wrong_type;                /* place, wanted type, type that was found */
     const char *missing;                   /* place */
+    const char *bad_role;                  /* the role, known_roles; NULL: in the words of wrong_type */
     const char *duplicate;                 /* name */
     const char *no_messages, *no_model, *model_with_nul, *bad_temperature;
     const char *not_object; /* type that was found */
@@ -75,10 +83,6 @@ bool scan_missing(struct scan *scan, struct slice name);
 /* A complaint; the first one counts. Always false. */
 bool scan_refuse(struct scan *scan, enum failure_kind kind, struct slice message, struct slice param);
 bool scan_wrong_type(struct scan *scan, struct slice place, const char *wanted);
-/* In the words of OpenAI's dialects. */
-bool scan_bad_role(struct scan *scan, struct slice role, const char *known);
-/* "messages[3].role", of the message that is read. */
-struct slice scan_place(struct scan *scan, struct slice field);
 
 /* The members of an object, which stands next; those without a row count as text of the prompt. */
 bool scan_object(struct scan *scan, const struct scan_members *members, void *into);
@@ -94,8 +98,9 @@ bool scan_typed(struct scan *scan, struct slice name, enum json_type type, struc
     }
 #define SCAN_OPENAI_WORDS                                                                                                                  \
     .wrong_type = "Invalid type for '%.*s': expected %s, but got %s instead.", .missing = "Missing required parameter: '%.*s'.",           \
-    .duplicate = "Duplicate key: '%s' is given twice.", .no_model = "Invalid 'model': it is empty.",                                       \
-    .model_with_nul = "Invalid 'model': it holds a NUL.", .bad_temperature = "Invalid 'temperature': not a number that can be held.",      \
+    .bad_role = "Invalid value: '%.*s'. Supported values are: %s.", .duplicate = "Duplicate key: '%s' is given twice.",                    \
+    .no_model = "Invalid 'model': it is empty.", .model_with_nul = "Invalid 'model': it holds a NUL.",                                     \
+    .bad_temperature = "Invalid 'temperature': not a number that can be held.",                                                            \
     .not_object = "The request body must be a JSON object, not %s.", .not_json = "The request body could not be read: %s, at byte %zu."
 
 /* --- readers of members of any object */
@@ -106,7 +111,7 @@ bool scan_take_string(struct scan *scan, const struct scan_member *member, void 
 bool scan_take_value(struct scan *scan, const struct scan_member *member, void *into);  /* any value into a slice */
 
 /* --- readers of members of a message */
-bool scan_take_role(struct scan *scan, const struct scan_member *member, void *into); /* any string */
+bool scan_take_role(struct scan *scan, const struct scan_member *member, void *into); /* one of the dialect's */
 bool scan_take_content(struct scan *scan, const struct scan_member *member, void *into);
 
 /* --- readers of members of a request; null is none */

@@ -80,6 +80,30 @@ bool take_value(struct take *take, const struct take_member *member, void *into)
     return json_peek(json) == JSON_NULL ? json_skip(json, NULL) : json_skip(json, take_slot(into, member));
 }
 
+enum take_stops take_stops(struct take *take)
+{
+    enum { STOPS_MAX = 64 };
+    struct json *json = &take->json;
+    struct chat *chat = take->chat;
+    if (json_peek(json) == JSON_NULL)
+        return json_skip(json, NULL) ? STOPS_TAKEN : STOPS_UNREAD;
+    if (json_peek(json) != JSON_ARRAY)
+        return STOPS_NO_LIST;
+    chat->stops_raw = arena_zalloc(take->arena, sizeof *chat->stops_raw * STOPS_MAX);
+    if (chat->stops_raw == NULL)
+        return STOPS_UNREAD;
+    json_array(json);
+    while (json_element(json)) {
+        if (chat->stop_count == STOPS_MAX)
+            return STOPS_TOO_MANY;
+        if (json_peek(json) != JSON_STRING)
+            return STOPS_NO_TEXT;
+        if (!json_string(json, &chat->stops_raw[chat->stop_count++]))
+            return STOPS_UNREAD;
+    }
+    return json->error == JSON_OK ? STOPS_TAKEN : STOPS_UNREAD;
+}
+
 bool take_is_own(struct take *take, struct slice name_raw)
 {
     return json_is(name_raw, LIT("routing_strategy")) || json_is(name_raw, LIT("fallback")) ||

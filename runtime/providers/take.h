@@ -62,6 +62,10 @@ static inline bool take_is_number(struct slice value)
     return value.len > 0 && (value.ptr[0] == '-' || (value.ptr[0] >= '0' && value.ptr[0] <= '9'));
 }
 
+enum take_stops { STOPS_TAKEN, STOPS_NO_LIST, STOPS_NO_TEXT, STOPS_TOO_MANY, STOPS_UNREAD };
+/* Sequences that end an answer: null or a list of strings. STOPS_UNREAD: no JSON, or no memory. */
+enum take_stops take_stops(struct take *take);
+
 /* The gateway's own members say nothing to a provider; OpenRouter's field `provider` is an object, and another one. */
 bool take_is_own(struct take *take, struct slice name_raw);
 #endif

@@ -30,9 +30,9 @@ struct content {
     struct slice google; /* a thought signature that waits for its call */
 };
 
-static bool add_text(struct reading *scan, struct parts *parts, struct slice text_raw, struct slice marker)
+static bool add_text(struct reading *reading, struct parts *parts, struct slice text_raw, struct slice marker)
 {
-    struct part *part = take_part(scan->base.arena, &parts->tail, PART_TEXT);
+    struct part *part = take_part(reading->base.arena, &parts->tail, PART_TEXT);
     if (part == NULL)
         return false;
     part->text_raw = text_raw;
@@ -102,7 +102,7 @@ static struct slice text_of(struct arena *arena, struct slice content)
 }
 
 /* Where a picture or a file is: data, an address, or an id that only its own provider knows. */
-static void take_source(struct reading *scan, struct part *part, struct slice source)
+static void take_source(struct reading *reading, struct part *part, struct slice source)
 {
     struct slice type = json_find_string(source, "type");
     if (json_is(type, LIT("base64"))) {
@@ -115,42 +115,42 @@ static void take_source(struct reading *scan, struct part *part, struct slice so
         part->text_raw = json_find_string(source, "data");
     } else if (json_is(type, LIT("content"))) {
         part->media_type_raw = LIT("text/plain");
-        part->text_raw = text_of(scan->base.arena, json_find(source, "content"));
+        part->text_raw = text_of(reading->base.arena, json_find(source, "content"));
     } else {
         part->id_raw = json_find_string(source, "file_id");
     }
 }
 
-static bool add_file(struct reading *scan, struct parts *parts, enum part_kind kind, const struct block *block)
+static bool add_file(struct reading *reading, struct parts *parts, enum part_kind kind, const struct block *block)
 {
-    struct part *part = take_part(scan->base.arena, &parts->tail, kind);
+    struct part *part = take_part(reading->base.arena, &parts->tail, kind);
     if (part == NULL)
         return false;
     part->name_raw = block->title;
     part->cache_control_json = block->marker;
-    take_source(scan, part, block->source);
+    take_source(reading, part, block->source);
     return true;
 }
 
 /* A search result is text with its title and its source. */
-static bool add_search_result(struct reading *scan, struct parts *parts, const struct block *block)
+static bool add_search_result(struct reading *reading, struct parts *parts, const struct block *block)
 {
     struct arena_joined all = {.one = block->title};
-    arena_join(scan->base.arena, &all, line_end, take_inside(block->source));
-    add_lines(scan->base.arena, &all, block->content);
-    return add_text(scan, parts, arena_joined_text(&all), block->marker);
+    arena_join(reading->base.arena, &all, line_end, take_inside(block->source));
+    add_lines(reading->base.arena, &all, block->content);
+    return add_text(reading, parts, arena_joined_text(&all), block->marker);
 }
 
 /* What a result holds: text and pictures stay in it. A file cannot stand in a result elsewhere: it follows in the user's own message. */
-static bool read_result_content(struct reading *scan, struct content *content, struct part *result, struct slice text)
+static bool read_result_content(struct reading *reading, struct content *content, struct part *result, struct slice text)
 {
     struct parts children = {.tail = &result->children};
-    struct take inner = scan->base;
+    struct take inner = reading->base;
     struct json *json = &inner.json;
     struct block block;
     json_init(json, text, JSON_DEPTH_MAX);
     if (json_peek(json) == JSON_STRING)
-        return add_text(scan, &children, take_inside(text), SLICE_NONE);
+        return add_text(reading, &children, take_inside(text), SLICE_NONE);
     if (json_peek(json) != JSON_ARRAY)
         return true;
     json_array(json);
@@ -159,55 +159,55 @@ static bool read_result_content(struct reading *scan, struct content *content, s
         if (!good)
             return false;
         if (json_is(block.type, LIT("text")))
-            good = add_text(scan, &children, block.text, block.marker);
+            good = add_text(reading, &children, block.text, block.marker);
         else if (json_is(block.type, LIT("image")))
-            good = add_file(scan, &children, PART_IMAGE, &block);
+            good = add_file(reading, &children, PART_IMAGE, &block);
         else if (json_is(block.type, LIT("search_result")))
-            good = add_search_result(scan, &children, &block);
+            good = add_search_result(reading, &children, &block);
         else if (json_is(block.type, LIT("document")))
-            good = add_file(scan, &content->said, PART_DOCUMENT, &block);
+            good = add_file(reading, &content->said, PART_DOCUMENT, &block);
         if (!good)
             return false;
     }
     return json->error == JSON_OK;
 }
 
-static bool add_result(struct reading *scan, struct content *content, const struct block *block)
+static bool add_result(struct reading *reading, struct content *content, const struct block *block)
 {
-    struct part *part = take_part(scan->base.arena, &content->results.tail, PART_TOOL_RESULT);
+    struct part *part = take_part(reading->base.arena, &content->results.tail, PART_TOOL_RESULT);
     if (part == NULL)
         return false;
     part->id_raw = block->call_id;
     part->is_error = slice_equals(block->is_error, LIT("true"));
     part->cache_control_json = block->marker;
     part->json = block->content; /* until its message is made: whether it was one string */
-    return read_result_content(scan, content, part, block->content);
+    return read_result_content(reading, content, part, block->content);
 }
 
 /* ---------------------------------------------------------------- plain blocks */
 
-static bool add_call(struct reading *scan, struct content *content, const struct block *block)
+static bool add_call(struct reading *reading, struct content *content, const struct block *block)
 {
-    struct part *part = take_part(scan->base.arena, &content->said.tail, PART_TOOL_CALL);
+    struct part *part = take_part(reading->base.arena, &content->said.tail, PART_TOOL_CALL);
     if (part == NULL)
         return false;
     part->id_raw = block->id;
     part->name_raw = block->name;
-    part->text_raw = json_escape(scan->base.arena, block->input.len > 0 && block->input.ptr[0] == '{' ? block->input : LIT("{}"));
+    part->text_raw = json_escape(reading->base.arena, block->input.len > 0 && block->input.ptr[0] == '{' ? block->input : LIT("{}"));
     part->cache_control_json = block->marker;
     part->signature_raw = content->google;
     content->google = SLICE_NONE;
     return part->text_raw.ptr != NULL;
 }
 
-static bool add_thinking(struct reading *scan, struct content *content, const struct block *block)
+static bool add_thinking(struct reading *reading, struct content *content, const struct block *block)
 {
     if (slice_starts_with(block->signature, LIT(ANTHROPIC_GOOGLE))) {
         size_t skip = sizeof ANTHROPIC_GOOGLE - 1;
         content->google = (struct slice){block->signature.ptr + skip, block->signature.len - skip};
         return true;
     }
-    struct part *part = take_part(scan->base.arena, &content->said.tail, PART_REASONING);
+    struct part *part = take_part(reading->base.arena, &content->said.tail, PART_REASONING);
     if (part == NULL)
         return false;
     part->text_raw = block->thinking;
@@ -215,9 +215,9 @@ static bool add_thinking(struct reading *scan, struct content *content, const st
     return true;
 }
 
-static bool add_opaque(struct reading *scan, struct parts *parts, enum part_kind kind, const struct block *block)
+static bool add_opaque(struct reading *reading, struct parts *parts, enum part_kind kind, const struct block *block)
 {
-    struct part *part = take_part(scan->base.arena, &parts->tail, kind);
+    struct part *part = take_part(reading->base.arena, &parts->tail, kind);
     if (part == NULL)
         return false;
     part->data_raw = kind == PART_REDACTED ? block->data : SLICE_NONE;
@@ -225,44 +225,44 @@ static bool add_opaque(struct reading *scan, struct parts *parts, enum part_kind
     return true;
 }
 
-static bool add_block(struct reading *scan, struct content *content, const struct block *block)
+static bool add_block(struct reading *reading, struct content *content, const struct block *block)
 {
     struct slice type = block->type;
     if (json_is(type, LIT("text")))
-        return add_text(scan, &content->said, block->text, block->marker);
+        return add_text(reading, &content->said, block->text, block->marker);
     if (json_is(type, LIT("tool_use")))
-        return add_call(scan, content, block);
+        return add_call(reading, content, block);
     if (json_is(type, LIT("tool_result")))
-        return add_result(scan, content, block);
+        return add_result(reading, content, block);
     if (json_is(type, LIT("image")))
-        return add_file(scan, &content->said, PART_IMAGE, block);
+        return add_file(reading, &content->said, PART_IMAGE, block);
     if (json_is(type, LIT("document")))
-        return add_file(scan, &content->said, PART_DOCUMENT, block);
+        return add_file(reading, &content->said, PART_DOCUMENT, block);
     if (json_is(type, LIT("thinking")))
-        return add_thinking(scan, content, block);
+        return add_thinking(reading, content, block);
     if (json_is(type, LIT("redacted_thinking")))
-        return add_opaque(scan, &content->said, PART_REDACTED, block);
+        return add_opaque(reading, &content->said, PART_REDACTED, block);
     if (json_is(type, LIT("search_result")))
-        return add_search_result(scan, &content->said, block);
+        return add_search_result(reading, &content->said, block);
     if (json_is(type, LIT("mid_conv_system")))
-        return add_text(scan, &content->system, block->text.len > 0 ? block->text : text_of(scan->base.arena, block->content),
+        return add_text(reading, &content->system, block->text.len > 0 ? block->text : text_of(reading->base.arena, block->content),
                         block->marker);
-    return add_opaque(scan, &content->said, PART_OPAQUE, block);
+    return add_opaque(reading, &content->said, PART_OPAQUE, block);
 }
 
-static bool read_content(struct reading *scan, struct content *content)
+static bool read_content(struct reading *reading, struct content *content)
 {
-    struct json *json = &scan->base.json;
+    struct json *json = &reading->base.json;
     struct block block;
     struct slice text;
     content->plain = json_peek(json) == JSON_STRING;
     if (content->plain)
-        return json_string(json, &text) && add_text(scan, &content->said, text, SLICE_NONE);
+        return json_string(json, &text) && add_text(reading, &content->said, text, SLICE_NONE);
     if (json_peek(json) != JSON_ARRAY)
         return json_skip(json, NULL);
     json_array(json);
     while (json_element(json))
-        if (!read_block(&scan->base, &block) || !add_block(scan, content, &block))
+        if (!read_block(&reading->base, &block) || !add_block(reading, content, &block))
             return false;
     return json->error == JSON_OK;
 }
@@ -277,19 +277,19 @@ static void content_begin(struct content *content)
 
 /* ---------------------------------------------------------------- messages */
 
-static bool add_message(struct reading *scan, enum role role, bool plain, struct part *parts)
+static bool add_message(struct reading *reading, enum role role, bool plain, struct part *parts)
 {
-    struct message *message = arena_zalloc(scan->base.arena, sizeof *message);
+    struct message *message = arena_zalloc(reading->base.arena, sizeof *message);
     if (message == NULL)
         return false;
     *message = (struct message){.role = role, .plain = plain, .parts = parts};
-    *scan->tail = message;
-    scan->tail = &message->next;
+    *reading->tail = message;
+    reading->tail = &message->next;
     return true;
 }
 
 /* Results first, each a message; then system texts; then the rest. */
-static bool add_messages(struct reading *scan, enum role role, struct content *content)
+static bool add_messages(struct reading *reading, enum role role, struct content *content)
 {
     bool more = content->results.first != NULL || content->system.first != NULL;
     for (struct part *result = content->results.first, *next; result != NULL; result = next) {
@@ -297,12 +297,12 @@ static bool add_messages(struct reading *scan, enum role role, struct content *c
         next = result->next;
         result->next = NULL;
         result->json = SLICE_NONE;
-        if (!add_message(scan, ROLE_TOOL, plain, result))
+        if (!add_message(reading, ROLE_TOOL, plain, result))
             return false;
     }
-    if (content->system.first != NULL && !add_message(scan, ROLE_SYSTEM, false, content->system.first))
+    if (content->system.first != NULL && !add_message(reading, ROLE_SYSTEM, false, content->system.first))
         return false;
-    return (content->said.first == NULL && more) || add_message(scan, role, content->plain, content->said.first);
+    return (content->said.first == NULL && more) || add_message(reading, role, content->plain, content->said.first);
 }
 
 struct message_said {
@@ -316,17 +316,17 @@ static bool read_message_content(struct take *take, const struct take_member *me
     return read_content((struct reading *)take, &((struct message_said *)into)->content);
 }
 
-static bool read_message(struct reading *scan)
+static bool read_message(struct reading *reading)
 {
     static const struct take_member list[] = {{LIT("role"), take_string, offsetof(struct message_said, role)},
                                               {LIT("content"), read_message_content, 0}};
     static const struct take_members members = TAKE_MEMBERS(list);
     struct message_said said = {.role = SLICE_NONE};
     content_begin(&said.content);
-    if (!take_object(&scan->base, &members, &said))
+    if (!take_object(&reading->base, &members, &said))
         return false;
     enum role role = json_is(said.role, LIT("assistant")) ? ROLE_ASSISTANT : json_is(said.role, LIT("system")) ? ROLE_SYSTEM : ROLE_USER;
-    return add_messages(scan, role, &said.content);
+    return add_messages(reading, role, &said.content);
 }
 
 static bool read_messages(struct take *take, const struct take_member *member, void *into)
@@ -354,20 +354,20 @@ static void cut_billing_line(struct part **parts)
 
 static bool read_system(struct take *take, const struct take_member *member, void *into)
 {
-    struct reading *scan = into;
+    struct reading *reading = into;
     struct content content;
     (void)member;
     (void)take;
     content_begin(&content);
-    if (!read_content(scan, &content))
+    if (!read_content(reading, &content))
         return false;
     cut_billing_line(&content.said.first);
     if (content.said.first == NULL)
         return true;
-    scan->system = arena_zalloc(scan->base.arena, sizeof *scan->system);
-    if (scan->system == NULL)
+    reading->system = arena_zalloc(reading->base.arena, sizeof *reading->system);
+    if (reading->system == NULL)
         return false;
-    *scan->system = (struct message){.role = ROLE_SYSTEM, .plain = content.plain, .parts = content.said.first};
+    *reading->system = (struct message){.role = ROLE_SYSTEM, .plain = content.plain, .parts = content.said.first};
     return true;
 }
 
@@ -375,30 +375,15 @@ static bool read_system(struct take *take, const struct take_member *member, voi
 
 static bool read_stops(struct take *take, const struct take_member *member, void *into)
 {
-    struct json *json = &take->json;
-    struct chat *chat = take->chat;
+    static const struct slice words[] = {[STOPS_NO_LIST] = LIT("stop_sequences: Input should be a valid list"),
+                                         [STOPS_NO_TEXT] = LIT("stop_sequences: Input should be a list of strings"),
+                                         [STOPS_TOO_MANY] = LIT("stop_sequences: too many")};
+    enum take_stops stops = take_stops(take);
     (void)into;
-    enum { STOPS_MAX = 64 };
-    if (json_peek(json) == JSON_NULL)
-        return json_skip(json, NULL);
-    if (json_peek(json) != JSON_ARRAY)
-        return take_refuse(take, LIT("stop_sequences: Input should be a valid list"), member->name);
-    chat->stops_raw = arena_zalloc(take->arena, sizeof *chat->stops_raw * STOPS_MAX);
-    if (chat->stops_raw == NULL)
-        return false;
-    json_array(json);
-    while (json_element(json)) {
-        if (chat->stop_count == STOPS_MAX)
-            return take_refuse(take, LIT("stop_sequences: too many"), member->name);
-        if (json_peek(json) != JSON_STRING)
-            return take_refuse(take, LIT("stop_sequences: Input should be a list of strings"), member->name);
-        if (!json_string(json, &chat->stops_raw[chat->stop_count++]))
-            return false;
-    }
-    return json->error == JSON_OK;
+    return stops == STOPS_TAKEN || (stops != STOPS_UNREAD && take_refuse(take, words[stops], member->name));
 }
 
-static bool read_tool_choice(struct reading *scan, struct slice choice)
+static bool read_tool_choice(struct reading *reading, struct slice choice)
 {
     static const struct {
         struct slice word;
@@ -407,16 +392,16 @@ static bool read_tool_choice(struct reading *scan, struct slice choice)
                  {LIT("any"), TOOL_CHOICE_REQUIRED},
                  {LIT("tool"), TOOL_CHOICE_NAMED},
                  {LIT("none"), TOOL_CHOICE_NONE}};
-    struct chat *chat = scan->base.chat;
+    struct chat *chat = reading->base.chat;
     struct slice type = json_find_string(choice, "type");
     for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
         if (json_is(type, known[i].word))
             chat->tool_choice = known[i].choice;
     chat->tool_choice_name_raw = json_find_string(choice, "name");
     if (choice.len > 0 && chat->tool_choice == TOOL_CHOICE_NONE_GIVEN)
-        return take_refuse(&scan->base, LIT("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'"), LIT("tool_choice"));
+        return take_refuse(&reading->base, LIT("tool_choice.type: Input should be 'auto', 'any', 'tool' or 'none'"), LIT("tool_choice"));
     if (chat->tool_choice == TOOL_CHOICE_NAMED && chat->tool_choice_name_raw.len == 0)
-        return take_refuse(&scan->base, LIT("tool_choice.name: Field required"), LIT("tool_choice"));
+        return take_refuse(&reading->base, LIT("tool_choice.name: Field required"), LIT("tool_choice"));
     if (slice_equals(json_find(choice, "disable_parallel_tool_use"), LIT("true")))
         chat->parallel_tool_calls = 0;
     return true;
@@ -503,46 +488,46 @@ static const struct take_member request_list[] = {
     {LIT("cache_control"), take_value, offsetof(struct reading, cache_control)},
 };
 
-static bool finish(struct reading *scan)
+static bool finish(struct reading *reading)
 {
-    struct chat *chat = scan->base.chat;
+    struct chat *chat = reading->base.chat;
     const struct {
         struct slice value;
         const char *name;
-    } numbers[] = {{scan->temperature, "temperature"}, {scan->top_p, "top_p"}, {scan->top_k, "top_k"}};
+    } numbers[] = {{reading->temperature, "temperature"}, {reading->top_p, "top_p"}, {reading->top_k, "top_k"}};
     for (unsigned i = 0; i < sizeof numbers / sizeof *numbers; i++)
         if (numbers[i].value.len > 0 && !take_is_number(numbers[i].value))
-            return take_refuse(&scan->base, arena_printf(scan->base.arena, "%s: Input should be a valid number", numbers[i].name),
+            return take_refuse(&reading->base, arena_printf(reading->base.arena, "%s: Input should be a valid number", numbers[i].name),
                                slice_of(numbers[i].name));
-    if (scan->system != NULL) {
-        scan->system->next = chat->messages;
-        chat->messages = scan->system;
+    if (reading->system != NULL) {
+        reading->system->next = chat->messages;
+        chat->messages = reading->system;
     }
-    chat->model_raw = take_inside(scan->model);
-    chat->temperature = scan->temperature;
-    chat->top_p = scan->top_p;
-    chat->top_k = scan->top_k;
-    chat->cache_control_json = scan->cache_control;
-    chat->stream = slice_equals(scan->stream, LIT("true"));
+    chat->model_raw = take_inside(reading->model);
+    chat->temperature = reading->temperature;
+    chat->top_p = reading->top_p;
+    chat->top_k = reading->top_k;
+    chat->cache_control_json = reading->cache_control;
+    chat->stream = slice_equals(reading->stream, LIT("true"));
     chat->include_usage = true;
-    chat->max_tokens = max_tokens_of(scan->base.arena, scan->max_tokens);
+    chat->max_tokens = max_tokens_of(reading->base.arena, reading->max_tokens);
     chat->max_completion = true;
-    chat->user_raw = short_user(scan->base.arena, json_find_string(scan->metadata, "user_id"));
-    take_tier(chat, take_inside(scan->service_tier));
-    chat->thinking_json = scan->thinking;
-    anthropic_read_effort(chat, json_find_string(scan->output_config, "effort"));
-    struct slice format = json_find(scan->output_config, "format");
-    anthropic_read_format(chat, scan->base.arena, format.len > 0 ? format : scan->output_format);
-    return read_tool_choice(scan, scan->tool_choice);
+    chat->user_raw = short_user(reading->base.arena, json_find_string(reading->metadata, "user_id"));
+    take_tier(chat, take_inside(reading->service_tier));
+    chat->thinking_json = reading->thinking;
+    anthropic_read_effort(chat, json_find_string(reading->output_config, "effort"));
+    struct slice format = json_find(reading->output_config, "format");
+    anthropic_read_format(chat, reading->base.arena, format.len > 0 ? format : reading->output_format);
+    return read_tool_choice(reading, reading->tool_choice);
 }
 
 bool anthropic_read_chat(struct slice body, struct arena *arena, struct chat *chat, struct complaint *complaint)
 {
     static const struct take_members members = {request_list, sizeof request_list / sizeof *request_list, read_other};
-    struct reading scan = {.base = {.arena = arena, .chat = chat, .complaint = complaint}, .tail = &chat->messages};
+    struct reading reading = {.base = {.arena = arena, .chat = chat, .complaint = complaint}, .tail = &chat->messages};
     *complaint = (struct complaint){FAILURE_BAD_JSON, SLICE_NONE, SLICE_NONE};
     *chat = (struct chat){.wire = &wire_anthropic, .parallel_tool_calls = -1, .schema_strict = -1, .logprobs = -1};
-    json_init(&scan.base.json, body, JSON_DEPTH_MAX);
-    bool good = take_object(&scan.base, &members, &scan) && finish(&scan) && !arena->overflow;
+    json_init(&reading.base.json, body, JSON_DEPTH_MAX);
+    bool good = take_object(&reading.base, &members, &reading) && finish(&reading) && !arena->overflow;
     return good || chat_is_unread(arena, complaint);
 }

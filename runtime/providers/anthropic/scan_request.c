@@ -16,6 +16,8 @@ struct block {
 /* A value in the place of another kind of block is none. */
 static void note_block(struct facts *facts, const struct block *block)
 {
+    if (json_is(block->type, LIT("text"))) /* nearly all are */
+        return;
     bool base64 = json_is(block->source_type, LIT("base64"));
     if (json_is(block->type, LIT("image")))
         facts_add_media(facts, PART_IMAGE, block->url, block->media_type, base64 ? block->data : SLICE_NONE);
@@ -89,20 +91,15 @@ static bool read_block(struct scan *scan)
     return true;
 }
 
-static bool read_role(struct scan *scan, const struct scan_member *member, void *into)
-{
-    struct slice *role = &((struct scan_message *)into)->role;
-    if (!scan_take_role(scan, member, into))
-        return false;
-    if (json_is(*role, LIT("user")) || json_is(*role, LIT("assistant")) || json_is(*role, LIT("system")))
-        return true;
-    return scan_refuse(scan, FAILURE_BAD_PARAMETER,
-                       arena_printf(scan->arena, "messages.%d.role: Input should be 'user' or 'assistant'", scan->index),
-                       scan_place(scan, member->name));
-}
+static const struct scan_role roles[] = {
+    {.name = LIT("assistant")},
+    {.name = LIT("user")},
+    {.name = LIT("system")},
+    {.name = SLICE_NONE},
+};
 
 static const struct scan_member message_members[] = {
-    {LIT("role"), read_role, 0},
+    {LIT("role"), scan_take_role, 0},
     {LIT("content"), scan_take_content, 0},
 };
 
@@ -206,6 +203,8 @@ static const struct scan_member request_members[] = {
 static const struct scan_dialect dialect = {
     .request = SCAN_MEMBERS(request_members),
     .message = SCAN_MEMBERS(message_members),
+    .roles = roles,
+    .known_roles = "'user' or 'assistant'",
     .read_part = read_block,
     .needs_role = true,
     .needs_content = true,

@@ -56,7 +56,7 @@ static bool read_chat(struct slice body, struct arena *arena, struct chat *chat,
     for (struct extra **at = &chat->extras; *at != NULL;) {
         bool cut = false;
         for (unsigned i = 0; i < sizeof own / sizeof *own; i++)
-            cut |= json_raw_equals((*at)->name_raw, own[i]);
+            cut |= json_is((*at)->name_raw, own[i]);
         if (cut)
             *at = (*at)->next;
         else

@@ -216,12 +216,12 @@ static bool read_role(struct take *take, const struct take_member *member, void 
     (void)member;
     if (!(json_peek(&take->json) == JSON_STRING ? json_string(&take->json, &role) : json_skip(&take->json, NULL)))
         return false;
-    message->developer = json_raw_equals(role, LIT("developer"));
-    if (message->developer || json_raw_equals(role, LIT("system")))
+    message->developer = json_is(role, LIT("developer"));
+    if (message->developer || json_is(role, LIT("system")))
         message->role = ROLE_SYSTEM;
-    else if (json_raw_equals(role, LIT("assistant")))
+    else if (json_is(role, LIT("assistant")))
         message->role = ROLE_ASSISTANT;
-    else if (json_raw_equals(role, LIT("tool")) || json_raw_equals(role, LIT("function")))
+    else if (json_is(role, LIT("tool")) || json_is(role, LIT("function")))
         message->role = ROLE_TOOL;
     else
         message->role = ROLE_USER;
@@ -390,7 +390,7 @@ static bool use_tool_choice(struct take *take, struct slice raw)
         chat->tool_choice = TOOL_CHOICE_REQUIRED;
     else if (raw.len > 0 && raw.ptr[0] == '{' && json_find(raw, "allowed_tools").len > 0) {
         struct slice allowed = json_find(raw, "allowed_tools");
-        chat->tool_choice = json_raw_equals(json_find_string(allowed, "mode"), LIT("required")) ? TOOL_CHOICE_REQUIRED : TOOL_CHOICE_AUTO;
+        chat->tool_choice = json_is(json_find_string(allowed, "mode"), LIT("required")) ? TOOL_CHOICE_REQUIRED : TOOL_CHOICE_AUTO;
         return chat_keep_tools(chat, take->arena, json_find(allowed, "tools"));
     } else if (raw.len > 0 && raw.ptr[0] == '{') {
         chat->tool_choice = TOOL_CHOICE_NAMED;
@@ -428,30 +428,16 @@ static bool use_format(struct take *take, struct slice raw)
 
 static bool read_stop(struct take *take, const struct take_member *member, void *into)
 {
-    struct json *json = &take->json;
     struct chat *chat = into;
-    (void)member;
-    enum { STOPS_MAX = 64 };
-    chat->stops_raw = arena_zalloc(take->arena, sizeof *chat->stops_raw * STOPS_MAX);
-    if (chat->stops_raw == NULL)
-        return false;
-    chat->stop_plain = json_peek(json) == JSON_STRING;
-    if (chat->stop_plain)
-        return json_string(json, &chat->stops_raw[chat->stop_count++]);
-    if (json_peek(json) == JSON_NULL)
-        return json_skip(json, NULL);
-    if (json_peek(json) != JSON_ARRAY)
-        return wrong_type(take, LIT("stop"), "a string or an array of strings");
-    json_array(json);
-    while (json_element(json)) {
-        if (chat->stop_count == STOPS_MAX)
-            return take_refuse(take, LIT("Invalid 'stop': too many sequences."), LIT("stop"));
-        if (json_peek(json) != JSON_STRING)
-            return wrong_type(take, LIT("stop"), "a string or an array of strings");
-        if (!json_string(json, &chat->stops_raw[chat->stop_count++]))
-            return false;
+    chat->stop_plain = json_peek(&take->json) == JSON_STRING;
+    if (chat->stop_plain) {
+        chat->stops_raw = arena_zalloc(take->arena, sizeof *chat->stops_raw);
+        return chat->stops_raw != NULL && json_string(&take->json, &chat->stops_raw[chat->stop_count++]);
     }
-    return json->error == JSON_OK;
+    enum take_stops stops = take_stops(take);
+    if (stops == STOPS_NO_LIST || stops == STOPS_NO_TEXT)
+        return wrong_type(take, member->name, "a string or an array of strings");
+    return stops == STOPS_TAKEN || (stops == STOPS_TOO_MANY && take_refuse(take, LIT("Invalid 'stop': too many sequences."), member->name));
 }
 
 /* ---------------------------------------------------------------- the request */

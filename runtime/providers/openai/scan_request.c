@@ -23,9 +23,11 @@ static void note_part(struct facts *facts, const struct part_seen *part)
 {
     struct slice type = part->type;
     unsigned needs = facts->needs;
+    if (json_is(type, LIT("text"))) /* nearly all are */
+        return;
     if (json_is(type, LIT("image_url"))) {
         facts_add_media(facts, PART_IMAGE, address_of(part->image), SLICE_NONE, SLICE_NONE);
-    } else if (json_is(type, LIT("audio_url")) || openai_is(type, LIT("video_url"))) { /* COMPAT(vllm, openrouter, 2026-08) */
+    } else if (json_is(type, LIT("audio_url")) || json_is(type, LIT("video_url"))) { /* COMPAT(vllm, openrouter, 2026-08) */
         facts_add_media(facts, PART_AUDIO, address_of(part->other), SLICE_NONE, SLICE_NONE);
         facts->needs = needs; /* who can do with it is not known here */
     } else if (json_is(type, LIT("input_audio"))) {
@@ -55,21 +57,10 @@ static bool read_part(struct scan *scan)
     return true;
 }
 
-static bool read_role(struct scan *scan, const struct scan_member *member, void *into)
-{
-    enum { DEVELOPER = 3 };
-    static const struct slice roles[] = {LIT("user"), LIT("assistant"), LIT("system"), LIT("developer"), LIT("tool"), LIT("function")};
-    struct slice *role = &((struct scan_message *)into)->role;
-    if (!scan_take_role(scan, member, into))
-        return false;
-    for (unsigned i = 0; i < sizeof roles / sizeof *roles; i++) {
-        if (!json_is(*role, roles[i]))
-            continue;
-        scan->facts->developer |= i == DEVELOPER;
-        return true;
-    }
-    return scan_bad_role(scan, *role, "'system', 'developer', 'assistant', 'user', 'tool' and 'function'");
-}
+static const struct scan_role roles[] = {
+    {.name = LIT("assistant")}, {.name = LIT("user")},     {.name = LIT("system")}, {LIT("developer"), true},
+    {.name = LIT("tool")},      {.name = LIT("function")}, {.name = SLICE_NONE},
+};
 
 static bool read_calls(struct scan *scan, const struct scan_member *member, void *into)
 {
@@ -90,7 +81,7 @@ static bool read_foreign(struct scan *scan, const struct scan_member *member, vo
 }
 
 static const struct scan_member message_members[] = {
-    {LIT("role"), read_role, 0},
+    {LIT("role"), scan_take_role, 0},
     {LIT("content"), scan_take_content, 0},
     {LIT("tool_calls"), read_calls, 0},
     {LIT("thinking_blocks"), read_foreign, 0},
@@ -228,7 +219,7 @@ static bool read_stream_options(struct scan *scan, const struct scan_member *mem
         json_object(json);
         while (json_member(json, &key)) {
             facts->stream_options_empty = false;
-            bool usage = json_raw_equals(key, LIT("include_usage"));
+            bool usage = json_is(key, LIT("include_usage"));
             size_t at = json_offset(json);
             enum json_type type = json_peek(json);
             if (usage && type != JSON_TRUE && type != JSON_FALSE && type != JSON_NULL)
@@ -251,7 +242,7 @@ static bool read_format(struct scan *scan, const struct scan_member *member, voi
     struct slice raw;
     if (!scan_typed(scan, member->name, JSON_OBJECT, &raw))
         return false;
-    if (json_raw_equals(json_find_string(raw, "type"), LIT("json_schema")))
+    if (json_is(json_find_string(raw, "type"), LIT("json_schema")))
         facts->needs |= NEED_JSON_SCHEMA;
     facts_add_rest(facts, raw);
     return true;
@@ -263,7 +254,7 @@ static bool read_effort(struct scan *scan, const struct scan_member *member, voi
     (void)into;
     if (!scan_typed(scan, member->name, JSON_STRING, &quoted))
         return false;
-    if (quoted.len > 2 && !json_raw_equals((struct slice){quoted.ptr + 1, quoted.len - 2}, LIT("none")))
+    if (quoted.len > 2 && !json_is((struct slice){quoted.ptr + 1, quoted.len - 2}, LIT("none")))
         scan->facts->needs |= NEED_REASONING;
     return true;
 }
@@ -299,6 +290,8 @@ static const struct scan_member request_members[] = {
 static const struct scan_dialect dialect = {
     .request = SCAN_MEMBERS(request_members),
     .message = SCAN_MEMBERS(message_members),
+    .roles = roles,
+    .known_roles = "'system', 'developer', 'assistant', 'user', 'tool' and 'function'",
     .read_part = read_part,
     .null_content = true,
     .needs_role = true,

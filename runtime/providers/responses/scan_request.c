@@ -36,17 +36,9 @@ static bool read_part(struct scan *scan)
     return true;
 }
 
-static bool read_role(struct scan *scan, const struct scan_member *member, void *into)
-{
-    static const struct slice roles[] = {LIT("user"), LIT("assistant"), LIT("system"), LIT("developer")};
-    struct slice *role = &((struct scan_message *)into)->role;
-    if (!scan_take_role(scan, member, into))
-        return false;
-    for (unsigned i = 0; i < sizeof roles / sizeof *roles; i++)
-        if (json_is(*role, roles[i]))
-            return true;
-    return scan_bad_role(scan, *role, "'assistant', 'system', 'developer', and 'user'");
-}
+static const struct scan_role roles[] = {
+    {.name = LIT("assistant")}, {.name = LIT("user")}, {.name = LIT("system")}, {.name = LIT("developer")}, {.name = SLICE_NONE},
+};
 
 /* Of a call, as the content of a message; a hosted tool's may be an object. */
 static bool read_output(struct scan *scan, const struct scan_member *member, void *into)
@@ -56,7 +48,7 @@ static bool read_output(struct scan *scan, const struct scan_member *member, voi
 }
 
 static const struct scan_member item_members[] = {
-    {LIT("role"), read_role, 0},
+    {LIT("role"), scan_take_role, 0},
     {LIT("content"), scan_take_content, 0},
     {LIT("output"), read_output, 0},
     {LIT("arguments"), scan_add_text, 0},
@@ -102,7 +94,7 @@ static bool read_format(struct scan *scan, const struct scan_member *member, voi
     if (!scan_typed(scan, member->name, JSON_OBJECT, &raw))
         return false;
     facts_add_rest(facts, raw);
-    if (json_raw_equals(json_find_string(json_find(raw, "format"), "type"), LIT("json_schema")))
+    if (json_is(json_find_string(json_find(raw, "format"), "type"), LIT("json_schema")))
         facts->needs |= NEED_JSON_SCHEMA;
     return true;
 }
@@ -116,7 +108,7 @@ static bool read_reasoning(struct scan *scan, const struct scan_member *member, 
         return false;
     facts_add_rest(facts, raw);
     struct slice effort = json_find_string(raw, "effort");
-    if (effort.len > 0 && !json_raw_equals(effort, LIT("none")))
+    if (effort.len > 0 && !json_is(effort, LIT("none")))
         facts->needs |= NEED_REASONING;
     return true;
 }
@@ -155,6 +147,8 @@ static const struct scan_member request_members[] = {
 static const struct scan_dialect dialect = {
     .request = SCAN_MEMBERS(request_members),
     .message = SCAN_MEMBERS(item_members),
+    .roles = roles,
+    .known_roles = "'assistant', 'system', 'developer', and 'user'",
     .read_part = read_part,
     .null_content = true,
     .expected = SCAN_OPENAI_TYPES,
