@@ -298,6 +298,14 @@ bool scan_typed(struct scan *scan, struct slice name, enum json_type type, struc
     return json_skip(&scan->json, raw);
 }
 
+bool scan_counted_object(struct scan *scan, struct slice name, struct slice *raw)
+{
+    if (!scan_typed(scan, name, JSON_OBJECT, raw))
+        return false;
+    facts_add_rest(scan->facts, *raw);
+    return true;
+}
+
 bool scan_take_text(struct scan *scan, const struct scan_member *member, void *into)
 {
     struct slice quoted;

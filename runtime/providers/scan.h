@@ -88,6 +88,8 @@ bool scan_wrong_type(struct scan *scan, struct slice place, const char *wanted);
 bool scan_object(struct scan *scan, const struct scan_members *members, void *into);
 /* A string or a list of parts. */
 bool scan_content(struct scan *scan);
+/* An object that counts as text of the prompt, as it stands there; empty for null. */
+bool scan_counted_object(struct scan *scan, struct slice name, struct slice *raw);
 /* A value of this type, as it stands there; empty for null. */
 bool scan_typed(struct scan *scan, struct slice name, enum json_type type, struct slice *raw);
 

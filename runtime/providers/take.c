@@ -32,6 +32,16 @@ bool take_object(struct take *take, const struct take_members *members, void *in
     return take->json.error == JSON_OK;
 }
 
+bool take_list(struct take *take, bool (*read)(struct take *take, void *into), void *into)
+{
+    if (!json_array(&take->json))
+        return false;
+    while (json_element(&take->json))
+        if (!read(take, into))
+            return false;
+    return take->json.error == JSON_OK;
+}
+
 struct part *take_part(struct arena *arena, struct part ***tail, enum part_kind kind)
 {
     struct part *part = arena_zalloc(arena, sizeof *part);

@@ -36,6 +36,8 @@ struct take_members {
 bool take_refuse(struct take *take, struct slice message, struct slice param);
 /* The members of an object, which stands next. */
 bool take_object(struct take *take, const struct take_members *members, void *into);
+/* The elements of a list, which stands next, each read into the same place. False: no list, or an element was not read. */
+bool take_list(struct take *take, bool (*read)(struct take *take, void *into), void *into);
 /* Where a row's value goes. */
 static inline struct slice *take_slot(void *into, const struct take_member *member)
 {

@@ -316,28 +316,23 @@ static bool read_message_content(struct take *take, const struct take_member *me
     return read_content((struct reading *)take, &((struct message_said *)into)->content);
 }
 
-static bool read_message(struct reading *reading)
+static bool read_message(struct take *take, void *into)
 {
     static const struct take_member list[] = {{LIT("role"), take_string, offsetof(struct message_said, role)},
                                               {LIT("content"), read_message_content, 0}};
     static const struct take_members members = TAKE_MEMBERS(list);
     struct message_said said = {.role = SLICE_NONE};
     content_begin(&said.content);
-    if (!take_object(&reading->base, &members, &said))
+    if (!take_object(take, &members, &said))
         return false;
     enum role role = json_is(said.role, LIT("assistant")) ? ROLE_ASSISTANT : json_is(said.role, LIT("system")) ? ROLE_SYSTEM : ROLE_USER;
-    return add_messages(reading, role, &said.content);
+    return add_messages(into, role, &said.content);
 }
 
 static bool read_messages(struct take *take, const struct take_member *member, void *into)
 {
     (void)member;
-    if (!json_array(&take->json))
-        return false;
-    while (json_element(&take->json))
-        if (!read_message(into))
-            return false;
-    return take->json.error == JSON_OK;
+    return take_list(take, read_message, into);
 }
 
 /* COMPAT(claude code, 2026-08): its first system text differs from request to request and says nothing to a model: it would only spoil caches. */

@@ -155,29 +155,15 @@ static bool read_metadata(struct scan *scan, const struct scan_member *member, v
     return true;
 }
 
-static void note_format(struct facts *facts, struct slice format)
+/* output_format, and output_config with its format. */
+static bool read_format(struct scan *scan, const struct scan_member *member, void *into)
 {
+    struct slice raw;
+    if (!scan_counted_object(scan, member->name, &raw))
+        return false;
+    struct slice format = slice_equals(member->name, LIT("output_config")) ? json_find(raw, "format") : raw;
     if (json_is(json_find_string(format, "type"), LIT("json_schema")))
-        facts->needs |= NEED_JSON_SCHEMA;
-}
-
-static bool read_output_format(struct scan *scan, const struct scan_member *member, void *into)
-{
-    struct slice raw;
-    if (!scan_typed(scan, member->name, JSON_OBJECT, &raw))
-        return false;
-    facts_add_rest(into, raw);
-    note_format(into, raw);
-    return true;
-}
-
-static bool read_output_config(struct scan *scan, const struct scan_member *member, void *into)
-{
-    struct slice raw;
-    if (!scan_typed(scan, member->name, JSON_OBJECT, &raw))
-        return false;
-    facts_add_rest(into, raw);
-    note_format(into, json_find(raw, "format"));
+        ((struct facts *)into)->needs |= NEED_JSON_SCHEMA;
     return true;
 }
 
@@ -193,8 +179,8 @@ static const struct scan_member request_members[] = {
     {LIT("tools"), read_tools, 0},
     {LIT("thinking"), read_thinking, 0},
     {LIT("metadata"), read_metadata, 0},
-    {LIT("output_config"), read_output_config, 0},
-    {LIT("output_format"), read_output_format, 0},
+    {LIT("output_config"), read_format, 0},
+    {LIT("output_format"), read_format, 0},
     {LIT("tool_choice"), scan_ignore, 0},
     {LIT("stop_sequences"), scan_ignore, 0},
     SCAN_EXTENSIONS,

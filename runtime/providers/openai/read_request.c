@@ -73,7 +73,7 @@ static bool read_part_type(struct take *take, const struct take_member *member, 
     return true;
 }
 
-static bool read_part(struct take *take, struct part ***tail)
+static bool read_part(struct take *take, void *tail)
 {
     static const struct take_member list[] = {
         {LIT("type"), read_part_type, 0},
@@ -128,7 +128,7 @@ static bool read_signature(struct take *take, const struct take_member *member, 
     return true;
 }
 
-static bool read_call(struct take *take, struct part ***tail)
+static bool read_call(struct take *take, void *tail)
 {
     static const struct take_member list[] = {{LIT("id"), take_string, offsetof(struct part, id_raw)},
                                               {LIT("function"), read_function, 0},
@@ -150,7 +150,7 @@ static bool read_block_type(struct take *take, const struct take_member *member,
 }
 
 /* Extension: what an answer's thinking_blocks said, given back: {"type":"thinking","thinking":…,"signature":…} or {"type":"redacted_thinking","data":…}. */
-static bool read_thinking_block(struct take *take, struct part ***tail)
+static bool read_thinking_block(struct take *take, void *tail)
 {
     static const struct take_member list[] = {{LIT("type"), read_block_type, 0},
                                               {LIT("thinking"), take_string, offsetof(struct part, text_raw)},
@@ -159,15 +159,6 @@ static bool read_thinking_block(struct take *take, struct part ***tail)
     static const struct take_members members = TAKE_MEMBERS(list);
     struct part *part = take_part(take->arena, tail, PART_REASONING);
     return part != NULL && take_object(take, &members, part);
-}
-
-static bool read_list(struct take *take, bool (*read)(struct take *take, struct part ***tail), struct part ***tail)
-{
-    json_array(&take->json);
-    while (json_element(&take->json))
-        if (!read(take, tail))
-            return false;
-    return take->json.error == JSON_OK;
 }
 
 /* ---------------------------------------------------------------- a message */
@@ -190,7 +181,7 @@ static bool read_content(struct take *take, const struct take_member *member, vo
     }
     if (json_peek(&take->json) != JSON_ARRAY)
         return take_skip(take, member, into);
-    return read_list(take, read_part, &lists->content_tail);
+    return take_list(take, read_part, &lists->content_tail);
 }
 
 static bool read_calls(struct take *take, const struct take_member *member, void *into)
@@ -199,14 +190,14 @@ static bool read_calls(struct take *take, const struct take_member *member, void
         return take_skip(take, member, into);
     if (json_peek(&take->json) != JSON_ARRAY)
         return wrong_type(take, LIT("messages"), "a list of tool_calls");
-    return read_list(take, read_call, &((struct lists *)into)->calls_tail);
+    return take_list(take, read_call, &((struct lists *)into)->calls_tail);
 }
 
 static bool read_thinking_blocks(struct take *take, const struct take_member *member, void *into)
 {
     if (json_peek(&take->json) != JSON_ARRAY)
         return take_skip(take, member, into);
-    return read_list(take, read_thinking_block, &((struct lists *)into)->reasoning_tail);
+    return take_list(take, read_thinking_block, &((struct lists *)into)->reasoning_tail);
 }
 
 static bool read_role(struct take *take, const struct take_member *member, void *into)
@@ -296,8 +287,9 @@ static bool join_lists(struct take *take, struct lists *lists)
     return true;
 }
 
-static bool read_message(struct take *take, struct message ***tail)
+static bool read_message(struct take *take, void *into)
 {
+    struct message ***tail = into;
     struct lists lists = {.message = arena_zalloc(take->arena, sizeof *lists.message)};
     lists.reasoning_tail = &lists.reasoning;
     lists.content_tail = &lists.content;
@@ -315,12 +307,7 @@ static bool read_messages(struct take *take, const struct take_member *member, v
     struct message **tail = &take->chat->messages;
     (void)member;
     (void)into;
-    if (!json_array(&take->json))
-        return false;
-    while (json_element(&take->json))
-        if (!read_message(take, &tail))
-            return false;
-    return take->json.error == JSON_OK;
+    return take_list(take, read_message, &tail);
 }
 
 /* ---------------------------------------------------------------- tools and formats */
@@ -342,8 +329,9 @@ static bool read_tool_function(struct take *take, const struct take_member *memb
     return take_object(take, &members, ((struct tool_said *)into)->tool);
 }
 
-static bool read_tool(struct take *take, struct tool ***tail)
+static bool read_tool(struct take *take, void *into)
 {
+    struct tool ***tail = into;
     static const struct take_member list[] = {{LIT("type"), take_string, offsetof(struct tool_said, type)},
                                               {LIT("function"), read_tool_function, 0},
                                               {LIT("cache_control"), take_value, offsetof(struct tool_said, cache_control)}};
@@ -369,13 +357,7 @@ static bool read_tool(struct take *take, struct tool ***tail)
 static bool read_tools(struct take *take, const struct take_member *member, void *into)
 {
     struct tool **tail = &take->chat->tools;
-    if (json_peek(&take->json) != JSON_ARRAY)
-        return take_skip(take, member, into);
-    json_array(&take->json);
-    while (json_element(&take->json))
-        if (!read_tool(take, &tail))
-            return false;
-    return take->json.error == JSON_OK;
+    return json_peek(&take->json) == JSON_ARRAY ? take_list(take, read_tool, &tail) : take_skip(take, member, into);
 }
 
 static bool use_tool_choice(struct take *take, struct slice raw)

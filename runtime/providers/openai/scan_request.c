@@ -238,13 +238,11 @@ static bool read_stream_options(struct scan *scan, const struct scan_member *mem
 
 static bool read_format(struct scan *scan, const struct scan_member *member, void *into)
 {
-    struct facts *facts = into;
     struct slice raw;
-    if (!scan_typed(scan, member->name, JSON_OBJECT, &raw))
+    if (!scan_counted_object(scan, member->name, &raw))
         return false;
     if (json_is(json_find_string(raw, "type"), LIT("json_schema")))
-        facts->needs |= NEED_JSON_SCHEMA;
-    facts_add_rest(facts, raw);
+        ((struct facts *)into)->needs |= NEED_JSON_SCHEMA;
     return true;
 }
 

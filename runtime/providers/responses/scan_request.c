@@ -89,27 +89,23 @@ static bool read_instructions(struct scan *scan, const struct scan_member *membe
 /* `text` with its format. */
 static bool read_format(struct scan *scan, const struct scan_member *member, void *into)
 {
-    struct facts *facts = into;
     struct slice raw;
-    if (!scan_typed(scan, member->name, JSON_OBJECT, &raw))
+    if (!scan_counted_object(scan, member->name, &raw))
         return false;
-    facts_add_rest(facts, raw);
     if (json_is(json_find_string(json_find(raw, "format"), "type"), LIT("json_schema")))
-        facts->needs |= NEED_JSON_SCHEMA;
+        ((struct facts *)into)->needs |= NEED_JSON_SCHEMA;
     return true;
 }
 
 /* `reasoning` with its effort. */
 static bool read_reasoning(struct scan *scan, const struct scan_member *member, void *into)
 {
-    struct facts *facts = into;
     struct slice raw;
-    if (!scan_typed(scan, member->name, JSON_OBJECT, &raw))
+    if (!scan_counted_object(scan, member->name, &raw))
         return false;
-    facts_add_rest(facts, raw);
     struct slice effort = json_find_string(raw, "effort");
     if (effort.len > 0 && !json_is(effort, LIT("none")))
-        facts->needs |= NEED_REASONING;
+        ((struct facts *)into)->needs |= NEED_REASONING;
     return true;
 }
 
