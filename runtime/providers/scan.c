@@ -201,7 +201,8 @@ bool scan_take_role(struct scan *scan, const struct scan_member *member, void *i
         return false;
     for (const struct scan_role *known = scan->dialect->roles; known->name.len > 0; known++)
         if (is_name(*role, known->name)) {
-            scan->facts->developer |= known->developer;
+            if (known->developer)
+                scan->facts->developer = true;
             return true;
         }
     return refuse_role(scan, *role);
@@ -316,14 +317,21 @@ bool scan_take_text(struct scan *scan, const struct scan_member *member, void *i
     return true;
 }
 
+/* Its digits; empty for null. */
+static bool read_number(struct scan *scan, struct slice name, const char *wanted, struct slice *number)
+{
+    enum json_type type = json_peek(&scan->json);
+    *number = SLICE_NONE;
+    if (type == JSON_NUMBER)
+        return json_number(&scan->json, number);
+    return type == JSON_NULL ? json_skip(&scan->json, NULL) : scan_wrong_type(scan, name, wanted);
+}
+
 bool scan_take_count(struct scan *scan, const struct scan_member *member, void *into)
 {
     int64_t *count = (int64_t *)(void *)((char *)into + member->at);
     struct slice number, name = member->name;
-    enum json_type type = json_peek(&scan->json);
-    if (type != JSON_NULL && type != JSON_NUMBER)
-        return scan_wrong_type(scan, name, "an integer");
-    if (!scan_typed(scan, name, JSON_NUMBER, &number))
+    if (!read_number(scan, name, "an integer", &number))
         return false;
     if (number.len == 0 || (slice_to_int(number, count) && *count >= 1))
         return true;
@@ -337,7 +345,7 @@ bool scan_take_temperature(struct scan *scan, const struct scan_member *member, 
 {
     struct facts *facts = into;
     struct slice number;
-    if (!scan_typed(scan, member->name, JSON_NUMBER, &number))
+    if (!read_number(scan, member->name, scan->dialect->expected[JSON_NUMBER], &number))
         return false;
     if (number.len == 0 || (json_to_double(number, &facts->temperature) && isfinite(facts->temperature)))
         return true;
