@@ -18,7 +18,7 @@ return {
   open = env("GATEWAY_OPEN", false),
   workers = env("WORKERS", "auto"), -- threads; "auto": one per core
 
-  -- Who may use it: sent as "Authorization: Bearer KEY". Without any key a loopback address serves everybody.
+  -- Who may use it: sent as "Authorization: Bearer KEY". Without any key a loopback address serves anyone.
   -- Models may be narrowed with patterns; sha256 = "64 hex digits" in place of key keeps the key itself out of the file.
   keys = key and {
     { key = key, user = "owner", tier = "default" },
@@ -79,7 +79,7 @@ return {
   -- another with `routing_strategy`). `settings` are plain data that policies read.
   policy = "policies/default.lua",
   strategy = env("STRATEGY", "round_robin"),
-  -- policies/tiers.lua gives each tier of `keys` its models and limits; default_limit is what everybody else may use:
+  -- policies/tiers.lua gives each tier of `keys` its models and limits; default_limit is for all other callers:
   -- settings = { default_limit = { name = "default", per = "user", requests = "60/min", tokens = "1M/day", concurrent = 8 } },
   -- Here the environment may set it: DEFAULT_RATE_LIMIT_CAPACITY requests at once, and DEFAULT_RATE_LIMIT_REFILL_RATE more a second.
   settings = {

@@ -12,7 +12,7 @@ return {
       base_url = env("HOUSE_URL", "http://127.0.0.1:9000"),
       key = env "HOUSE_KEY",
     },
-    mock = {}, -- stands in when the house is out
+    mock = {}, -- the fallback when the other provider fails
   },
 
   models = {

@@ -1,4 +1,4 @@
--- The least there is to say: who answers. Everything else has a default.
+-- The smallest config: one provider. Everything else has a default.
 --
 --     build/gateway examples/minimal.lua
 --     curl http://127.0.0.1:8080/v1/chat/completions -d '{"model": "auto", "messages": [{"role": "user", "content": "Hello!"}]}'

@@ -1,4 +1,4 @@
--- Keys for a team: who asks, what each may ask for, and until when.
+-- Keys for a team: one per user, with the models it may use and its expiry.
 --
 --     ALICE_KEY=... BOB_KEY=... OPENAI_API_KEY=... build/gateway examples/team.lua
 --     curl http://127.0.0.1:8080/v1/chat/completions -H "Authorization: Bearer $ALICE_KEY" -d '{"model": "smart", "messages": [...]}'

@@ -2,7 +2,7 @@
 --
 --     OPENAI_API_KEY=... ANTHROPIC_API_KEY=... build/gateway examples/two_providers.lua
 --
--- Without keys the mock stands in, and "smart" answers all the same.
+-- Without keys the mock takes their place, so that "smart" answers anyway.
 
 return {
   providers = {

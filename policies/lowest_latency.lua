@@ -8,7 +8,7 @@
 local order = require "gateway.order"
 
 local MARGIN  = 0.1  -- as fast as the best, for all we can tell
-local EXPLORE = 0.02 -- of the requests go round in turn: who was slow may be fast again
+local EXPLORE = 0.02 -- of the requests go round in turn: a target that was slow may be fast again
 
 local policy = {}
 

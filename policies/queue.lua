@@ -1,4 +1,4 @@
---- When every target is full: wait for room, who pays first, instead of a 503.
+--- When no target has capacity: wait for it, paying users first, instead of a 503.
 
 local default = require "policies.default"
 local first = { pro = 0 } -- classes by tier: 0 goes before all others, 9 after them

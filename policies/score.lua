@@ -4,9 +4,9 @@ local order = require "gateway.order"
 
 -- How much each part counts; each part is from 0 to 1.
 local PRIORITY <const>    = 1.0 -- what gateway.lua says: 1 is first in line
-local LEADERBOARD <const> = 2.0 -- how well the model does on a public board
+local LEADERBOARD <const> = 2.0 -- the model's quality points
 local PARAMETERS <const>  = 0.5 -- can it write as much as asked for, and as wildly
-local CONTEXT <const>     = 0.5 -- room left after this prompt
+local CONTEXT <const>     = 0.5 -- context left after this prompt
 
 local policy = {}
 

@@ -1,14 +1,14 @@
---- Who may ask for what, and how often.
+--- The models and the rate limit of each tier.
 --
 -- The name of a limit is its identity: after a reload the same counters are
--- found again, so nobody's day starts over because somebody edited this file.
+-- found again, so editing this file does not reset a user's daily limit.
 
 local limit = require "gateway.limit"
 local pattern = require "gateway.pattern"
 local settings = require "gateway.settings"
 
 local tiers = {
-  default = { -- whoever has no tier; gateway.lua may set a limit for them
+  default = { -- for callers without a tier; gateway.lua may set a limit for them
     models = { "*" },
     limit = settings.default_limit and limit(settings.default_limit),
   },

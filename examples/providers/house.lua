@@ -102,7 +102,7 @@ local function usage_of(tokens)
   }
 end
 
--- A word that nobody knows is no reason to call an answer complete.
+-- An unknown finish reason does not make an answer complete.
 local function finish_of(ended)
   return FINISHES[ended] or error("the server ended with " .. tostring(ended))
 end

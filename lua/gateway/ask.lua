@@ -1,4 +1,4 @@
---- Asks a policy's function what it would do with a request, aside: for `explain`, and for the trial before a policy serves.
+--- Calls a policy's function for a request that is not sent: for `explain`, and for the trial before a policy serves.
 -- SPDX-License-Identifier: MIT
 
 local plan = require "gateway.plan"
@@ -8,7 +8,7 @@ local ask = {}
 
 local NO_LINE = { policy_bad_plan = true, policy_bad_result = true, policy_unknown_target = true }
 
---- A complaint of what a function returned has no line of its own: the function's stands in front.
+--- A complaint about what a function returned has no line of its own: it gets the line of the function.
 local function with_place(complaint, asked)
   local at = debug.getinfo(asked, "S")
   if complaint and NO_LINE[complaint.kind] and at.linedefined > 0 then

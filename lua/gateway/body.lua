@@ -28,7 +28,7 @@ local function tidy(read)
   return read
 end
 
---- The table; nil where the text is not an object or a list. `name` stands in messages.
+--- The table; nil where the text is not an object or a list. `name` is for messages.
 function body.decode(text, name)
   local read = decode(text)
   if type(read) ~= "table" then

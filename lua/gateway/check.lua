@@ -9,7 +9,7 @@ local units = require "gateway.units"
 
 local check = {}
 
---- What stands before an "@" may be a user and a password of a URL.
+--- The part of a URL before an "@" may be a user and a password.
 function check.without_user(text)
   return (text:gsub("^.*@", "...@"))
 end
@@ -30,7 +30,7 @@ local fail = check.fail
 local SECRETS = { "^keys$", "^keys%[%d+%]$", "^admin$", "^providers$", "^providers%.[^.]+$", "%.key$", "%.key%[%d+%]$", "%.sha256$",
   "^providers%..*%.headers", "^providers%..*%.credentials$", "_key$", "_key_id$", "_token$", "_url$", "%.proxy$" }
 
---- Is nothing to be repeated that stands at `path`?
+--- May the value at `path` be a secret, which messages must not repeat?
 function check.is_secret(path)
   for _, pattern in ipairs(SECRETS) do
     if path:find(pattern) then

@@ -20,7 +20,7 @@ local TOKEN_URI = "https://oauth2.googleapis.com/token"
 local METADATA_HOST, METADATA_PATH = "metadata.google.internal", "/computeMetadata/v1/instance/service-accounts/default/token"
 
 local function read_json(name, path, read)
-  if name:find "[%c{]" or #name > 1000 then -- what stands in the file may have been put there
+  if name:find "[%c{]" or #name > 1000 then -- the contents of the file instead of its name
     fail(path, FILE)
   end
   local text, why = read(name)

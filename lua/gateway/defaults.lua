@@ -1,4 +1,4 @@
---- What a policy does that says nothing: serve everybody, in the order of the config, and go on after a failure unless that
+--- The defaults of a policy: it admits every caller, tries targets in the order of the config, and goes on after a failure unless that
 --- would be pointless or might do the same thing twice.
 -- SPDX-License-Identifier: MIT
 

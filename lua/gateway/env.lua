@@ -1,4 +1,4 @@
---- .env files: NAME=value a line, as Docker and the shells know them.
+--- .env files: one NAME=value per line, as Docker and shells read them.
 --
 --     # a comment
 --     export NAME=value          # blanks around and a comment behind are not part of it

@@ -1,4 +1,4 @@
---- What `gateway explain` prints: the facts of a request, who could serve it, and what the policy decides. Nothing is sent.
+--- The output of `gateway explain`: the facts of a request, the targets that could serve it, and what the policy decides. Nothing is sent.
 -- SPDX-License-Identifier: MIT
 
 local ask = require "gateway.ask"

@@ -1,6 +1,6 @@
---- check = { path = "/models", every = "10s" } of a provider: asked again and again whether it lives, and left out while it does not.
+--- check = { path = "/models", every = "10s" } of a provider: its health check. While it fails, the provider's targets are left out.
 --
--- `fall` failures in a row and all its targets are down, `rise` successes and they are back. What is asked is a GET of its base URL
+-- After `fall` failures in a row all its targets are down, after `rise` successes they are back. The request is a GET of its base URL
 -- and `path`, with its own key and headers; `expect` names the good statuses where 200 to 299 will not do.
 -- SPDX-License-Identifier: MIT
 

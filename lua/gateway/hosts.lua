@@ -69,7 +69,7 @@ end
 
 hosts.check_proxies = check.words(check_proxy)
 
---- A page's origin is known by its host as well: it is served beside us.
+--- The host of a page's origin is accepted as a host too: the page is served from this machine.
 function hosts.complete(names, origins)
   for _, origin in ipairs(origins) do
     local name = origin:match "^%a[%w+.-]*://([^:%[%]]+):?%d*$"

@@ -1,4 +1,4 @@
---- keys = { { key = …, user = … }, … } and admin = { key = … }: who may come in, what each may ask for, and until when.
+--- keys = { { key = …, user = … }, … } and admin = { key = … }: the users of the gateway, the models each may use, and until when.
 --
 -- Keys are compared by their SHA-256 from here on: one key cannot be two callers', whichever way each of them is given.
 -- SPDX-License-Identifier: MIT

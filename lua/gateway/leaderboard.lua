@@ -1,7 +1,7 @@
---- leaderboard = "file.json", "https://host/board.json" or { url = "https://…", every = "1h" }: how well models do on some public board.
+--- leaderboard = "file.json", "https://host/board.json" or { url = "https://…", every = "1h" }: quality points of models.
 --
 -- It is an object of numbers, by the name of a target ("openai/gpt-4o") or of a model ("gpt-4o"): { "gpt-4o": 0.87, … }. Points of
--- any scale will do: where one is above 1 all are divided by the highest. What `models` says of a target itself stands over it.
+-- any scale will do: where one is above 1 all are divided by the highest. A value that `models` gives for a target itself takes precedence.
 -- A file lies beside the config and is read with it. A URL is fetched by the running gateway, beside its work: a generation is built from
 -- the last good copy, and from no points as long as there is none.
 -- SPDX-License-Identifier: MIT

@@ -61,7 +61,7 @@ function locate.key(text, at)
   return nil, at
 end
 
---- Skips one value from `at` -> where the ',' or '}' behind it stands.
+--- Skips one value from `at` -> the position of the ',' or '}' behind it.
 local function skip_value(text, at)
   local depth = 0
   while at <= #text do
@@ -85,7 +85,7 @@ local function skip_value(text, at)
   return at
 end
 
---- Where the field `path[index]` of the table whose '{' stands at `at` begins; the deepest one that is found.
+--- Where the field `path[index]` of the table whose '{' is at `at` begins; the deepest one that is found.
 local function find(text, at, path, index)
   local place = 0
   local cursor = locate.skip(text, at + 1)

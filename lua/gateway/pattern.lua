@@ -3,5 +3,5 @@
 
 local runtime = require "gateway.runtime"
 
---- any(list, text): whether any pattern of the list describes the text; `*` stands for any run of characters, everything else for itself.
+--- any(list, text): whether any pattern of the list describes the text; `*` matches any run of characters, everything else itself.
 return { any = runtime.text.matches_any }

@@ -10,7 +10,7 @@ local steps = require "gateway.steps"
 local pipeline = {}
 
 function pipeline.run(request)
-  -- identify: whose key is it, what does the body say, which model is meant, who could serve it
+  -- identify: the user of the key, the facts of the body, the model, and the targets that could serve it
   -- admit:    policy.admit names limits, or refuses; all of them are charged, or none (gateway/limits.c)
   -- route:    policy.route orders the targets: the plan
   local plan = steps.identify(request) and steps.admit(request) and steps.route(request)

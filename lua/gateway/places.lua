@@ -1,4 +1,4 @@
---- Where a provider is: what was said in the config, else its usual variables, else the vendor's own address.
+--- The address of a provider: from the config, else from its usual variables, else the vendor's own.
 --
 -- places.find(entry, vendor, path, env, read) -> { origin, path, and fields of the provider that were looked up }, or nil and why it is
 -- off. Complaints are raised with the field's path.
@@ -144,7 +144,7 @@ function kinds.ollama_compat(entry, vendor, path, env)
   return { origin = origin, path = rest:gsub("/api.*$", ""):gsub("/v1$", "") .. "/v1" }
 end
 
---- Everybody else: an address, and the version that the wire's endpoints stand behind.
+--- All other vendors: an address, with the version that comes before the wire's endpoints.
 local function plain(entry, vendor, path, env)
   local text = entry.base_url or first(env, vendor.base_env) or vendor.base_url
   if not text then

@@ -86,7 +86,7 @@ local function make_require(options, modules, loading)
   end
 end
 
---- Goes through a table of a policy, which may be another policy's: then it is a view of the house's, whose pairs are harmless.
+--- Iterates over a table of a policy, which may be a read-only view of a table of the gateway: its pairs function is safe.
 local function each(map)
   if getmetatable(map) == false then
     return pairs(map)

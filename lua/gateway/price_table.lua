@@ -1,4 +1,4 @@
---- prices = "file.json": the public table that LiteLLM keeps (model_prices_and_context_window.json), in place of our own catalog.
+--- prices = "file.json": the public table that LiteLLM keeps (model_prices_and_context_window.json), in place of the built-in catalog.
 --
 -- One object: a name of a model -> what it costs per token in USD, how long it may be, what it can do. Names carry their provider in
 -- front, or not; `litellm_provider` says whose they are. Rows of providers that the gateway does not know, of other modes (pictures,

@@ -1,4 +1,4 @@
---- The catalog: what is publicly known of well-known models, by vendor and by the id the vendor knows.
+--- The catalog: public facts of well-known models, by vendor and by the id the vendor knows.
 --
 -- A row gives what a policy may weigh (context, longest answer, abilities) and what a request costs, in USD per million tokens:
 -- input, output, read from and written to the provider's cache; then, for some, the rates of a prompt longer than so many tokens,

@@ -1,4 +1,4 @@
---- What gateway.lua says of providers -> those that are on, ready to be spoken to, and why the others are off.
+--- The providers of gateway.lua -> those that are on, complete for the runtime, and why the others are off.
 -- SPDX-License-Identifier: MIT
 
 local adapter = require "gateway.adapter"

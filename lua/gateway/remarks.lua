@@ -1,4 +1,4 @@
---- What is sound in a config and yet looks like a mistake: patterns, settings and models that match nothing, deadlines that cannot pass.
+--- Valid settings of a config that look like mistakes: patterns, settings and models that match nothing, deadlines that cannot pass.
 -- SPDX-License-Identifier: MIT
 
 local check = require "gateway.check"

@@ -1,4 +1,4 @@
---- Names that people mistyped, and what they may have meant.
+--- Suggestions for mistyped names.
 -- SPDX-License-Identifier: MIT
 
 local spelling = {}
@@ -26,7 +26,7 @@ end
 
 local SHORT <const>, LONGEST <const> = 16, 64
 
---- Is this a name that may be repeated? What is long and mixed may be a key that stands where a name belongs.
+--- May a message repeat this name? A long text of mixed characters may be a key in the wrong place.
 function spelling.is_name(text)
   local one_case = text:find "^[%u%d_]+$" or text:find "^[%l_]+$"
   return text:find "^[%a_][%w_]*$" ~= nil and #text <= (one_case and LONGEST or SHORT)

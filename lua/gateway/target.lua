@@ -1,6 +1,6 @@
---- What is known of a target: one model at one provider.
+--- The facts of a target: one model at one provider.
 --
--- It comes from three places, each overriding the one before: the catalog (prices.lua, or the table that stands in for it), the provider's
+-- It comes from three places, each overriding the one before: the catalog (prices.lua, or the table that replaces it), the provider's
 -- `models`, and the item that names the target in `models`.
 -- SPDX-License-Identifier: MIT
 
@@ -91,7 +91,7 @@ end
 --- What an item of `models` may say.
 target.FIELDS = schema.of(fields.target, { prices = check_price, capabilities = check_capabilities, limits = limits.of_config })
 
---- The catalog's row for a model, or nil. A base_model may be anybody's: its provider's own first.
+--- The catalog's row for a model, or nil. A base_model may be of any vendor; the provider's own come first.
 local function catalog_row(catalog, kind, id, base_model)
   local rows = catalog[kind] or {}
   if not base_model then

@@ -1,4 +1,4 @@
---- What a policy does with a made request, before it serves real ones: a mistake refuses it (runtime/process/trial.c makes the requests).
+--- Tries a policy on a made-up request before it serves: a mistake refuses the policy (runtime/process/trial.c makes the requests).
 -- SPDX-License-Identifier: MIT
 
 local ask = require "gateway.ask"
@@ -26,7 +26,7 @@ function trial.ask(request, policy)
   local full = #request.targets == 0
   complaint = select(2, ask.route(policy, request))
   if not complaint or FINE[complaint.kind] or (full and complaint.kind == "policy_error") then
-    return nil -- one that raises over a full house costs no other request anything: it is answered as if it had not been asked
+    return nil -- a policy may raise when no target has capacity: only that request fails, as it would without the policy
   end
   return told(complaint, policy, "route")
 end

@@ -1,7 +1,7 @@
---- Finds a field that a config's text gives twice in one table: Lua keeps the last and says nothing of the others.
+--- Finds a field that a config's text gives twice in one table: Lua silently keeps the last.
 --
--- Tables are followed as they are written, in whatever expression they stand, but not in functions: what stands there is a program, and its
--- commas separate no fields.
+-- Table constructors are followed in any expression, but not in functions: the commas there do not
+-- separate fields.
 -- SPDX-License-Identifier: MIT
 
 local locate = require "gateway.locate"

@@ -1,6 +1,6 @@
 --- Quantities as people write them: "500ms", "32MB", "60/min 1000/hour".
 --
--- Every function returns the number, or nil and a message that names what was expected, so that whoever asked can put
+-- Every function returns the number, or nil and a message that names what was expected, so that the caller can put
 -- the field in front of it. They are meant for the top of a file; a plan's steps look theirs up in a table (plan.lua).
 -- SPDX-License-Identifier: MIT
 

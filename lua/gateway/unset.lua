@@ -1,4 +1,4 @@
---- Variables of the environment that are not set, and what the config lacks for it.
+--- Environment variables that are not set, and the parts of the config that are off because of that.
 --
 -- A mistyped name in env "…" is nil, and Lua makes no field of nil. So the config is computed once more for each of them as if it were set:
 -- what is there then and was not before, its absence left out. Where that is nothing, switches may stand the other way.
@@ -53,7 +53,7 @@ local function left_out(raw, name, with)
   return "", {}
 end
 
---- What is spelt as no variable is may be the key itself, put where the name of its variable belongs.
+--- A text that is not spelt like a variable may be the key itself, in place of its variable's name.
 local function told(name)
   return spelling.is_name(name) and name .. " is not set" or
     "env expects the name of a variable, and what stands here is none that is set"

@@ -8,7 +8,7 @@ local url = {}
 -- Endpoints that belong to a wire, not to its base.
 local ENDPOINTS = { "/chat/completions$", "/completions$", "/embeddings$", "/responses$", "/messages$", "/messages/count_tokens$",
   "/models$", "/models/[^/]+:%a+$", "/projects/.*$", "/model/[^/]+/converse$", "/model/[^/]+/converse%-stream$" }
--- These may just as well be somebody's own path, unless they stand behind a version.
+-- These may also be part of a user's own path, unless they follow a version.
 local BEHIND_VERSION = { "(/v%d+)/chat$", "(/v%d+)/embed$" }
 local SCHEME_SHOWN <const> = #"socks5h://"
 

@@ -1,4 +1,4 @@
---- Checks what a policy's `route` returns to let a request wait for room: { wait = "2s" [, priority = 1] }.
+--- Checks what a policy's `route` returns to let a request wait for capacity: { wait = "2s" [, priority = 1] }.
 -- SPDX-License-Identifier: MIT
 
 local units = require "gateway.units"

@@ -1,4 +1,4 @@
-/* spelling.h -- words that people mistyped, and what they may have meant.
+/* spelling.h -- suggestions for mistyped words.
  * SPDX-License-Identifier: MIT */
 #ifndef BASE_SPELLING_H
 #define BASE_SPELLING_H

@@ -20,7 +20,7 @@ struct adapter_refs {
     struct stops stops;               /* of all of them: what cannot be read back is not sent either */
 };
 
-/* The vendor for the adapter that stands as a checked table { index, file, chat, stream, form, auth } at the top of L; raises when the config's memory is
+/* The vendor for the adapter that is a checked table { index, file, chat, stream, form, auth } at the top of L; raises when the config's memory is
  * used up. */
 const struct vendor *adapter_vendor(lua_State *L, struct config *config);
 /* Takes the functions of the loaded adapter (lua/gateway/adapter.lua) at the top of L. May raise. */

@@ -1,4 +1,4 @@
-/* call.h -- the door to Lua: states, every protected call, every coroutine's start and sleep; and the sandbox of policies.
+/* call.h -- entering Lua: states, every protected call, every coroutine's start and yield; and the sandbox of policies.
  *
  * The gateway's own Lua runs without a budget. A policy's function runs in a pooled Lua thread of its own, with a budget of VM instructions (the same
  * call stops at the same place every time; 1 000 000 instructions are about 10 ms), of CPU time ten times as long for what an instruction may hide, and

@@ -1,4 +1,4 @@
-/* config.h -- from the table that lua/gateway/config.lua made to struct config.
+/* config.h -- fills struct config from the table that lua/gateway/config.lua made.
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_CONFIG_H
 #define LUA_CONFIG_H

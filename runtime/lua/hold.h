@@ -1,4 +1,4 @@
-/* hold.h -- buffers and arenas that Lua owns: what C has in hand while it calls what may raise.
+/* hold.h -- buffers and arenas that Lua owns: memory that C holds while it calls functions that may raise.
  * SPDX-License-Identifier: MIT */
 #ifndef LUA_HOLD_H
 #define LUA_HOLD_H

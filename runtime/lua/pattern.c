@@ -23,7 +23,7 @@ enum kind {
 };
 enum quant { QUANT_ONE, QUANT_MANY, QUANT_SOME, QUANT_LAZY, QUANT_OPTION };
 
-/* %a and its kin; a letter that names no class stands for itself. */
+/* %a and its kin; a letter that names no class matches itself. */
 static bool in_class(unsigned char byte, unsigned char class)
 {
     bool in;

@@ -30,7 +30,7 @@ struct live {
     struct health_view view;
 };
 
-/* What stands in for targets never measured: the middle of their pool, for answers of so many tokens. */
+/* The value for targets that were never measured: the median of the model's measured targets, for answers of so many tokens. */
 struct pool_pace {
     const struct model *model;
     int64_t at_us, tokens;

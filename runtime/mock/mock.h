@@ -1,4 +1,4 @@
-/* mock.h -- the mock provider: first steps without a key, specs with every fault, a bench it never slows down.
+/* mock.h -- the mock provider: for first steps without a key, for specs with every fault, and fast enough for benchmarks.
  *
  * A small HTTP/1.1 server on a loopback port, in a thread of its own. It speaks OpenAI chat completions and Anthropic messages, whole
  * and streamed. A model's name says how it behaves ("fault-reset-after", "slow-250"): mock/fault.c has the list. Alone (`gateway mock`) it

@@ -1,4 +1,4 @@
-/* mock_private.h -- what the rooms of the mock provider share: a request as read, an answer as a script, the ledger.
+/* mock_private.h -- what the files of the mock provider share: a request as read, an answer as a script, the ledger.
  *
  *      mock.c  the server          mock/http.c, mock/call.c  bytes -> request -> struct mock_call
  *      mock/answer.c, mock/wire.c  call -> script (a good answer)      mock_fault*.c  model name -> script (a bad one)

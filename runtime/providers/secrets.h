@@ -1,4 +1,4 @@
-/* secrets.h -- secrets taken out of what others say.
+/* secrets.h -- removes secrets from messages of providers.
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_SECRETS_H
 #define PROVIDERS_SECRETS_H

@@ -1,4 +1,4 @@
-/* vendor.h -- who is asked: an entry of the config's providers, the vendor it is of, and the model.
+/* vendor.h -- the receiver of a request: a provider of the config, its vendor, and the model.
  * SPDX-License-Identifier: MIT */
 #ifndef PROVIDERS_VENDOR_H
 #define PROVIDERS_VENDOR_H

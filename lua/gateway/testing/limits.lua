@@ -22,7 +22,7 @@ function limits.charge(limiter, rules, request, now)
   }
 end
 
---- The tokens that a run used: `usage` of the script that answered; none where no provider did anything; nil: nobody knows.
+--- The tokens that a test's walk used: `usage` of the upstream that answered; 0 where no provider acted; nil: unknown.
 function limits.used(usage, attempts)
   if usage then
     return (usage.input_tokens or 0) + (usage.output_tokens or 0)

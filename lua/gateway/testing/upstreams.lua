@@ -81,7 +81,7 @@ upstreams.invalid_request = failing("invalid_request", 400, "refused", "headers"
 upstreams.model_not_found = failing("model_not_found", 404, "refused", "headers", "no such model")
 upstreams.context_length = failing("context_length", 400, "refused", "headers", "the prompt is too long")
 upstreams.content_filter = failing("content_filter", 400, "refused", "headers", "filtered")
---- Nobody listens there.
+--- An upstream that refuses connections.
 upstreams.refused = failing("unavailable", nil, "not_sent", "connect", "connection refused")
 --- The connection broke after the request was sent whole: it may have been done.
 upstreams.reset = failing("unavailable", nil, "uncertain", "headers", "connection reset")

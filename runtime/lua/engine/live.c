@@ -81,7 +81,7 @@ static double pool_ms(struct script *script, const struct request *request)
     return count == 0 ? NAN : paces[(count - 1) / 2];
 }
 
-/* A target that was never measured is neither shunned nor flooded: the pool's middle stands in for it. */
+/* A target that was never measured is neither avoided nor flooded: it counts as the median of the model's measured targets. */
 double target_expected_ms(struct script *script, const struct target *target)
 {
     const struct request *request = script->deciding->request;

@@ -12,7 +12,7 @@
 #include "lua/script.h"
 #include <math.h>
 
-/* What the config says of this target stands where the step says nothing. */
+/* The config's value for this target applies where the step has none. */
 static void add_step(struct pipeline_run *run, const struct target *target, const struct step *said)
 {
     struct step *step = &run->plan.steps[run->plan.count++];

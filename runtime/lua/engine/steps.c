@@ -132,7 +132,7 @@ static bool ask(lua_State *L, struct pipeline_run *run, enum policy_function fun
     return false;
 }
 
-/* What a policy returned has no line: the function's own place stands in front. */
+/* What a policy returned has no line of its own: the message gets the line of the function. */
 static struct slice with_place(lua_State *L, struct pipeline_run *run, enum policy_function function, struct slice message)
 {
     lua_Debug at;

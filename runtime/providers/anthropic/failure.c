@@ -1,7 +1,7 @@
 /* failure.c -- errors as clients of Anthropic's dialect read them.
  *
  * Two of them decide what its coding agent does next. A 401 sends the user to the login, so a provider that refuses *our* key is no 401. And a
- * conversation that is too long is cut down only where the words "prompt is too long: N tokens > M maximum" are found, whoever the provider was.
+ * conversation that is too long is cut down only where the words "prompt is too long: N tokens > M maximum" are found, whichever the provider is.
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic/anthropic.h"
 

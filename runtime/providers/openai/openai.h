@@ -38,7 +38,7 @@ enum {
 unsigned openai_family(const struct provider *provider, const struct model_facts *model);
 bool openai_refuses(unsigned family, struct slice name);
 bool openai_refuses_some(unsigned family, struct slice body); /* of the members of a request */
-/* The value says what its absence says: it is no loss to leave it out, and nobody refuses it. */
+/* The value is the default: it may be left out without loss, and is no reason to refuse. */
 bool openai_is_default(struct slice name, struct slice value_json);
 /* A dated api_version of Azure from before that day. */
 bool openai_is_before(const struct provider *provider, struct slice day);

@@ -244,7 +244,7 @@ static void read_choice(struct openai_reader *self, struct json *json, unsigned 
     while (json_member(json, &key)) {
         if (openai_is(key, LIT("index")))
             openai_count(json, &choice);
-        else if (choice >= CHOICES_MAX) /* nobody may ask for that many: it is left out, not mixed into another */
+        else if (choice >= CHOICES_MAX) /* more than a client may ask for: it is left out, not mixed into another */
             json_skip(json, NULL);
         else if (openai_is(key, LIT("delta")) || openai_is(key, LIT("message")))
             read_message(self, json, (unsigned)choice, openai_is(key, LIT("message")));
@@ -397,7 +397,7 @@ static char *put_line(char *to, const char *from, size_t len)
     return to;
 }
 
-/* The chunk without its usage: nobody asked for it. */
+/* The chunk without its usage, which the client did not ask for. */
 static void cut_usage(struct openai_reader *self, struct slice data, const struct chunk *chunk)
 {
     static const char before[] = "data: ", after[] = "\n\n";
