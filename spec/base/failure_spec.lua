@@ -38,7 +38,7 @@ describe("the table of failures", function()
     it("draws from " .. row.name .. " what follows", function()
       if row.ours then assert.same({ false, false, false }, { row.retry, row.fallback, row.health }) end
       if row.retry then assert.is_true(row.fallback) end -- what the same target may do, another one may
-      if row.health then assert.is_true(row.openai_status >= 500) end -- nobody's target is to blame for a client's mistake
+      if row.health then assert.is_true(row.openai_status >= 500) end -- a client's mistake is no fault of the target
     end)
   end
 

@@ -1,4 +1,4 @@
--- log_spec.lua -- the log: whole lines in their order, what was dropped is told, a reader that stops or leaves stops nobody.
+-- log_spec.lua -- the log: whole lines in their order, dropped lines are counted, a reader that stops or leaves delays no thread.
 -- SPDX-License-Identifier: MIT
 local runtime = require("gateway.runtime")
 local base, json = runtime.base, runtime.json
@@ -143,7 +143,7 @@ describe("a log whose reader stops", function()
       local reader, writer = base.pipe(nonblocking)
       local log = base.log(writer, "info", "json")
       local size, sent = 4000, 0
-      while log:dropped() < 100 do -- nobody reads: two queues and a pipe, and then no more
+      while log:dropped() < 100 do -- without a reader two queues and a pipe fill up
         sent = sent + 1
         log:line(numbered(sent, size))
         assert.is_true(sent * size < 4 * base.log_queue_max)

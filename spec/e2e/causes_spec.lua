@@ -111,7 +111,7 @@ describe("a failure", function()
     answer = gateway:chat { model = "pair" }
     assert.same({ "mock", "1" }, { answer.headers["x-provider"], answer.headers["x-attempts"] })
     assert.same({ { target = "first/m", reason = "cooldown" } }, gateway:record(answer.id).left_out)
-    assert.equal(401, gateway:chat({ model = "first/m" }).status) -- nobody else: asked all the same
+    assert.equal(401, gateway:chat({ model = "first/m" }).status) -- the only target is asked anyway
     gateway:request { method = "POST", path = "/admin/providers/first/circuit-breaker/reset", body = "" }
     assert.equal("2", gateway:chat({ model = "pair" }).headers["x-attempts"])
     gateway:request { method = "POST", path = "/admin/providers/first/circuit-breaker/reset", body = "" }

@@ -1,4 +1,4 @@
---- The mock provider inside the gateway: it runs while the config has it, and tells nobody what it heard.
+--- The mock provider inside the gateway: it runs while the config has it, and has no ledger.
 local launch = require "support.launch"
 local http = require "support.http"
 

@@ -245,7 +245,7 @@ for name, text in pairs {
   row("U44", "an error event behind content, the key " .. name, function(form) return chunked(broken_off(form, text)) end, nil,
     { stream = "cut", check = no_key })
 end
--- What came together with its failure reached nobody: another may still answer.
+-- Content that came together with a failure was not sent on: another target may still answer.
 row("U20", "an error event in one piece with content", function(form) return answer_of(200, SSE, broken_off(form, "no more")) end, nil,
   { stream = FAILED, phase = "stream", sent = "content_started", says = "no more" })
 row("U44", "HTML, the key whole", answer_of(500, "Content-Type: text/html\r\n", "<html>" .. KEY .. "</html>"), FAILED, { check = no_key })

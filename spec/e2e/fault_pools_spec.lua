@@ -50,7 +50,7 @@ return {
   breaker = { failures = 5, open = "60s" },
 }]]
 
--- A recover that names everything again, the failed first: nobody must ask them twice. `again` is tried up to 15 times by its step's own word.
+-- A recover that names everything again, the failed first: these must not be asked twice. `again` is tried up to 15 times by its step's own word.
 local POLICY = [[
 local round_robin = require "policies.round_robin"
 return {

@@ -132,7 +132,7 @@ describe("a stream", function()
     mock:reset()
   end)
 
-  -- Reads to the end and keeps what came last. Nobody wants so much of it in memory.
+  -- Reads to the end and keeps what came last. It is too much to keep in memory.
   local function read_tail(answer)
     local tail, bytes = "", 0
     while true do

@@ -81,7 +81,7 @@ local run = fault_matrix.new {
 describe("a provider that is not there", function()
   setup(function() run:start() end)
   teardown(function()
-    names:host("silent.example", "nobody") -- whoever looks it up still may end
+    names:host("silent.example", "nobody") -- ends look-ups that still wait
     assert.equal(0, run:stop())
   end)
 

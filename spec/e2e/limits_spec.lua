@@ -39,7 +39,7 @@ for status, times in pairs(counts) do
   print(status, times)
 end]]
 
---- A policy that charges everybody these limits; `more`: other functions of it.
+--- A policy that charges every caller these limits; `more`: other functions of it.
 local function policy(limits, more)
   return ([[
 local limit = require "gateway.limit"

@@ -1,4 +1,4 @@
---- Names that no config lists are made when a client first asks for them, 4,096 at most: whoever may not use them makes none, looking makes none, and when
+--- Names that no config lists are made when a client first asks for them, 4,096 at most: a key that may not use them makes none, looking makes none, and when
 -- the table is full the one that was named longest ago gives way, but none that a request holds.
 local launch = require "support.launch"
 local http = require "support.http"
@@ -18,7 +18,7 @@ return {
   timeouts = { connect = "60s", first_token = "60s", idle = "60s" },
 }]]
 
--- A name of the flood is made, and nobody is asked. `kept` is a target of an earlier request: what a policy should not do.
+-- A name of the flood is made, and no provider is asked. `kept` is a target of an earlier request: what a policy should not do.
 local POLICY = [[
 local kept
 return {

@@ -1,4 +1,4 @@
---- A provider that says more than it was asked (rows U08 and U09 of the matrix of upstream faults): nobody is given those bytes, and from then on none of
+--- A provider that says more than it was asked (rows U08 and U09 of the matrix of upstream faults): no client is given those bytes, and from then on none of
 --- its connections carries a second request.
 local launch = require "support.launch"
 local http = require "support.http"

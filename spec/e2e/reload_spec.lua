@@ -1,4 +1,4 @@
---- Reload: by signal, by the watched file, by the admin call; a broken file changes nothing and says where; nobody notices under load.
+--- Reload: by signal, by the watched file, by the admin call; a broken file changes nothing and says where; under load no request fails.
 local launch = require "support.launch"
 local http = require "support.http"
 

@@ -1,4 +1,4 @@
---- A provider dies under load and comes back; clients who leave or ask nonsense harm nobody.
+--- A provider dies under load and comes back; clients that leave or send nonsense harm no others.
 local launch = require "support.launch"
 local http = require "support.http"
 

@@ -152,7 +152,7 @@ describe("a stream", function()
       assert(connection:send(http.format { path = "/v1/chat/completions", body = launch.body { model = "openai/fault-endless-stream", stream = true } }))
       readers[i] = { connection, connection:answer() }
     end
-    -- Nobody reads. The provider would send for ever: it is held back once what it sent stops growing.
+    -- The client does not read. The provider would send for ever: it is held back when its count stops growing.
     local function served()
       local sum = 0
       for _, row in ipairs(mock:ledger(function(one) return one.model == "fault-endless-stream" and one.outcome == "open" end)) do

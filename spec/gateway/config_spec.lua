@@ -756,7 +756,7 @@ describe("config: credentials of Google Cloud", function()
         assert.is_nil(said:find(secret, 1, true), said)
       end
       local variables = { GOOGLE_APPLICATION_CREDENTIALS = "sa.json" }
-      if case[2]:find "^project" then -- nobody said anything of Vertex
+      if case[2]:find "^project" then -- the config does not mention Vertex
         assert.equal("VERTEXAI_PROJECT is not set", assert(check(BARE, variables, files)).statuses[2].why_off)
         return
       end

@@ -12,7 +12,7 @@ describe("the queue of those who wait", function()
 
   before_each(function() queue = wait_queue.new(wait_queue.max) end)
 
-  --- Everybody it would serve, in order.
+  --- The entries that it would serve, in order.
   local function served(now)
     local order = {}
     queue:round()
@@ -262,7 +262,7 @@ local function play(seed, story)
   end
 
   local events = {
-    function() -- somebody comes
+    function() -- an entry comes
       local id = table.remove(free)
       if not id then
         return
@@ -277,7 +277,7 @@ local function play(seed, story)
         free[#free + 1] = id
       end
     end,
-    function() -- somebody leaves
+    function() -- an entry leaves
       local id = pick()
       if id then
         note("leave(%d)", id)

@@ -586,7 +586,7 @@ describe("a reused connection that was stale", function()
     local maybe = failure("unavailable", { sent = "uncertain", reused = true })
     local run = begin({ fallback = true }, { 1, 2 })
     assert.same({ "ask 1 unavailable headers uncertain -" }, run:event("failed", 1, maybe))
-    run = begin({ fallback = true }, { 1, 1 }) -- nobody else
+    run = begin({ fallback = true }, { 1, 1 }) -- no other target
     assert.same({ "start 2 -> 1 fresh" }, run:event("failed", 1, maybe))
     run = begin({ fallback = true }, { 1, 2 }) -- it cannot have been done: the same one at once
     assert.same({ "start 2 -> 1 fresh" }, run:event("failed", 1, stale))

@@ -1,4 +1,4 @@
---- Anthropic's dialect where somebody means ill or does as nobody thought of: both sides, requests and answers.
+--- Anthropic's dialect with hostile or unexpected input: both sides, requests and answers.
 
 local cjson = require "cjson"
 local encoding = require "support.encoding"

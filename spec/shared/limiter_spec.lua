@@ -591,7 +591,7 @@ function Model:charge(asks, tokens, now)
   return verdict, holds, left
 end
 
---- Whoever is refused, or only looks, leaves no record behind.
+--- A charge that is refused, or only looks, leaves no record.
 function Model:let_go(holds)
   for _, hold in ipairs(holds) do
     if hold.record.fresh then
@@ -713,7 +713,7 @@ local function random_history(seed, tally)
     end
     local wait = facts.retry_after
     if not fits and taking and wait and facts.unit ~= "concurrent" and facts.count > 0 then
-      -- nobody else comes: then exactly the one to wait longest for has room
+      -- without other charges exactly the ask with the longest wait has capacity
       local later, rule, name = now + math.ceil(wait * 1e6 - 0.5), nil, nil
       for _, this in ipairs(asks) do
         if facts.record == "limit:" .. this.name then
@@ -767,7 +767,7 @@ local function random_history(seed, tally)
       assert(real:count() == count, "records")
     end
   end
-  -- Whoever leaves gives everything back: slots are free again, and a day later so is the rest.
+  -- A request that ends gives everything back: slots are free again, and a day later so is the rest.
   for _, pick in ipairs(open) do
     pick.reservation:settle(now / 1e6, 0)
   end

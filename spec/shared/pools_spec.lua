@@ -1,4 +1,4 @@
---- What belongs to a model name as a whole: its turn goes on where it was, whoever asks; its spare attempts run out and come again; by example, then
+--- What belongs to a model name as a whole: its turn goes on where it was, for every worker; its spare attempts run out and come again; by example, then
 -- against a model over random events. SEQUENCES=1000000 for a night; SEED=n SEQUENCES=1 repeats one that failed.
 -- Asked for by the million, and busted looks a global up in all its contexts.
 local assert, math, os, pcall, tonumber, tostring = assert, math, os, pcall, tonumber, tostring

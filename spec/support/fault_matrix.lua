@@ -422,7 +422,7 @@ local function words(text)
   return count
 end
 
--- Nothing is paid for what nobody got; of a cut answer what was given; of a good one what the provider counted, or what we did where it does not.
+-- Nothing is paid for an answer that was not given; for a cut one the part that was; else the provider's count, or ours where it has none.
 local function assert_spend(case)
   local record, expected = case.record, case.expected
   if expected.kind == "refusal" and not case.falls_back then

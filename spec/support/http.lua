@@ -1,6 +1,6 @@
 --- A raw HTTP/1.1 client for specs: bytes as they are, deadlines instead of sleeps, many conversations at once.
 --
--- `http.all { f, g, … }` runs functions side by side on one thread: whoever waits for a socket lets the others go on, so rows that stall
+-- `http.all { f, g, … }` runs functions side by side on one thread: one that waits for a socket lets the others go on, so rows that stall
 -- cost their time once. Outside of it everything simply blocks. Nothing here repairs what a server sends.
 -- SPDX-License-Identifier: MIT
 local cjson = require "cjson"
@@ -120,7 +120,7 @@ end
 local Connection = {}
 Connection.__index = Connection
 
---- options: host, port, receive_buffer. Raises when nobody listens.
+--- options: host, port, receive_buffer. Raises when the port is closed.
 function http.connect(options)
   local sock = assert(socket.tcp())
   sock:settimeout(0)
@@ -437,7 +437,7 @@ function http.request(request)
   return answer
 end
 
---- A port that nobody listens on, and that nobody is given who asks for any: it lies below those that the kernel gives to listeners and clients.
+--- A closed port, which the kernel does not assign to a socket that asks for any: it lies below those that the kernel gives to listeners and clients.
 function http.free_port()
   for _ = 1, 1000 do
     local port = math.random(12000, 31999)

@@ -36,7 +36,7 @@ function process.write_file(path, text)
   local file = assert(io.open(path .. ".new", "wb"))
   assert(file:write(text))
   file:close()
-  assert(os.rename(path .. ".new", path)) -- whoever watches it never sees half of it
+  assert(os.rename(path .. ".new", path)) -- a watcher never sees half of it
 end
 
 function process.temporary_directory()

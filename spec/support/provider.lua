@@ -97,7 +97,7 @@ local function listener(backlog)
   return setmetatable({ sockets = { server }, port = math.tointeger(tonumber(port)) }, Silent)
 end
 
---- The kernel accepts, nobody ever reads.
+--- The kernel accepts; the process never reads.
 function provider.deaf()
   return listener(64)
 end
