@@ -31,12 +31,8 @@ static struct slice follow(struct slice root, struct slice reference)
 
 static bool is_required(struct slice required, struct slice name)
 {
-    struct json json;
+    struct json json = json_list(required);
     struct slice entry;
-    if (required.len == 0)
-        return false;
-    json_init(&json, required, JSON_DEPTH_MAX);
-    json_array(&json);
     while (json_element(&json))
         if (json_string(&json, &entry) && slice_equals(entry, name))
             return true;
@@ -49,18 +45,13 @@ static void sample_object(struct slice root, struct slice schema, unsigned depth
     struct slice name, of, required = json_find(schema, "required"), properties = json_find(schema, "properties");
     bool first = true;
     buffer_append_byte(out, '{');
-    if (properties.len > 0) {
-        json_init(&json, properties, JSON_DEPTH_MAX);
-        json_object(&json);
-        while (json_member(&json, &name) && json_skip(&json, &of)) {
-            if (!is_required(required, name))
-                continue;
-            buffer_append_slice(out, first ? LIT("\"") : LIT(",\""));
-            buffer_append_slice(out, name);
-            buffer_append_lit(out, "\":");
-            sample(root, of, depth + 1, out);
-            first = false;
-        }
+    json_init(&json, properties, JSON_DEPTH_MAX);
+    json_object(&json);
+    while (json_member(&json, &name) && json_skip(&json, &of)) {
+        if (!is_required(required, name))
+            continue;
+        json_append_key(out, &first, name);
+        sample(root, of, depth + 1, out);
     }
     buffer_append_byte(out, '}');
 }
@@ -68,13 +59,9 @@ static void sample_object(struct slice root, struct slice schema, unsigned depth
 /* The first entry of a raw array, or SLICE_NONE. */
 static struct slice first_of(struct slice array)
 {
-    struct json json;
+    struct json json = json_list(array);
     struct slice value = SLICE_NONE;
-    if (array.len == 0)
-        return SLICE_NONE;
-    json_init(&json, array, JSON_DEPTH_MAX);
-    if (json_array(&json) && json_element(&json))
-        json_skip(&json, &value);
+    json_next(&json, &value);
     return value;
 }
 

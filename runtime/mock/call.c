@@ -81,121 +81,74 @@ static void keep_text(struct mock_call *call, struct slice raw)
     json_append_unescaped(&call->last_text, cut_raw(raw, room - 1));
 }
 
-static void read_content(struct mock_call *call, struct json *json, bool echo);
+static void take_text(struct mock_call *call, struct slice raw, bool echo)
+{
+    call->words += mock_count_words(raw);
+    if (echo)
+        keep_text(call, raw);
+}
+
+static void read_content(struct mock_call *call, struct slice content, bool echo);
 
 /* One part of a message: text, an image, or the result of a tool with content of its own. */
-static void read_part(struct mock_call *call, struct json *json, bool echo)
+static void read_part(struct mock_call *call, struct slice part, bool echo)
 {
-    struct slice key, type = SLICE_NONE, text = SLICE_NONE, content = SLICE_NONE;
-    json_object(json);
-    while (json_member(json, &key)) {
-        if (slice_equals(key, LIT("type")) && json_peek(json) == JSON_STRING)
-            json_string(json, &type);
-        else if (slice_equals(key, LIT("text")) && json_peek(json) == JSON_STRING)
-            json_string(json, &text);
-        else
-            json_skip(json, slice_equals(key, LIT("content")) ? &content : NULL);
-    }
+    struct slice type = json_find_string(part, "type");
     if (slice_equals(type, LIT("text")) || slice_equals(type, LIT("input_text"))) {
-        call->words += mock_count_words(text);
-        if (echo)
-            keep_text(call, text);
+        take_text(call, json_find_string(part, "text"), echo);
     } else if (slice_equals(type, LIT("image_url")) || slice_equals(type, LIT("image")) || slice_equals(type, LIT("input_image"))) {
         call->images++;
     } else if (slice_equals(type, LIT("tool_result"))) {
         if (echo && call->last != MOCK_LAST_TOOL)
             buffer_clear(&call->last_text);
         call->last = MOCK_LAST_TOOL;
-        if (content.len > 0) {
-            struct json inner;
-            json_init(&inner, content, JSON_DEPTH_MAX);
-            read_content(call, &inner, echo);
-        }
+        read_content(call, json_find(part, "content"), echo);
     }
 }
 
-static void read_content(struct mock_call *call, struct json *json, bool echo)
+static void read_content(struct mock_call *call, struct slice content, bool echo)
 {
-    struct slice raw;
-    switch (json_peek(json)) {
-    case JSON_STRING:
-        json_string(json, &raw);
-        call->words += mock_count_words(raw);
-        if (echo)
-            keep_text(call, raw);
-        break;
-    case JSON_ARRAY:
-        json_array(json);
-        while (json_element(json)) {
-            if (json_peek(json) == JSON_OBJECT)
-                read_part(call, json, echo);
-            else
-                json_skip(json, NULL);
-        }
-        break;
-    default:
-        json_skip(json, NULL);
-    }
+    struct json list = json_list(content);
+    struct slice part;
+    if (content.len > 0 && content.ptr[0] == '"')
+        take_text(call, (struct slice){content.ptr + 1, content.len - 2}, echo);
+    while (json_next(&list, &part))
+        read_part(call, part, echo);
 }
 
-/* The role may stand behind the content, so content waits for it. */
-static void read_message(struct mock_call *call, struct json *json)
+static void read_message(struct mock_call *call, struct slice message)
 {
-    struct slice key, role = SLICE_NONE, content = SLICE_NONE;
-    json_object(json);
-    while (json_member(json, &key)) {
-        if (slice_equals(key, LIT("role")) && json_peek(json) == JSON_STRING)
-            json_string(json, &role);
-        else
-            json_skip(json, slice_equals(key, LIT("content")) ? &content : NULL);
-    }
+    struct slice role = json_find_string(message, "role");
     bool user = slice_equals(role, LIT("user")), tool = slice_equals(role, LIT("tool"));
+    if (message.ptr[0] != '{')
+        return;
     call->last = user ? MOCK_LAST_USER : tool ? MOCK_LAST_TOOL : MOCK_LAST_OTHER;
     if (user || tool)
         buffer_clear(&call->last_text);
-    if (content.len > 0) {
-        struct json inner;
-        json_init(&inner, content, JSON_DEPTH_MAX);
-        read_content(call, &inner, user || tool);
-    }
+    read_content(call, json_find(message, "content"), user || tool);
 }
 
-static void read_messages(struct mock_call *call, struct json *json)
+static void read_messages(struct mock_call *call, struct slice messages)
 {
-    if (json_peek(json) != JSON_ARRAY) {
-        json_skip(json, NULL);
-        return;
-    }
-    json_array(json);
-    while (json_element(json)) {
-        if (json_peek(json) == JSON_OBJECT)
-            read_message(call, json);
-        else
-            json_skip(json, NULL);
-    }
+    struct json list = json_list(messages);
+    struct slice message;
+    while (json_next(&list, &message))
+        read_message(call, message);
 }
 
-static void add_stop(struct mock_call *call, struct json *json)
+static void add_stop(struct mock_call *call, struct slice value)
 {
-    struct slice raw;
-    if (json_peek(json) != JSON_STRING) {
-        json_skip(json, NULL);
-        return;
-    }
-    json_string(json, &raw);
-    if (call->stop_count < MOCK_STOPS_MAX && raw.len > 0 && raw.len < STOP_BYTES_MAX)
-        json_append_unescaped(&call->stops[call->stop_count++], raw);
+    if (value.len > 2 && value.ptr[0] == '"' && value.len - 2 < STOP_BYTES_MAX && call->stop_count < MOCK_STOPS_MAX)
+        json_append_unescaped(&call->stops[call->stop_count++], (struct slice){value.ptr + 1, value.len - 2});
 }
 
-static void read_stops(struct mock_call *call, struct json *json)
+static void read_stops(struct mock_call *call, struct slice stops)
 {
-    if (json_peek(json) != JSON_ARRAY) {
-        add_stop(call, json);
-        return;
-    }
-    json_array(json);
-    while (json_element(json))
-        add_stop(call, json);
+    struct json list = json_list(stops);
+    struct slice stop;
+    add_stop(call, stops);
+    while (json_next(&list, &stop))
+        add_stop(call, stop);
 }
 
 static void read_model(struct mock_call *call, struct json *json)
@@ -225,15 +178,22 @@ static int64_t read_count(struct json *json)
     return count;
 }
 
+static struct slice take(struct json *json)
+{
+    struct slice value = SLICE_NONE;
+    json_skip(json, &value);
+    return value;
+}
+
 static void read_member(struct mock_call *call, struct json *json, struct slice key)
 {
     struct slice raw;
     if (slice_equals(key, LIT("model")))
         read_model(call, json);
     else if (slice_equals(key, LIT("messages")))
-        read_messages(call, json);
+        read_messages(call, take(json));
     else if (slice_equals(key, LIT("system")))
-        read_content(call, json, false);
+        read_content(call, take(json), false);
     else if (slice_equals(key, LIT("stream")) && !json_take_null(json))
         json_bool(json, &call->stream);
     else if (slice_equals(key, LIT("stream_options")) && json_skip(json, &raw))
@@ -241,7 +201,7 @@ static void read_member(struct mock_call *call, struct json *json, struct slice 
     else if (slice_equals(key, LIT("max_tokens")) || slice_equals(key, LIT("max_completion_tokens")))
         call->max_tokens = read_count(json);
     else if (slice_equals(key, LIT("stop")) || slice_equals(key, LIT("stop_sequences")))
-        read_stops(call, json);
+        read_stops(call, take(json));
     else if (slice_equals(key, LIT("tools")))
         json_skip(json, &call->tools);
     else if (slice_equals(key, LIT("tool_choice")))

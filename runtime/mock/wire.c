@@ -134,161 +134,163 @@ static bool next_word(struct slice *rest, struct slice *word)
     return at > 0;
 }
 
-static void model_member(const struct mock_call *call, struct buffer *out)
+/* With `text` as a JSON string between the two. */
+static void append_text(struct buffer *out, const char *before, struct slice text, const char *after)
 {
-    buffer_append_lit(out, "\"model\":");
-    json_append_string(out, slice_of(call->model));
+    buffer_append_slice(out, slice_of(before));
+    json_append_string(out, text);
+    buffer_append_slice(out, slice_of(after));
+}
+
+static void append_huge(struct buffer *out, size_t bytes)
+{
+    buffer_append_byte(out, '"');
+    memset(buffer_reserve(out, bytes), 'x', bytes);
+    out->len += bytes;
+    buffer_append_byte(out, '"');
+}
+
+static void mark_content(struct mock_piece *piece, int64_t tokens)
+{
+    piece->content = true;
+    piece->tokens = (unsigned)tokens;
 }
 
 /* ---------------------------------------------------------------- OpenAI */
 
-static void openai_usage(const struct mock_call *call, const struct mock_reply *reply, struct buffer *out)
+static void openai_head(const struct mock_call *call, struct slice object, struct buffer *out)
 {
-    long long input = call->words, output = reply->words * call->n;
-    buffer_printf(out,
-                  "\"usage\":{\"prompt_tokens\":%lld,\"completion_tokens\":%lld,\"total_tokens\":%lld,"
-                  "\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}}",
-                  input, output, input + output);
+    buffer_write(out, "{\"id\":\"chatcmpl-mock%\",\"object\":\"%\",\"created\":%,", DIGITS((int64_t)call->number), object,
+                 DIGITS(call->created));
+    append_text(out, "\"model\":", slice_of(call->model), "");
 }
 
-static void openai_tool(const struct mock_call *call, const struct mock_reply *reply, unsigned i, bool index, struct buffer *out)
+static void openai_usage(const struct mock_call *call, const struct mock_reply *reply, struct buffer *out)
 {
-    if (index)
-        buffer_printf(out, "{\"index\":%u,", i);
+    int64_t input = call->words, output = reply->words * call->n;
+    buffer_write(out,
+                 ",\"usage\":{\"prompt_tokens\":%,\"completion_tokens\":%,\"total_tokens\":%,"
+                 "\"prompt_tokens_details\":{\"cached_tokens\":0},\"completion_tokens_details\":{\"reasoning_tokens\":0}}",
+                 DIGITS(input), DIGITS(output), DIGITS(input + output));
+}
+
+/* Behind the brace and, in a stream, the index. */
+static void openai_tool(const struct mock_call *call, const struct mock_reply *reply, unsigned i, struct slice arguments,
+                        struct buffer *out)
+{
+    buffer_write(out, "\"id\":\"call_mock%%\",\"type\":\"function\",\"function\":{\"name\":\"%\"", DIGITS((int64_t)call->number), DIGITS(i),
+                 reply->tools[i].name);
+    append_text(out, ",\"arguments\":", arguments, "}}");
+}
+
+static void openai_choice(const struct mock_call *call, const struct mock_reply *reply, struct buffer *out)
+{
+    for (unsigned i = 0; i < reply->tool_count; i++) {
+        buffer_append_slice(out, i == 0 ? LIT("null,\"tool_calls\":[{") : LIT(",{"));
+        openai_tool(call, reply, i, buffer_slice(&reply->tools[i].arguments), out);
+    }
+    if (reply->tool_count > 0)
+        buffer_append_byte(out, ']');
     else
-        buffer_append_byte(out, '{');
-    buffer_printf(out, "\"id\":\"call_mock%llu%u\",\"type\":\"function\",\"function\":{\"name\":\"", (unsigned long long)call->number, i);
-    buffer_append_slice(out, reply->tools[i].name);
-    buffer_append_lit(out, "\",\"arguments\":");
-    json_append_string(out, index ? SLICE_NONE : buffer_slice(&reply->tools[i].arguments));
-    buffer_append_lit(out, "}}");
+        json_append_string(out, buffer_slice(&reply->text));
+    buffer_write(out, ",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"%\"}", slice_of(reply->finish));
 }
 
 static void openai_whole(const struct mock_call *call, const struct mock_reply *reply, struct mock_script *script)
 {
     struct buffer *out = &script->scratch;
-    buffer_printf(out, "{\"id\":\"chatcmpl-mock%llu\",\"object\":\"chat.completion\",\"created\":%lld,", (unsigned long long)call->number,
-                  (long long)call->created);
-    model_member(call, out);
-    buffer_append_lit(out, ",\"choices\":[");
+    openai_head(call, LIT("chat.completion"), out);
     for (unsigned choice = 0; choice < call->n; choice++) {
-        buffer_printf(out, "%s{\"index\":%u,\"message\":{\"role\":\"assistant\",\"content\":", choice == 0 ? "" : ",", choice);
-        if (reply->tool_count > 0) {
-            buffer_append_lit(out, "null,\"tool_calls\":[");
-            for (unsigned i = 0; i < reply->tool_count; i++) {
-                if (i > 0)
-                    buffer_append_byte(out, ',');
-                openai_tool(call, reply, i, false, out);
-            }
-            buffer_append_byte(out, ']');
-        } else {
-            json_append_string(out, buffer_slice(&reply->text));
-        }
-        buffer_printf(out, ",\"refusal\":null,\"annotations\":[]},\"logprobs\":null,\"finish_reason\":\"%s\"}", reply->finish);
+        buffer_append_slice(out, choice == 0 ? LIT(",\"choices\":[") : LIT(","));
+        buffer_write(out, "{\"index\":%,\"message\":{\"role\":\"assistant\",\"content\":", DIGITS(choice));
+        openai_choice(call, reply, out);
     }
     buffer_append_byte(out, ']');
-    if (!reply->no_usage) {
-        buffer_append_byte(out, ',');
+    if (!reply->no_usage)
         openai_usage(call, reply, out);
-    }
     buffer_append_lit(out, ",\"service_tier\":\"default\",\"system_fingerprint\":\"fp_mock\"}");
     mock_script_whole(script, 200, "Content-Type: application/json\r\n", (unsigned)(reply->words * call->n));
 }
 
-static void openai_chunk_begin(const struct mock_call *call, struct buffer *out)
+static void begin_chunk(const struct mock_call *call, struct buffer *out)
 {
-    buffer_printf(out, "data: {\"id\":\"chatcmpl-mock%llu\",\"object\":\"chat.completion.chunk\",\"created\":%lld,",
-                  (unsigned long long)call->number, (long long)call->created);
-    model_member(call, out);
+    buffer_append_lit(out, "data: ");
+    openai_head(call, LIT("chat.completion.chunk"), out);
     buffer_append_lit(out, ",\"system_fingerprint\":\"fp_mock\",\"choices\":[");
 }
 
-/* One chunk of one choice. `delta` is JSON. */
-static struct mock_piece *openai_chunk(const struct mock_call *call, unsigned choice, const char *finish, struct slice delta,
-                                       struct mock_script *script)
+/* A chunk of one choice, up to what stands in the braces of its delta. */
+static struct buffer *begin_delta(const struct mock_call *call, unsigned choice, struct mock_script *script)
 {
-    struct buffer *out = &script->scratch;
-    openai_chunk_begin(call, out);
-    buffer_printf(out, "{\"index\":%u,\"delta\":", choice);
-    buffer_append_slice(out, delta);
-    if (finish == NULL)
-        buffer_append_lit(out, ",\"logprobs\":null,\"finish_reason\":null}]");
-    else
-        buffer_printf(out, ",\"logprobs\":null,\"finish_reason\":\"%s\"}]", finish);
-    buffer_append_slice(out, call->include_usage ? LIT(",\"usage\":null}\n\n") : LIT("}\n\n"));
+    begin_chunk(call, &script->scratch);
+    buffer_write(&script->scratch, "{\"index\":%,\"delta\":{", DIGITS(choice));
+    return &script->scratch;
+}
+
+/* `finish`: NULL where there is none yet. */
+static struct mock_piece *end_delta(const struct mock_call *call, const char *finish, struct mock_script *script)
+{
+    buffer_write(&script->scratch,
+                 finish == NULL ? "},\"logprobs\":null,\"finish_reason\":null}]" : "},\"logprobs\":null,\"finish_reason\":\"%\"}]",
+                 slice_of(finish));
+    buffer_append_slice(&script->scratch, call->include_usage ? LIT(",\"usage\":null}\n\n") : LIT("}\n\n"));
     return mock_script_event(script);
 }
 
-static void openai_stream_tools(const struct mock_call *call, const struct mock_reply *reply, unsigned choice, struct mock_script *script)
+/* A call's beginning, and its arguments in two pieces. */
+static void openai_stream_tool(const struct mock_call *call, const struct mock_reply *reply, unsigned choice, unsigned i,
+                               struct mock_script *script)
 {
-    struct buffer delta;
-    buffer_init(&delta, SCRIPT_MAX);
-    for (unsigned i = 0; i < reply->tool_count; i++) {
-        struct slice arguments = buffer_slice(&reply->tools[i].arguments);
-        size_t cut = arguments.len / 2;
-        while (cut > 0 && ((unsigned char)arguments.ptr[cut] & 0xC0) == 0x80)
-            cut--;
-        buffer_clear(&delta);
-        buffer_append_lit(&delta, "{\"tool_calls\":[");
-        openai_tool(call, reply, i, true, &delta);
-        buffer_append_lit(&delta, "]}");
-        openai_chunk(call, choice, NULL, buffer_slice(&delta), script)->content = true;
-        for (unsigned half = 0; half < 2; half++) {
-            buffer_clear(&delta);
-            buffer_printf(&delta, "{\"tool_calls\":[{\"index\":%u,\"function\":{\"arguments\":", i);
-            json_append_string(&delta,
-                               half == 0 ? (struct slice){arguments.ptr, cut} : (struct slice){arguments.ptr + cut, arguments.len - cut});
-            buffer_append_lit(&delta, "}}]}");
-            openai_chunk(call, choice, NULL, buffer_slice(&delta), script)->content = true;
-        }
-        script->pieces[script->count - 1].tokens = 1 + (unsigned)mock_count_words(arguments);
+    struct slice arguments = buffer_slice(&reply->tools[i].arguments);
+    size_t cut = arguments.len / 2;
+    while (cut > 0 && ((unsigned char)arguments.ptr[cut] & 0xC0) == 0x80)
+        cut--;
+    const struct slice halves[] = {{arguments.ptr, cut}, {arguments.ptr + cut, arguments.len - cut}};
+    struct buffer *out = begin_delta(call, choice, script);
+    buffer_write(out, "\"tool_calls\":[{\"index\":%,", DIGITS(i));
+    openai_tool(call, reply, i, SLICE_NONE, out);
+    buffer_append_byte(out, ']');
+    mark_content(end_delta(call, NULL, script), 0);
+    for (unsigned half = 0; half < 2; half++) {
+        buffer_write(begin_delta(call, choice, script), "\"tool_calls\":[{\"index\":%", DIGITS(i));
+        append_text(out, ",\"function\":{\"arguments\":", halves[half], "}}]");
+        mark_content(end_delta(call, NULL, script), half == 0 ? 0 : 1 + mock_count_words(arguments));
     }
-    buffer_free(&delta);
 }
 
 static void openai_stream_text(const struct mock_call *call, const struct mock_reply *reply, struct mock_script *script)
 {
     struct slice rest = buffer_slice(&reply->text), word;
-    struct buffer delta;
-    buffer_init(&delta, SCRIPT_MAX);
-    while (next_word(&rest, &word)) {
-        buffer_clear(&delta);
-        buffer_append_lit(&delta, "{\"content\":");
-        json_append_string(&delta, word);
-        buffer_append_byte(&delta, '}');
+    while (next_word(&rest, &word))
         for (unsigned choice = 0; choice < call->n; choice++) {
-            struct mock_piece *piece = openai_chunk(call, choice, NULL, buffer_slice(&delta), script);
-            piece->content = true;
-            piece->tokens = (unsigned)mock_count_words(word);
+            append_text(begin_delta(call, choice, script), "\"content\":", word, "");
+            mark_content(end_delta(call, NULL, script), mock_count_words(word));
         }
-    }
     if (reply->huge_bytes > 0) {
-        buffer_clear(&delta);
-        buffer_append_lit(&delta, "{\"content\":\"");
-        memset(buffer_reserve(&delta, reply->huge_bytes), 'x', reply->huge_bytes);
-        delta.len += reply->huge_bytes;
-        buffer_append_lit(&delta, "\"}");
-        openai_chunk(call, 0, NULL, buffer_slice(&delta), script)->content = true;
+        buffer_append_lit(begin_delta(call, 0, script), "\"content\":");
+        append_huge(&script->scratch, reply->huge_bytes);
+        mark_content(end_delta(call, NULL, script), 0);
     }
-    buffer_free(&delta);
 }
 
 static void openai_stream(const struct mock_call *call, const struct mock_reply *reply, struct mock_script *script)
 {
+    struct slice content = reply->tool_count > 0 ? LIT("null") : LIT("\"\"");
     mock_script_begin_stream(script);
-    for (unsigned choice = 0; choice < call->n; choice++)
-        openai_chunk(call, choice, NULL,
-                     reply->tool_count > 0 ? LIT("{\"role\":\"assistant\",\"content\":null}")
-                                           : LIT("{\"role\":\"assistant\",\"content\":\"\"}"),
-                     script);
-    for (unsigned choice = 0; choice < call->n && reply->tool_count > 0; choice++)
-        openai_stream_tools(call, reply, choice, script);
+    for (unsigned choice = 0; choice < call->n; choice++) {
+        buffer_write(begin_delta(call, choice, script), "\"role\":\"assistant\",\"content\":%", content);
+        end_delta(call, NULL, script);
+    }
+    for (unsigned i = 0; i < call->n * reply->tool_count; i++)
+        openai_stream_tool(call, reply, i / reply->tool_count, i % reply->tool_count, script);
     openai_stream_text(call, reply, script);
-    for (unsigned choice = 0; choice < call->n; choice++)
-        openai_chunk(call, choice, reply->finish, LIT("{}"), script);
+    for (unsigned choice = 0; choice < call->n; choice++) {
+        begin_delta(call, choice, script);
+        end_delta(call, reply->finish, script);
+    }
     if (call->include_usage && !reply->no_usage) {
-        openai_chunk_begin(call, &script->scratch);
-        buffer_append_lit(&script->scratch, "],");
+        begin_chunk(call, &script->scratch);
+        buffer_append_byte(&script->scratch, ']');
         openai_usage(call, reply, &script->scratch);
         buffer_append_lit(&script->scratch, "}\n\n");
         mock_script_event(script);
@@ -309,144 +311,131 @@ static const char *anthropic_stop(const struct mock_reply *reply)
 
 static void stop_members(const struct mock_reply *reply, struct buffer *out)
 {
-    buffer_printf(out, "\"stop_reason\":\"%s\",\"stop_sequence\":", anthropic_stop(reply));
+    buffer_write(out, "\"stop_reason\":\"%\",\"stop_sequence\":", slice_of(anthropic_stop(reply)));
     if (reply->stopped_by.len > 0)
         json_append_string(out, reply->stopped_by);
     else
         buffer_append_lit(out, "null");
 }
 
-static void anthropic_begin(const struct mock_call *call, struct buffer *out)
+static void anthropic_head(const struct mock_call *call, struct buffer *out)
 {
-    buffer_printf(out, "{\"id\":\"msg_mock%llu\",\"type\":\"message\",\"role\":\"assistant\",", (unsigned long long)call->number);
-    model_member(call, out);
+    buffer_write(out, "{\"id\":\"msg_mock%\",\"type\":\"message\",\"role\":\"assistant\"", DIGITS((int64_t)call->number));
+    append_text(out, ",\"model\":", slice_of(call->model), ",\"content\":[");
 }
 
 static void tool_use(const struct mock_call *call, const struct mock_reply *reply, unsigned i, struct slice input, struct buffer *out)
 {
-    buffer_printf(out, "{\"type\":\"tool_use\",\"id\":\"toolu_mock%llu%u\",\"name\":\"", (unsigned long long)call->number, i);
-    buffer_append_slice(out, reply->tools[i].name);
-    buffer_append_lit(out, "\",\"input\":");
-    buffer_append_slice(out, input);
-    buffer_append_byte(out, '}');
+    buffer_write(out, "{\"type\":\"tool_use\",\"id\":\"toolu_mock%%\",\"name\":\"%\",\"input\":%}", DIGITS((int64_t)call->number),
+                 DIGITS(i), reply->tools[i].name, input);
 }
 
-static void anthropic_usage(const struct mock_call *call, int64_t output, struct buffer *out)
+static void anthropic_usage(const struct mock_call *call, const struct mock_reply *reply, int64_t output, struct buffer *out)
 {
-    buffer_printf(
-        out, "\"usage\":{\"input_tokens\":%lld,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":%lld}",
-        (long long)call->words, (long long)output);
+    if (!reply->no_usage)
+        buffer_write(out,
+                     ",\"usage\":{\"input_tokens\":%,\"cache_creation_input_tokens\":0,\"cache_read_input_tokens\":0,\"output_tokens\":%}",
+                     DIGITS(call->words), DIGITS(output));
 }
 
 static void anthropic_whole(const struct mock_call *call, const struct mock_reply *reply, struct mock_script *script)
 {
     struct buffer *out = &script->scratch;
-    anthropic_begin(call, out);
-    buffer_append_lit(out, ",\"content\":[");
+    bool first = true;
+    anthropic_head(call, out);
     for (unsigned i = 0; i < reply->tool_count; i++) {
-        if (i > 0)
-            buffer_append_byte(out, ',');
+        json_append_comma(out, &first);
         tool_use(call, reply, i, buffer_slice(&reply->tools[i].arguments), out);
     }
-    if (reply->tool_count == 0 && reply->text.len > 0) {
-        buffer_append_lit(out, "{\"type\":\"text\",\"text\":");
-        json_append_string(out, buffer_slice(&reply->text));
-        buffer_append_byte(out, '}');
-    }
+    if (reply->tool_count == 0 && reply->text.len > 0)
+        append_text(out, "{\"type\":\"text\",\"text\":", buffer_slice(&reply->text), "}");
     buffer_append_lit(out, "],");
     stop_members(reply, out);
-    if (!reply->no_usage) {
-        buffer_append_byte(out, ',');
-        anthropic_usage(call, reply->words, out);
-    }
+    anthropic_usage(call, reply, reply->words, out);
     buffer_append_byte(out, '}');
     mock_script_whole(script, 200, "Content-Type: application/json\r\n", (unsigned)reply->words);
 }
 
-/* `data` is the rest of the object behind its type. */
-static struct mock_piece *anthropic_event(struct mock_script *script, const char *name, struct slice data)
+/* An event's object, up to what follows its type. */
+static struct buffer *begin_event(struct mock_script *script, struct slice name)
 {
-    buffer_printf(&script->scratch, "event: %s\ndata: {\"type\":\"%s\"", name, name);
-    buffer_append_slice(&script->scratch, data);
+    buffer_write(&script->scratch, "event: %\ndata: {\"type\":\"%\"", name, name);
+    return &script->scratch;
+}
+
+static struct mock_piece *end_event(struct mock_script *script)
+{
     buffer_append_lit(&script->scratch, "}\n\n");
     return mock_script_event(script);
 }
 
-static struct mock_piece *text_delta(struct mock_script *script, struct buffer *data, struct slice text)
+static struct buffer *begin_indexed(struct mock_script *script, struct slice name, unsigned index)
 {
-    buffer_clear(data);
-    buffer_append_lit(data, ",\"index\":0,\"delta\":{\"type\":\"text_delta\",\"text\":");
-    json_append_string(data, text);
-    buffer_append_byte(data, '}');
-    struct mock_piece *piece = anthropic_event(script, "content_block_delta", buffer_slice(data));
-    piece->content = true;
-    piece->tokens = (unsigned)mock_count_words(text);
-    return piece;
+    buffer_write(begin_event(script, name), ",\"index\":%", DIGITS(index));
+    return &script->scratch;
 }
 
-static void anthropic_stream_text(const struct mock_reply *reply, struct mock_script *script, struct buffer *data)
+static void stream_piece(struct mock_script *script, unsigned index, const char *before, struct slice text, int64_t tokens)
 {
+    append_text(begin_indexed(script, LIT("content_block_delta"), index), before, text, "}");
+    mark_content(end_event(script), tokens);
+}
+
+static void anthropic_stream_text(const struct mock_reply *reply, struct mock_script *script)
+{
+    static const char text_delta[] = ",\"delta\":{\"type\":\"text_delta\",\"text\":";
     struct slice rest = buffer_slice(&reply->text), word;
-    anthropic_event(script, "content_block_start", LIT(",\"index\":0,\"content_block\":{\"type\":\"text\",\"text\":\"\"}"));
-    anthropic_event(script, "ping", SLICE_NONE);
+    buffer_append_lit(begin_indexed(script, LIT("content_block_start"), 0), ",\"content_block\":{\"type\":\"text\",\"text\":\"\"}");
+    end_event(script);
+    begin_event(script, LIT("ping"));
+    end_event(script);
     while (next_word(&rest, &word))
-        text_delta(script, data, word);
+        stream_piece(script, 0, text_delta, word, mock_count_words(word));
     if (reply->huge_bytes > 0) {
-        char *huge = xmalloc(reply->huge_bytes);
-        memset(huge, 'x', reply->huge_bytes);
-        text_delta(script, data, (struct slice){huge, reply->huge_bytes});
-        free(huge);
+        buffer_append_slice(begin_indexed(script, LIT("content_block_delta"), 0), slice_of(text_delta));
+        append_huge(&script->scratch, reply->huge_bytes);
+        buffer_append_byte(&script->scratch, '}');
+        mark_content(end_event(script), 1);
     }
-    anthropic_event(script, "content_block_stop", LIT(",\"index\":0"));
 }
 
-static void anthropic_stream_tool(const struct mock_call *call, const struct mock_reply *reply, unsigned i, struct mock_script *script,
-                                  struct buffer *data)
+static void anthropic_stream_tool(const struct mock_call *call, const struct mock_reply *reply, unsigned i, struct mock_script *script)
 {
-    buffer_clear(data);
-    buffer_printf(data, ",\"index\":%u,\"content_block\":", i);
-    tool_use(call, reply, i, LIT("{}"), data);
-    anthropic_event(script, "content_block_start", buffer_slice(data))->content = true;
-    buffer_clear(data);
-    buffer_printf(data, ",\"index\":%u,\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":", i);
-    json_append_string(data, buffer_slice(&reply->tools[i].arguments));
-    buffer_append_byte(data, '}');
-    struct mock_piece *piece = anthropic_event(script, "content_block_delta", buffer_slice(data));
-    piece->content = true;
-    piece->tokens = 1 + (unsigned)mock_count_words(buffer_slice(&reply->tools[i].arguments));
-    buffer_clear(data);
-    buffer_printf(data, ",\"index\":%u", i);
-    anthropic_event(script, "content_block_stop", buffer_slice(data));
+    struct slice arguments = buffer_slice(&reply->tools[i].arguments);
+    struct buffer *out = begin_indexed(script, LIT("content_block_start"), i);
+    buffer_append_lit(out, ",\"content_block\":");
+    tool_use(call, reply, i, LIT("{}"), out);
+    mark_content(end_event(script), 0);
+    stream_piece(script, i, ",\"delta\":{\"type\":\"input_json_delta\",\"partial_json\":", arguments, 1 + mock_count_words(arguments));
 }
 
 static void anthropic_stream(const struct mock_call *call, const struct mock_reply *reply, struct mock_script *script)
 {
-    struct buffer data;
-    buffer_init(&data, SCRIPT_MAX);
     mock_script_begin_stream(script);
-    buffer_append_lit(&data, ",\"message\":");
-    anthropic_begin(call, &data);
-    buffer_append_lit(&data, ",\"content\":[],\"stop_reason\":null,\"stop_sequence\":null");
-    if (!reply->no_usage) {
-        buffer_append_byte(&data, ',');
-        anthropic_usage(call, 1, &data);
+    struct buffer *out = begin_event(script, LIT("message_start"));
+    buffer_append_lit(out, ",\"message\":");
+    anthropic_head(call, out);
+    buffer_append_lit(out, "],\"stop_reason\":null,\"stop_sequence\":null");
+    anthropic_usage(call, reply, 1, out);
+    buffer_append_byte(out, '}');
+    end_event(script);
+    for (unsigned i = 0; i < reply->tool_count || i == 0; i++) {
+        if (reply->tool_count > 0)
+            anthropic_stream_tool(call, reply, i, script);
+        else
+            anthropic_stream_text(reply, script);
+        begin_indexed(script, LIT("content_block_stop"), i);
+        end_event(script);
     }
-    buffer_append_byte(&data, '}');
-    anthropic_event(script, "message_start", buffer_slice(&data));
-    for (unsigned i = 0; i < reply->tool_count; i++)
-        anthropic_stream_tool(call, reply, i, script, &data);
-    if (reply->tool_count == 0)
-        anthropic_stream_text(reply, script, &data);
-    buffer_clear(&data);
-    buffer_append_lit(&data, ",\"delta\":{");
-    stop_members(reply, &data);
-    buffer_append_byte(&data, '}');
+    buffer_append_lit(begin_event(script, LIT("message_delta")), ",\"delta\":{");
+    stop_members(reply, out);
+    buffer_append_byte(out, '}');
     if (!reply->no_usage)
-        buffer_printf(&data, ",\"usage\":{\"output_tokens\":%lld}", (long long)reply->words);
-    anthropic_event(script, "message_delta", buffer_slice(&data));
-    anthropic_event(script, "message_stop", SLICE_NONE)->marker = true;
+        buffer_write(out, ",\"usage\":{\"output_tokens\":%}", DIGITS(reply->words));
+    end_event(script);
+    begin_event(script, LIT("message_stop"));
+    end_event(script)->marker = true;
     mock_script_end_stream(script);
-    buffer_free(&data);
 }
 
 void mock_wire_answer(const struct mock_call *call, const struct mock_reply *reply, struct mock_script *script)
@@ -487,19 +476,14 @@ void mock_wire_error_body(const struct mock_call *call, int status, const char *
 {
     const struct status_row *row = status_row(status);
     if (call->dialect == MOCK_ANTHROPIC) {
-        buffer_printf(out, "{\"type\":\"error\",\"error\":{\"type\":\"%s\",\"message\":", row->anthropic_type);
-        json_append_string(out, message);
-        buffer_printf(out, "},\"request_id\":\"req_mock%llu\"}", (unsigned long long)call->number);
-        return;
+        buffer_write(out, "{\"type\":\"error\",\"error\":{\"type\":\"%\"", slice_of(row->anthropic_type));
+        append_text(out, ",\"message\":", message, "}");
+        return buffer_write(out, ",\"request_id\":\"req_mock%\"}", DIGITS((int64_t)call->number));
     }
-    buffer_append_lit(out, "{\"error\":{\"message\":");
-    json_append_string(out, message);
-    buffer_printf(out, ",\"type\":\"%s\",\"param\":null,\"code\":", row->openai_type);
     code = code == NULL ? row->openai_code : code;
-    if (code == NULL)
-        buffer_append_lit(out, "null}}");
-    else
-        buffer_printf(out, "\"%s\"}}", code);
+    append_text(out, "{\"error\":{\"message\":", message, "");
+    buffer_write(out, code == NULL ? ",\"type\":\"%\",\"param\":null,\"code\":null}}" : ",\"type\":\"%\",\"param\":null,\"code\":\"%\"}}",
+                 slice_of(row->openai_type), slice_of(code));
 }
 
 void mock_wire_error(const struct mock_call *call, int status, const char *code, struct slice message, const char *headers,
