@@ -2,6 +2,8 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/reader.h"
 
+enum { THINKING_MAX = 1024 * 1024 };
+
 bool event_is_content(const struct event *event)
 {
     switch (event->kind) {
@@ -56,6 +58,11 @@ void reader_end(struct reader *reader)
     reader->ended |= !reader->failed;
 }
 
+void reader_begin_call(struct reader *reader, unsigned tool, struct slice id_raw, struct slice name_raw)
+{
+    reader_emit(reader, &(struct event){.kind = EVENT_TOOL_BEGIN, .tool = tool, .id_raw = id_raw, .name_raw = name_raw});
+}
+
 void reader_grow_call(struct reader *reader, unsigned choice, unsigned tool, struct slice arguments_raw)
 {
     if (arguments_raw.len > 0)
@@ -107,6 +114,41 @@ bool reader_takes_event(struct reader *reader, struct slice data, const char *me
     if (!json_is_object(data))
         reader_fail_incomplete(reader, message);
     return !reader->failed;
+}
+
+void reader_begin_block(struct answer_block *block, enum answer_block_kind kind)
+{
+    *block = (struct answer_block){.kind = kind, .thinking = block->thinking, .signature = block->signature};
+    block->thinking.len = block->signature.len = 0;
+}
+
+void reader_grow_tool(struct reader *reader, struct answer_block *block, struct slice arguments_raw)
+{
+    block->grew |= arguments_raw.len > 0;
+    if (block->kind == ANSWER_JSON)
+        reader_emit_text(reader, EVENT_TEXT, 0, arguments_raw);
+    else
+        reader_grow_call(reader, 0, block->tool, arguments_raw);
+}
+
+void reader_keep_thinking(struct reader *reader, struct answer_block *block, struct slice text_raw, struct slice signature_raw)
+{
+    block->lost |= block->thinking.len + text_raw.len > THINKING_MAX;
+    block->lost = block->lost || !arena_append(reader->arena, &block->thinking, text_raw) ||
+                  !arena_append(reader->arena, &block->signature, signature_raw);
+}
+
+void reader_end_block(struct reader *reader, struct answer_block *block)
+{
+    if (block->kind == ANSWER_CALL)
+        reader_end_call(reader, 0, block->tool);
+    else if (block->kind == ANSWER_JSON && !block->grew)
+        reader_emit_text(reader, EVENT_TEXT, 0, LIT("{}"));
+    else if (block->kind == ANSWER_THINKING && block->signature.len > 0 && !block->lost)
+        reader_emit(reader, &(struct event){.kind = EVENT_SIGNATURE,
+                                            .text_raw = {block->thinking.ptr, block->thinking.len},
+                                            .signature_raw = {block->signature.ptr, block->signature.len}});
+    block->kind = ANSWER_OTHER;
 }
 
 enum finish finish_find(const struct finish_word *words, unsigned count, struct slice reason_raw, enum finish otherwise)

@@ -55,6 +55,8 @@ void reader_fail_incomplete(struct reader *reader, const char *message);
 void reader_start(struct reader *reader, struct slice id_raw, struct slice model_raw, int64_t created);
 /* EVENT_END, behind EVENT_USAGE where the usage is known. */
 void reader_end(struct reader *reader);
+/* A call of the first choice begins. */
+void reader_begin_call(struct reader *reader, unsigned tool, struct slice id_raw, struct slice name_raw);
 /* A piece of a call's arguments, nothing for an empty one; and the call's end. */
 void reader_grow_call(struct reader *reader, unsigned choice, unsigned tool, struct slice arguments_raw);
 void reader_end_call(struct reader *reader, unsigned choice, unsigned tool);
@@ -68,6 +70,23 @@ MUST_USE bool reader_takes_body(struct reader *reader, struct slice body, struct
 MUST_USE bool reader_takes_object(struct reader *reader, struct slice body, struct slice *text);
 /* An event's data is one JSON object. False: it is blank, or the reader has failed with the message. */
 MUST_USE bool reader_takes_event(struct reader *reader, struct slice data, const char *message);
+
+/* ANSWER_JSON: a call of the tool that stands for a schema, whose arguments are the answer's text. */
+enum answer_block_kind { ANSWER_OTHER, ANSWER_CALL, ANSWER_JSON, ANSWER_THINKING };
+
+/* A piece of an answer on the wires that open, grow and close such pieces. */
+struct answer_block {
+    enum answer_block_kind kind;
+    unsigned tool;
+    bool grew;                             /* a piece of its arguments came */
+    bool lost;                             /* its thinking is larger than can be held: there will be no EVENT_SIGNATURE */
+    struct arena_text thinking, signature; /* gathered for EVENT_SIGNATURE; their memory is used again by the next block */
+};
+void reader_begin_block(struct answer_block *block, enum answer_block_kind kind);
+void reader_grow_tool(struct reader *reader, struct answer_block *block, struct slice arguments_raw);
+/* Emits nothing yet: the text is on its way already. */
+void reader_keep_thinking(struct reader *reader, struct answer_block *block, struct slice text_raw, struct slice signature_raw);
+void reader_end_block(struct reader *reader, struct answer_block *block);
 
 /* Words for how an answer ended. */
 struct finish_word {

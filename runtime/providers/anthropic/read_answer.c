@@ -5,26 +5,14 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/anthropic/anthropic.h"
 
-enum { THINKING_MAX = 1024 * 1024 };
 static const int64_t COUNT_MAX = 1LL << 53; /* what json_to_count believes */
-
-enum block_kind { BLOCK_NONE, BLOCK_TEXT, BLOCK_TOOL, BLOCK_JSON, BLOCK_THINKING, BLOCK_OTHER };
-
-struct block {
-    enum block_kind kind;
-    unsigned tool;
-    bool grew;
-    bool whole; /* its input came with its start: later pieces would repeat it */
-    bool lost;  /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
-    struct arena_text signature;
-};
 
 struct anthropic_reader {
     struct reader base;
-    struct block block; /* the open one: blocks do not overlap on this wire */
+    struct answer_block block; /* the open one: blocks do not overlap on this wire */
+    bool whole;                /* its input came with its start: later pieces would repeat it */
     unsigned tools;
     bool json_tool, finished;
-    struct arena_text thinking; /* of the open block, gathered for EVENT_SIGNATURE; its room is used again */
 };
 
 _Static_assert(sizeof(struct anthropic_reader) <= ANTHROPIC_READER_SIZE, "anthropic.h: ANTHROPIC_READER_SIZE");
@@ -139,77 +127,37 @@ static void start(struct anthropic_reader *self, struct slice message)
 
 /* ---------------------------------------------------------------- blocks */
 
-static void grow_tool(struct anthropic_reader *self, struct slice piece)
-{
-    if (self->block.whole)
-        return;
-    self->block.grew |= piece.len > 0;
-    if (self->block.kind == BLOCK_JSON)
-        reader_emit_text(&self->base, EVENT_TEXT, 0, piece);
-    else
-        reader_grow_call(&self->base, 0, self->block.tool, piece);
-}
-
 static void begin_tool(struct anthropic_reader *self, struct slice block)
 {
     struct slice name = json_find_string(block, "name"), input = json_find(block, "input");
     const struct chat *chat = self->base.chat;
     if (chat != NULL && chat->format == FORMAT_SCHEMA && json_raw_equals(name, LIT(ANTHROPIC_JSON_TOOL))) {
-        self->block.kind = BLOCK_JSON;
+        self->block.kind = ANSWER_JSON;
         self->json_tool = true;
     } else {
-        self->block.kind = BLOCK_TOOL;
+        self->block.kind = ANSWER_CALL;
         self->block.tool = self->tools++;
-        reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                                                 .tool = self->block.tool,
-                                                 .id_raw = json_find_string(block, "id"),
-                                                 .name_raw = name_unfit(&self->base, name, &anthropic_names)});
+        reader_begin_call(&self->base, self->block.tool, json_find_string(block, "id"), name_unfit(&self->base, name, &anthropic_names));
     }
-    grow_tool(self, reader_arguments(&self->base, input));
-    self->block.whole = self->block.grew;
-}
-
-static void keep_thinking(struct anthropic_reader *self, struct slice text)
-{
-    self->block.lost |= self->thinking.len + text.len > THINKING_MAX;
-    if (!self->block.lost)
-        self->block.lost = !arena_append(self->base.arena, &self->thinking, text);
-}
-
-static void keep_signature(struct anthropic_reader *self, struct slice more)
-{
-    self->block.lost |= !arena_append(self->base.arena, &self->block.signature, more);
-}
-
-static void end_block(struct anthropic_reader *self)
-{
-    if (self->block.kind == BLOCK_TOOL)
-        reader_end_call(&self->base, 0, self->block.tool);
-    else if (self->block.kind == BLOCK_JSON && !self->block.grew)
-        reader_emit_text(&self->base, EVENT_TEXT, 0, LIT("{}"));
-    else if (self->block.kind == BLOCK_THINKING && self->block.signature.len > 0 && !self->block.lost)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_SIGNATURE,
-                                                 .text_raw = {self->thinking.ptr, self->thinking.len},
-                                                 .signature_raw = {self->block.signature.ptr, self->block.signature.len}});
-    self->block.kind = BLOCK_NONE;
+    reader_grow_tool(&self->base, &self->block, reader_arguments(&self->base, input));
+    self->whole = self->block.grew;
 }
 
 static void begin_block(struct anthropic_reader *self, struct slice block)
 {
     struct slice type = json_find_string(block, "type");
-    end_block(self); /* one that was left open is over when the next one begins */
-    self->block = (struct block){.kind = BLOCK_OTHER};
-    self->thinking.len = 0;
+    reader_end_block(&self->base, &self->block); /* one that was left open is over when the next one begins */
+    reader_begin_block(&self->block, ANSWER_OTHER);
+    self->whole = false;
     if (slice_equals(type, LIT("text"))) {
-        self->block.kind = BLOCK_TEXT;
         reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(block, "text"));
     } else if (slice_equals(type, LIT("tool_use"))) {
         begin_tool(self, block);
     } else if (slice_equals(type, LIT("thinking"))) {
-        self->block.kind = BLOCK_THINKING;
-        keep_signature(self, json_find_string(block, "signature"));
-        keep_thinking(self, json_find_string(block, "thinking"));
-        reader_emit_text(&self->base, EVENT_REASONING, 0, json_find_string(block, "thinking"));
+        struct slice text = json_find_string(block, "thinking");
+        self->block.kind = ANSWER_THINKING;
+        reader_keep_thinking(&self->base, &self->block, text, json_find_string(block, "signature"));
+        reader_emit_text(&self->base, EVENT_REASONING, 0, text);
     } else if (slice_equals(type, LIT("redacted_thinking"))) {
         reader_emit(&self->base, &(struct event){.kind = EVENT_REDACTED, .data_raw = json_find_string(block, "data")});
     }
@@ -220,14 +168,15 @@ static void grow_block(struct anthropic_reader *self, struct slice delta)
     struct slice type = json_find_string(delta, "type");
     if (slice_equals(type, LIT("text_delta"))) {
         reader_emit(&self->base, &(struct event){.kind = EVENT_TEXT, .text_raw = json_find_string(delta, "text")});
-    } else if (slice_equals(type, LIT("input_json_delta")) && (self->block.kind == BLOCK_TOOL || self->block.kind == BLOCK_JSON)) {
-        grow_tool(self, json_find_string(delta, "partial_json"));
+    } else if (slice_equals(type, LIT("input_json_delta")) && (self->block.kind == ANSWER_CALL || self->block.kind == ANSWER_JSON)) {
+        if (!self->whole)
+            reader_grow_tool(&self->base, &self->block, json_find_string(delta, "partial_json"));
     } else if (slice_equals(type, LIT("thinking_delta"))) {
         struct slice text = json_find_string(delta, "thinking");
-        keep_thinking(self, text);
+        reader_keep_thinking(&self->base, &self->block, text, SLICE_NONE);
         reader_emit(&self->base, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
     } else if (slice_equals(type, LIT("signature_delta"))) {
-        keep_signature(self, json_find_string(delta, "signature"));
+        reader_keep_thinking(&self->base, &self->block, SLICE_NONE, json_find_string(delta, "signature"));
     }
 }
 
@@ -296,7 +245,7 @@ void anthropic_read_event(struct reader *reader, struct slice name, struct slice
     else if (slice_equals(type, LIT("content_block_start")))
         begin_block(self, json_find(data, "content_block"));
     else if (slice_equals(type, LIT("content_block_stop")))
-        end_block(self);
+        reader_end_block(&self->base, &self->block);
     else if (slice_equals(type, LIT("message_start")))
         start(self, json_find(data, "message"));
     else if (slice_equals(type, LIT("message_delta"))) {
@@ -320,7 +269,7 @@ static void read_content(struct anthropic_reader *self, struct slice content)
     struct slice block;
     while (json_next(&json, &block)) {
         begin_block(self, block);
-        end_block(self);
+        reader_end_block(&self->base, &self->block);
     }
 }
 

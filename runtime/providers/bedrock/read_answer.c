@@ -5,19 +5,12 @@
  * SPDX-License-Identifier: MIT */
 #include "providers/bedrock/bedrock.h"
 
-enum { THINKING_MAX = 1024 * 1024, BLOCKS_MAX = 64 /* open at a time */ };
-
-enum block_kind { BLOCK_TEXT, BLOCK_TOOL, BLOCK_JSON, BLOCK_THINKING };
+enum { BLOCKS_MAX = 64 /* open at a time */ };
 
 struct block {
+    struct answer_block base;
     struct block *next;
     int64_t index;
-    enum block_kind kind;
-    unsigned tool;
-    bool grew;
-    bool lost;              /* its thinking passed THINKING_MAX: there will be no EVENT_SIGNATURE */
-    struct arena_text text; /* thinking gathered for EVENT_SIGNATURE */
-    struct arena_text signature;
 };
 
 struct bedrock_reader {
@@ -88,7 +81,7 @@ static struct block *find_block(struct bedrock_reader *self, int64_t index)
 }
 
 /* NULL: failed. */
-static struct block *open_block(struct bedrock_reader *self, int64_t index, enum block_kind kind)
+static struct block *open_block(struct bedrock_reader *self, int64_t index, enum answer_block_kind kind)
 {
     struct block *block = self->spare;
     if (self->open_count == BLOCKS_MAX) {
@@ -99,8 +92,9 @@ static struct block *open_block(struct bedrock_reader *self, int64_t index, enum
         self->spare = block->next;
     else if ((block = arena_zalloc(self->base.arena, sizeof *block)) == NULL)
         return reader_fail_incomplete(&self->base, "the provider's answer is too large"), NULL;
-    *block = (struct block){.next = self->open, .index = index, .kind = kind, .text = block->text, .signature = block->signature};
-    block->text.len = block->signature.len = 0; /* their room is used again */
+    reader_begin_block(&block->base, kind);
+    block->index = index;
+    block->next = self->open;
     self->open = block;
     self->open_count++;
     return block;
@@ -109,14 +103,7 @@ static struct block *open_block(struct bedrock_reader *self, int64_t index, enum
 static void end_block(struct bedrock_reader *self, struct block *block)
 {
     struct block **at = &self->open;
-    if (block->kind == BLOCK_TOOL)
-        reader_end_call(&self->base, 0, block->tool);
-    else if (block->kind == BLOCK_JSON && !block->grew)
-        reader_emit_text(&self->base, EVENT_TEXT, 0, LIT("{}"));
-    else if (block->kind == BLOCK_THINKING && block->signature.len > 0 && !block->lost)
-        reader_emit(&self->base, &(struct event){.kind = EVENT_SIGNATURE,
-                                                 .text_raw = {block->text.ptr, block->text.len},
-                                                 .signature_raw = {block->signature.ptr, block->signature.len}});
+    reader_end_block(&self->base, &block->base);
     while (*at != block)
         at = &(*at)->next;
     *at = block->next;
@@ -129,45 +116,24 @@ static struct block *begin_tool(struct bedrock_reader *self, int64_t index, stru
 {
     struct slice name = json_find_string(tool_use, "name");
     bool ours = json_raw_equals(name, LIT(BEDROCK_JSON_TOOL));
-    struct block *block = open_block(self, index, ours ? BLOCK_JSON : BLOCK_TOOL);
+    struct block *block = open_block(self, index, ours ? ANSWER_JSON : ANSWER_CALL);
     if (block == NULL)
         return NULL;
     self->json_tool |= ours;
     if (ours)
         return block;
-    block->tool = self->tools++;
-    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                                             .tool = block->tool,
-                                             .id_raw = json_find_string(tool_use, "toolUseId"),
-                                             .name_raw = name_unfit(&self->base, name, &bedrock_tool_rule)});
+    block->base.tool = self->tools++;
+    reader_begin_call(&self->base, block->base.tool, json_find_string(tool_use, "toolUseId"),
+                      name_unfit(&self->base, name, &bedrock_tool_rule));
     return block;
-}
-
-static void grow_tool(struct bedrock_reader *self, struct block *block, struct slice piece)
-{
-    block->grew |= piece.len > 0;
-    if (block->kind == BLOCK_JSON)
-        reader_emit_text(&self->base, EVENT_TEXT, 0, piece);
-    else
-        reader_grow_call(&self->base, 0, block->tool, piece);
-}
-
-static void keep_thinking(struct bedrock_reader *self, struct block *block, struct slice text)
-{
-    block->lost |= block->text.len + text.len > THINKING_MAX;
-    if (!block->lost)
-        block->lost = !arena_append(self->base.arena, &block->text, text);
 }
 
 /* Of a delta and of a whole block's reasoningText alike. */
 static void grow_thinking(struct bedrock_reader *self, struct block *block, struct slice object)
 {
     struct slice text = json_find_string(object, "text");
-    if (text.len > 0) {
-        keep_thinking(self, block, text);
-        reader_emit(&self->base, &(struct event){.kind = EVENT_REASONING, .text_raw = text});
-    }
-    block->lost |= !arena_append(self->base.arena, &block->signature, json_find_string(object, "signature"));
+    reader_keep_thinking(&self->base, &block->base, text, json_find_string(object, "signature"));
+    reader_emit_text(&self->base, EVENT_REASONING, 0, text);
 }
 
 static void take_redacted(struct bedrock_reader *self, struct slice reasoning)
@@ -194,14 +160,14 @@ static void on_delta(struct bedrock_reader *self, struct slice delta, int64_t in
     struct block *block = find_block(self, index);
     struct slice tool_use = json_find(delta, "toolUse"), reasoning = json_find(delta, "reasoningContent");
     if (tool_use.len > 0) {
-        if (block == NULL || (block->kind != BLOCK_TOOL && block->kind != BLOCK_JSON))
+        if (block == NULL || (block->base.kind != ANSWER_CALL && block->base.kind != ANSWER_JSON))
             return reader_fail_incomplete(&self->base, "the provider's stream has a piece of a tool call that did not begin");
-        grow_tool(self, block, json_find_string(tool_use, "input"));
+        reader_grow_tool(&self->base, &block->base, json_find_string(tool_use, "input"));
     } else if (reasoning.len > 0) {
         take_redacted(self, reasoning);
         if (block == NULL)
-            block = open_block(self, index, BLOCK_THINKING);
-        if (block != NULL && block->kind == BLOCK_THINKING)
+            block = open_block(self, index, ANSWER_THINKING);
+        if (block != NULL && block->base.kind == ANSWER_THINKING)
             grow_thinking(self, block, reasoning);
     } else {
         reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(delta, "text"));
@@ -291,11 +257,11 @@ static void read_block(struct bedrock_reader *self, struct slice text)
     struct block *block = NULL;
     if (tool_use.len > 0) {
         if ((block = begin_tool(self, 0, tool_use)) != NULL)
-            grow_tool(self, block, reader_arguments(&self->base, json_find(tool_use, "input")));
+            reader_grow_tool(&self->base, &block->base, reader_arguments(&self->base, json_find(tool_use, "input")));
     } else if (reasoning.len > 0) {
         take_redacted(self, reasoning);
         struct slice reasoning_text = json_find(reasoning, "reasoningText");
-        if (reasoning_text.len > 0 && (block = open_block(self, 0, BLOCK_THINKING)) != NULL)
+        if (reasoning_text.len > 0 && (block = open_block(self, 0, ANSWER_THINKING)) != NULL)
             grow_thinking(self, block, reasoning_text);
     } else {
         reader_emit_text(&self->base, EVENT_TEXT, 0, json_find_string(text, "text"));

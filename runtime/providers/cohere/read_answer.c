@@ -122,10 +122,7 @@ static void begin_call(struct cohere_reader *self, int64_t index, struct slice c
         return reader_fail_incomplete(&self->base, "the provider's answer has too many open calls");
     at = self->open_count++;
     self->open[at] = (struct tool_call){index, self->tools++};
-    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                                             .tool = self->open[at].tool,
-                                             .id_raw = json_find_string(call, "id"),
-                                             .name_raw = name_unfit(&self->base, name, &cohere_tool_rule)});
+    reader_begin_call(&self->base, self->open[at].tool, json_find_string(call, "id"), name_unfit(&self->base, name, &cohere_tool_rule));
     grow_call(self, at, json_find_string(function, "arguments"));
 }
 

@@ -63,10 +63,7 @@ static void take_call(struct ollama_reader *self, struct slice call)
 {
     struct slice function = json_find(call, "function"), arguments = json_find(function, "arguments");
     unsigned tool = self->tools++;
-    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                                             .tool = tool,
-                                             .id_raw = json_find_string(call, "id"),
-                                             .name_raw = json_find_string(function, "name")});
+    reader_begin_call(&self->base, tool, json_find_string(call, "id"), json_find_string(function, "name"));
     struct slice text = arguments.len > 2 && arguments.ptr[0] == '"' /* look-alikes write them as OpenAI does */
                             ? (struct slice){arguments.ptr + 1, arguments.len - 2}
                             : reader_arguments(&self->base, arguments);

@@ -67,10 +67,7 @@ static struct tool_call *begin_call(struct responses_reader *self, struct slice 
         return reader_fail_incomplete(&self->base, "the provider's answer has too many calls"), NULL;
     struct tool_call *call = &self->calls[self->call_count++];
     call->output_index = output_index;
-    reader_emit(&self->base, &(struct event){.kind = EVENT_TOOL_BEGIN,
-                                             .tool = tool_of(self, call),
-                                             .id_raw = json_find_string(item, "call_id"),
-                                             .name_raw = json_find_string(item, "name")});
+    reader_begin_call(&self->base, tool_of(self, call), json_find_string(item, "call_id"), json_find_string(item, "name"));
     return call;
 }
 
