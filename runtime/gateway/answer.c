@@ -90,8 +90,8 @@ static void add_cors(struct headers *headers)
             "x-ratelimit-limit-tokens, x-ratelimit-remaining-tokens, x-ratelimit-reset-tokens"));
 }
 
-/* On every answer. */
-static void begin(struct headers *headers, struct request *request)
+/* On every answer; `type` may be SLICE_NONE. */
+static void begin(struct headers *headers, struct request *request, struct slice type)
 {
     headers->request = request;
     headers->count = 0;
@@ -102,6 +102,7 @@ static void begin(struct headers *headers, struct request *request)
     if (route_is_anthropic(request->route)) /* its SDKs read this one */
         add(headers, "request-id", (struct slice){request->id, 32});
     add_cors(headers);
+    add(headers, "Content-Type", type);
 }
 
 /* 372000000 us -> "6m12s", as OpenAI writes it; below a second "250ms". Rounded up: what was promised is there by then. */
@@ -194,8 +195,7 @@ void answer_whole(struct request *request)
     struct headers headers;
     struct attempt *winner = request->winner;
     take_outcome(request);
-    begin(&headers, request);
-    add(&headers, "Content-Type", LIT("application/json"));
+    begin(&headers, request, LIT("application/json"));
     add_served(&headers, winner->target);
     if (winner->answer.usage.estimated)
         add(&headers, "X-Tokens-Estimated", LIT("true"));
@@ -206,8 +206,7 @@ void answer_stream(struct request *request)
 {
     struct headers headers;
     take_outcome(request);
-    begin(&headers, request);
-    add(&headers, "Content-Type", LIT("text/event-stream"));
+    begin(&headers, request, LIT("text/event-stream"));
     add(&headers, "Cache-Control", LIT("no-cache, no-transform"));
     add(&headers, "X-Accel-Buffering", LIT("no"));
     add_served(&headers, request->winner->target);
@@ -268,8 +267,7 @@ void answer_failure(struct request *request, const struct failure *failure)
         return;
     }
     wire->write_failure(failure, (struct slice){request->id, 32}, false, &request->out);
-    begin(&headers, request);
-    add(&headers, "Content-Type", LIT("application/json"));
+    begin(&headers, request, LIT("application/json"));
     if (status == 405 && request->route != NULL)
         add(&headers, "Allow", allowed(request->route));
     if (should_say_no_retry(request, failure))
@@ -286,11 +284,9 @@ void answer_json(struct request *request, int status, struct slice body)
     if (request->out.overflow) {
         const struct failure failure = failure_shed();
         buffer_clear(&request->out);
-        answer_failure(request, &failure);
-        return;
+        return answer_failure(request, &failure);
     }
-    begin(&headers, request);
-    add(&headers, "Content-Type", LIT("application/json"));
+    begin(&headers, request, LIT("application/json"));
     add(&headers, "Cache-Control", LIT("no-store"));
     send_whole(&headers, status, buffer_slice(&request->out));
 }
@@ -298,7 +294,7 @@ void answer_json(struct request *request, int status, struct slice body)
 void answer_empty(struct request *request, int status)
 {
     struct headers headers;
-    begin(&headers, request);
+    begin(&headers, request, SLICE_NONE);
     add(&headers, "Access-Control-Allow-Methods", LIT("GET, POST, OPTIONS"));
     add(&headers, "Access-Control-Allow-Headers", LIT("*, Authorization"));
     add(&headers, "Access-Control-Max-Age", LIT("86400"));

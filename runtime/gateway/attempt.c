@@ -148,14 +148,10 @@ static void on_failed(struct attempt *attempt, const struct failure *given)
     struct failure failure = *given;
     attempt->call = NULL;
     failure.message = arena_copy(&attempt->request->arena, given->message);
-    if (attempt->answer.ended) { /* the end marker was seen: what happens to the connection after it does not matter */
-        done(attempt);
-        return;
-    }
-    if (attempt_was_refused(attempt)) { /* it is a refusal, however little of its body came */
-        attempt_end_refusal(attempt);
-        return;
-    }
+    if (attempt->answer.ended) /* the end marker was seen: what happens to the connection after it does not matter */
+        return done(attempt);
+    if (attempt_was_refused(attempt)) /* it is a refusal, however little of its body came */
+        return attempt_end_refusal(attempt);
     if (attempt->answer.content && failure.sent != SENT_CONTENT) {
         failure.sent = SENT_CONTENT;
         failure.phase = PHASE_STREAM;
@@ -301,10 +297,8 @@ struct attempt *attempt_start(struct request *request, const struct walk_action 
 void attempt_cancel(struct attempt *attempt)
 {
     const struct walk_attempt *walked = &attempt->request->walk.attempts[attempt->number];
-    if (attempt->call != NULL && attempt_was_refused(attempt)) { /* another attempt won, or the client left: the refusal still counts */
-        attempt_note_refusal(attempt);
-        return;
-    }
+    if (attempt->call != NULL && attempt_was_refused(attempt)) /* another attempt won, or the client left: the refusal still counts */
+        return attempt_note_refusal(attempt);
     attempt_hang_up(attempt);
     /* A deadline counts against the target, but not the total deadline of the request, nor a client that left. */
     bool blame = walked->state == ATTEMPT_FAILED && walked->failure.deadline != DEADLINE_TOTAL;
@@ -356,10 +350,8 @@ void attempt_release(struct attempt *attempt)
     answer_end(&attempt->answer);
     answer_give_back(&attempt->encoded);
     attempt->next = NULL;
-    if (worker->free_attempt_count >= FREE_ATTEMPTS_MAX) {
-        attempt_free_all(attempt);
-        return;
-    }
+    if (worker->free_attempt_count >= FREE_ATTEMPTS_MAX)
+        return attempt_free_all(attempt);
     attempt->next = worker->free_attempts;
     worker->free_attempts = attempt;
     worker->free_attempt_count++;

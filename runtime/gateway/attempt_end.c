@@ -130,9 +130,8 @@ struct usage attempt_billed(const struct attempt *attempt, int64_t reserved)
     struct usage usage = attempt->answer.usage;
     bool refused = attempt->failure.sent == SENT_NOT || attempt->failure.sent == SENT_REFUSED;
     bool failed = attempt->failed || request->walk.attempts[attempt->number].state == ATTEMPT_FAILED;
-    bool sent = attempt->sent_us > 0 || attempt->status > 0;
     bool cut_short = was_cut_short(attempt);
-    if ((usage.known && !cut_short) || !sent || (failed && refused && !attempt->answer.content) ||
+    if ((usage.known && !cut_short) || !was_sent(attempt) || (failed && refused && !attempt->answer.content) ||
         request->route->wire->operation == OPERATION_COUNT)
         return usage;
     size_t bytes = attempt->left && !attempt->answer.content ? attempt->answer.body.len : attempt->answer.text_bytes;

@@ -233,15 +233,13 @@ static void write_auth(struct attempt *attempt, struct slice path, struct buffer
 {
     const struct request *request = attempt->request;
     const struct provider *provider = attempt->target->provider;
-    if (attempt->access_token.len > 0)
-        attempt->wire->write_auth(provider, attempt->access_token, out);
-    else if (provider->key_count == 0 && attempt->wire->write_signature != NULL)
+    bool has_key = attempt->access_token.len == 0 && provider->key_count > 0;
+    struct slice credential = has_key ? provider->keys[attempt->key] : attempt->access_token;
+    if (credential.len > 0 || has_key || attempt->wire->write_signature == NULL)
+        attempt->wire->write_auth(provider, credential, out);
+    else
         attempt->wire->write_signature(provider, path, attempt->parts + 1, attempt->part_count - 1, loop_wall_us(request->worker->loop),
                                        out);
-    else if (provider->key_count == 0)
-        attempt->wire->write_auth(provider, SLICE_NONE, out);
-    else
-        attempt->wire->write_auth(provider, provider->keys[attempt->key], out);
 }
 
 /* The client's headers that are sent on: the betas it asks for, to a provider of its own dialect. */
@@ -251,12 +249,8 @@ static void write_client_headers(const struct attempt *attempt, struct buffer *o
     enum { VALUE_MAX = 1024 };
     const char *name = attempt->wire == client_wire(attempt) ? attempt->wire->forwards : NULL;
     struct slice value = name != NULL && request->exchange != NULL ? exchange_header(request->exchange, name) : SLICE_NONE;
-    if (value.len == 0 || value.len > VALUE_MAX)
-        return;
-    buffer_append(out, name, strlen(name));
-    buffer_append_lit(out, ": ");
-    buffer_append_slice(out, value);
-    buffer_append_lit(out, "\r\n");
+    if (value.len > 0 && value.len <= VALUE_MAX)
+        buffer_write(out, "%: %\r\n", slice_of(name), value);
 }
 
 /* Everything up to "Content-Length: " that does not come with the request: made at load for conversations, written now for the rest. */

@@ -162,17 +162,12 @@ static void on_timer(struct timer *timer)
     struct request *request = container_of(timer, struct request, timer);
     for (unsigned i = 0; i < request->walk.attempt_count; i++) {
         struct attempt *attempt = request->attempts[i];
-        if (attempt == NULL)
+        if (attempt == NULL || attempt_conclude(attempt) || !attempt->paused)
             continue;
-        if (attempt_conclude(attempt))
-            continue;
-        if (attempt->paused) { /* the client is slow, not the provider */
-            struct walk_event chunk = {.kind = WALK_CHUNK, .attempt = attempt->number, .wrote = true}; /* and has enough to read */
-            request_event(request, &chunk);
-        }
+        /* The client is slow, not the provider, and has enough to read. */
+        request_event(request, &(struct walk_event){.kind = WALK_CHUNK, .attempt = attempt->number, .wrote = true});
     }
-    struct walk_event event = {.kind = WALK_TIME};
-    request_event(request, &event);
+    request_event(request, &(struct walk_event){.kind = WALK_TIME});
     drain(request);
 }
 
