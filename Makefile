@@ -144,7 +144,7 @@ SIGTERMS ?= 300
 # How long the lists of requests and answers are made, to see that time grows as they do.
 LENGTH ?= 32000
 REQUESTS ?= 100000
-RANDOM_SPECS = $(addprefix spec/,gateway/walk_random_spec.lua gateway/wait_queue_spec.lua \
+RANDOM_SPECS = $(addprefix spec/,routing/walk_random_spec.lua routing/wait_queue_spec.lua \
 	$(addprefix shared/,health_spec.lua limiter_spec.lua key_states_spec.lua pools_spec.lua))
 
 night: test-deps all

@@ -76,8 +76,9 @@ fields.retry = { c = "config", title = "retry",
 
 fields.breaker = { c = "config", title = "breaker",
   { "failures", "whole number", low = 1, high = 1000, default = 5, to = "health.failures",
-    says = "In a row, until the target is left alone." },
-  { "open", "duration", default = "5s", to = "health.open_us", says = "For how long." },
+    says = "In a row, until the target is left alone; half of ten or more within 30 s does the same." },
+  { "open", "duration", default = "5s", to = "health.open_us",
+    says = "For how long at first; twice as long each time it fails again, up to 300 s." },
 }
 
 fields.log = { c = "config", title = "log",

@@ -1,6 +1,6 @@
 --- The way of a request, from its body to its log line. Start reading here.
 --
--- The steps have the same names in code, logs and metrics. What they do is C (runtime/lua/engine/steps.c, and gateway/request.c below it);
+-- The steps have the same names in code and logs. What they do is C (runtime/lua/engine/steps.c, and gateway/life.c and walker.c below it);
 -- what they decide is the policy's: four functions that run in a sandbox, on a budget, and can only answer, not act. A step returns
 -- nothing when the request is over: refused, answered with an error, or its client gone.
 -- SPDX-License-Identifier: MIT

@@ -17,7 +17,8 @@ enum { COMPLAINT_MAX = 1024 };
 struct engine {
     /* --- any thread that owns the arguments; complaints are one line: "gateway.lua:12: providers.openai.key: expected …" */
     /* Reads gateway.lua, .env beside it and the folder of the policy that it names; evaluates and checks the config. What the config names by URL is
-     * taken from `copies` (NULL, or not there: as if it were empty). Never NULL; where something is wrong `*config` is NULL, and the sources serve `stamp` only. */
+     * taken from `copies` (NULL, or not there: as if it were empty). The caller frees the sources (sources_free) and the config (config_free); no sources:
+     * there is no memory. Where something else is wrong `*config` is NULL, and the sources serve `stamp` only. */
     struct sources *(*read)(const char *config_path, struct copies *copies, struct config **config, char complaint[COMPLAINT_MAX]);
     /* Is this text a valid leaderboard? `url`: where it was fetched from. False: complaint. */
     bool (*is_board)(struct slice text, struct slice url, char complaint[COMPLAINT_MAX]);

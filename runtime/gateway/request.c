@@ -15,8 +15,7 @@ bool request_is_large(const struct request *request)
     return request->body.len > BODY_SMALL;
 }
 
-/* What the pool has to give now. */
-void request_look_at_pool(const struct request *request, struct walk_settings *settings)
+void request_look_at_stats(const struct request *request, struct walk_settings *settings)
 {
     settings->frugal = !model_has_spare(request->stats);
     settings->hedge = request->fallback && model_has_hedge(request->stats);
@@ -24,7 +23,7 @@ void request_look_at_pool(const struct request *request, struct walk_settings *s
 
 void request_event(struct request *request, const struct walk_event *event)
 {
-    request_look_at_pool(request, &request->walk.settings);
+    request_look_at_stats(request, &request->walk.settings);
     walk_event(&request->walk, event, loop_now_us(request->worker->loop));
 }
 

@@ -52,7 +52,7 @@ struct request {
     struct slice trace_id;          /* 32 hex digits: the caller's traceparent, else ours */
     struct slice body;              /* empty once it was let go of */
     int64_t began_us, began_wall_us;
-    const char *step; /* "identify" "admit" "route" "attempt" "answer" "settle" "record" */
+    const char *step; /* of the pipeline: "identify" "admit" "route" "attempt" */
 
     /* identify */
     const struct user *user; /* NULL: anonymous of tier "default". Also of a key that has expired: then it is refused */
@@ -129,8 +129,8 @@ struct request {
 
 /* Its body is above 64 KB, and is freed when no attempt can need it any more (body.h). */
 bool request_is_large(const struct request *request);
-/* What its pool has to give now. */
-void request_look_at_pool(const struct request *request, struct walk_settings *settings);
+/* Whether its model has attempts and hedges to spare now (shared/model_stats.h). */
+void request_look_at_stats(const struct request *request, struct walk_settings *settings);
 /* Reports an event of an attempt to the walk, without draining it. */
 void request_event(struct request *request, const struct walk_event *event);
 /* The tokens that rate limits reserve: the most it may use, as far as that is known before the answer. */

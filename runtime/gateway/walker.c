@@ -223,7 +223,7 @@ static void begin_walk(struct request *request)
     struct walk_settings settings = request->config->walk;
     settings.stream = request->facts.stream;
     settings.replay_uncertain = settings.replay_uncertain && request->replayable;
-    request_look_at_pool(request, &settings);
+    request_look_at_stats(request, &settings);
     settings.fallback = request->fallback;
     settings.ping_us = PING_US;
     settings.seed = worker_random64(request->worker);

@@ -31,7 +31,7 @@ struct live {
 };
 
 /* The value for targets that were never measured: the median of the model's measured targets, for answers of so many tokens. */
-struct pool_pace {
+struct model_pace {
     const struct model *model;
     int64_t at_us, tokens;
     double ms;
@@ -61,7 +61,7 @@ struct script {
     struct pipeline_run *idle;                        /* runs to use again, with their threads */
     struct stops stops[POLICY_COUNT];
     struct live **live; /* by target index, made when first asked for */
-    struct pool_pace pace;
+    struct model_pace pace;
     struct fact_reader reader; /* gives gateway.order what changes of a target */
     uint32_t *marks, serial;   /* marks[target index] == serial: a candidate of the request that is deciding */
 };

@@ -252,6 +252,8 @@ static const char *gather(struct writing *writing, int index, unsigned *count)
             return "an object has too many members";
         member.key.ptr = lua_tolstring(L, -2, &member.key.len);
         buffer_append(&writing->members, &member, sizeof member);
+        if (writing->members.overflow)
+            return "there is no memory for its members";
         lua_pop(L, 1);
         lua_pushvalue(L, -1); /* one stays, one is for lua_next */
     }

@@ -51,17 +51,17 @@ unsigned walk_next_startable(const struct walk *walk)
 void walk_start(struct walk *walk, unsigned index, bool hedge, bool fresh, int64_t now_us)
 {
     const struct step *step = &walk->plan.steps[index];
-    const struct walk_settings *limits = &walk->settings;
+    const struct walk_settings *settings = &walk->settings;
     unsigned number = walk->attempt_count++;
     struct walk_attempt *attempt = &walk->attempts[number];
     *attempt = (struct walk_attempt){
         .target = step->target, .step = index, .state = ATTEMPT_CONNECTING, .began_us = now_us, .hedge = hedge, .fresh = fresh};
-    attempt->phase_due_us = after(now_us, limits->connect_us);
+    attempt->phase_due_us = after(now_us, settings->connect_us);
     attempt->content_due_us = NEVER;
-    if (limits->stream)
-        attempt->content_due_us = after(now_us, step->first_token_us > 0 ? step->first_token_us : limits->first_token_us);
+    if (settings->stream)
+        attempt->content_due_us = after(now_us, step->first_token_us > 0 ? step->first_token_us : settings->first_token_us);
     attempt->timeout_due_us = after(now_us, step->timeout_us);
-    attempt->hedge_due_us = limits->hedge && limits->replay_uncertain ? after(now_us, step->hedge_after_us) : NEVER;
+    attempt->hedge_due_us = settings->hedge && settings->replay_uncertain ? after(now_us, step->hedge_after_us) : NEVER;
     walk->in_flight++;
     walk->stage = STAGE_RUNNING;
     walk->retry_due_us = NEVER;

@@ -67,6 +67,12 @@ function look.pairs_target(r)
   table.sort(names)
   return table.concat(names, " ")
 end
+function look.pairs_unfit(r)
+  local facts = {}
+  for name, fact in pairs(r.unfit[1]) do facts[#facts + 1] = name == "reason" and "reason=" .. fact or name ~= "expected_ms" and name or nil end
+  table.sort(facts)
+  return table.concat(facts, " ")
+end
 function look.pairs_list(r)
   local count = 0
   for i, target in pairs(r.targets) do count = count + i * #target.name end
@@ -192,6 +198,8 @@ describe("the facts of a request", function()
     local image = { { role = "user", content = { { type = "image_url", image_url = { url = "data:image/png;base64,AAAA" } } } } }
     assert.equal("0 nil", look "unfit")
     assert.equal("1 mock/blind vision 8", look("unfit", { model = "blind", messages = image }))
+    assert.equal("breaker capabilities context cooldown_s in_flight latency leaderboard max_output max_temperature model name priority provider " ..
+      "quality reason=vision success_rate weight", look("pairs_unfit", { model = "blind", messages = image }))
     assert.equal("mock/sees of 1", look("targets", { model = "blind", messages = image }))
     local refused = gateway:chat { model = "hopeless", messages = image }
     assert.equal(400, refused.status)

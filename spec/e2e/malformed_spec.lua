@@ -1,7 +1,7 @@
 --- Malformed requests over a socket: one refusal and the connection closed, nothing of them served; what is allowed is served, in step.
 local cjson = require "cjson"
 local framing = require("gateway.runtime").framing
-local cases = require "net.framing_cases"
+local cases = require "http.framing_cases"
 local launch = require "support.launch"
 local socket = require "socket"
 

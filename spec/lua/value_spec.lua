@@ -1,4 +1,5 @@
 --- JSON to values of Lua and back, as adapters have it.
+local process = require "support.process"
 local runtime = require "gateway.runtime"
 
 local json = runtime.value
@@ -154,5 +155,26 @@ describe("gateway.json", function()
       assert.same(value, again)
       assert.equal(text, json.encode(again))
     end
+  end)
+
+  it("says so where no memory is left for an object of thousands of members", function()
+    local starve = require("support.starve").new()
+    local script = ([[
+      package.cpath = %q
+      local value, object = require("gateway.runtime").value, {}
+      for i = 1, 3000 do object["k" .. i] = i end
+      collectgarbage "stop"
+      select("#", table.unpack({}, 1, 9000)) -- the stack has grown before memory is gone
+      local file = assert(io.open(os.getenv "STARVE", "r+b"))
+      file:write(string.pack("<i4", 1000))
+      file:close()
+      print(select(2, pcall(value.encode, object)))]]):format((package.cpath:gsub("build/%a+/lua", "build/lua")))
+    local env = starve:env() -- before any sanitizer: it is the plain module that is asked
+    local run = process.start { command = { "lua5.4", "-e", script }, env = env, directory = starve.folder, name = "encode" }
+    local status = run:wait()
+    local said = run:out()
+    starve:stop()
+    assert.equal(0, status)
+    assert.equal("encode: there is no memory for its members\n", said)
   end)
 end)

@@ -88,7 +88,7 @@ double target_expected_ms(struct script *script, const struct target *target)
     double ms = measured_ms(script, target, request->expected_tokens);
     if (!isnan(ms))
         return ms;
-    struct pool_pace *pace = &script->pace, wanted = {request->model, turn_us(script), request->expected_tokens, NAN};
+    struct model_pace *pace = &script->pace, wanted = {request->model, turn_us(script), request->expected_tokens, NAN};
     if (pace->model != wanted.model || pace->at_us != wanted.at_us || pace->tokens != wanted.tokens) {
         wanted.ms = pool_ms(script, request);
         *pace = wanted;

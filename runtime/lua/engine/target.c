@@ -62,7 +62,10 @@ struct fact_name {
     enum live_fact fact;
 };
 
-/* LIVE_NONE: a fact that a target may lack. */
+/* What every target has. */
+static const char *const target_facts[] = {"name",    "provider",   "model",           "weight",       "priority", "quality", "leaderboard",
+                                           "context", "max_output", "max_temperature", "capabilities", "latency",  NULL};
+/* Read when they are asked for. LIVE_NONE: a fact that a target may lack. */
 static const struct fact_name live_facts[] = {
     {"in_flight", LIVE_IN_FLIGHT},
     {"success_rate", LIVE_SUCCESS_RATE},
@@ -395,14 +398,12 @@ static bool read_number(lua_State *L, void *owner, int fact, double *value)
 
 static void push_proxy(lua_State *L, struct script *script, const struct target *target)
 {
-    static const char *const names[] = {"name",    "provider",   "model",           "weight",       "priority", "quality", "leaderboard",
-                                        "context", "max_output", "max_temperature", "capabilities", "latency",  NULL};
     lua_newtable(L);
     lua_createtable(L, 0, 4);
     push_facts(L, script, target);
     lua_setfield(L, -2, "__index");
     set_read_only(L, "a target");
-    set_pairs(L, names, live_facts);
+    set_pairs(L, target_facts, live_facts);
     lua_pushlightuserdata(L, (void *)target);
     lua_rawsetp(L, -2, &target_key);
     lua_setmetatable(L, -2);
@@ -556,8 +557,6 @@ static int read_unfit(lua_State *L) /* upvalues: the target's proxy, the reason 
 
 static void push_unfit(lua_State *L, struct script *script, const struct unfit *unfit)
 {
-    static const char *const names[] = {"name",        "provider", "model",      "reason",          "weight",       "priority", "quality",
-                                        "leaderboard", "context",  "max_output", "max_temperature", "capabilities", "latency",  NULL};
     lua_newtable(L);
     lua_createtable(L, 0, 6);
     push_target(L, script, unfit->target);
@@ -567,7 +566,7 @@ static void push_unfit(lua_State *L, struct script *script, const struct unfit *
     lua_pushinteger(L, (lua_Integer)unfit->target->index + 1);
     lua_rawsetp(L, -2, &index_key);
     set_read_only(L, "a target");
-    set_pairs(L, names, live_facts);
+    set_pairs(L, target_facts, live_facts);
     lua_setmetatable(L, -2);
 }
 

@@ -4,7 +4,7 @@
 local assert, ipairs, math, string, table, type = assert, ipairs, math, string, table, type
 
 local framing = require("gateway.runtime").framing
-local cases = require "net.framing_cases"
+local cases = require "http.framing_cases"
 
 local function get(rest) return "GET / HTTP/1.1\r\nHost: a\r\n" .. (rest or "") .. "\r\n" end
 
