@@ -298,57 +298,54 @@ static void put_answer(struct anthropic_writer *self, struct buffer *out)
 
 /* ---------------------------------------------------------------- events */
 
-/* Text for the block that grows at the end, or for a new one of that kind. */
-static void grow(struct anthropic_writer *self, enum block_kind kind, struct slice piece, struct buffer *out)
+static void grow(const struct anthropic_writer *self, struct block *block, struct slice piece, struct buffer *out)
 {
-    struct block *block = self->last;
-    if (piece.len == 0)
-        return;
-    if (block == NULL || block->kind != kind || block->ended)
-        block = add_block(self, kind);
-    if (block == NULL)
-        return;
     if (block->begun)
         put_piece(self, block, piece, out);
     else
         buffer_append_slice(&block->text, piece);
 }
 
-static void take_signature(struct anthropic_writer *self, const struct event *event)
+/* Text for the block that grows at the end, or for a new one of that kind. */
+static void take_text(struct anthropic_writer *self, enum block_kind kind, struct slice piece, struct buffer *out)
 {
     struct block *block = self->last;
-    if (block == NULL || block->kind != BLOCK_THINKING || block->ended) {
-        block = add_block(self, BLOCK_THINKING);
-        if (block != NULL)
-            buffer_append_slice(&block->text, event->text_raw);
-    }
+    if (piece.len == 0)
+        return;
+    if (block == NULL || block->kind != kind || block->ended)
+        block = add_block(self, kind);
+    if (block != NULL)
+        grow(self, block, piece, out);
+}
+
+/* A block that grows no more. */
+static void add_whole(struct anthropic_writer *self, enum block_kind kind, struct slice text, struct slice signature)
+{
+    struct block *block = add_block(self, kind);
     if (block == NULL)
         return;
-    block->signature = arena_copy(self->base.arena, event->signature_raw);
+    buffer_append_slice(&block->text, text);
+    block->signature = signature;
     block->ended = true;
 }
 
-static void take_redacted(struct anthropic_writer *self, const struct event *event)
+static void take_signature(struct anthropic_writer *self, const struct event *event)
 {
-    struct block *block = add_block(self, BLOCK_REDACTED);
-    if (block == NULL)
-        return;
-    buffer_append_slice(&block->text, event->data_raw);
+    struct block *block = self->last;
+    struct slice signature = arena_copy(self->base.arena, event->signature_raw);
+    if (block == NULL || block->kind != BLOCK_THINKING || block->ended)
+        return add_whole(self, BLOCK_THINKING, event->text_raw, signature);
+    block->signature = signature;
     block->ended = true;
 }
 
 static void begin_tool(struct anthropic_writer *self, const struct event *event)
 {
-    struct block *block;
-    if (event->signature_raw.len > 0 && self->thinks) {
-        block = add_block(self, BLOCK_THINKING);
-        if (block != NULL) {
-            block->signature = arena_printf(self->base.arena, ANTHROPIC_GOOGLE "%.*s", (int)event->signature_raw.len,
-                                            event->signature_raw.ptr);
-            block->ended = true;
-        }
-    }
-    block = add_block(self, BLOCK_TOOL);
+    struct slice signature = event->signature_raw;
+    if (signature.len > 0 && self->thinks)
+        add_whole(self, BLOCK_THINKING, SLICE_NONE,
+                  arena_printf(self->base.arena, ANTHROPIC_GOOGLE "%.*s", (int)signature.len, signature.ptr));
+    struct block *block = add_block(self, BLOCK_TOOL);
     if (block == NULL)
         return;
     block->tool = event->tool;
@@ -369,10 +366,7 @@ static void take_tool(struct anthropic_writer *self, const struct event *event, 
         return;
     }
     nesting_follow(&block->nesting, event->text_raw);
-    if (block->begun)
-        put_piece(self, block, event->text_raw, out);
-    else
-        buffer_append_slice(&block->text, event->text_raw);
+    grow(self, block, event->text_raw, out);
 }
 
 static void end_all(struct anthropic_writer *self)
@@ -392,21 +386,18 @@ static void take_content(struct anthropic_writer *self, const struct event *even
 {
     switch (event->kind) {
     case EVENT_REFUSAL:
-        self->refused = true;
-        return grow(self, BLOCK_TEXT, event->text_raw, out);
     case EVENT_TEXT:
-        return grow(self, BLOCK_TEXT, event->text_raw, out);
+        self->refused |= event->kind == EVENT_REFUSAL;
+        return take_text(self, BLOCK_TEXT, event->text_raw, out);
     case EVENT_REASONING:
-        if (self->thinks)
-            grow(self, BLOCK_THINKING, event->text_raw, out);
-        return;
+        return take_text(self, BLOCK_THINKING, self->thinks ? event->text_raw : SLICE_NONE, out);
     case EVENT_SIGNATURE:
         if (self->thinks)
             take_signature(self, event);
         return;
     case EVENT_REDACTED:
         if (self->thinks)
-            take_redacted(self, event);
+            add_whole(self, BLOCK_REDACTED, event->data_raw, SLICE_NONE);
         return;
     case EVENT_TOOL_BEGIN:
     case EVENT_TOOL_ARGS:

@@ -96,8 +96,11 @@ static void put_value(struct buffer *out, struct slice json)
         buffer_append(out, json.ptr + from, json.len - from);
 }
 
+/* Left out where `otherwise` is empty too. */
 static void member(struct buffer *out, const char *name, struct slice json, struct slice otherwise)
 {
+    if (json.len == 0 && otherwise.len == 0)
+        return;
     buffer_write(out, ",\"%\":", slice_of(name));
     put_value(out, json.len > 0 ? json : otherwise);
 }
@@ -197,14 +200,12 @@ static void put_choices(const struct responses_echo *echo, struct buffer *out)
     struct slice effort = json_find(echo->reasoning, "effort"), summary = json_find(echo->reasoning, "summary");
     buffer_append_lit(out, ",\"reasoning\":{\"effort\":");
     put_value(out, effort.len > 0 ? effort : LIT("null"));
-    buffer_append_lit(out, ",\"summary\":");
-    put_value(out, summary.len > 0 ? summary : LIT("null"));
+    member(out, "summary", summary, LIT("null"));
     buffer_append_byte(out, '}');
     struct slice format = json_find(echo->text, "format"), verbosity = json_find(echo->text, "verbosity");
     buffer_append_lit(out, ",\"text\":{\"format\":");
     put_value(out, format.len > 0 && format.ptr[0] == '{' ? format : LIT("{\"type\":\"text\"}"));
-    if (verbosity.len > 0)
-        member(out, "verbosity", verbosity, SLICE_NONE);
+    member(out, "verbosity", verbosity, SLICE_NONE);
     buffer_append_byte(out, '}');
 }
 
@@ -225,16 +226,10 @@ static void put_echo(const struct responses_writer *self, struct buffer *out)
     member(out, "truncation", SLICE_NONE, LIT("\"disabled\""));
     member(out, "user", echo->user, LIT("null"));
     member(out, "metadata", echo->metadata, LIT("{}"));
-    const struct {
-        const char *name;
-        struct slice value;
-    } rare[] = {{"service_tier", echo->service_tier},
-                {"safety_identifier", echo->safety_identifier},
-                {"prompt_cache_key", echo->prompt_cache_key},
-                {"top_logprobs", echo->top_logprobs}};
-    for (unsigned i = 0; i < sizeof rare / sizeof *rare; i++)
-        if (rare[i].value.len > 0)
-            member(out, rare[i].name, rare[i].value, SLICE_NONE);
+    member(out, "service_tier", echo->service_tier, SLICE_NONE);
+    member(out, "safety_identifier", echo->safety_identifier, SLICE_NONE);
+    member(out, "prompt_cache_key", echo->prompt_cache_key, SLICE_NONE);
+    member(out, "top_logprobs", echo->top_logprobs, SLICE_NONE);
 }
 
 void responses_put_object(const struct responses_writer *self, struct slice status, const struct failure *failure, struct buffer *out)
