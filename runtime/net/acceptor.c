@@ -160,10 +160,8 @@ static void try_again(struct acceptor *acceptor)
 static void on_due(struct timer *timer)
 {
     struct acceptor *acceptor = container_of(timer, struct acceptor, timer);
-    if (acceptor->is_quiet) {
-        try_again(acceptor);
-        return;
-    }
+    if (acceptor->is_quiet)
+        return try_again(acceptor);
     acceptor->in_trouble = false;
     acceptor->trouble.over = true;
     tell(acceptor);
