@@ -399,6 +399,14 @@ struct json json_list(struct slice text)
     return json;
 }
 
+struct json json_members(struct slice text)
+{
+    struct json json;
+    json_init(&json, text, JSON_DEPTH_MAX);
+    json_object(&json);
+    return json;
+}
+
 /* A value that is not an object or array, or the opening of one. */
 static inline bool scan_value(struct json *json)
 {

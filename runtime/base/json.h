@@ -50,6 +50,12 @@ bool json_string_here(struct json *json, struct slice *raw); /* the same, right 
 bool json_number(struct json *json, struct slice *raw);      /* the digits as they were written */
 bool json_bool(struct json *json, bool *value);
 bool json_skip(struct json *json, struct slice *raw); /* any value, fully checked; raw (may be NULL): its text with quotes or brackets */
+/* Begins a walk over the members of an object with json_pair; where the text is no object it has none, and an error. */
+struct json json_members(struct slice text);
+static inline bool json_pair(struct json *json, struct slice *key, struct slice *value)
+{
+    return json_member(json, key) && json_skip(json, value);
+}
 /* True: the next value is null, and is consumed. Otherwise false, without an error. */
 bool json_take_null(struct json *json);
 MUST_USE bool json_finish(struct json *json); /* only blanks remain and no error happened */

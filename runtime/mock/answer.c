@@ -41,13 +41,11 @@ static bool is_required(struct slice required, struct slice name)
 
 static void sample_object(struct slice root, struct slice schema, unsigned depth, struct buffer *out)
 {
-    struct json json;
-    struct slice name, of, required = json_find(schema, "required"), properties = json_find(schema, "properties");
+    struct json json = json_members(json_find(schema, "properties"));
+    struct slice name, of, required = json_find(schema, "required");
     bool first = true;
     buffer_append_byte(out, '{');
-    json_init(&json, properties, JSON_DEPTH_MAX);
-    json_object(&json);
-    while (json_member(&json, &name) && json_skip(&json, &of)) {
+    while (json_pair(&json, &name, &of)) {
         if (!is_required(required, name))
             continue;
         json_append_key(out, &first, name);

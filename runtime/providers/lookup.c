@@ -78,12 +78,9 @@ struct lookup_entry *lookup_before(struct lookup *lookup, struct slice name, siz
 
 bool lookup_members(struct lookup *lookup, struct arena *arena, struct slice object_json)
 {
-    struct json json;
+    struct json json = json_members(object_json);
     struct slice key, value;
-    json_init(&json, object_json, JSON_DEPTH_MAX);
-    if (object_json.len == 0 || !json_object(&json))
-        return true;
-    while (json_member(&json, &key) && json_skip(&json, &value)) {
+    while (json_pair(&json, &key, &value)) {
         struct slice *kept = arena_alloc(arena, sizeof *kept);
         if (kept == NULL || !lookup_add(lookup, arena, key, kept))
             return false;

@@ -30,11 +30,8 @@ static void put_comma(struct replay *replay, bool *first)
 static struct slice find_string(struct slice object, struct slice name)
 {
     struct slice key, value, found = SLICE_NONE;
-    struct json json;
-    json_init(&json, object, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
-        return found;
-    while (json_member(&json, &key) && json_skip(&json, &value))
+    struct json json = json_members(object);
+    while (json_pair(&json, &key, &value))
         if (json_is(key, name))
             found = value.ptr[0] == '"' ? (struct slice){value.ptr + 1, value.len - 2} : SLICE_NONE;
     return found;
@@ -101,11 +98,9 @@ static void put_content(struct replay *replay, struct slice content)
 static void put_message(struct replay *replay, struct slice message)
 {
     const char *copied = message.ptr;
-    struct json json;
+    struct json json = json_members(message);
     struct slice key, value;
-    json_init(&json, message, JSON_DEPTH_MAX);
-    json_object(&json);
-    while (json_member(&json, &key) && json_skip(&json, &value)) {
+    while (json_pair(&json, &key, &value)) {
         if (!json_is(key, LIT("content")) || value.ptr[0] != '[')
             continue;
         put(replay, copied, value.ptr);
@@ -141,11 +136,9 @@ static unsigned cut_reasoning(struct slice body, struct arena *arena, struct edi
 {
     struct replay replay = {.lost = false};
     struct slice key, value, messages = SLICE_NONE, thinking = SLICE_NONE;
-    struct json json;
+    struct json json = json_members(body);
     unsigned count = 0;
-    json_init(&json, body, JSON_DEPTH_MAX);
-    json_object(&json);
-    while (json_member(&json, &key) && json_skip(&json, &value)) {
+    while (json_pair(&json, &key, &value)) {
         if (json_is(key, LIT("messages")))
             messages = value;
         else if (json_is(key, LIT("thinking")))

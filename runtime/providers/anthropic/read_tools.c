@@ -185,10 +185,8 @@ static bool is_strict(struct slice schema, struct arena *arena, unsigned depth)
                 return false;
         bool data = slice_equals(key, LIT("enum")) || slice_equals(key, LIT("const")) || slice_equals(key, LIT("default"));
         if (slice_equals(key, LIT("properties"))) { /* its members are schemas, its names no keywords */
-            struct json members;
-            json_init(&members, value, JSON_DEPTH_MAX);
-            json_object(&members);
-            while (json_member(&members, &key) && json_skip(&members, &value))
+            struct json members = json_members(value);
+            while (json_pair(&members, &key, &value))
                 if (!is_strict(value, arena, depth + 1))
                     return false;
         } else if (!data && !is_strict(value, arena, depth + 1)) {

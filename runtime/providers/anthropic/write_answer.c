@@ -39,12 +39,9 @@ _Static_assert(sizeof(struct anthropic_writer) <= ANTHROPIC_WRITER_SIZE, "anthro
 /* Reasoning goes only to clients that asked for it; one that asks for no tokens at all wants no content either. One pass: bodies are large. */
 static void take_wishes(struct anthropic_writer *self, struct slice body)
 {
-    struct json json;
+    struct json json = json_members(body);
     struct slice key, value;
-    json_init(&json, body, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
-        return;
-    while (json_member(&json, &key) && json_skip(&json, &value)) {
+    while (json_pair(&json, &key, &value)) {
         if (anthropic_is(key, LIT("thinking")))
             self->thinks = anthropic_thinks(value);
         else if (anthropic_is(key, LIT("max_tokens")))

@@ -183,15 +183,10 @@ struct said {
 
 static bool read_said(struct slice data, struct said *said)
 {
-    struct json json;
+    struct json json = json_members(data);
     struct slice key, value, digits = SLICE_NONE;
     *said = (struct said){.output_index = -1};
-    json_init(&json, data, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
-        return false;
-    while (json_member(&json, &key)) {
-        if (!json_skip(&json, &value))
-            return false;
+    while (json_pair(&json, &key, &value)) {
         struct slice inside = value.len >= 2 && value.ptr[0] == '"' ? (struct slice){value.ptr + 1, value.len - 2} : SLICE_NONE;
         if (slice_equals(key, LIT("type")))
             said->type = inside;

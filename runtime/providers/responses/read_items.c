@@ -102,7 +102,7 @@ static bool read_part(struct responses_scan *scan, const struct item *item, stru
 /* A string, or a list of parts. */
 static bool read_parts(struct responses_scan *scan, const struct item *item, struct slice value, bool result, struct part ***tail)
 {
-    struct json json;
+    struct json json = json_list(value);
     struct slice one;
     if (value.len > 0 && value.ptr[0] == '"') {
         struct part *part = take_part(scan->arena, tail, PART_TEXT);
@@ -112,12 +112,9 @@ static bool read_parts(struct responses_scan *scan, const struct item *item, str
     }
     if (value.len == 0 || value.ptr[0] != '[')
         return true;
-    json_init(&json, value, JSON_DEPTH_MAX);
-    json_array(&json);
-    while (json_element(&json)) {
-        if (!json_skip(&json, &one) || !read_part(scan, item, one, result, tail))
+    while (json_next(&json, &one))
+        if (!read_part(scan, item, one, result, tail))
             return false;
-    }
     return json.error == JSON_OK;
 }
 

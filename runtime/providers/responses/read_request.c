@@ -97,15 +97,12 @@ static bool read_tool(struct responses_scan *scan, struct slice json, struct too
 static bool read_tools(struct responses_scan *scan, struct slice list)
 {
     struct tool **tail = &scan->chat->tools;
-    struct json json;
+    struct json json = json_list(list);
     struct slice one;
     if (!is_given(list))
         return true;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    if (!json_array(&json))
-        return false;
-    while (json_element(&json))
-        if (!json_skip(&json, &one) || !read_tool(scan, one, &tail))
+    while (json_next(&json, &one))
+        if (!read_tool(scan, one, &tail))
             return false;
     return json.error == JSON_OK;
 }
@@ -183,14 +180,13 @@ static bool read_text(struct responses_scan *scan, struct slice text)
 /* Signatures are given whether asked for or not; of what else can be asked for here other wires bring the likelihoods only. */
 static bool read_include(struct responses_scan *scan, struct slice list)
 {
-    struct json json;
+    struct json json = json_list(list);
     struct slice one;
     if (!is_given(list))
         return true;
-    json_init(&json, list, JSON_DEPTH_MAX);
-    if (!json_array(&json))
+    if (json.error != JSON_OK)
         return responses_refuse(scan, FAILURE_BAD_PARAMETER, LIT("Invalid 'include': expected an array."), LIT("include"));
-    while (json_element(&json) && json_skip(&json, &one)) {
+    while (json_next(&json, &one)) {
         if (slice_equals(one, LIT("\"message.output_text.logprobs\"")))
             scan->chat->logprobs = 1;
         else if (!slice_equals(one, LIT("\"reasoning.encrypted_content\"")))

@@ -47,12 +47,11 @@ void responses_read_echo(struct responses_writer *self)
         {LIT("prompt_cache_key"), &echo->prompt_cache_key},
         {LIT("top_logprobs"), &echo->top_logprobs},
     };
-    struct json json;
+    struct json json = json_members(self->base.body);
     struct slice key, value;
-    json_init(&json, self->base.body, JSON_DEPTH_MAX);
-    if (json_peek(&json) != JSON_OBJECT || !json_object(&json))
+    if (json.error != JSON_OK)
         return;
-    while (json_member(&json, &key) && json_skip(&json, &value))
+    while (json_pair(&json, &key, &value))
         for (unsigned i = 0; i < sizeof known / sizeof *known; i++)
             if (openai_is(key, known[i].name) && !slice_equals(value, LIT("null")))
                 *known[i].value = value;
