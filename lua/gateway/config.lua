@@ -162,6 +162,7 @@ function config.check(raw, options)
   local ok, result = pcall(check_all, raw, options)
   if ok then
     result.listen_place = place_of(raw.listen and "listen" or "HOST, PORT")
+    result.strategy_place = raw.strategy and place_of "strategy"
     result.remarks = {} -- what remarks.lua finds, once the policy is known
     result.tiers = keys.tiers(result.users, place_of)
     return result

@@ -159,8 +159,9 @@ end
 --- both nil where it says nothing of them; or nil and what is wrong.
 --
 -- options: name "default"; sources: name -> text of every file in the folder; folder: its name in messages ("policies"); unread: name ->
--- why a file could not be read; unread_folder: why the folder could not; settings: the config's; strategy: the config's; tiers: those of
--- the config's keys, tier -> place; config: the config's file name; helpers: more modules, name -> table.
+-- why a file could not be read; unread_folder: why the folder could not; settings: the config's; strategy: the config's;
+-- strategy_place: where it is given ("gateway.lua:3: strategy"), nil where it is the default; tiers: those of the config's keys,
+-- tier -> place; config: the config's file name; helpers: more modules, name -> table.
 function policy.load(options)
   options.folder = options.folder or "policies"
   local name = options.name
@@ -193,9 +194,13 @@ function policy.load(options)
       loaded.strategies[strategy] = true
     end
     if options.strategy and not loaded.strategies[options.strategy] then
-      return nil, ("%s: strategy: expected one of %s (%s), got %q"):format(options.config or "gateway.lua",
-        table.concat(check.sorted_keys(loaded.strategies), ", "), file, options.strategy)
+      local known = check.sorted_keys(loaded.strategies)
+      return nil, ("%s: expected one of %s (%s), got %q%s"):format(
+        options.strategy_place or (options.config or "gateway.lua") .. ": strategy", table.concat(known, ", "), file, options.strategy,
+        spelling.hint(options.strategy, known))
     end
+  elseif options.strategy_place then
+    return nil, ("%s: %s has no strategies to choose from: leave it out"):format(options.strategy_place, file)
   end
   return loaded
 end

@@ -14,6 +14,8 @@ local WRONG = {
   { "a target of nobody", 'return { providers = { mock = {} }, models = { smart = { "nobody/x" } } }', "models%.smart%[1%]" },
   { "no such policy", 'return { providers = { mock = {} }, policy = "policies/nothing.lua" }', "nothing%.lua" },
   { "no such strategy", 'return { providers = { mock = {} }, strategy = "nonsense" }', "strategy" },
+  { "a strategy that a policy without any cannot follow", 'return { providers = { mock = {} },\n policy = "policies/quality.lua", strategy = "quality" }',
+    "gateway%.lua:2: strategy: policies/quality%.lua has no strategies" },
   { "a tier that the policy does not know", [[return { providers = { mock = {} },
     keys = { { key = "sk-12345678", user = "a", tier = "pro" },
              { key = "sk-23456789", user = "b", tier = "fre" } } }]], "gateway%.lua:3: keys%[2%]%.tier: .*did you mean 'free'" },
@@ -49,6 +51,13 @@ describe("the config", function()
       end)
     end
   end
+
+  it("refuses a strategy where there is no policy to follow it", function()
+    local status, out, err = launch.run { no_policies = true, arguments = { "check" },
+      config = 'return { providers = { mock = {} },\n strategy = "quality" }' }
+    assert.equal(1, status)
+    assert.matches("gateway%.lua:2: strategy: the built%-in policy has none", out .. err)
+  end)
 
   it("check says ok", function()
     local status, out = launch.run { config = "return { providers = { mock = {} } }", arguments = { "check" } }

@@ -278,7 +278,9 @@ describe("a plan", function()
   end)
 
   it("an unknown routing_strategy is the client's mistake", function()
-    -- this policy exports none, so any name may be asked for
-    assert.equal(200, gateway:chat({ model = "pair", routing_strategy = "whatever" }).status)
+    -- this policy exports none, so there is no name to ask for
+    local answer = gateway:chat { model = "pair", routing_strategy = "whatever" }
+    assert.equal(400, answer.status)
+    assert.equal("routing_strategy", answer:json().error.param)
   end)
 end)

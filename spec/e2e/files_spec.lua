@@ -145,6 +145,20 @@ return { admit = function() return { tight } end }]]
     assert.equal(0, gateway:stop())
   end)
 
+  it("the built-in policy has no strategies: asking for one is the client's mistake, in its own dialect", function()
+    local gateway = launch.start { config = "return { providers = { mock = {} } }", no_policies = true }
+    for _, name in ipairs { "nonsense", "quality", "round_robin" } do
+      local answer = gateway:chat { model = "mock/a", routing_strategy = name }
+      assert.equal(400, answer.status)
+      assert.equal("routing_strategy", answer:json().error.param)
+      assert.matches("^Unknown routing strategy%. .* none to choose from", answer:json().error.message)
+    end
+    local answer = gateway:chat({ model = "mock/a", max_tokens = 9, routing_strategy = "nonsense" }, { path = "/v1/messages" })
+    assert.equal(400, answer.status)
+    assert.same({ "error", "invalid_request_error" }, { answer:json().type, answer:json().error.type })
+    assert.equal(0, gateway:stop())
+  end)
+
   it("without a policy's file at the start the built-in one serves, and a file that comes is taken by itself", function()
     local gateway = launch.start { config = "return { providers = { mock = {} } }", no_policies = true }
     assert.equal("builtin@1", gateway:chat({ model = "mock/a" }).headers["x-policy"])

@@ -33,7 +33,7 @@ struct sources {
     char *folder; /* of the policy, to open and to watch */
     char *shown;  /* the same as messages name it */
     char *policy; /* "default"; NULL: the built-in one */
-    char *strategy;
+    char *strategy, *strategy_place; /* where the config says it; NULL: it does not */
     char *said; /* what the policy's load needs of the config: a chunk of Lua that returns { settings, tiers } */
     size_t said_len;
     char *why_folder; /* the folder could not be read; NULL: it was */
@@ -195,6 +195,7 @@ void sources_free(struct sources *sources)
     free(sources->shown);
     free(sources->policy);
     free(sources->strategy);
+    free(sources->strategy_place);
     free(sources->said);
     free(sources);
 }
@@ -449,6 +450,12 @@ static int read_all(lua_State *L)
     }
     find_policy(L, sources, CHECKED);
     sources->strategy = take_field(L, CHECKED, "strategy");
+    sources->strategy_place = take_field(L, CHECKED, "strategy_place");
+    if (sources->policy == NULL && sources->strategy_place != NULL) {
+        lua_pushfstring(L, "%s: the built-in policy has none: say policy = \"policies/default.lua\" as well, or leave it out",
+                        sources->strategy_place);
+        return complain(L, reading);
+    }
     keep_said(L, sources, CHECKED);
     lua_settop(L, CHECKED);
     if (sources->policy != NULL)
@@ -531,6 +538,7 @@ bool sources_push_policy(lua_State *L, const struct sources *sources)
     set_string(L, "name", sources->policy);
     set_string(L, "folder", sources->shown);
     set_string(L, "strategy", sources->strategy);
+    set_string(L, "strategy_place", sources->strategy_place);
     set_string(L, "config", sources->path);
     set_string(L, "unread_folder", sources->why_folder);
     lua_createtable(L, 0, (int)sources->file_count);

@@ -173,11 +173,13 @@ static void refuse_by(lua_State *L, struct pipeline_run *run, enum policy_functi
 
 /* ---------------------------------------------------------------- identify */
 
-/* A client may ask for what the policy exports, and for what the config says. */
+/* A client may ask for what the policy exports, and for what the config says; where the policy exports none, for nothing at all. */
 static bool knows_strategy(lua_State *L, struct pipeline_run *run)
 {
     const struct request *request = run->request;
-    if (slice_equals(request->strategy, run->script->config->strategy) || run->script->refs.strategies == LUA_NOREF)
+    if (run->script->refs.strategies == LUA_NOREF)
+        return request->strategy.ptr == request->config->strategy.ptr;
+    if (slice_equals(request->strategy, run->script->config->strategy))
         return true;
     lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.strategies);
     push_slice(L, request->strategy);
@@ -191,9 +193,12 @@ static void refuse_strategy(lua_State *L, struct pipeline_run *run)
     struct failure failure = failure_make(FAILURE_BAD_PARAMETER, SLICE_NONE);
     struct buffer text;
     buffer_init(&text, FAILURE_MESSAGE_MAX);
-    buffer_append_lit(&text, "Unknown routing strategy. This gateway knows:");
-    lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.strategies);
-    for (lua_Integer i = 1; lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
+    bool has_any = run->script->refs.strategies != LUA_NOREF;
+    buffer_append_slice(&text, has_any ? LIT("Unknown routing strategy. This gateway knows:")
+                                       : LIT("Unknown routing strategy. The policy of this gateway has none to choose from."));
+    if (has_any)
+        lua_rawgeti(L, LUA_REGISTRYINDEX, run->script->refs.strategies);
+    for (lua_Integer i = 1; has_any && lua_rawgeti(L, -1, i) == LUA_TSTRING; i++) {
         buffer_printf(&text, "%s %s", i == 1 ? "" : ",", lua_tostring(L, -1));
         lua_pop(L, 1);
     }
