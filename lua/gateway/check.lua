@@ -90,14 +90,16 @@ end
 
 local WORDS = { ["true"] = true, ["1"] = true, yes = true, on = true, ["false"] = false, ["0"] = false, no = false, off = false }
 
-function check.boolean(value, path)
+--- `what` is expected: for a field that may be something else besides.
+function check.boolean(value, path, what)
+  local said = value
   if type(value) == "string" then
-    value = WORDS[value:lower()]
+    said = WORDS[value:lower()]
   end
-  if type(value) ~= "boolean" then
-    expected(path, "true or false", value)
+  if type(said) ~= "boolean" then
+    expected(path, what or "true or false", value)
   end
-  return value
+  return said
 end
 
 --- A check of numbers from `low` to `high`; `whole`: integers only.

@@ -160,7 +160,7 @@ local function plain(entry, vendor, path, env)
     version = url.version(vendor.base_url)
   end
   local origin, rest = base(text, version, path)
-  return { origin = origin, path = rest }
+  return { origin = origin, path = rest, api_version = entry.api_version }
 end
 
 function places.find(entry, vendor, path, env, read)

@@ -80,7 +80,10 @@ end
 
 --- on, off, or alone: on while no other provider is.
 local function check_enabled(value, path)
-  return value == "alone" and "alone" or check.boolean(value, path)
+  if value == "alone" then
+    return value
+  end
+  return check.boolean(value, path, "true, false or \"alone\"")
 end
 
 local PROVIDER = schema.of(fields.provider, {
@@ -145,6 +148,17 @@ local function why_off(provider, vendor, entry)
   end
 end
 
+--- A field that only other vendors use would do nothing here.
+local function refuse_foreign(given, vendor, path)
+  for _, row in ipairs(fields.provider) do
+    local vendors = row.of and rawget(given, row[1]) ~= nil and table.concat(row.of, ", ")
+    if vendors and not (", " .. vendors .. ","):find(", " .. vendor.name .. ",", 1, true) then
+      fail(join(path, row[1]), row[1] == "credentials" and "only vertex_ai has them; other providers have `key`" or
+        "only %s can use it, %s cannot", vendors, vendor.name)
+    end
+  end
+end
+
 local function check_provider(name, value, path, context)
   if not name:find "^%w[%w._%-]*$" or #name > 64 then
     fail(path, "expected a name of letters, digits, '.', '_' and '-'")
@@ -166,9 +180,7 @@ local function check_provider(name, value, path, context)
   if entry.enabled == false then
     return provider, "enabled = false"
   end
-  if entry.credentials and vendor.name ~= "vertex_ai" then
-    fail(join(path, "credentials"), "only vertex_ai has them; other providers have `key`")
-  end
+  refuse_foreign(value, vendor, path)
   local place, off = places.find(entry, vendor, path, context.env, context.read)
   if not place then
     return provider, off

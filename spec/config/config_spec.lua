@@ -57,6 +57,10 @@ local WRONG = {
     'providers.lab.base_url: expected a URL that begins with http:// or https://, got "ftp://..."' },
   { "return { providers = { mock = { headers = { Host = 'x' } } } }", "providers.mock.headers.Host: this header is written by the gateway" },
   { "return { providers = { mock = { headers = { X = 'a\\r\\nb' } } } }", "providers.mock.headers.X: expected plain text" },
+  { "return { providers = { openai = { key = 'k', region = 'us-east-1' } } }", "providers.openai.region: only bedrock can use it, openai cannot" },
+  { "return { providers = { openai = { key = 'k', api_version = 'v1' } } }",
+    "providers.openai.api_version: only azure, anthropic can use it, openai cannot" },
+  { "return { providers = { mock = { enabled = 'maybe' } } }", 'providers.mock.enabled: expected true, false or "alone", got "maybe"' },
   { "return { providers = { azure = { base_url = 'https://x.openai.azure.com', key = 'k', api_version = 'soon' } } }",
     "providers.azure.api_version: expected a date" },
   { "return { providers = { bedrock = { key = 'k' } } }", "providers.bedrock.region: expected a region" },
@@ -215,7 +219,8 @@ describe("config: base URLs", function()
   } do
     it("of " .. kind .. ", however they were pasted", function()
       for _, address in ipairs(addresses) do
-        local text = ("return { providers = { %s = { base_url = %q, key = 'k', region = 'us-east-1' } } }"):format(kind, address)
+        local region = kind == "bedrock" and "'us-east-1'" or "nil"
+        local text = ("return { providers = { %s = { base_url = %q, key = 'k', region = %s } } }"):format(kind, address, region)
         local provider = assert(check(text)).providers[1]
         assert.same({ "https://x.test", addresses.path }, { provider.origin, provider.path }, address)
       end
@@ -764,6 +769,11 @@ describe("config: credentials of Google Cloud", function()
       assert.equal((case[2]:gsub("^credentials", "GOOGLE_APPLICATION_CREDENTIALS")), of_env:sub(1, #case[2] + 19))
     end)
   end
+
+  it("sends the api_version of anthropic", function()
+    local checked = check "return { providers = { anthropic = { key = 'k', api_version = '2099-01-01' } } }"
+    assert.equal("2099-01-01", checked.providers[1].api_version)
+  end)
 
   it("refuse what is no file's name, without showing it, and other providers", function()
     for _, said in ipairs { account, user, "{canary" } do

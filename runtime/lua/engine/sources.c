@@ -33,8 +33,9 @@ struct sources {
     char *folder; /* of the policy, to open and to watch */
     char *shown;  /* the same as messages name it */
     char *policy; /* "default"; NULL: the built-in one */
-    char *strategy, *strategy_place; /* where the config says it; NULL: it does not */
-    char *said; /* what the policy's load needs of the config: a chunk of Lua that returns { settings, tiers } */
+    char *strategy;
+    char *strategy_place; /* where the config says it; NULL: it does not */
+    char *said;           /* what the policy's load needs of the config: a chunk of Lua that returns { settings, tiers } */
     size_t said_len;
     char *why_folder; /* the folder could not be read; NULL: it was */
     struct source files[FILES_MAX];
