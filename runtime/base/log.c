@@ -67,8 +67,10 @@ static void append_as_text(struct buffer *out, struct slice line)
     struct json json;
     struct slice key, value;
     json_init(&json, line, JSON_DEPTH_MAX);
-    if (!json_object(&json))
-        return buffer_append_slice(out, line);
+    if (!json_object(&json)) {
+        buffer_append_slice(out, line);
+        return;
+    }
     while (json_member(&json, &key) && json_skip(&json, &value)) {
         bool bare = json_raw_equals(key, LIT("time")) || json_raw_equals(key, LIT("level")) || json_raw_equals(key, LIT("event"));
         if (bare && value.len >= 2)

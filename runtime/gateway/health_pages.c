@@ -407,8 +407,10 @@ void health_page_breaker_reset(struct request *request)
 {
     const struct provider *provider = provider_in_path(request, LIT("/reset"));
     unsigned at = 0;
-    if (provider == NULL)
-        return refuse_unknown(request);
+    if (provider == NULL) {
+        refuse_unknown(request);
+        return;
+    }
     pthread_mutex_lock(&request->config->ad_hoc_lock);
     for (struct target *target; (target = next_target(request, provider, &at)) != NULL;)
         health_reset(target->health, loop_now_us(request->worker->loop));

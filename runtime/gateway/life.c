@@ -97,8 +97,10 @@ static void let_go(struct request *request)
     config_release(&request->holds);
     worker_generation_release(worker, request->local); /* its config may go with it: nothing below looks there */
     request->local = NULL;
-    if (exchange == NULL)
-        return recycle(request);
+    if (exchange == NULL) {
+        recycle(request);
+        return;
+    }
     exchange_set_tag(exchange, NULL);
     exchange_drop_body(exchange); /* the client may take its time to read */
     exchange_close(exchange, recycle, request);

@@ -45,8 +45,10 @@ static void put_anthropic_model(struct buffer *out, const struct request *reques
 
 static void put_model(struct buffer *out, const struct request *request, const struct model *model)
 {
-    if (is_for_anthropic(request))
-        return put_anthropic_model(out, request, model);
+    if (is_for_anthropic(request)) {
+        put_anthropic_model(out, request, model);
+        return;
+    }
     buffer_append_lit(out, "{\"id\":");
     json_append_string(out, model->name);
     buffer_append_lit(out, ",\"object\":\"model\",\"created\":");

@@ -88,14 +88,18 @@ static void sample(struct slice root, struct slice schema, unsigned depth, struc
 {
     static const char *const choices[] = {"anyOf", "oneOf", "allOf"};
     struct slice given, chosen = SLICE_NONE, reference = json_find_string(schema, "$ref");
-    if (depth > SAMPLE_DEPTH || schema.len == 0 || schema.ptr[0] != '{')
-        return buffer_append_lit(out, "null");
+    if (depth > SAMPLE_DEPTH || schema.len == 0 || schema.ptr[0] != '{') {
+        buffer_append_lit(out, "null");
+        return;
+    }
     if (reference.len > 0)
         chosen = follow(root, reference);
     for (unsigned i = 0; i < 3 && chosen.len == 0; i++)
         chosen = first_of(json_find(schema, choices[i]));
-    if (chosen.len > 0)
-        return sample(root, chosen, depth + 1, out);
+    if (chosen.len > 0) {
+        sample(root, chosen, depth + 1, out);
+        return;
+    }
     given = given_value(schema);
     struct slice type = type_of(schema);
     if (given.len > 0) {
@@ -243,8 +247,10 @@ static void write_text(struct mock_reply *reply, const struct mock_call *call)
     buffer_append_lit(text, "This is the mock provider. ");
     if (call->images > 0)
         buffer_printf(text, "I see %u image%s. ", call->images, call->images == 1 ? "" : "s");
-    if (heard.len == 0)
-        return buffer_append_lit(text, "You said nothing.");
+    if (heard.len == 0) {
+        buffer_append_lit(text, "You said nothing.");
+        return;
+    }
     buffer_append_slice(text, call->last == MOCK_LAST_TOOL ? LIT("The tool said: ") : LIT("You said: "));
     buffer_append_slice(text, heard);
 }

@@ -81,8 +81,10 @@ static void no_done(const struct mock_case *c)
 {
     struct mock_script *script = c->script;
     unsigned count = 1;
-    if (!script->chunked)
-        return mock_keep_pieces(script, 2, MOCK_CLOSE);
+    if (!script->chunked) {
+        mock_keep_pieces(script, 2, MOCK_CLOSE);
+        return;
+    }
     while (count < script->count && !script->pieces[count].marker)
         count++;
     mock_keep_pieces(script, count, MOCK_KEEP);
@@ -169,8 +171,10 @@ static void error_event(const struct mock_case *c)
 {
     struct mock_script *script = c->script;
     const struct mock_call *call = c->call;
-    if (!script->chunked)
-        return error_in_200(c);
+    if (!script->chunked) {
+        error_in_200(c);
+        return;
+    }
     unsigned count = 1;
     for (int64_t seen = 0; seen < c->number && count < script->count - 1; count++)
         seen += script->pieces[count].content;

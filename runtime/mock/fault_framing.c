@@ -214,8 +214,10 @@ static void short_length(const struct mock_case *c)
 static void no_last_chunk(const struct mock_case *c)
 {
     struct mock_script *script = c->script;
-    if (script->chunked)
-        return mock_keep_pieces(script, (int64_t)script->count - 1, MOCK_CLOSE);
+    if (script->chunked) {
+        mock_keep_pieces(script, (int64_t)script->count - 1, MOCK_CLOSE);
+        return;
+    }
     size_t len = count_text(script);
     reframe(script, "Transfer-Encoding: chunked\r\n", MOCK_CLOSE);
     struct buffer body;

@@ -431,13 +431,17 @@ static void on_readable(struct conn *conn)
         return;
     }
     char *room = buffer_reserve(&conn->http.in, READ_ROOM);
-    if (room == NULL)
-        return refuse(conn, 413, LIT("The request is too large."));
+    if (room == NULL) {
+        refuse(conn, 413, LIT("The request is too large."));
+        return;
+    }
     ssize_t count = recv(conn->watch.fd, room, conn->http.in.cap - conn->http.in.len, 0);
     if (count < 0 && (errno == EAGAIN || errno == EINTR))
         return;
-    if (count <= 0)
-        return drop(conn);
+    if (count <= 0) {
+        drop(conn);
+        return;
+    }
     conn->http.in.len += (size_t)count;
     while (take_request(conn))
         continue;
@@ -448,8 +452,10 @@ static void on_readable(struct conn *conn)
 static void on_conn(struct watch *watch, uint32_t events)
 {
     struct conn *conn = container_of(watch, struct conn, watch);
-    if (events & (EPOLLERR | EPOLLHUP) || ((events & EPOLLRDHUP) && conn->stage != READING && conn->stage != LINGERING))
-        return drop(conn);
+    if (events & (EPOLLERR | EPOLLHUP) || ((events & EPOLLRDHUP) && conn->stage != READING && conn->stage != LINGERING)) {
+        drop(conn);
+        return;
+    }
     if ((events & EPOLLOUT) && conn->stage == PLAYING) {
         set_interest(conn, EPOLLIN);
         if (!play(conn, true))

@@ -160,8 +160,10 @@ static void try_again(struct acceptor *acceptor)
 static void on_due(struct timer *timer)
 {
     struct acceptor *acceptor = container_of(timer, struct acceptor, timer);
-    if (acceptor->is_quiet)
-        return try_again(acceptor);
+    if (acceptor->is_quiet) {
+        try_again(acceptor);
+        return;
+    }
     acceptor->in_trouble = false;
     acceptor->trouble.over = true;
     tell(acceptor);

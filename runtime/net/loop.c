@@ -100,8 +100,10 @@ void loop_watch_aside(struct loop *loop, struct watch *watch)
 void loop_timer_set(struct loop *loop, struct timer *timer, int64_t at_us)
 {
     timer->at_us = at_us;
-    if (timer->heap_index != 0)
-        return heap_settle(loop, (size_t)timer->heap_index - 1, timer);
+    if (timer->heap_index != 0) {
+        heap_settle(loop, (size_t)timer->heap_index - 1, timer);
+        return;
+    }
     if (loop->timer_count == loop->timer_cap) {
         loop->timer_cap *= 2;
         loop->heap = xrealloc(loop->heap, loop->timer_cap * sizeof(struct timer *));

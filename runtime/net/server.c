@@ -77,8 +77,10 @@ static void exchange_free(struct exchange *exchange)
     server->open -= exchange->started;
     if (exchange->release != NULL)
         exchange->release(exchange->release_arg);
-    if (server->spare_count >= SPARE_EXCHANGES || exchange->text.cap > SPARE_BYTES || exchange->fields.cap > SPARE_BYTES)
-        return drop_exchange(exchange);
+    if (server->spare_count >= SPARE_EXCHANGES || exchange->text.cap > SPARE_BYTES || exchange->fields.cap > SPARE_BYTES) {
+        drop_exchange(exchange);
+        return;
+    }
     buffer_clear(&exchange->text);
     buffer_clear(&exchange->fields);
     exchange->next = server->spare;
@@ -270,8 +272,10 @@ void exchange_close(struct exchange *exchange, void (*release)(void *), void *re
     exchange->closed = true;
     exchange->release = release;
     exchange->release_arg = release_arg;
-    if (exchange->mhd == NULL)
-        return exchange_free(exchange);
+    if (exchange->mhd == NULL) {
+        exchange_free(exchange);
+        return;
+    }
     if (exchange->streaming && !exchange->ended)
         exchange_end(exchange, false);
     if (!exchange->answered) { /* the handler is called again and says no */

@@ -240,8 +240,10 @@ static void flush_one(struct exchange *exchange)
     struct server *server = exchange->server;
     if (!exchange->streaming || !exchange->head_out || !exchange->suspended)
         return; /* the reader marks it again when the head is out */
-    if (!send_all(exchange))
-        return server_cut(exchange);
+    if (!send_all(exchange)) {
+        server_cut(exchange);
+        return;
+    }
     if (exchange->blocked.len == 0) {
         give_back(&exchange->blocked);
         if (exchange->ended)

@@ -376,8 +376,10 @@ static void read_plain(struct call *call)
             continue;
         if (len < 0 && errno == EAGAIN)
             return;
-        if (len <= 0)
-            return finish_answer(call, len < 0 ? errno : 0);
+        if (len <= 0) {
+            finish_answer(call, len < 0 ? errno : 0);
+            return;
+        }
         http1_feed(&call->http1, (struct slice){upstream->read, (size_t)len});
         if (!pump(call) || len < READ_BUFFER)
             return;
@@ -421,8 +423,10 @@ static void connection_ready(struct watch *watch, uint32_t events)
 {
     struct connection *connection = container_of(watch, struct connection, watch);
     struct call *call = connection->call;
-    if (call == NULL)
-        return pool_ready(connection);
+    if (call == NULL) {
+        pool_ready(connection);
+        return;
+    }
     if (!write_request(call) || (events & ~(uint32_t)EPOLLOUT) == 0)
         return;
     if (call->queued && !call->paused)
@@ -447,8 +451,10 @@ void upstream_dialled(struct connection *connection, int fd)
 {
     struct call *call = connection->call;
     connection->watch.fd = fd;
-    if (!loop_watch(call->upstream->loop, &connection->watch, WATCH_READ))
-        return fail_starved(call);
+    if (!loop_watch(call->upstream->loop, &connection->watch, WATCH_READ)) {
+        fail_starved(call);
+        return;
+    }
     begin_request(call);
 }
 

@@ -521,8 +521,10 @@ static void stand(struct connection *connection)
 {
     curl_socket_t fd = CURL_SOCKET_BAD;
     curl_easy_getinfo(connection->easy, CURLINFO_ACTIVESOCKET, &fd);
-    if (fd == CURL_SOCKET_BAD)
-        return upstream_dial_failed(connection, PHASE_CONNECT, "connection lost as soon as it stood");
+    if (fd == CURL_SOCKET_BAD) {
+        upstream_dial_failed(connection, PHASE_CONNECT, "connection lost as soon as it stood");
+        return;
+    }
     if (connection->origin->secure && !connection->dial->connected) {
         connection->dial->connected = true;
         if (!upstream_dial_connected(connection))

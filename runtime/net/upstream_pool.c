@@ -87,8 +87,10 @@ void pool_give(struct connection *connection)
     struct upstream *upstream = origin->upstream;
     connection->call = NULL;
     connection->idle_since_us = loop_now_us(upstream->loop);
-    if (!may_keep(origin) || too_old(connection))
-        return pool_close(connection);
+    if (!may_keep(origin) || too_old(connection)) {
+        pool_close(connection);
+        return;
+    }
     if (origin->idle_count >= upstream->settings.idle_max)
         pool_drop(origin->oldest);
     list_prepend(origin->idle, origin->oldest, connection);

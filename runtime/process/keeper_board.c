@@ -54,8 +54,10 @@ static void ask_board(struct asking *asking)
 
 void board_follow(struct keeper *keeper, const struct board *old, const struct board *fresh)
 {
-    if (old != NULL && old->url.len > 0 && slice_equals(old->url, fresh->url))
-        return asking_go_on(&keeper->board, fresh->every_us);
+    if (old != NULL && old->url.len > 0 && slice_equals(old->url, fresh->url)) {
+        asking_go_on(&keeper->board, fresh->every_us);
+        return;
+    }
     if (old != NULL && old->url.len > 0)
         asking_stop(&keeper->board);
     keeper->said[0] = '\0';

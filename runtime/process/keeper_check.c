@@ -92,8 +92,10 @@ static void write_check(const struct watched *watched, struct buffer *out)
     struct access_token *token = token_of(watched);
     struct arena arena;
     buffer_clear(out);
-    if (token == NULL)
-        return buffer_append_slice(out, head);
+    if (token == NULL) {
+        buffer_append_slice(out, head);
+        return;
+    }
     arena_init(&arena, NULL, CHECK_MAX);
     buffer_append(out, head.ptr, head.len - blank.len);
     provider->vendor->wire->write_auth(provider, access_token_copy(token, loop_now_us(watched->asking.keeper->loop), &arena), out);

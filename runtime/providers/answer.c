@@ -122,8 +122,10 @@ void answer_take(void *owner, const struct event *event)
     struct answer *answer = owner;
     if (answer->failed)
         return;
-    if (event->kind == EVENT_TOOL_BEGIN && answer->writer != NULL && answer->writer->wire->says_no_calls)
-        return fail(answer, "the provider called a tool that it was not given", PHASE_NONE);
+    if (event->kind == EVENT_TOOL_BEGIN && answer->writer != NULL && answer->writer->wire->says_no_calls) {
+        fail(answer, "the provider called a tool that it was not given", PHASE_NONE);
+        return;
+    }
     if (event_is_content(event)) {
         answer->content = true;
         answer->held.limit = ANSWER_BODY_MAX; /* one event may bring much, and a dialect may say it several times over */

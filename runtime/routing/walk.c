@@ -249,8 +249,10 @@ void walk_plan(struct walk *walk, const struct plan *plan, int64_t now_us)
     if (walk->stage != STAGE_NEW && walk->stage != STAGE_ASKING)
         return;
     walk->dirty = true;
-    if (now_us >= walk->total_due_us)
-        return walk_total_passed(walk, now_us);
+    if (now_us >= walk->total_due_us) {
+        walk_total_passed(walk, now_us);
+        return;
+    }
     walk->plan.count = plan->count < PLAN_STEPS_MAX ? plan->count : PLAN_STEPS_MAX;
     memcpy(walk->plan.steps, plan->steps, walk->plan.count * sizeof(plan->steps[0]));
     walk->next_step = 0;

@@ -86,13 +86,17 @@ static void write_window(struct buffer *out, int64_t window_us)
 
 void limit_write_refusal(struct buffer *out, const struct limit_rule *rule, const struct limit_verdict *verdict)
 {
-    if (verdict->count == 0)
-        return buffer_append_lit(out, "Too many callers are being counted right now.");
+    if (verdict->count == 0) {
+        buffer_append_lit(out, "Too many callers are being counted right now.");
+        return;
+    }
     buffer_printf(out, "Limit '%s' of %lld %s", rule->name, (long long)verdict->count,
                   verdict->unit == LIMIT_CONCURRENT ? "requests at a time" : limit_unit_name(verdict->unit));
     write_window(out, verdict->window_us);
-    if (verdict->retry_after_us < 0)
-        return buffer_append_lit(out, ": this request asks for more than that at once.");
+    if (verdict->retry_after_us < 0) {
+        buffer_append_lit(out, ": this request asks for more than that at once.");
+        return;
+    }
     buffer_append_lit(out, " reached.");
     if (verdict->unit != LIMIT_CONCURRENT)
         buffer_printf(out, " Try again in %.1f s.", (double)(verdict->retry_after_us + 49999) / 1e6);
