@@ -22,7 +22,6 @@ return {
     hedged = { "bad/fault-say-stall@hedged", "good/hello@hedged" },
     endless = { "spied/x", "good/hello@endless" },
   },
-  strategy = "priority",
   timeouts = { connect = "60s", headers = "%s", first_token = "60s", idle = "%s", total = "120s" },
   breaker = { failures = 1000 },
 }]]
