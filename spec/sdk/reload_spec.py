@@ -90,7 +90,7 @@ def main():
     write_policy(os.path.join(folder, "policies"), 10)
     with open(os.path.join(folder, "gateway.lua"), "w") as f:
         f.write(f'return {{ listen = "127.0.0.1:{port}", workers = 2, providers = {{ up = {{ kind = "openai", base_url = "{MOCK}/v1", key = "upstream-key-0" }} }},\n'
-                f'timeouts = {{ connect = "20s" }}, models = {{ any = {{ "up/gap-10", "up/gap-20" }} }}, policy = "policies/one.lua", strategy = "round_robin" }}\n')
+                f'timeouts = {{ connect = "20s" }}, models = {{ any = {{ "up/gap-10", "up/gap-20" }} }}, policy = "policies/one.lua" }}\n')
     with open(os.path.join(folder, "log"), "w") as log:
         gateway = subprocess.Popen([f"{BUILD}/gateway", "run", os.path.join(folder, "gateway.lua")], stderr=log)
     for _ in range(1500):
