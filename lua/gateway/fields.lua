@@ -88,7 +88,8 @@ fields.log = { c = "config", title = "log",
     says = "The least that is logged." },
   { "format", "one of", words = { "json", "text" }, otherwise = "text on a terminal, else json", to = "log_format",
     says = "Form of the lines." },
-  { "bodies", "true or false", default = false, to = "log_bodies", says = "Bodies of requests and answers as well." },
+  { "bodies", "true or false", default = false, to = "log_bodies",
+    says = "Accepted, but has no effect yet: bodies are never logged." },
 }
 
 fields.provider = { c = "provider", title = "providers.NAME",

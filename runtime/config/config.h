@@ -141,7 +141,7 @@ struct config {
     int64_t drain_us, drain_delay_us;
     enum log_level log_level;
     enum log_format log_format;
-    bool log_bodies;
+    bool log_bodies;            /* accepted; nothing reads it yet */
     struct slice *cors_origins; /* without "*" and default ports */
     unsigned cors_count;
     bool cors_any;       /* "*": all but "null" */
