@@ -90,7 +90,7 @@ static const char *check_fact(lua_State *L, int index, const char *function)
     return fact;
 }
 
-/* Pushes a number that the item at `index` (0-based) has for `fact`, or NaN. */
+/* The number that the item at `index` (0-based) has for `fact`, or NaN. */
 static double fact_of(lua_State *L, int index, const char *fact, const char *function)
 {
     double value = NAN;
@@ -123,7 +123,7 @@ static struct fact_reading start_reading(lua_State *L, const char *fact, const c
     return reading;
 }
 
-/* The item at `index` (0-based), or NaN. */
+/* The fact of the item at `index` (0-based), or NaN. */
 static double read_fact(lua_State *L, const struct fact_reading *reading, int index)
 {
     double value;

@@ -392,7 +392,7 @@ static int decode(lua_State *L)
     return 2;
 }
 
-/* parse(text) -> value | nil, "not valid JSON": for the gateway's own use, of any length and without a charge for it */
+/* parse(text) -> value | nil, "no valid JSON": for the gateway's own use, of any length and without a charge for it */
 static int parse(lua_State *L)
 {
     struct slice text = check_slice(L, 1);
