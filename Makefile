@@ -24,7 +24,7 @@ CFLAGS  ?= -O2 -g -flto=auto
 WARN     = -Wall -Wextra -Wshadow -Wconversion -Wno-sign-conversion -Wstrict-prototypes -Wmissing-prototypes -Werror
 HARDEN   = -fstack-protector-strong -fvisibility=hidden -fPIC
 ALL_CFLAGS = -std=gnu11 -D_GNU_SOURCE= $(CFLAGS) $(WARN) $(HARDEN) $(SANITIZE) -Iruntime -I/usr/include/lua5.4 -DGATEWAY_VERSION='"$(VERSION)"' -MMD -MP
-LIBS     = -lmicrohttpd -lcurl -lssl -lcrypto -llua5.4 -lpthread -lm
+LIBS     = -lmicrohttpd -lcurl -lssl -lcrypto -llua5.4 -llua5.4-cjson -lpthread -lm
 
 # What the Lua module leaves out: sockets, threads, the clock, and what is put together from them.
 PROCESS  = $(wildcard runtime/*.c runtime/net/*.c runtime/mock/*.c runtime/gateway/*.c runtime/process/*.c runtime/lua/engine/*.c)
@@ -94,8 +94,8 @@ run: $(BUILD)/gateway
 	@exec $(BUILD)/gateway run
 
 # What is missing is installed, nothing else; silent when all is there. A name, or command:package where any way to have the command will do.
-RUN_DEPS   = gcc:gcc libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev liblua5.4-dev lua5.4:lua5.4
-TEST_DEPS  = busted:lua-busted openssl:openssl lua-cjson lua-socket lua-filesystem python3:python3 node:nodejs npm:npm curl:curl
+RUN_DEPS   = gcc:gcc libc6-dev libmicrohttpd-dev libcurl4-openssl-dev libssl-dev liblua5.4-dev lua-cjson lua-cjson-dev lua5.4:lua5.4
+TEST_DEPS  = busted:lua-busted openssl:openssl lua-socket lua-filesystem python3:python3 node:nodejs npm:npm curl:curl
 CHECK_DEPS = luacheck:lua-check clang-format:clang-format clang:clang libclang-rt-14-dev git:git
 BENCH_DEPS = nginx:nginx-light wrk:wrk openssl:openssl python3:python3
 

@@ -2,7 +2,7 @@
 -- SPDX-License-Identifier: MIT
 
 local ask = require "gateway.ask"
-local json = require("gateway.runtime").value
+local cjson = require "cjson.safe"
 
 local explain = {}
 
@@ -16,6 +16,10 @@ local TARGET_FACTS = {
 local write
 
 local LISTS = { left_out = true, limits = true, plan = true, targets = true, unfit = true } -- lists also when they are empty
+
+local function quoted(text)
+  return (cjson.encode(text):gsub("\\/", "/"))
+end
 
 local function write_list(list, indent, out)
   if #list == 0 then
@@ -43,7 +47,7 @@ local function write_object(object, indent, out)
   end
   out[#out + 1] = "{\n"
   for i, name in ipairs(names) do
-    out[#out + 1] = ("%s  %s: "):format(indent, json.encode(name))
+    out[#out + 1] = ("%s  %s: "):format(indent, quoted(name))
     if indent == "" and LISTS[name] then
       write_list(object[name], indent .. "  ", out)
     else
@@ -64,7 +68,7 @@ function write(value, indent, out)
   elseif type(value) == "number" and (value ~= value or value == math.huge or value == -math.huge) then
     out[#out + 1] = "null"
   elseif type(value) == "string" then
-    out[#out + 1] = json.encode(value)
+    out[#out + 1] = quoted(value)
   else
     out[#out + 1] = tostring(value)
   end

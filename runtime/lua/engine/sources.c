@@ -13,12 +13,15 @@
 #include "lua/script.h"
 #include <dirent.h>
 #include <errno.h>
+#include <lua-cjson.h>
 #include <lualib.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <sys/stat.h>
 
 enum { FILE_MAX = 4 * 1024 * 1024, FILES_MAX = 1024, DATA_MAX = 64 };
+
+int luaopen_cjson_safe(lua_State *L); /* exported beside luaopen_cjson, but missing in its header */
 
 struct source {
     char *name; /* "default" */
@@ -227,6 +230,8 @@ static int open_state(lua_State *L)
     lua_setfield(L, -2, "gateway.runtime");
     lua_pushcfunction(L, open_steps);
     lua_setfield(L, -2, "gateway.steps");
+    lua_pushcfunction(L, luaopen_cjson_safe);
+    lua_setfield(L, -2, "cjson.safe");
     return 0;
 }
 
