@@ -654,25 +654,25 @@ static int make_proxy(lua_State *L)
     return 1;
 }
 
+/* A table whose missing members `make` (upvalue: the script) finds. */
+static int ref_filled_by(lua_State *L, struct script *script, lua_CFunction make)
+{
+    lua_newtable(L);
+    lua_createtable(L, 0, 1);
+    lua_pushlightuserdata(L, script);
+    lua_pushcclosure(L, make, 1);
+    lua_setfield(L, -2, "__index");
+    lua_setmetatable(L, -2);
+    return luaL_ref(L, LUA_REGISTRYINDEX);
+}
+
 void target_open(lua_State *L, struct script *script)
 {
     script->reader = (struct fact_reader){script, find_number, read_number};
     order_set_reader(L, &script->reader);
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushlightuserdata(L, script);
-    lua_pushcclosure(L, make_proxy, 1);
-    lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
-    script->refs.proxies = luaL_ref(L, LUA_REGISTRYINDEX);
+    script->refs.proxies = ref_filled_by(L, script, make_proxy);
     lua_newtable(L);
     script->refs.lists = luaL_ref(L, LUA_REGISTRYINDEX);
-    lua_newtable(L);
-    lua_createtable(L, 0, 1);
-    lua_pushlightuserdata(L, script);
-    lua_pushcclosure(L, look_up, 1);
-    lua_setfield(L, -2, "__index");
-    lua_setmetatable(L, -2);
-    script->refs.lookup = luaL_ref(L, LUA_REGISTRYINDEX);
+    script->refs.lookup = ref_filled_by(L, script, look_up);
     make_all(L, script);
 }
