@@ -23,33 +23,10 @@
 
 enum { ARENA_MAX = 64 * 1024 * 1024 };
 
-static struct slice field(lua_State *L, int table, const char *name)
-{
-    struct slice text = SLICE_NONE;
-    if (lua_getfield(L, table, name) == LUA_TSTRING)
-        text.ptr = lua_tolstring(L, -1, &text.len);
-    lua_pop(L, 1); /* the table keeps it alive */
-    return text;
-}
-
 static void set_text(lua_State *L, const char *name, struct slice text)
 {
-    if (text.len == 0)
-        return;
-    push_slice(L, text);
-    lua_setfield(L, -2, name);
-}
-
-static void set_count(lua_State *L, const char *name, int64_t count)
-{
-    lua_pushinteger(L, count);
-    lua_setfield(L, -2, name);
-}
-
-static void set_flag(lua_State *L, const char *name, bool flag)
-{
-    lua_pushboolean(L, flag);
-    lua_setfield(L, -2, name);
+    if (text.len > 0)
+        set_slice(L, name, text);
 }
 
 static int push_complaint(lua_State *L, const struct complaint *complaint)
@@ -83,12 +60,12 @@ static const struct wire *find_client(lua_State *L, struct slice name)
 
 static const struct wire *check_client(lua_State *L, int table)
 {
-    return find_client(L, field(L, table, "client"));
+    return find_client(L, field_slice(L, table, "client"));
 }
 
 static const struct vendor *check_vendor(lua_State *L, int table)
 {
-    const struct vendor *vendor = vendor_find(field(L, table, "vendor"));
+    const struct vendor *vendor = vendor_find(field_slice(L, table, "vendor"));
     if (vendor == NULL)
         luaL_error(L, "unknown vendor");
     return vendor;
@@ -122,9 +99,9 @@ static void take_provider(lua_State *L, struct provider *provider)
         {"default_input_type", &provider->default_input_type},
         {"empty_text_placeholder", &provider->empty_text_placeholder},
     };
-    provider->name = field(L, 1, "vendor");
+    provider->name = field_slice(L, 1, "vendor");
     for (unsigned i = 0; i < sizeof texts / sizeof *texts; i++)
-        *texts[i].text = field(L, 1, texts[i].name);
+        *texts[i].text = field_slice(L, 1, texts[i].name);
     provider->drop_params = true;
     provider->dated_api = field_bool(L, 1, "dated_api");
     provider->include_thoughts = field_bool(L, 1, "include_thoughts");
@@ -146,11 +123,11 @@ static void take_call(lua_State *L, struct call *call)
     call->provider.vendor = check_vendor(L, 1);
     call->spoken = field_bool(L, 1, "foreign") ? call->provider.vendor->wire : vendor_wire(call->provider.vendor, call->client);
     take_provider(L, &call->provider);
-    call->key = field(L, 1, "key");
+    call->key = field_slice(L, 1, "key");
     call->provider.keys = &call->key;
     call->provider.key_count = call->key.len > 0;
-    call->model.model = field(L, 1, "model");
-    call->model.base_model = field(L, 1, "base_model");
+    call->model.model = field_slice(L, 1, "model");
+    call->model.base_model = field_slice(L, 1, "base_model");
     call->model.max_output = field_int(L, 1, "max_output", 0);
     call->model.capabilities = (unsigned)field_int(L, 1, "capabilities", 0xffff);
     call->stream = field_bool(L, 1, "stream");
@@ -167,16 +144,16 @@ static void push_facts(lua_State *L, const struct facts *facts)
     set_text(L, "strategy", facts->strategy_raw);
     set_text(L, "provider", facts->provider_raw);
     set_text(L, "opening", facts->opening_json);
-    set_flag(L, "stream", facts->stream);
-    set_flag(L, "include_usage", facts->include_usage);
-    set_flag(L, "replayable", facts->replayable);
-    set_count(L, "fallback", facts->fallback);
-    set_count(L, "max_tokens", facts->max_tokens);
-    set_count(L, "needs", (int64_t)facts->needs);
-    set_count(L, "prompt_bytes", (int64_t)facts->prompt_bytes);
-    set_count(L, "prompt_tokens", facts_tokens(facts));
-    set_count(L, "image_count", (int64_t)facts->image_count);
-    set_count(L, "tokens", facts_tokens(facts));
+    set_bool(L, "stream", facts->stream);
+    set_bool(L, "include_usage", facts->include_usage);
+    set_bool(L, "replayable", facts->replayable);
+    set_int(L, "fallback", facts->fallback);
+    set_int(L, "max_tokens", facts->max_tokens);
+    set_int(L, "needs", (int64_t)facts->needs);
+    set_int(L, "prompt_bytes", (int64_t)facts->prompt_bytes);
+    set_int(L, "prompt_tokens", facts_tokens(facts));
+    set_int(L, "image_count", (int64_t)facts->image_count);
+    set_int(L, "tokens", facts_tokens(facts));
     if (!isnan(facts->temperature)) {
         lua_pushnumber(L, facts->temperature);
         lua_setfield(L, -2, "temperature");
@@ -209,7 +186,7 @@ static int wire_edited(lua_State *L)
     struct arena arena;
     luaL_Buffer out;
     take_call(L, &call);
-    struct slice body = field(L, 1, "body"), parts[2 * EDITS_MAX + 1];
+    struct slice body = field_slice(L, 1, "body"), parts[2 * EDITS_MAX + 1];
     arena_init(&arena, NULL, ARENA_MAX);
     int count = -1;
     if (call.spoken == call.client && call.client->read_facts(body, &arena, &facts, &complaint))
@@ -260,7 +237,7 @@ static int wire_encode(lua_State *L)
     struct buffer out, dropped;
     int count = 2;
     take_call(L, &call);
-    struct slice body = field(L, 1, "body");
+    struct slice body = field_slice(L, 1, "body");
     arena_init(&arena, NULL, ARENA_MAX);
     buffer_init(&out, ARENA_MAX);
     buffer_init(&dropped, 4096);
@@ -293,7 +270,7 @@ static int wire_head(lua_State *L)
     struct call call;
     struct buffer url, headers;
     take_call(L, &call);
-    struct slice body = field(L, 1, "body");
+    struct slice body = field_slice(L, 1, "body");
     buffer_init(&url, 1 << 16);
     buffer_init(&headers, 1 << 16);
     buffer_append_slice(&url, call.provider.path);
@@ -364,7 +341,7 @@ static void push_usage(lua_State *L, const struct usage *usage)
     lua_newtable(L);
     for (unsigned i = 0; i < sizeof counts / sizeof *counts; i++)
         if (counts[i].always || counts[i].count >= 0)
-            set_count(L, counts[i].name, counts[i].count);
+            set_int(L, counts[i].name, counts[i].count);
     if (usage->billed) {
         lua_pushnumber(L, (double)usage->cost_pico / 1e12);
         lua_setfield(L, -2, "cost");
@@ -384,7 +361,7 @@ static void push_failure(lua_State *L, const struct answer *answer, const struct
     lua_setfield(L, -2, "sent");
     set_text(L, "message", failure->message);
     set_text(L, "body", buffer_slice(&body));
-    set_count(L, "status", client->failure_status(failure));
+    set_int(L, "status", client->failure_status(failure));
     if (failure->retry_after_us >= 0) {
         lua_pushnumber(L, (double)failure->retry_after_us / 1e6);
         lua_setfield(L, -2, "retry_after_s");
@@ -397,8 +374,8 @@ static void push_answer(lua_State *L, const struct answer *answer, const struct 
     static const char *const finishes[] = {"none", "stop", "length", "tool_calls", "content_filter"};
     lua_newtable(L);
     set_text(L, "out", buffer_slice(&answer->held));
-    set_flag(L, "ended", answer->ended);
-    set_flag(L, "content", answer->content);
+    set_bool(L, "ended", answer->ended);
+    set_bool(L, "content", answer->content);
     lua_pushstring(L, finishes[answer->finish]);
     lua_setfield(L, -2, "finish");
     if (answer->usage.known) {
@@ -410,12 +387,12 @@ static void push_answer(lua_State *L, const struct answer *answer, const struct 
         lua_setfield(L, -2, "failure");
     }
     if (answer->held.overflow) /* what was written is not all of it */
-        set_flag(L, "overflow", true);
+        set_bool(L, "overflow", true);
 }
 
 static void open_reader(lua_State *L, const struct call *call, struct arena *arena, struct answer *answer)
 {
-    struct slice request = field(L, 1, "request");
+    struct slice request = field_slice(L, 1, "request");
     struct complaint complaint;
     struct reader reader = {.wire = call->spoken,
                             .vendor = call->provider.vendor,
@@ -434,16 +411,16 @@ static void open_reader(lua_State *L, const struct call *call, struct arena *are
 
 static void open_writer(lua_State *L, const struct call *call, struct arena *arena, struct answer *answer)
 {
-    struct slice asked = field(L, 1, "asked");
+    struct slice asked = field_slice(L, 1, "asked");
     const struct writer writer = {.wire = call->client,
                                   .arena = arena,
                                   .stream = call->stream,
                                   .include_usage = call->include_usage,
-                                  .id = field(L, 1, "id"),
+                                  .id = field_slice(L, 1, "id"),
                                   .model = call->model.model,
                                   .asked = asked.len > 0 ? asked : call->model.model,
                                   .provider = call->provider.name,
-                                  .body = field(L, 1, "request"),
+                                  .body = field_slice(L, 1, "request"),
                                   .created = field_int(L, 1, "created", 0),
                                   .estimated_input = field_int(L, 1, "estimated_input", 0)};
     if (!answer_open_writer(answer, &writer))
@@ -454,7 +431,7 @@ static void open_writer(lua_State *L, const struct call *call, struct arena *are
 static void read_whole(lua_State *L, struct answer *answer, int64_t status)
 {
     struct header_list headers = {L, 0};
-    bool good = answer_feed(answer, field(L, 1, "body"));
+    bool good = answer_feed(answer, field_slice(L, 1, "body"));
     if (status >= 200 && status <= 299) {
         answer->failed = !good || !answer_finish(answer);
         return;
@@ -502,8 +479,8 @@ static int wire_failure(lua_State *L)
     struct buffer body;
     luaL_checktype(L, 1, LUA_TTABLE);
     const struct wire *client = check_client(L, 1);
-    struct failure failure = failure_make(FAILURE_UNAVAILABLE, field(L, 1, "message"));
-    if (!failure_kind_of(field(L, 1, "kind"), &failure.kind))
+    struct failure failure = failure_make(FAILURE_UNAVAILABLE, field_slice(L, 1, "message"));
+    if (!failure_kind_of(field_slice(L, 1, "kind"), &failure.kind))
         return luaL_error(L, "unknown kind of failure");
     buffer_init(&body, 1 << 20);
     client->write_failure(&failure, LIT("id"), field_bool(L, 1, "stream"), &body);
